@@ -1,0 +1,95 @@
+// What the host reads from an event. A null event has no field.
+//
+// SPDX-License-Identifier: MIT
+#include "runtime/event.h"
+#include "api/event_callback.h"
+#include "prefork.h"
+
+using prefork::base::millisecond;
+using prefork::core::Duration;
+using prefork::core::EventType;
+using prefork::core::Exit;
+
+static_assert(PF_EVENT_STARTING == static_cast<int>(EventType::starting));
+static_assert(PF_EVENT_STARTED == static_cast<int>(EventType::started));
+static_assert(PF_EVENT_EXITED == static_cast<int>(EventType::exited));
+static_assert(PF_EVENT_GAVE_UP == static_cast<int>(EventType::gave_up));
+static_assert(PF_EVENT_START_FAILED == static_cast<int>(EventType::start_failed));
+static_assert(PF_EVENT_STOPPING == static_cast<int>(EventType::stopping));
+static_assert(PF_EVENT_KILLED == static_cast<int>(EventType::killed));
+static_assert(PF_EVENT_DONE == static_cast<int>(EventType::done));
+
+namespace prefork::api {
+
+EventCallback event_callback = {runtime::report_to_stderr, nullptr};
+
+} // namespace prefork::api
+
+void pf_set_event_callback(pf_event_fn fn, void *user) {
+    const pf_event_fn chosen = fn == nullptr ? prefork::runtime::report_to_stderr : fn;
+    prefork::api::event_callback = {chosen, user};
+}
+
+int pf_event_type(const pf_event *event) {
+    return event == nullptr ? 0 : static_cast<int>(event->fact.type);
+}
+
+int pf_event_level(const pf_event *event) {
+    return event == nullptr ? 0 : static_cast<int>(event->fact.level);
+}
+
+const char *pf_event_message(const pf_event *event) {
+    return event == nullptr ? "" : event->message;
+}
+
+int pf_event_task_id(const pf_event *event) { return event == nullptr ? -1 : event->fact.task_id; }
+
+int32_t pf_event_pid(const pf_event *event) { return event == nullptr ? 0 : event->fact.pid; }
+
+int pf_event_exit_code(const pf_event *event) {
+    const bool exited = event != nullptr && event->fact.type == EventType::exited &&
+                        event->fact.exit.kind == Exit::Kind::exited;
+    return exited ? event->fact.exit.code : -1;
+}
+
+int pf_event_signal(const pf_event *event) {
+    if (event == nullptr) {
+        return 0;
+    }
+    return event->fact.exit.kind == Exit::Kind::signaled ? event->fact.exit.code
+                                                         : event->fact.signal;
+}
+
+int pf_event_core_dumped(const pf_event *event) {
+    return event != nullptr && event->fact.exit.core_dumped ? 1 : 0;
+}
+
+int pf_event_will_restart(const pf_event *event) {
+    return event != nullptr && event->fact.will_restart ? 1 : 0;
+}
+
+int pf_event_error(const pf_event *event) { return event == nullptr ? 0 : event->fact.error; }
+
+int pf_event_restarts(const pf_event *event) { return event == nullptr ? 0 : event->fact.restarts; }
+
+uint64_t pf_event_delay_ms(const pf_event *event) {
+    return event == nullptr ? 0 : event->fact.delay / millisecond;
+}
+
+uint64_t pf_event_uptime_ms(const pf_event *event) {
+    return event == nullptr ? 0 : event->fact.uptime / millisecond;
+}
+
+uint64_t pf_event_time_ns(const pf_event *event) { return event == nullptr ? 0 : event->fact.time; }
+
+uint64_t pf_event_user_us(const pf_event *event) {
+    return event == nullptr ? 0 : event->fact.exit.user_us;
+}
+
+uint64_t pf_event_system_us(const pf_event *event) {
+    return event == nullptr ? 0 : event->fact.exit.system_us;
+}
+
+uint64_t pf_event_max_rss_kib(const pf_event *event) {
+    return event == nullptr ? 0 : event->fact.exit.max_rss_kib;
+}

@@ -1,0 +1,93 @@
+// The one call: Tornado's contract as a small client of a pool.
+//
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+
+#include "api/event_callback.h"
+#include "base/heap_object.h"
+#include "os/processors.h"
+#include "os/worker_process.h"
+#include "prefork.h"
+#include "runtime/pool.h"
+
+using prefork::runtime::Pool;
+using prefork::runtime::PoolOptions;
+namespace base = prefork::base;
+namespace core = prefork::core;
+namespace os = prefork::os;
+
+static_assert(PF_EGAVEUP == base::code_gave_up && PF_ETHREADS == base::code_threads);
+static_assert(PF_UNLIMITED == core::restarts_unlimited);
+
+namespace {
+
+constexpr int32_t init_pid = 1;
+
+// The process that is inside pf_fork_processes; 0: none.
+int32_t supervising_process = 0;
+
+// Runs the pool to its end. Returns the task id in a worker. In the supervisor it returns a
+// negative code, or not at all.
+int run_to_the_end(Pool *pool) {
+    int task_id = -1;
+    int result = 0;
+    do {
+        result = pool->run(&task_id);
+    } while (result == -EINTR);
+
+    const int signal = pool->stop_signal();
+    base::destroy(pool);
+    if (task_id >= 0) {
+        return task_id;
+    }
+    if (result == -ECHILD) {
+        return result;
+    }
+    supervising_process = 0;
+    if (signal != 0) {
+        os::die_of(signal);
+    }
+    if (result == 0) {
+        os::exit_normally();
+    }
+    return result;
+}
+
+} // namespace
+
+int pf_fork_processes(int num_processes, int max_restarts) {
+    if (num_processes > static_cast<int>(core::workers_max)) {
+        return -EINVAL;
+    }
+    if (os::task_id() >= 0) {
+        return -EALREADY;
+    }
+    if (supervising_process == os::own_pid()) {
+        return -EBUSY;
+    }
+    if (os::has_threads()) {
+        return PF_ETHREADS;
+    }
+    const int workers = num_processes > 0 ? num_processes : os::processor_count();
+    PoolOptions options;
+    options.settings.workers = static_cast<uint32_t>(workers);
+    options.settings.max_restarts = max_restarts < 0 ? core::restarts_default : max_restarts;
+    options.on_event = prefork::api::event_callback.function;
+    options.user = prefork::api::event_callback.user;
+    options.reap_orphans = os::own_pid() == init_pid;
+
+    Pool *pool = base::make<Pool>();
+    if (pool == nullptr) {
+        return -ENOMEM;
+    }
+    if (int r = pool->open(options); r < 0) {
+        base::destroy(pool);
+        return r;
+    }
+    supervising_process = os::own_pid();
+    return run_to_the_end(pool);
+}
+
+int pf_task_id(void) { return os::task_id(); }
+
+int pf_cpu_count(void) { return os::processor_count(); }

@@ -1,0 +1,17 @@
+// The numbers that the core speaks of; os and api check that they are the system's and the
+// header's.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+namespace prefork::base {
+
+inline constexpr int32_t code_gave_up = -4097; // PF_EGAVEUP
+inline constexpr int32_t code_threads = -4098; // PF_ETHREADS
+
+inline constexpr int32_t signal_kill = 9;
+inline constexpr int32_t signal_terminate = 15;
+
+} // namespace prefork::base

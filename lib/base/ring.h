@@ -1,0 +1,51 @@
+// A bounded first-in-first-out queue, allocated once.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+
+#include "base/array.h"
+#include "base/invariant.h"
+
+namespace prefork::base {
+
+template <typename Value>
+class Ring {
+  public:
+    [[nodiscard]] bool allocate(size_t capacity) { return values_.allocate(capacity); }
+
+    [[nodiscard]] size_t size() const { return size_; }
+    [[nodiscard]] size_t room() const { return values_.size() - size_; }
+    [[nodiscard]] bool empty() const { return size_ == 0; }
+
+    // Returns false if the ring is full, which its owner has ruled out by its capacity.
+    bool push(const Value &value) {
+        if (!holds(room() > 0)) {
+            return false;
+        }
+        values_[wrapped(first_ + size_)] = value;
+        size_ += 1;
+        return true;
+    }
+
+    // The oldest value; the ring must not be empty.
+    Value pop() {
+        Value value = values_[first_];
+        size_ -= 1;
+        // An empty ring begins anew at its start, so that only the memory in real use is touched.
+        first_ = size_ == 0 ? 0 : wrapped(first_ + 1);
+        return value;
+    }
+
+  private:
+    [[nodiscard]] size_t wrapped(size_t index) const {
+        return index < values_.size() ? index : index - values_.size();
+    }
+
+    Array<Value> values_;
+    size_t first_ = 0;
+    size_t size_ = 0;
+};
+
+} // namespace prefork::base

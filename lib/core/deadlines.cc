@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+#include "core/deadlines.h"
+
+namespace prefork::core {
+
+bool Deadlines::allocate(uint32_t owners) {
+    return entries_.allocate(owners) && places_.allocate(owners);
+}
+
+void Deadlines::arm(uint32_t owner, Instant deadline) {
+    disarm(owner);
+    size_ += 1;
+    rise(size_ - 1, Entry{deadline, owner});
+}
+
+void Deadlines::disarm(uint32_t owner) {
+    if (!armed(owner)) {
+        return;
+    }
+    const uint32_t place = places_[owner] - 1;
+    places_[owner] = 0;
+    size_ -= 1;
+    if (place == size_) {
+        return;
+    }
+    // The last entry takes the free place and goes where it belongs from there.
+    const Entry last = entries_[size_];
+    if (place > 0 && last.deadline < entries_[(place - 1) / 2].deadline) {
+        rise(place, last);
+    } else {
+        sink(place, last);
+    }
+}
+
+bool Deadlines::take_due(Instant now, uint32_t *ret_owner) {
+    if (nearest() > now || size_ == 0) {
+        return false;
+    }
+    *ret_owner = entries_[0].owner;
+    disarm(*ret_owner);
+    return true;
+}
+
+void Deadlines::put(uint32_t place, const Entry &entry) {
+    entries_[place] = entry;
+    places_[entry.owner] = place + 1;
+}
+
+void Deadlines::rise(uint32_t place, const Entry &entry) {
+    while (place > 0) {
+        const uint32_t parent = (place - 1) / 2;
+        if (entries_[parent].deadline <= entry.deadline) {
+            break;
+        }
+        put(place, entries_[parent]);
+        place = parent;
+    }
+    put(place, entry);
+}
+
+void Deadlines::sink(uint32_t place, const Entry &entry) {
+    for (;;) {
+        uint32_t child = 2 * place + 1;
+        if (child >= size_) {
+            break;
+        }
+        if (child + 1 < size_ && entries_[child + 1].deadline < entries_[child].deadline) {
+            child += 1;
+        }
+        if (entry.deadline <= entries_[child].deadline) {
+            break;
+        }
+        put(place, entries_[child]);
+        place = child;
+    }
+    put(place, entry);
+}
+
+} // namespace prefork::core

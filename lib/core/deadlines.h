@@ -1,0 +1,42 @@
+// The deadlines of all workers, the nearest at hand.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "base/array.h"
+#include "core/values.h"
+
+namespace prefork::core {
+
+// A binary heap in which every owner has at most one deadline. Arming and disarming cost
+// O(log n), reading the nearest O(1), and nothing is allocated after allocate().
+class Deadlines {
+  public:
+    [[nodiscard]] bool allocate(uint32_t owners);
+
+    // Replaces the owner's earlier deadline, if it has one.
+    void arm(uint32_t owner, Instant deadline);
+    void disarm(uint32_t owner);
+
+    [[nodiscard]] bool armed(uint32_t owner) const { return places_[owner] != 0; }
+    [[nodiscard]] Instant nearest() const { return size_ == 0 ? never : entries_[0].deadline; }
+
+    // Takes out an owner whose deadline has come; returns false if there is none.
+    bool take_due(Instant now, uint32_t *ret_owner);
+
+  private:
+    struct Entry {
+        Instant deadline;
+        uint32_t owner;
+    };
+
+    void put(uint32_t place, const Entry &entry);
+    void rise(uint32_t place, const Entry &entry);
+    void sink(uint32_t place, const Entry &entry);
+
+    base::Array<Entry> entries_;
+    base::Array<uint32_t> places_; // of each owner in entries_, plus 1; 0: none
+    uint32_t size_ = 0;
+};
+
+} // namespace prefork::core

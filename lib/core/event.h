@@ -1,0 +1,43 @@
+// What the host is told: facts in the order in which they happened.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+#include "core/values.h"
+
+namespace prefork::core {
+
+// The numbers are those of PF_EVENT_* in prefork.h.
+enum class EventType : uint8_t {
+    starting = 1,
+    started = 2,
+    exited = 4,
+    gave_up = 5,
+    start_failed = 6,
+    stopping = 7,
+    killed = 8,
+    done = 14,
+};
+
+// The numbers are those of syslog(3).
+enum class Level : uint8_t { error = 3, warning = 4, information = 6 };
+
+struct Event {
+    EventType type{};
+    Level level = Level::information;
+    bool will_restart = false;
+    int32_t task_id = -1; // -1: the whole pool
+    int32_t pid = 0;
+    int32_t signal = 0; // STOPPING: that asked for it
+    int32_t error = 0;
+    int32_t restarts = 0;
+    int32_t count = 0;  // of workers: STARTING, STOPPING
+    Duration delay = 0; // until the next attempt; KILLED: the time-out that ran out
+    Duration uptime = 0;
+    Instant time = 0;
+    Exit exit; // EXITED
+};
+
+} // namespace prefork::core

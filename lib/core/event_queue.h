@@ -1,0 +1,42 @@
+// Events that wait for the host, bounded without ever dropping one.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "base/ring.h"
+#include "core/event.h"
+#include "core/limits.h"
+
+namespace prefork::core {
+
+// A worker is started only after room for every event of its life has been reserved. So there is
+// always room to report an end, and stopping a pool never waits for the host.
+class EventQueue {
+  public:
+    [[nodiscard]] bool allocate(uint32_t workers) {
+        return events_.allocate(size_t{workers} * events_per_life + events_of_pool + events_spare);
+    }
+
+    [[nodiscard]] bool has_room_for_life() const {
+        return events_.room() >= reserved_ + events_per_life + events_of_pool;
+    }
+
+    void reserve_life() { reserved_ += events_per_life; }
+    void release_life() { reserved_ -= events_per_life; }
+
+    // Whether an event that may be left out can be taken in without touching what is reserved.
+    [[nodiscard]] bool has_room_for_extra() const {
+        return events_.room() > reserved_ + events_of_pool;
+    }
+
+    void push(const Event &event) { (void)events_.push(event); } // room was reserved
+
+    [[nodiscard]] bool empty() const { return events_.empty(); }
+    Event pop() { return events_.pop(); }
+
+  private:
+    base::Ring<Event> events_;
+    size_t reserved_ = 0;
+};
+
+} // namespace prefork::core

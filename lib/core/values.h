@@ -1,0 +1,14 @@
+// The plain values of base that core speaks in.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "base/codes.h"
+#include "base/exit.h"
+#include "base/time.h"
+
+namespace prefork::core {
+
+using namespace base;
+
+} // namespace prefork::core

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: MIT
+#include "os/clock.h"
+
+#include <time.h>
+
+namespace prefork::os {
+
+base::Instant now() {
+    timespec time{};
+    clock_gettime(CLOCK_MONOTONIC, &time); // can not fail for this clock
+    return static_cast<base::Instant>(time.tv_sec) * base::second +
+           static_cast<base::Instant>(time.tv_nsec);
+}
+
+} // namespace prefork::os

@@ -1,0 +1,43 @@
+// The descriptors that the library opens: each has one owner, and workers are rid of all of them.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+namespace prefork::os {
+
+// Every descriptor of the library, over all pools, is noted in one table from its first moment to
+// its last, so that a new worker can close exactly these.
+void note_descriptor(int descriptor);
+void forget_descriptor(int descriptor);
+
+// In a new worker: closes all noted descriptors. Async-signal-safe.
+void close_noted_descriptors();
+
+// Owns one descriptor, or none.
+class Descriptor {
+  public:
+    Descriptor() = default;
+    ~Descriptor() { reset(); }
+    Descriptor(const Descriptor &) = delete;
+    Descriptor &operator=(const Descriptor &) = delete;
+
+    // Takes over what a system call returned, a descriptor or -1 with errno set, and returns 0 or
+    // the negative errno. The descriptor must be close-on-exec.
+    [[nodiscard]] int take(int descriptor_or_error);
+    void reset();
+    void disown() { descriptor_ = -1; }
+
+    [[nodiscard]] int get() const { return descriptor_; }
+
+  private:
+    int descriptor_ = -1;
+};
+
+// Tells how many descriptors the process could open now, up to the size of scratch, which is used
+// for it; or the negative errno if not even one.
+int descriptors_available(int any_descriptor, std::span<int> scratch);
+
+} // namespace prefork::os

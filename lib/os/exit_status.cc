@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#include "os/exit_status.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace prefork::os {
+
+namespace {
+
+constexpr int wait_by_pidfd = 3; // P_PIDFD, which older headers lack
+
+// The first version of the kernel's struct pidfd_info, which all later kernels accept.
+struct PidfdInfo {
+    uint64_t mask;
+    uint64_t cgroup_id;
+    uint32_t pid, thread_group_id, parent_pid;
+    uint32_t real_user, real_group, effective_user, effective_group;
+    uint32_t saved_user, saved_group, filesystem_user, filesystem_group;
+    int32_t exit_code;
+};
+static_assert(sizeof(PidfdInfo) == 64);
+
+constexpr unsigned long pidfd_get_info = _IOWR(0xFF, 11, PidfdInfo); // Linux 6.13
+constexpr uint64_t pidfd_info_exit = 1U << 3;                        // Linux 6.15
+
+// While another thread is reaping the process, the kernel has no answer for a moment.
+constexpr int reaping_attempts = 10'000;
+
+uint64_t microseconds(const timeval &time) {
+    return static_cast<uint64_t>(time.tv_sec) * 1'000'000 + static_cast<uint64_t>(time.tv_usec);
+}
+
+base::Exit from_wait_status(int status) {
+    base::Exit exit;
+    if (WIFEXITED(status)) {
+        exit.kind = base::Exit::Kind::exited;
+        exit.code = WEXITSTATUS(status);
+    } else if (WIFSIGNALED(status)) {
+        exit.kind = base::Exit::Kind::signaled;
+        exit.code = WTERMSIG(status);
+        exit.core_dumped = WCOREDUMP(status);
+    }
+    return exit;
+}
+
+// The process has been reaped, not by us: SIGCHLD is ignored, or the host waited for any child.
+base::Exit stolen_exit(int pidfd) {
+    for (int attempt = 0; attempt < reaping_attempts; attempt++) {
+        PidfdInfo info{};
+        info.mask = pidfd_info_exit;
+        if (ioctl(pidfd, pidfd_get_info, &info) == 0) {
+            if ((info.mask & pidfd_info_exit) != 0) {
+                return from_wait_status(info.exit_code);
+            }
+        } else if (errno != ESRCH) {
+            break;
+        }
+        sched_yield();
+    }
+    return base::Exit{};
+}
+
+} // namespace
+
+bool collect_exit(int pidfd, base::Exit *ret_exit) {
+    siginfo_t info{};
+    rusage usage{};
+    long result = 0;
+    // The C library's waitid has no place for the usage.
+    do {
+        result = syscall(SYS_waitid, wait_by_pidfd, pidfd, &info, WEXITED | WNOHANG, &usage);
+    } while (result < 0 && errno == EINTR);
+    if (result < 0) {
+        *ret_exit = stolen_exit(pidfd);
+        return true;
+    }
+    if (info.si_pid == 0) {
+        return false;
+    }
+    base::Exit exit;
+    exit.kind = info.si_code == CLD_EXITED ? base::Exit::Kind::exited : base::Exit::Kind::signaled;
+    exit.code = info.si_status;
+    exit.core_dumped = info.si_code == CLD_DUMPED;
+    exit.user_us = microseconds(usage.ru_utime);
+    exit.system_us = microseconds(usage.ru_stime);
+    exit.max_rss_kib = static_cast<uint64_t>(usage.ru_maxrss);
+    *ret_exit = exit;
+    return true;
+}
+
+} // namespace prefork::os

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+#include "os/report.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+namespace prefork::os {
+
+const char *error_text(int error) {
+    const int number = error >= 0 || error == INT_MIN ? 0 : -error;
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
+    const char *text = strerrordesc_np(number);
+#else
+    const char *text = strerror(number);
+#endif
+    return text == nullptr || error == INT_MIN ? "Unknown error" : text;
+}
+
+void write_to_stderr(const char *text, size_t length) {
+    while (write(STDERR_FILENO, text, length) < 0 && errno == EINTR) {
+    }
+}
+
+} // namespace prefork::os

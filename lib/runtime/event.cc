@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#include "runtime/event.h"
+
+#include "base/codes.h"
+#include "base/text.h"
+#include "os/report.h"
+
+namespace prefork::runtime {
+
+namespace {
+
+using base::Text;
+using core::Event;
+using core::EventType;
+using core::Exit;
+
+int64_t milliseconds(core::Duration duration) {
+    return static_cast<int64_t>(duration / base::millisecond);
+}
+
+Text &add_child(Text &text, const Event &fact) {
+    return text.add("child ")
+        .add(int64_t{fact.task_id})
+        .add(" (pid ")
+        .add(int64_t{fact.pid})
+        .add(")");
+}
+
+// Tornado's lines, and ", restarting" only where it is true.
+void add_exit(Text &text, const Event &fact) {
+    add_child(text, fact);
+    switch (fact.exit.kind) {
+    case Exit::Kind::exited:
+        if (fact.exit.code == 0) {
+            text.add(" exited normally");
+        } else {
+            text.add(" exited with status ").add(int64_t{fact.exit.code});
+        }
+        break;
+    case Exit::Kind::signaled:
+        text.add(" killed by signal ").add(int64_t{fact.exit.code});
+        break;
+    case Exit::Kind::unknown:
+        text.add(" ended with unknown status");
+        break;
+    }
+    if (fact.will_restart) {
+        text.add(", restarting");
+        if (fact.delay > 0) {
+            text.add(" in ").add(milliseconds(fact.delay)).add(" ms");
+        }
+    }
+}
+
+void add_start_failure(Text &text, const Event &fact) {
+    text.add("child ").add(int64_t{fact.task_id}).add(" could not be started: ");
+    text.add(os::error_text(fact.error));
+    if (fact.will_restart) {
+        text.add(", trying again in ").add(milliseconds(fact.delay)).add(" ms");
+    }
+}
+
+void add_stopping(Text &text, const Event &fact) {
+    text.add("Stopping ").add(int64_t{fact.count}).add(" processes");
+    if (fact.signal != 0) {
+        text.add(" on signal ").add(int64_t{fact.signal});
+    }
+}
+
+} // namespace
+
+void describe(const Event &fact, pf_event *ret_event) {
+    ret_event->fact = fact;
+    Text text(ret_event->message, sizeof(ret_event->message));
+    switch (fact.type) {
+    case EventType::starting:
+        text.add("Starting ").add(int64_t{fact.count}).add(" processes");
+        break;
+    case EventType::started:
+        add_child(text, fact).add(" started");
+        break;
+    case EventType::exited:
+        add_exit(text, fact);
+        break;
+    case EventType::gave_up:
+        text.add("Too many child restarts, giving up");
+        break;
+    case EventType::start_failed:
+        add_start_failure(text, fact);
+        break;
+    case EventType::stopping:
+        add_stopping(text, fact);
+        break;
+    case EventType::killed:
+        add_child(text, fact).add(" did not stop within ").add(milliseconds(fact.delay));
+        text.add(" ms, killed");
+        break;
+    case EventType::done:
+        text.add("All processes have ended");
+        break;
+    }
+}
+
+void report_to_stderr(const pf_event *event, void * /*user*/) {
+    if (event->fact.level > core::Level::warning) {
+        return;
+    }
+    char line[pf_event::message_max + 16];
+    Text text(line, sizeof(line));
+    text.add("prefork: ").add(event->message).add("\n");
+    os::write_to_stderr(line, text.length());
+}
+
+} // namespace prefork::runtime

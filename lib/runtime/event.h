@@ -1,0 +1,26 @@
+// An event as the host sees it.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "core/event.h"
+
+// Named as in prefork.h, where it is opaque.
+struct pf_event {
+    static constexpr int message_max = 192;
+
+    prefork::core::Event fact;
+    char message[message_max];
+};
+
+namespace prefork::runtime {
+
+using EventFunction = void (*)(const pf_event *event, void *user);
+
+// Puts the fact into words.
+void describe(const core::Event &fact, pf_event *ret_event);
+
+// The default callback: warnings and worse to stderr.
+void report_to_stderr(const pf_event *event, void *user);
+
+} // namespace prefork::runtime

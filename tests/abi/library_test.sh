@@ -1,0 +1,57 @@
+#!/bin/sh
+# The shared library needs libc and nothing else, has the right soname, is small, and leaves
+# nothing of a C++ runtime to be found elsewhere. The static one keeps to its own names.
+#
+# SPDX-License-Identifier: MIT
+set -eu
+export LC_ALL=C
+
+size_max=65536
+library=$BUILD_DIR/libprefork.so
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+found=0
+
+complain() {
+    echo "$1"
+    found=1
+}
+
+field() {
+    readelf -dW "$library" | sed -n "s/.*($1).*\[\(.*\)\]/\1/p"
+}
+
+needed=$(field NEEDED)
+# Debian's name of libc, or that of musl.
+case $needed in
+libc.so.6 | libc.so | libc.musl-*.so.1) ;;
+*) complain "needs more than libc, or not even that: $needed" ;;
+esac
+
+major=$(sed -n 's/^#define PF_VERSION_MAJOR //p' include/prefork.h)
+test "$(field SONAME)" = "libprefork.so.$major" || complain "has the soname $(field SONAME)"
+
+for flag in 'BIND_NOW' 'GNU_RELRO'; do
+    readelf -dlW "$library" | grep -q "$flag" || complain "is linked without $flag"
+done
+readelf -lW "$library" | grep -q 'GNU_STACK.* RWE' && complain "has an executable stack"
+readelf -dW "$library" | grep -q TEXTREL && complain "has text relocations"
+
+# __cxa_finalize is libc's, and weak: the C start files refer to it.
+nm -D --undefined-only "$library" | awk '{ print $NF }' |
+    grep -E '^(_Z|__cxa_|__gxx_|_Unwind)|GLIBCXX|CXXABI' | grep -v '^__cxa_finalize' \
+    >"$scratch/runtime" || true
+test ! -s "$scratch/runtime" || complain "wants of the C++ runtime: $(cat "$scratch/runtime")"
+
+strip -o "$scratch/stripped" "$(readlink -f "$library")"
+size=$(wc -c <"$scratch/stripped")
+test "$size" -le "$size_max" || complain "has $size bytes when stripped, at most $size_max"
+
+# In a static link all names of a program share one space.
+nm -g --defined-only "$BUILD_DIR/libprefork.a" 2>/dev/null |
+    awk 'NF == 3 && $2 !~ /^[VWu]$/ && $3 !~ /^pf_/ && $3 !~ /^_Z.*7prefork/ { print $3 }' \
+        >"$scratch/strays"
+test ! -s "$scratch/strays" || complain "libprefork.a defines: $(cat "$scratch/strays")"
+
+echo "$size bytes when stripped"
+exit "$found"

@@ -1,0 +1,57 @@
+#!/bin/sh
+# What a user without root does: install into a prefix of their own, build programs against
+# it, find a manual page for every function, and remove it all again.
+#
+# SPDX-License-Identifier: MIT
+set -eu
+
+prefix=$(mktemp -d)
+trap 'rm -rf "$prefix"' EXIT
+make="${MAKE:-make} --no-print-directory"
+
+# shellcheck disable=SC2086 # a command and its options are words
+$make install prefix="$prefix"
+
+PKG_CONFIG_PATH="$prefix/lib/pkgconfig" tests/install/consume.sh "$prefix/lib"
+
+# Debian calls the man of mandoc mman, as that of man-db has the name already.
+man='mman'
+command -v mman >/dev/null || man='man'
+failed=0
+while read -r symbol; do
+    page=$($man -M "$prefix/share/man" -w "$symbol" 2>/dev/null) || page=
+    case $page in
+    "$prefix"/share/man/man3/*) ;;
+    *)
+        echo "$man $symbol: found '$page'"
+        failed=1
+        ;;
+    esac
+    grep -q "^\.Nm $symbol\( ,\)*\$" "$page" || {
+        echo "$man $symbol: shows a page without that name: $page"
+        failed=1
+    }
+done <tests/abi/symbols.txt
+$man -M "$prefix/share/man" -w prefork 2>/dev/null | grep -q '/man7/prefork\.7' || {
+    echo "$man prefork: not found"
+    failed=1
+}
+
+# An installed example is a program that one can build there.
+PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
+export PKG_CONFIG_PATH
+# shellcheck disable=SC2046 # options are words
+${CC:-gcc} -std=c99 -o "$prefix/minimal" "$prefix/share/doc/libprefork/examples/minimal.c" \
+    $("${PKG_CONFIG:-pkg-config}" --cflags --libs prefork)
+rm "$prefix/minimal"
+
+# shellcheck disable=SC2086
+$make uninstall prefix="$prefix" >/dev/null
+left=$(find "$prefix" ! -type d)
+test -z "$left" || {
+    echo "left behind: $left"
+    failed=1
+}
+# build/prefork.pc has the paths of a plain make again.
+$make all >/dev/null
+exit "$failed"

@@ -1,0 +1,125 @@
+#!/bin/sh
+# The manual says what is so: its prototypes are the header's, every exported function has a
+# page, its examples are the files that the tests compile and run, and mandoc finds no fault.
+#
+# SPDX-License-Identifier: MIT
+set -eu
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+found=0
+
+complain() {
+    echo "$1"
+    found=1
+}
+
+# One prototype or type a line, sorted, from the header and from the pages.
+awk '
+    { gsub(/\/\*.*\*\//, "") }
+    /^PF_API / || /^typedef / { text = ""; open = 1 }
+    open { text = text " " $0 }
+    open && /;/ {
+        gsub(/[ \t]+/, " ", text)
+        sub(/^ (PF_API )?/, "", text)
+        sub(/;.*/, "", text)
+        print text
+        open = 0
+    }
+' include/prefork.h | sort >"$scratch/header"
+awk '
+    /^\.Sh / { synopsis = ($2 == "SYNOPSIS") }
+    !synopsis { next }
+    /^\.Vt typedef / { sub(/^\.Vt /, ""); sub(/;$/, ""); print }
+    /^\.Ft / { sub(/^\.Ft /, ""); gsub(/"/, ""); type = $0; next }
+    /^\.Fn / {
+        sub(/^\.Fn /, "")
+        name = $1
+        sub(/^[^ ]+ */, "")
+        arguments = ""
+        while ($0 != "") {
+            if (/^"/) { end = index(substr($0, 2), "\""); one = substr($0, 2, end - 1); end++ }
+            else { end = index($0 " ", " ") - 1; one = substr($0, 1, end) }
+            arguments = arguments (arguments == "" ? "" : ", ") one
+            $0 = substr($0, end + 1)
+            sub(/^ +/, "")
+        }
+        print type (type ~ /\*$/ ? "" : " ") name "(" arguments ")"
+    }
+' man/*.3 | sort >"$scratch/pages"
+diff "$scratch/header" "$scratch/pages" >"$scratch/difference" || {
+    complain "prototypes differ between include/prefork.h (<) and the pages (>):"
+    cat "$scratch/difference"
+}
+
+# The page that a name leads to, by itself or as an alias.
+page_of() {
+    if test -f "man/$1"; then
+        echo "man/$1"
+    else
+        awk -v name="$1" '$2 == name { print "man/" $1 }' man/aliases
+    fi
+}
+
+while read -r symbol; do
+    page=$(page_of "$symbol.3")
+    if ! test -n "$page" || ! test -f "$page"; then
+        complain "$symbol: has no page"
+    elif ! grep -q "^\.Nm $symbol\( ,\)*\$" "$page"; then
+        complain "$page: $symbol is missing under NAME"
+    fi
+done <tests/abi/symbols.txt
+
+while read -r page alias; do
+    test -f "man/$page" || complain "man/aliases: there is no page $page"
+    test ! -e "man/$alias" || complain "man/aliases: $alias is a page of its own"
+    grep -qx "${alias%.3}" tests/abi/symbols.txt || test "$alias" = "${alias%.3}" ||
+        complain "man/aliases: $alias is no exported function"
+done <man/aliases
+
+# References to pages of this project lead somewhere.
+sed -n 's/^\.Xr \(pf_[a-z_]*\|prefork\) \([37]\).*/\1.\2/p' man/*.[37] | sort -u >"$scratch/refer"
+while read -r reference; do
+    test -n "$(page_of "$reference")" || complain "a reference to $reference, which has no page"
+done <"$scratch/refer"
+
+# Pages of others need not be installed here: those references are no fault.
+mandoc -T lint -W warning man/*.[37] 2>&1 | grep -v 'referenced manual not found' \
+    >"$scratch/mandoc" || true
+test ! -s "$scratch/mandoc" || {
+    complain "mandoc finds fault:"
+    cat "$scratch/mandoc"
+}
+
+# Under EXAMPLES a display follows the line that names its file, and is that file.
+for page in man/*.[37]; do
+    rm -rf "$scratch/examples"
+    mkdir "$scratch/examples"
+    awk -v directory="$scratch/examples" -v page="$page" '
+        function complain(text) { printf "%s:%d: %s\n", page, FNR, text; found = 1 }
+        /^\.Sh / { examples = ($2 == "EXAMPLES") }
+        /^\.\\" example: / { file = $3; next }
+        /^\.Bd / && examples {
+            if (file == "") complain("an example that names no file")
+            else { display = directory "/" file; shown++ }
+            next
+        }
+        /^\.Ed/ { file = display = ""; next }
+        display != "" { sub(/^\\&/, ""); gsub(/\\e/, "\\"); print >display }
+        END {
+            if (!shown) complain("no example that is a file of man/examples")
+            exit found
+        }
+    ' "$page" || found=1
+    for example in "$scratch/examples"/*; do
+        test -e "$example" || continue
+        file=man/examples/${example##*/}
+        test -f "$file" || { complain "$page: there is no $file" && continue; }
+        diff "$file" "$example" >"$scratch/difference" || {
+            complain "$page: differs from $file (<):"
+            cat "$scratch/difference"
+        }
+    done
+done
+
+exit "$found"

@@ -1,0 +1,111 @@
+#!/bin/sh
+# The lint bites: each rule is broken once in a copy of the tree, and must be complained of.
+# A rule that nobody has seen fail may check nothing.
+#
+# SPDX-License-Identifier: MIT
+set -eu
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+rules=0
+failed=0
+
+# The checks say where they find fault, so faults that the tree has already do not mislead.
+bites() { # check, what it must say, a command that breaks the rule in the copy
+    rules=$((rules + 1))
+    rm -rf "$scratch/tree"
+    mkdir -p "$scratch/tree/tests"
+    cp -R include lib man CHANGELOG.md "$scratch/tree"
+    cp -R tests/lint tests/abi "$scratch/tree/tests"
+    (cd "$scratch/tree" && sh -c "$3")
+    if (cd "$scratch/tree" && BUILD_DIR=build "tests/lint/$1.sh") >"$scratch/output" 2>&1; then
+        status=0
+    else
+        status=$?
+    fi
+    if test "$status" -eq 0 || ! grep -q -e "$2" "$scratch/output"; then
+        echo "$1.sh did not complain of: $3"
+        sed 's/^/    /' "$scratch/output"
+        failed=1
+    fi
+}
+
+includes() { # file, what it includes, which must not pass
+    bites layers "$1:1: .*include.*$2" "echo '#include $2' >$1"
+}
+includes lib/base/broken.h '"core/time.h"'
+includes lib/base/broken.h '<string.h>'
+includes lib/core/broken.h '"os/watch.h"'
+includes lib/core/broken.h '<stdlib.h>'
+includes lib/core/broken.cc '"runtime/pool.h"'
+includes lib/os/broken.cc '"core/time.h"'
+includes lib/os/broken.cc '"api/event_callback.h"'
+includes lib/runtime/broken.cc '"api/event_callback.h"'
+includes lib/runtime/broken.cc '<unistd.h>'
+includes lib/api/broken.cc '<signal.h>'
+bites layers 'only api includes' "echo '#include \"prefork.h\"' >lib/os/broken.cc"
+bites layers 'by its path' "echo '#include \"../os/watch.h\"' >lib/core/broken.cc"
+bites layers 'known folders' "mkdir lib/broken && echo >lib/broken/broken.h"
+
+repeat="awk 'BEGIN { for (i = 0; i < LINES; i++) print \"    call();\" }'"
+body() {
+    echo "$repeat" | sed "s/LINES/$1/"
+}
+bites sizes 'more than 400 lines' "$(body 401) | sed 's/.*/\/\/ &/' >lib/core/broken.cc"
+bites sizes 'broken.cc:1: a function of 71 lines' \
+    "{ echo 'int f(int a) {'; $(body 69); echo '}'; } >lib/core/broken.cc"
+bites sizes 'broken.cc:2: a function of 73 lines' \
+    "{ echo 'namespace x {'; echo 'int f(int a,'; echo ' int b)'; echo '{'; $(body 69); \
+    echo '}'; echo '}'; } >lib/core/broken.cc"
+bites sizes '101 columns' "awk 'BEGIN { printf \"// %98s\\n\", \"x\" }' >lib/core/broken.cc"
+bites sizes 'white space' "echo 'int x; ' >lib/core/broken.cc"
+
+declares() { # what is complained of, what is put before the end of the header
+    bites ffi "$1" "sed -i 's|^/\* No limit on .*|$2|' include/prefork.h"
+}
+declares 'variadic' 'PF_API int pf_print(const char *format, ...);'
+declares 'inline' 'static inline int pf_one(void) { return 1; }'
+declares 'body' 'PF_API int pf_one(void) { return 1; }'
+declares 'bit-field' 'struct pf_pair { int a : 4; };'
+declares 'public struct' 'struct pf_pair { int first; int second; };'
+declares 'public struct' 'typedef union { int first; int second; } pf_pair;'
+declares 'exported data' 'extern PF_API const int pf_answer;'
+declares 'exported data' 'PF_API int pf_answer;'
+declares 'size differs' 'PF_API int pf_wait(long timeout_ms);'
+declares 'size differs' 'PF_API int pf_seek(off_t where);'
+declares 'size differs' 'PF_API bool pf_is(void);'
+declares 'size differs' 'PF_API pid_t pf_pid(void);'
+declares 'named enum' 'enum pf_color { PF_RED = 1 };'
+declares 'enum as a type' 'PF_API int pf_paint(enum pf_color color);'
+declares 'explicit number' 'enum { PF_RED = 1, PF_GREEN };'
+declares 'explicit number' 'enum { RED = 1 };'
+declares 'without PF_API' 'int pf_one(void);'
+declares 'not named pf_' 'PF_API int one(void);'
+declares 'prototype' 'PF_API int pf_one();'
+declares 'macro' '#define ONE 1'
+declares 'stdint' '#include <stddef.h>'
+
+bites man 'prototypes differ' "sed -i 's/^.Ft int32_t/.Ft int/' man/pf_event.3"
+bites man 'prototypes differ' "sed -i 's/(int num_processes, /(int count, /' include/prefork.h"
+bites man 'prototypes differ' "sed -i '/^.Vt typedef/d' man/pf_set_event_callback.3"
+bites man 'pf_event_pid: has no page' "sed -i '/pf_event_pid/d' man/aliases"
+bites man 'pf_one: has no page' 'echo pf_one >>tests/abi/symbols.txt'
+bites man 'missing under NAME' "sed -i '/^.Nm pf_event_pid/d' man/pf_event.3"
+bites man 'no page pf_none' 'echo pf_none.3 pf_task_id.3 >>man/aliases'
+bites man 'no exported function' 'echo pf_event.3 pf_none.3 >>man/aliases'
+bites man 'reference to pf_none' "sed -i 's/^.Xr pf_task_id 3/.Xr pf_none 3/' man/prefork.7"
+bites man 'mandoc finds fault' "echo '.Nonsense' >>man/pf_version.3"
+bites man 'differs from man/examples' "echo '/* more */' >>man/examples/minimal.c"
+bites man 'names no file' "sed -i '/example: minimal.c/d' man/prefork.7"
+bites man 'there is no man/examples' 'rm man/examples/minimal.c'
+
+bites versions 'prefork.map: the newest' "sed -i 's/^PREFORK_0.1/PREFORK_0.2/' lib/prefork.map"
+bites versions 'CHANGELOG.md: the newest' "sed -i 's/^## .0.1.0./## [0.2.0]/' CHANGELOG.md"
+bites versions 'must come from the header' \
+    "sed -i 's/^Version: .*/Version: 0.1.0/' lib/prefork.pc.in"
+bites versions 'other than' 'mkdir build && echo "Version: 0.0.9" >build/prefork.pc'
+bites versions 'HISTORY does not say' "sed -i '/^.Sh HISTORY/,\$s/0[.]1/0.2/' man/pf_version.3"
+bites versions 'pf_task_id is not said' "sed -i '/int pf_task_id/s/^/ /' include/prefork.h"
+
+echo "$rules rules seen to bite"
+exit "$failed"

@@ -1,0 +1,27 @@
+#!/bin/sh
+# clang-tidy finds no fault in the library, the tests and the examples; see .clang-tidy.
+#
+# SPDX-License-Identifier: MIT
+set -eu
+
+tidy=${CLANG_TIDY:-clang-tidy}
+jobs=$(getconf _NPROCESSORS_ONLN)
+failed=$(mktemp)
+trap 'rm -f "$failed"' EXIT
+
+run() { # checks beside those of .clang-tidy, options of the compiler; names of files on stdin
+    checks=$1
+    shift
+    {
+        xargs -P "$jobs" -I '{}' "$tidy" --quiet --checks="$checks" '{}' -- "$@" -Iinclude \
+            -Itests/support 2>&1 || echo yes >"$failed"
+    } | grep -v 'warnings\{0,1\} generated' || true # it counts those of system headers
+}
+
+find lib tests/unit -name '*.cc' | sort |
+    run '' -std=c++20 -fno-exceptions -fno-rtti -Ilib -DPF_TESTING
+find tests -name '*.c' | sort | run '' -std=c99
+# The analyzer can not follow the lists of queue(7), which the examples use.
+find man/examples -name '*.c' | sort |
+    run '-clang-analyzer-unix.Malloc,-clang-analyzer-core.NullDereference' -std=c99
+test ! -s "$failed"

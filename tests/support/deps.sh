@@ -1,0 +1,110 @@
+#!/bin/sh
+# See to the tools and libraries that a target of the Makefile needs.
+#
+#   tests/support/deps.sh build|demo|check|lint|all
+#
+# Does nothing, without network or rights, when all is there. Otherwise installs the Debian
+# packages that are missing with apt-get, as root or by sudo; where that can not be done, it
+# names them and fails.
+#
+# SPDX-License-Identifier: MIT
+set -eu
+
+CC=${CC:-gcc}
+CXX=${CXX:-g++}
+packages=
+
+need() {
+    case " $packages " in
+    *" $1 "*) ;;
+    *) packages="${packages:+$packages }$1" ;;
+    esac
+}
+
+tool() { # program, package
+    command -v "$1" >/dev/null 2>&1 || need "$2"
+}
+
+# A compiler is only good with the headers of its library.
+compiler() { # command with options, language, a header, package
+    # shellcheck disable=SC2086 # the command may hold options
+    echo "#include <$3>" | $1 -x "$2" -fsyntax-only - >/dev/null 2>&1 || need "$4"
+}
+
+compiler_package() { # command
+    case $1 in
+    *clang*) echo clang ;;
+    *++*) echo g++ ;;
+    *) echo gcc ;;
+    esac
+}
+
+build() {
+    compiler "$CC" c stdio.h "$(compiler_package "$CC")"
+    compiler "$CXX" c++ cstddef "$(compiler_package "$CXX")"
+    compiler "$CC" c stdlib.h libc6-dev
+    tool make make
+}
+
+demo() {
+    tool curl curl
+}
+
+check() {
+    tool pkg-config pkg-config
+    pkg-config --exists cmocka 2>/dev/null || need libcmocka-dev
+    tool mandoc mandoc
+    tool curl curl
+    tool readelf binutils
+    tool strip binutils
+}
+
+lint() {
+    check
+    tool git git
+    compiler clang c stdio.h clang
+    compiler clang++ c++ cstddef clang
+    tool clang-format clang-format
+    tool clang-tidy clang-tidy
+    tool shellcheck shellcheck
+    tool codespell codespell
+}
+
+look() {
+    packages=
+    build
+    case $1 in
+    build) ;;
+    demo) demo ;;
+    check) check ;;
+    lint) lint ;;
+    all) demo && check && lint ;;
+    *) echo "$0: no such set: $1" >&2 && exit 2 ;;
+    esac
+}
+
+look "$1"
+test -n "$packages" || exit 0
+
+if test "$(id -u)" -eq 0; then
+    as_root="env"
+elif sudo -n true 2>/dev/null; then
+    as_root="sudo -n env"
+else
+    as_root=
+fi
+if test -z "$as_root" || ! command -v apt-get >/dev/null 2>&1; then
+    echo "Missing, please install (Debian's names): $packages" >&2
+    exit 1
+fi
+echo "Installing: $packages"
+# A machine that was just made has no lists yet, an old one has lists that are out of date.
+$as_root apt-get -q -q update
+# shellcheck disable=SC2086 # words on purpose
+$as_root DEBIAN_FRONTEND=noninteractive apt-get -q -q -y --no-install-recommends \
+    install $packages >/dev/null
+look "$1"
+if test -n "$packages"; then
+    echo "Installed, yet still not usable: $packages" >&2
+    exit 1
+fi

@@ -1,0 +1,124 @@
+// A supervisor driven by hand, with its decisions collected.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "core/supervisor.h"
+#include "core/values.h"
+
+namespace tests {
+
+using namespace prefork::core;
+
+inline Exit exit_with(int32_t code) {
+    Exit exit;
+    exit.kind = Exit::Kind::exited;
+    exit.code = code;
+    return exit;
+}
+
+inline Exit killed_by(int32_t signal) {
+    Exit exit;
+    exit.kind = Exit::Kind::signaled;
+    exit.code = signal;
+    return exit;
+}
+
+class Supervised {
+  public:
+    static constexpr uint32_t none = UINT32_MAX;
+
+    Supervisor core;
+    Instant now = 1 * second;
+    int32_t next_pid = 100;
+
+    bool begin(uint32_t workers, int32_t max_restarts) {
+        Settings settings;
+        settings.workers = workers;
+        settings.max_restarts = max_restarts;
+        if (!core.open(settings)) {
+            return false;
+        }
+        give(Input::Kind::start);
+        return true;
+    }
+
+    void give(Input::Kind kind, int32_t signal = 0) {
+        Input input;
+        input.kind = kind;
+        input.signal = signal;
+        core.step(input, now);
+    }
+
+    // Lets all starts that are allowed succeed; returns how many.
+    uint32_t start_all() {
+        uint32_t count = 0;
+        while (core.startable() > 0) {
+            start_one();
+            count += 1;
+        }
+        return count;
+    }
+
+    uint32_t start_one() {
+        if (core.startable() == 0) {
+            return none;
+        }
+        Input input;
+        input.kind = Input::Kind::started;
+        input.worker = core.take_start();
+        input.pid = next_pid++;
+        core.step(input, now);
+        return input.worker;
+    }
+
+    uint32_t fail_one(int32_t error, bool transient) {
+        if (core.startable() == 0) {
+            return none;
+        }
+        Input input;
+        input.kind = Input::Kind::start_failed;
+        input.worker = core.take_start();
+        input.error = error;
+        input.transient = transient;
+        core.step(input, now);
+        return input.worker;
+    }
+
+    void end(uint32_t worker, const Exit &exit) {
+        Input input;
+        input.kind = Input::Kind::exited;
+        input.worker = worker;
+        input.exit = exit;
+        core.step(input, now);
+    }
+
+    void pass(Duration duration) {
+        now += duration;
+        give(Input::Kind::tick);
+    }
+
+    // The next event of the type, leaving out others; its task id is -2 if there is none.
+    Event find(EventType type) {
+        Event event;
+        while (core.take_event(&event)) {
+            if (event.type == type) {
+                return event;
+            }
+        }
+        event.task_id = -2;
+        return event;
+    }
+
+    // How many signals of that number are to be sent; all others are left out.
+    uint32_t count_signals(int32_t number) {
+        uint32_t count = 0;
+        Signal signal{};
+        while (core.take_signal(&signal)) {
+            count += signal.number == number ? 1 : 0;
+        }
+        return count;
+    }
+};
+
+} // namespace tests
