@@ -16,8 +16,8 @@ endif
 ifeq ($(origin AR),default)
 AR = ar
 endif
-CFLAGS ?= -O2 -g
-CXXFLAGS ?= -O2 -g
+CFLAGS ?= -Os -g
+CXXFLAGS ?= -Os -g
 PKG_CONFIG ?= pkg-config
 INSTALL ?= install
 CLANG_FORMAT ?= clang-format
@@ -73,7 +73,7 @@ endif
 # Checked iterators, which some systems switch on for all, would need libstdc++ too.
 PF_CXXFLAGS_LAST = -U_GLIBCXX_ASSERTIONS
 PF_LDFLAGS = -shared -Wl,-soname,$(SONAME) -Wl,--version-script,lib/prefork.map \
-	-Wl,-z,relro,-z,now
+	-Wl,-z,relro,-z,now -Wl,-z,noseparate-code
 
 ifeq ($(SAN),)
 # With -z defs a symbol of the C++ runtime is an error of the link.
@@ -115,7 +115,16 @@ SUPPORT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*
 UNIT_TESTS := $(patsubst %.cc,$(BUILD)/%,$(sort $(wildcard tests/unit/*_test.cc)))
 API_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/api/*_test.c)))
 PROGRAMS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/programs/*.c)))
-EXAMPLES := $(patsubst man/%.c,$(BUILD)/%,$(sort $(wildcard man/examples/*.c)))
+# What a source needs beside the library, as pkg-config knows it. Without that it is left out.
+PACKAGE_libuv = libuv
+PACKAGE_libevent = libevent_core
+PACKAGE_glib = glib-2.0
+package = $(PACKAGE_$(basename $(notdir $(1))))
+package_flags = $(if $(call package,$(2)),$(shell $(PKG_CONFIG) --$(1) $(call package,$(2))))
+is_missing = $(if $(call package,$(1)),$(shell $(PKG_CONFIG) --exists $(call package,$(1)) || echo 1))
+buildable = $(foreach source,$(1),$(if $(call is_missing,$(source)),,$(source)))
+EXAMPLES := $(patsubst man/%.c,$(BUILD)/%,$(call buildable,$(sort $(wildcard man/examples/*.c))))
+LOOPS := $(patsubst %.c,$(BUILD)/%,$(call buildable,$(sort $(wildcard tests/loops/*.c))))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 
 # Scripts that look at the tree, at the plain build, or at what is installed from it. They
@@ -123,6 +132,7 @@ BENCHES := $(patsubst tests/%.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 LINT_CHECKS := $(addprefix tests/lint/,layers.sh sizes.sh ffi.sh man.sh versions.sh)
 ABI_CHECKS := $(sort $(wildcard tests/abi/*_test.sh))
 INSTALL_CHECKS := $(sort $(wildcard tests/install/*_test.sh))
+LOOP_CHECKS := $(filter %_test,$(LOOPS)) $(sort $(wildcard tests/loops/*_test.sh))
 DEMO_CHECKS := $(sort $(wildcard tests/demo/*_test.sh))
 
 # ThreadSanitizer runs a thread of its own in every process, and pf_fork_processes() rightly
@@ -132,7 +142,7 @@ ALL_CHECKS := $(UNIT_TESTS)
 else ifneq ($(SAN),)
 ALL_CHECKS := $(UNIT_TESTS) $(API_TESTS)
 else
-ALL_CHECKS := $(UNIT_TESTS) $(API_TESTS) $(ABI_CHECKS) $(LINT_CHECKS) \
+ALL_CHECKS := $(UNIT_TESTS) $(API_TESTS) $(LOOP_CHECKS) $(ABI_CHECKS) $(LINT_CHECKS) \
 	$(INSTALL_CHECKS) $(DEMO_CHECKS)
 endif
 # TEST=name is the name of one file of tests/*/, with or without its ending.
@@ -245,10 +255,18 @@ $(BUILD)/tests/programs/%: tests/programs/%.c $(BUILD)/tests/libsupport.a $(LIBR
 	$(Q)$(compile_c) -Itests/support $(dependencies) -o $@ $< \
 		$(BUILD)/tests/libsupport.a $(call link_library,../..)
 
+$(BUILD)/tests/loops/%: tests/loops/%.c $(BUILD)/tests/libsupport.a $(LIBRARY) $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(compile_c) -Itests/support $(cmocka_cflags) $(call package_flags,cflags,$<) \
+		$(dependencies) -o $@ $< $(BUILD)/tests/libsupport.a $(call link_library,../..) \
+		$(cmocka_libs) $(call package_flags,libs,$<)
+
 $(BUILD)/examples/%: man/examples/%.c $(LIBRARY) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(compile_c) $(dependencies) -o $@ $< $(call link_library,..)
+	$(Q)$(compile_c) $(call package_flags,cflags,$<) $(dependencies) -o $@ $< \
+		$(call link_library,..) $(call package_flags,libs,$<)
 
 $(BUILD)/bench/%: tests/bench/%.c $(LIBRARY) $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -274,9 +292,9 @@ check:
 	@$(MAKE) --no-print-directory check-run
 
 # All that has to be compiled, for those who want to see that it is without a warning.
-tests: $(UNIT_TESTS) $(API_TESTS) $(PROGRAMS) $(EXAMPLES) $(BENCHES)
+tests: $(UNIT_TESTS) $(API_TESTS) $(LOOPS) $(PROGRAMS) $(EXAMPLES) $(BENCHES)
 
-check-run: all $(PROGRAMS) $(EXAMPLES) $(CHECKS)
+check-run: all $(PROGRAMS) $(EXAMPLES) $(LOOPS) $(CHECKS)
 	@test -n '$(CHECKS)' || { echo 'no test is named $(TEST)' >&2; exit 1; }
 	+@$(SCRIPT_ENV) tests/support/run.sh $(CHECKS)
 
@@ -357,4 +375,4 @@ clean:
 FORCE:
 
 -include $(wildcard $(addsuffix .d,$(LIB_OBJECTS) $(TESTING_OBJECTS) $(SUPPORT_OBJECTS) \
-	$(UNIT_TESTS) $(API_TESTS) $(PROGRAMS) $(EXAMPLES) $(BENCHES)))
+	$(UNIT_TESTS) $(API_TESTS) $(LOOPS) $(PROGRAMS) $(EXAMPLES) $(BENCHES)))

@@ -31,8 +31,9 @@ extern "C" {
 
 /* The library's own error codes. All others are negative errno values. */
 enum {
-	PF_EGAVEUP = -4097, /* too many restarts; the other workers have been stopped */
-	PF_ETHREADS = -4098 /* other threads are running, so forking is not safe */
+	PF_EGAVEUP = -4097,  /* too many restarts; the other workers have been stopped */
+	PF_ETHREADS = -4098, /* other threads are running, so forking is not safe */
+	PF_EFATAL = -4100    /* a worker exited with the status that says: restart nobody */
 };
 
 /* No limit on the number of restarts. */
@@ -109,10 +110,17 @@ PF_API const char *pf_strerror(int error);
 
 /* ---- Events -------------------------------------------------------------------------- */
 
-/* A fact about the pool or one worker. Valid until the callback that got it returns. */
+/*
+ * A fact about the pool or one worker. Valid until the callback that got it returns, or until
+ * the next call of pf_pool_next_event() with the same pool.
+ */
 typedef struct pf_event pf_event;
 
-/* Called with each event, in order, exactly once, in the supervisor only. Must return. */
+/*
+ * Called with each event, in order, exactly once, in the supervisor only, from within
+ * pf_fork_processes(), pf_pool_run() or pf_pool_dispatch(). It must return, and may call the
+ * functions of its pool, but for run and dispatch (-EBUSY) and free (which does nothing).
+ */
 typedef void (*pf_event_fn)(const pf_event *event, void *user);
 
 /* What happened: pf_event_type(). */
@@ -124,15 +132,18 @@ enum {
 	PF_EVENT_START_FAILED = 6, /* a worker could not be started; tried again later */
 	PF_EVENT_STOPPING = 7,     /* the pool begins to stop its workers */
 	PF_EVENT_KILLED = 8,       /* a worker did not stop in time and was sent SIGKILL */
+	PF_EVENT_RELOAD_FAILED = 12, /* a replacement ended too soon; the old worker stays */
+	PF_EVENT_RESIZED = 13,     /* the pool has another number of slots */
 	PF_EVENT_DONE = 14         /* the pool has ended; its last event */
 };
 
 /*
- * Choose who is told of events in later calls of pf_fork_processes().
+ * Choose who is told of events in later calls of pf_fork_processes(), and of pf_pool_run() for
+ * pools that have no callback of their own.
  *
  * fn is called with user, which stays the caller's. NULL restores the default, which writes
  * "prefork: MESSAGE" and a newline to stderr for warnings and worse. The choice is copied
- * when pf_fork_processes() begins. Set it before other threads use the library.
+ * when those calls begin. Set it before other threads use the library.
  *
  * Since: 0.1
  */
@@ -162,6 +173,261 @@ PF_API uint64_t pf_event_time_ns(const pf_event *event);    /* CLOCK_MONOTONIC *
 PF_API uint64_t pf_event_user_us(const pf_event *event);    /* CPU time in user mode */
 PF_API uint64_t pf_event_system_us(const pf_event *event);  /* CPU time in the kernel */
 PF_API uint64_t pf_event_max_rss_kib(const pf_event *event); /* largest resident set */
+
+/* ---- Pools: settings ------------------------------------------------------------------ */
+
+/*
+ * A pool of workers that the host supervises, in pf_pool_run() or from an event loop of its
+ * own. It belongs to the process that made it and to one thread at a time; only
+ * pf_pool_stop() and pf_pool_kill() may be called from any thread and from signal handlers.
+ * Pools are independent of each other. A pool is used once.
+ *
+ * All functions of pools return -ECHILD, and do nothing, in a process that did not make the
+ * pool; -EINVAL for a NULL pool.
+ */
+typedef struct pf_pool pf_pool;
+
+/*
+ * Make a pool with the default settings.
+ *
+ * Returns: 0, and the pool in *ret_pool, which the caller frees with pf_pool_free().
+ * Errors: -ENOMEM; -EINVAL if ret_pool is NULL.
+ * Since: 0.1
+ */
+PF_API int pf_pool_new(pf_pool **ret_pool);
+
+/*
+ * Free a pool.
+ *
+ * Workers that are still alive are killed and reaped first. Events that nobody has taken are
+ * discarded. The free_user functions are called. In a process that did not make the pool, such
+ * as a worker, only its memory is released. From a callback of the pool it does nothing.
+ *
+ * Returns: NULL; pool from within a callback. NULL is fine.
+ * Since: 0.1
+ */
+PF_API pf_pool *pf_pool_free(pf_pool *pool);
+
+enum { PF_RESTART_ON_FAILURE = 0, PF_RESTART_ALWAYS = 1, PF_RESTART_NEVER = 2 };
+enum { PF_LIMIT_STOP = 0, PF_LIMIT_DEGRADE = 1 };
+enum { PF_SIGNALS_NONE = 0, PF_SIGNALS_STANDARD = 1 };
+enum { PF_THREADS_REFUSE = 0, PF_THREADS_ALLOW = 1 };
+enum { PF_BACKEND_AUTO = 0, PF_BACKEND_PIDFD = 1, PF_BACKEND_SIGCHLD = 2 };
+
+/*
+ * The settings of a pool, made before it starts. Durations are in milliseconds.
+ *
+ * Returns: 0.
+ * Errors: -EINVAL if a value is out of range, -EBUSY once the pool has started; nothing is
+ *   changed then.
+ * Since: 0.1
+ */
+
+/* At most 63 bytes; default "". Copied. */
+PF_API int pf_pool_set_name(pf_pool *pool, const char *name);
+
+/* Slots to start with, at most 65,536. 0 or negative: pf_cpu_count(), the default. */
+PF_API int pf_pool_set_workers(pf_pool *pool, int count);
+
+/* Which ends lead to a restart: abnormal ones (default), all, or none. */
+PF_API int pf_pool_set_restart(pf_pool *pool, int when);
+
+/* Restarts in the pool's life, over all slots; default, and for negatives, 100. */
+PF_API int pf_pool_set_max_restarts(pf_pool *pool, int max);
+
+/* Restarts in any window, over all slots, 1 to 65,536; 0, 0: no such limit, the default. */
+PF_API int pf_pool_set_restart_window(pf_pool *pool, int max, uint64_t window_ms);
+
+/*
+ * Delay before a slot's restart: doubles from first to max, each drawn from half of it to the
+ * whole, and is first again after an uptime of max. 0, 0: no delay, the default.
+ */
+PF_API int pf_pool_set_backoff(pf_pool *pool, uint64_t first_ms, uint64_t max_ms);
+
+/* At a limit: stop all and fail with PF_EGAVEUP (default), or leave that slot empty. */
+PF_API int pf_pool_set_on_limit(pf_pool *pool, int action);
+
+/*
+ * How workers are stopped: by signal (default SIGTERM; 0: none is sent), and by SIGKILL after
+ * the time-out (default 10,000; 0: never).
+ */
+PF_API int pf_pool_set_stop(pf_pool *pool, int signal, uint64_t timeout_ms);
+
+/* The exit status, 1 to 255, by which a worker says that the pool can not work: all stop and
+ * the pool fails with PF_EFATAL. 0: none, the default. */
+PF_API int pf_pool_set_fatal_exit(pf_pool *pool, int exit_code);
+
+/*
+ * PF_SIGNALS_STANDARD: while the pool runs, signals of this process whose disposition is the
+ * default and that are not blocked control the pool. TERM: graceful stop. INT, QUIT: the same
+ * within 1,000 ms. A second of these at least 200 ms later: kill. TTIN, TTOU: one slot more or
+ * less. USR1, USR2, WINCH: passed on to the workers. Default: PF_SIGNALS_NONE.
+ */
+PF_API int pf_pool_set_signals(pf_pool *pool, int set);
+
+/* Whether workers may be forked while other threads run; PF_THREADS_REFUSE is the default. */
+PF_API int pf_pool_set_threads(pf_pool *pool, int policy);
+
+/* Each worker leads a process group, which gets its signals and is killed when it has ended. */
+PF_API int pf_pool_set_process_groups(pf_pool *pool, int on);
+
+/* What the kernel sends a worker when the supervisor ends; default SIGTERM; 0: nothing. */
+PF_API int pf_pool_set_parent_death_signal(pf_pool *pool, int signal);
+
+/* As PID 1 or subreaper: reap the children that were adopted, never the host's own. */
+PF_API int pf_pool_set_reap_orphans(pf_pool *pool, int on);
+
+/* How ends are noticed. -ENOTSUP if the kernel, or a filter on its calls, lacks it. */
+PF_API int pf_pool_set_backend(pf_pool *pool, int backend);
+
+/*
+ * Who is told of events, instead of pf_pool_next_event(). free_user, if not NULL, is called
+ * with user exactly once: when the pool is freed, another callback is set, or this call fails.
+ */
+PF_API int pf_pool_set_event_callback(pf_pool *pool, pf_event_fn fn, void *user,
+				      void (*free_user)(void *));
+
+/*
+ * The function that each worker runs, and whose result is its exit status. Without one,
+ * pf_pool_run() returns in the worker. free_user as above; it is not called in workers.
+ */
+PF_API int pf_pool_set_worker_fn(pf_pool *pool, int (*fn)(int task_id, void *user), void *user,
+				 void (*free_user)(void *));
+
+/* ---- Pools: running ------------------------------------------------------------------- */
+
+/*
+ * Start the workers and supervise them until the pool is done.
+ *
+ * Events go to the pool's callback, or to that of pf_set_event_callback().
+ *
+ * Returns: 0 in a worker, with its task id in *ret_task_id; its handle is good for
+ *   pf_pool_free() only. 0 in the supervisor, with -1 in *ret_task_id, when the pool is done.
+ * Errors: -EINTR after a signal handler of the host has run: call again; PF_EGAVEUP, PF_EFATAL
+ *   or the errno that the pool failed with, no worker being left; PF_ETHREADS, -EMFILE,
+ *   -ENFILE, -ENOMEM: nothing was started; -EALREADY after the pool's end, or if
+ *   pf_pool_start() began it; -EBUSY from within a callback; -ECHILD also in a child that an
+ *   event callback forked and returned in.
+ * Since: 0.1
+ */
+PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
+
+/*
+ * Begin a pool that the host's event loop drives: it waits for pf_pool_fd() to be readable and
+ * calls pf_pool_dispatch(). The first dispatch starts the workers. Without a callback of the
+ * pool's own, events are taken by pf_pool_next_event().
+ *
+ * Returns: 0.
+ * Errors: -EINVAL without a worker function; -EALREADY a second time; PF_ETHREADS, -EMFILE,
+ *   -ENFILE, -ENOMEM: nothing has happened, and it may be called again.
+ * Since: 0.1
+ */
+PF_API int pf_pool_start(pf_pool *pool);
+
+/*
+ * The one descriptor to wait for: readable whenever pf_pool_dispatch() has work, timers
+ * included, or events wait. It belongs to the pool. For poll, epoll and all that builds on
+ * them; level-triggered.
+ *
+ * Returns: the descriptor; -EINVAL before the start.
+ * Since: 0.1
+ */
+PF_API int pf_pool_fd(const pf_pool *pool);
+
+/*
+ * Do what is to be done, after waiting for it for at most timeout_ms; 0: without waiting; -1:
+ * without end. Does not wait while events are to be taken.
+ *
+ * Returns: 1 while the pool lives, 0 when it is done.
+ * Errors: as for pf_pool_run(); -EINVAL if pf_pool_start() did not begin the pool.
+ * Since: 0.1
+ */
+PF_API int pf_pool_dispatch(pf_pool *pool, int timeout_ms);
+
+/*
+ * Take the oldest event. None is ever dropped: while the host takes none, a worker is started
+ * only if there is room for all events of its life; ends, stops and kills go on.
+ *
+ * Returns: 1 and the event in *ret_event, valid until the next call; 0 if none waits, always so
+ *   for a pool with a callback.
+ * Since: 0.1
+ */
+PF_API int pf_pool_next_event(pf_pool *pool, const pf_event **ret_event);
+
+/*
+ * Stop all workers gracefully: the next dispatch, or the run under way, does it. Again it has
+ * no effect. May be called from any thread and from signal handlers.
+ *
+ * Returns: 0, also after the end.
+ * Errors: -EINVAL before the start.
+ * Since: 0.1
+ */
+PF_API int pf_pool_stop(pf_pool *pool);
+
+/* The same by SIGKILL. */
+PF_API int pf_pool_kill(pf_pool *pool);
+
+/*
+ * Change the number of slots, 1 to 65,536, while the pool runs. New slots are started; of too
+ * many those with the highest task ids are stopped.
+ *
+ * Returns: 0.
+ * Errors: -EINVAL; -ENOMEM, nothing has changed; -ECANCELED once the pool is stopping.
+ * Since: 0.1
+ */
+PF_API int pf_pool_resize(pf_pool *pool, int count);
+
+/*
+ * Replace one worker by a new one, which does not count as a restart: the new one is started,
+ * and the old one is stopped once the new one has lived for 1,000 ms. If it does not,
+ * PF_EVENT_RELOAD_FAILED tells, and the old one stays. In a slot without a process one is
+ * started at once.
+ *
+ * Returns: 0.
+ * Errors: -EALREADY if it is being replaced; -EINVAL if there is no such slot; -ECANCELED once
+ *   the pool is stopping.
+ * Since: 0.1
+ */
+PF_API int pf_pool_restart(pf_pool *pool, int task_id);
+
+/*
+ * Send a signal to one worker, or to all (task_id -1). An end that it leads to is not asked for
+ * and so abnormal.
+ *
+ * Returns: 0.
+ * Errors: -EINVAL; -ESRCH if the slot has no process; -ECANCELED after the pool's end.
+ * Since: 0.1
+ */
+PF_API int pf_pool_signal(pf_pool *pool, int task_id, int signal);
+
+/* What pf_pool_worker_state() tells. */
+enum {
+	PF_WORKER_EMPTY = 0,    /* no worker, and none is to come */
+	PF_WORKER_STARTING = 1, /* on its way */
+	PF_WORKER_READY = 2,    /* at work */
+	PF_WORKER_STOPPING = 3, /* asked to end */
+	PF_WORKER_BACKOFF = 4,  /* restarted after a delay */
+	PF_WORKER_DONE = 5      /* exited normally; not restarted */
+};
+
+/*
+ * What the pool looks like now. While a worker is being replaced, the functions of one worker
+ * speak of the old one until the new one is good.
+ *
+ * Returns: the value.
+ * Errors: -EINVAL before the start, and if there is no such slot; 0 from
+ *   pf_pool_worker_uptime_ms() instead of any error.
+ * Since: 0.1
+ */
+PF_API int pf_pool_worker_count(const pf_pool *pool);                 /* slots */
+PF_API int pf_pool_alive_count(const pf_pool *pool);                  /* processes */
+PF_API int32_t pf_pool_worker_pid(const pf_pool *pool, int task_id);  /* 0: none now */
+PF_API int pf_pool_worker_state(const pf_pool *pool, int task_id);    /* PF_WORKER_... */
+PF_API int pf_pool_worker_restarts(const pf_pool *pool, int task_id); /* counted ones */
+PF_API uint64_t pf_pool_worker_uptime_ms(const pf_pool *pool, int task_id);
+
+/* The signal that stopped the pool, so that the host can die of it too; 0: none. */
+PF_API int pf_pool_stop_signal(const pf_pool *pool);
 
 #ifdef __cplusplus
 }

@@ -17,6 +17,8 @@ static_assert(PF_EVENT_GAVE_UP == static_cast<int>(EventType::gave_up));
 static_assert(PF_EVENT_START_FAILED == static_cast<int>(EventType::start_failed));
 static_assert(PF_EVENT_STOPPING == static_cast<int>(EventType::stopping));
 static_assert(PF_EVENT_KILLED == static_cast<int>(EventType::killed));
+static_assert(PF_EVENT_RELOAD_FAILED == static_cast<int>(EventType::reload_failed));
+static_assert(PF_EVENT_RESIZED == static_cast<int>(EventType::resized));
 static_assert(PF_EVENT_DONE == static_cast<int>(EventType::done));
 
 namespace prefork::api {

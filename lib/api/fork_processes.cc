@@ -10,6 +10,7 @@
 #include "prefork.h"
 #include "runtime/pool.h"
 
+using prefork::os::SignalSet;
 using prefork::runtime::Pool;
 using prefork::runtime::PoolOptions;
 namespace base = prefork::base;
@@ -23,26 +24,16 @@ namespace {
 
 constexpr int32_t init_pid = 1;
 
-// The process that is inside pf_fork_processes; 0: none.
+// The pool of the call under way, and its process; 0: none. A worker keeps the pointer, and with it
+// the memory, for releasing it would cost more than it is worth.
+Pool *pool_of_call = nullptr;
 int32_t supervising_process = 0;
 
-// Runs the pool to its end. Returns the task id in a worker. In the supervisor it returns a
-// negative code, or not at all.
-int run_to_the_end(Pool *pool) {
-    int task_id = -1;
-    int result = 0;
-    do {
-        result = pool->run(&task_id);
-    } while (result == -EINTR);
-
-    const int signal = pool->stop_signal();
-    base::destroy(pool);
-    if (task_id >= 0) {
-        return task_id;
-    }
-    if (result == -ECHILD) {
-        return result;
-    }
+// In the supervisor, at the end: returns a negative code, or not at all.
+int end_call(int result) {
+    const int signal = pool_of_call->supervisor().stop_signal();
+    base::destroy(pool_of_call);
+    pool_of_call = nullptr;
     supervising_process = 0;
     if (signal != 0) {
         os::die_of(signal);
@@ -51,6 +42,19 @@ int run_to_the_end(Pool *pool) {
         os::exit_normally();
     }
     return result;
+}
+
+// Runs the pool to its end. Returns the task id in a worker.
+int run_to_the_end() {
+    int task_id = -1;
+    int result = 0;
+    do {
+        result = pool_of_call->run(&task_id);
+    } while (result == -EINTR);
+    if (task_id >= 0) {
+        return task_id;
+    }
+    return result == -ECHILD ? result : end_call(result);
 }
 
 } // namespace
@@ -65,7 +69,7 @@ int pf_fork_processes(int num_processes, int max_restarts) {
     if (supervising_process == os::own_pid()) {
         return -EBUSY;
     }
-    if (os::has_threads()) {
+    if (os::has_lasting_threads()) {
         return PF_ETHREADS;
     }
     const int workers = num_processes > 0 ? num_processes : os::processor_count();
@@ -73,7 +77,8 @@ int pf_fork_processes(int num_processes, int max_restarts) {
     options.settings.workers = static_cast<uint32_t>(workers);
     options.settings.max_restarts = max_restarts < 0 ? core::restarts_default : max_restarts;
     options.on_event = prefork::api::event_callback.function;
-    options.user = prefork::api::event_callback.user;
+    options.event_user = prefork::api::event_callback.user;
+    options.signals = SignalSet::stops;
     options.reap_orphans = os::own_pid() == init_pid;
 
     Pool *pool = base::make<Pool>();
@@ -84,8 +89,9 @@ int pf_fork_processes(int num_processes, int max_restarts) {
         base::destroy(pool);
         return r;
     }
+    pool_of_call = pool;
     supervising_process = os::own_pid();
-    return run_to_the_end(pool);
+    return run_to_the_end();
 }
 
 int pf_task_id(void) { return os::task_id(); }

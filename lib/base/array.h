@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <stdlib.h>
 #include <type_traits>
+#include <utility>
 
 #include "base/invariant.h"
 
@@ -34,6 +35,28 @@ class Array {
         values_ = static_cast<Value *>(values);
         size_ = size;
         return true;
+    }
+
+    // Makes room for more values, all of their bytes 0; never for fewer. Returns false, and leaves
+    // the array as it was, if there is no memory.
+    [[nodiscard]] bool grow(size_t size) {
+        if (size <= size_) {
+            return true;
+        }
+        Array larger;
+        if (!larger.allocate(size)) {
+            return false;
+        }
+        for (size_t index = 0; index < size_; index++) {
+            larger.values_[index] = values_[index];
+        }
+        swap(larger);
+        return true;
+    }
+
+    void swap(Array &other) {
+        std::swap(values_, other.values_);
+        std::swap(size_, other.size_);
     }
 
     void reset() {

@@ -15,6 +15,24 @@ class Ring {
   public:
     [[nodiscard]] bool allocate(size_t capacity) { return values_.allocate(capacity); }
 
+    // Makes room for more, never for less; what is in the ring stays. Returns false, and leaves the
+    // ring as it was, if there is no memory.
+    [[nodiscard]] bool grow(size_t capacity) {
+        if (capacity <= values_.size()) {
+            return true;
+        }
+        Array<Value> larger;
+        if (!larger.allocate(capacity)) {
+            return false;
+        }
+        for (size_t index = 0; index < size_; index++) {
+            larger[index] = values_[wrapped(first_ + index)];
+        }
+        values_.swap(larger);
+        first_ = 0;
+        return true;
+    }
+
     [[nodiscard]] size_t size() const { return size_; }
     [[nodiscard]] size_t room() const { return values_.size() - size_; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
@@ -28,6 +46,8 @@ class Ring {
         size_ += 1;
         return true;
     }
+
+    [[nodiscard]] const Value &front() const { return values_[first_]; }
 
     // The oldest value; the ring must not be empty.
     Value pop() {

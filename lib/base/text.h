@@ -8,6 +8,14 @@
 
 namespace prefork::base {
 
+constexpr size_t length_of(const char *string) {
+    size_t length = 0;
+    while (string[length] != '\0') {
+        length += 1;
+    }
+    return length;
+}
+
 class Text {
   public:
     // The buffer always holds a string that ends with a zero byte.

@@ -3,14 +3,18 @@
 
 namespace prefork::core {
 
-bool Deadlines::allocate(uint32_t owners) {
-    return entries_.allocate(owners) && places_.allocate(owners);
-}
+bool Deadlines::grow(uint32_t owners) { return entries_.grow(owners) && places_.grow(owners); }
 
 void Deadlines::arm(uint32_t owner, Instant deadline) {
     disarm(owner);
     size_ += 1;
     rise(size_ - 1, Entry{deadline, owner});
+}
+
+void Deadlines::arm_at_latest(uint32_t owner, Instant deadline) {
+    if (!armed(owner) || entries_[places_[owner] - 1].deadline > deadline) {
+        arm(owner, deadline);
+    }
 }
 
 void Deadlines::disarm(uint32_t owner) {

@@ -9,13 +9,15 @@
 namespace prefork::core {
 
 // A binary heap in which every owner has at most one deadline. Arming and disarming cost
-// O(log n), reading the nearest O(1), and nothing is allocated after allocate().
+// O(log n), reading the nearest O(1), and nothing is allocated but in grow().
 class Deadlines {
   public:
-    [[nodiscard]] bool allocate(uint32_t owners);
+    [[nodiscard]] bool grow(uint32_t owners);
 
     // Replaces the owner's earlier deadline, if it has one.
     void arm(uint32_t owner, Instant deadline);
+    // Leaves an earlier deadline as it is.
+    void arm_at_latest(uint32_t owner, Instant deadline);
     void disarm(uint32_t owner);
 
     [[nodiscard]] bool armed(uint32_t owner) const { return places_[owner] != 0; }

@@ -18,6 +18,8 @@ enum class EventType : uint8_t {
     start_failed = 6,
     stopping = 7,
     killed = 8,
+    reload_failed = 12,
+    resized = 13,
     done = 14,
 };
 
@@ -33,7 +35,7 @@ struct Event {
     int32_t signal = 0; // STOPPING: that asked for it
     int32_t error = 0;
     int32_t restarts = 0;
-    int32_t count = 0;  // of workers: STARTING, STOPPING
+    int32_t count = 0;  // of workers: STARTING, STOPPING, RESIZED
     Duration delay = 0; // until the next attempt; KILLED: the time-out that ran out
     Duration uptime = 0;
     Instant time = 0;

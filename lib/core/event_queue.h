@@ -13,8 +13,8 @@ namespace prefork::core {
 // always room to report an end, and stopping a pool never waits for the host.
 class EventQueue {
   public:
-    [[nodiscard]] bool allocate(uint32_t workers) {
-        return events_.allocate(size_t{workers} * events_per_life + events_of_pool + events_spare);
+    [[nodiscard]] bool grow(uint32_t workers) {
+        return events_.grow(size_t{workers} * events_per_life + events_of_pool + events_spare);
     }
 
     [[nodiscard]] bool has_room_for_life() const {
@@ -29,7 +29,13 @@ class EventQueue {
         return events_.room() > reserved_ + events_of_pool;
     }
 
-    void push(const Event &event) { (void)events_.push(event); } // room was reserved
+    void push(const Event &event) { // room was reserved
+        newest_ = event.time;
+        (void)events_.push(event);
+    }
+
+    // The time of the event that was pushed last.
+    [[nodiscard]] Instant newest() const { return newest_; }
 
     [[nodiscard]] bool empty() const { return events_.empty(); }
     Event pop() { return events_.pop(); }
@@ -37,6 +43,7 @@ class EventQueue {
   private:
     base::Ring<Event> events_;
     size_t reserved_ = 0;
+    Instant newest_ = 0;
 };
 
 } // namespace prefork::core

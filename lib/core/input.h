@@ -12,19 +12,25 @@ namespace prefork::core {
 struct Input {
     enum class Kind : uint8_t {
         // To the pool.
-        start, // begin with the workers of the settings
-        stop,  // gracefully; `signal` asked for it, 0: the host did
-        kill,  // at once
-        tick,  // time has passed
+        start,  // begin with the workers of the settings
+        stop,   // gracefully; `signal` asked for it, 0: the host did; `quick`: soon
+        kill,   // at once
+        resize, // to `count` slots, for which there is memory
+        tick,   // time has passed
+        // To a slot.
+        replace, // the worker of slot `worker` by a new one
         // To a worker.
-        started,      // `pid` is running
-        start_failed, // with the negative `error`; `transient`: for want of resources
-        exited,       // as `exit` says; it has been reaped
+        started,       // `pid` is running
+        start_failed,  // with the negative `error`; `transient`: for want of resources
+        start_skipped, // it was not tried, because another failed
+        exited,        // as `exit` says; it has been reaped
     };
 
     Kind kind{};
     bool transient = false;
+    bool quick = false;
     uint32_t worker = 0;
+    uint32_t count = 0;
     int32_t pid = 0;
     int32_t error = 0;
     int32_t signal = 0;

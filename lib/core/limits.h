@@ -25,11 +25,21 @@ inline constexpr Duration start_retry_first = 10 * millisecond;
 inline constexpr Duration start_retry_max = 1 * second;
 inline constexpr Duration start_failed_event_interval = 1 * second;
 
-// The events of one worker's life: started, killed, exited.
-inline constexpr uint32_t events_per_life = 3;
-// The events of the pool as a whole that must always find room: starting, gave up, stopping,
-// done, and one start that failed.
-inline constexpr uint32_t events_of_pool = 5;
+// INT and QUIT ask for a quick stop.
+inline constexpr Duration quick_stop_timeout = 1 * second;
+
+// A worker that is started always again, and exits normally sooner than this, counts as a restart.
+inline constexpr Duration short_life = 1 * second;
+
+// A replacement is good once it has lived this long.
+inline constexpr Duration replacement_trial = 1 * second;
+
+inline constexpr uint32_t window_restarts_max = 65'536;
+
+// The events of one worker's life: started, killed, exited, and what followed from its end.
+inline constexpr uint32_t events_per_life = 4;
+// The events of the pool as a whole that must always find room: starting, gave up, stopping, done.
+inline constexpr uint32_t events_of_pool = 4;
 // Room for restarts while the host takes no events.
 inline constexpr uint32_t events_spare = 64;
 

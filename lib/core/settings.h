@@ -6,14 +6,29 @@
 #include <cstdint>
 
 #include "core/limits.h"
+#include "core/values.h"
 
 namespace prefork::core {
 
+// The numbers are those of PF_RESTART_* and PF_LIMIT_* in prefork.h.
+enum class RestartWhen : uint8_t { on_failure = 0, always = 1, none = 2 };
+enum class OnLimit : uint8_t { stop = 0, degrade = 1 };
+
 struct Settings {
     uint32_t workers = 1;
+
+    RestartWhen restart = RestartWhen::on_failure;
     int32_t max_restarts = restarts_default; // over the pool's life
-    int32_t stop_signal = 15;                // SIGTERM
-    Duration stop_timeout = stop_timeout_default;
+    uint32_t window_max = 0;                 // restarts in any window; 0: no such limit
+    Duration window = 0;
+    Duration backoff_first = 0; // 0: restart at once
+    Duration backoff_max = 0;
+    OnLimit on_limit = OnLimit::stop;
+    int32_t fatal_exit = 0; // 0: none
+    uint64_t seed = 0;      // of the jitter
+
+    int32_t stop_signal = signal_terminate;       // 0: none is sent
+    Duration stop_timeout = stop_timeout_default; // 0: never SIGKILL
 };
 
 } // namespace prefork::core

@@ -13,7 +13,7 @@ namespace prefork::core {
 // opens it for all.
 class StartQueue {
   public:
-    [[nodiscard]] bool allocate(uint32_t workers) { return waiting_.allocate(workers); }
+    [[nodiscard]] bool grow(uint32_t workers) { return waiting_.grow(workers); }
 
     void push(uint32_t worker) { (void)waiting_.push(worker); } // a worker waits at most once
     [[nodiscard]] bool empty() const { return waiting_.empty(); }
@@ -32,6 +32,17 @@ class StartQueue {
     }
 
     uint32_t pop() { return waiting_.pop(); }
+
+    // Takes out all those of whom the predicate says so; the others keep their order.
+    template <typename Predicate>
+    void remove_if(Predicate is_unwanted) {
+        for (size_t rest = waiting_.size(); rest > 0; rest--) {
+            const uint32_t worker = waiting_.pop();
+            if (!is_unwanted(worker)) {
+                (void)waiting_.push(worker);
+            }
+        }
+    }
 
     void succeeded() {
         state_ = State::open;

@@ -3,24 +3,8 @@
 //
 // SPDX-License-Identifier: MIT
 //
-// A worker's states:
-//
-//              start            taken              started
-//     empty ----------> waiting -------> starting ----------> running
-//       ^                | ^  ^             |                 |  |  | exited with status 0
-//       |      stop      | |  |start_failed |                 |  |  +----------------> done
-//       +----------------+ |  +-------------+                 |  |
-//                          |       exited abnormally          |  | stop       exited
-//                          +----------------------------------+  +-> stopping ------> done
-//                                                                |      | time-out
-//                                                           kill |      v      exited
-//                                                                +-> killing -------> done
-//
-// A worker in state starting is out of the core's hands: its result comes as started or
-// start_failed, also after a stop.
-//
-// The pool's phases: idle -start-> running -stop, kill, limit or failure-> stopping -> done; it
-// is done when no worker is alive and none is to be started.
+// The states of a worker are drawn in core/worker.h. The pool's phases: idle -start-> running
+// -stop, kill, limit or failure-> stopping -> done; it is done when nothing is busy any more.
 //
 // One step takes one input. What it decided is left to be taken: signals (all of them before the
 // next step), workers to start, events, the next deadline, the result.
@@ -31,8 +15,10 @@
 #include "core/deadlines.h"
 #include "core/event_queue.h"
 #include "core/input.h"
+#include "core/restart_policy.h"
 #include "core/settings.h"
 #include "core/start_queue.h"
+#include "core/worker.h"
 
 namespace prefork::core {
 
@@ -43,8 +29,12 @@ struct Signal {
 
 class Supervisor {
   public:
-    // Takes all the memory that it will ever need; returns false if there is none.
+    // Takes all the memory that is needed for the workers of the settings; returns false if there
+    // is none.
     [[nodiscard]] bool open(const Settings &settings);
+
+    // Takes the memory for more slots, before an input to resize.
+    [[nodiscard]] bool reserve(uint32_t slots);
 
     void step(const Input &input, Instant now);
 
@@ -53,9 +43,11 @@ class Supervisor {
     [[nodiscard]] size_t startable() const;
     uint32_t take_start();
     bool take_event(Event *ret_event);
+    [[nodiscard]] bool has_event() const { return !events_.empty(); }
     [[nodiscard]] Instant next_deadline() const;
 
     // The end: 0, or the negative code that the pool failed with.
+    [[nodiscard]] bool running() const { return phase_ == Phase::running; }
     [[nodiscard]] bool done() const { return phase_ == Phase::done; }
     [[nodiscard]] int32_t result() const { return result_; }
     [[nodiscard]] int32_t stop_signal() const { return stop_signal_; }
@@ -63,63 +55,94 @@ class Supervisor {
     // An invariant was broken: nothing that this object says holds any more.
     [[nodiscard]] bool broken() const { return broken_; }
 
-    [[nodiscard]] uint32_t slots() const { return settings_.workers; }
+    // Whether a slot's worker is being replaced already.
+    [[nodiscard]] bool is_being_replaced(uint32_t slot) const;
+
+    [[nodiscard]] uint32_t slots() const { return slots_; }
     [[nodiscard]] uint32_t alive() const { return alive_; }
+    [[nodiscard]] uint32_t current(uint32_t slot) const {
+        return seat_of(slot, slot_table_[slot].current);
+    }
+    [[nodiscard]] const Worker &worker(uint32_t worker) const {
+        return slot_table_[slot_of(worker)].workers[worker % seats];
+    }
+    [[nodiscard]] int32_t restarts(uint32_t slot) const { return slot_table_[slot].restarts; }
+    // Workers that there is memory for.
+    [[nodiscard]] uint32_t capacity() const {
+        return static_cast<uint32_t>(slot_table_.size()) * seats;
+    }
 
   private:
     enum class Phase : uint8_t { idle, running, stopping, done };
-    enum class State : uint8_t { empty, waiting, starting, running, stopping, killing, done };
 
-    struct Worker {
-        Instant started;
-        int32_t pid;
-        State state;
-    };
-
-    // The pool's inputs.
+    // The pool's inputs: supervisor.cc.
     void start(Instant now);
-    void stop(int32_t signal, Instant now);
+    void stop(const Input &input, Instant now);
     void kill(Instant now);
+    void resize(uint32_t count, Instant now);
     void tick(Instant now);
     void fail_with(int32_t error, Instant now);
     void begin_stopping(int32_t signal, Instant now);
     void ask_all_to_stop(Instant now);
     void kill_all();
-    void finish_if_all_ended(Instant now);
+    void forget_withdrawn_starts();
+    void finish_if_nothing_is_busy(Instant now);
 
-    // A worker's inputs, each only in the states that allow it.
-    void begin(uint32_t worker);
-    void started(uint32_t worker, int32_t pid, Instant now);
+    // A worker's inputs: worker.cc. Each comes only in the states that allow it.
+    void replace(uint32_t slot);
+    void started(const Input &input, Instant now);
     void start_failed(const Input &input, Instant now);
+    void start_skipped(uint32_t worker);
     void exited(const Input &input, Instant now);
+    void due(uint32_t worker, Instant now);
+
+    void begin(uint32_t worker);
     void ask_to_stop(uint32_t worker, Instant now);
     void send_kill(uint32_t worker);
-    void stop_overdue(uint32_t worker, Instant now);
-
-    bool may_restart();
-    [[nodiscard]] bool is_alive(State state) const;
+    void become_ready(uint32_t worker, Instant now);
+    void end_asked(uint32_t worker);
+    void end_replacement(const Input &input, Instant now);
+    void end_current(const Input &input, Instant now);
+    void end_for_good(uint32_t worker, const Input &input, Instant now);
+    [[nodiscard]] bool wants_restart(const Exit &exit, Duration uptime, bool *ret_counts) const;
+    [[nodiscard]] bool is_replacement(uint32_t worker) const;
+    [[nodiscard]] State state_of(uint32_t id) const { return worker(id).state; }
+    Worker &seat(uint32_t id) { return slot_table_[slot_of(id)].workers[id % seats]; }
+    void set_state(uint32_t worker, State state);
     void send(uint32_t worker, int32_t signal);
-    void report_exit(const Input &input, bool asked, bool will_restart, Instant now);
+
+    // Events: report.cc.
+    void report_worker(EventType type, Level level, uint32_t worker, int32_t error, Instant now);
+    void report_exit(const Input &input, bool asked, bool will_restart, Duration delay,
+                     Instant now);
+    void report_killed(uint32_t worker, Instant now);
     void report_start_failed(const Input &input, bool will_restart, Instant now);
     void report_pool(EventType type, Level level, int32_t error, Instant now);
-    [[nodiscard]] Event event_of(EventType type, uint32_t worker, Instant now) const;
+    void report_stopping(int32_t signal, Instant now);
+    void report_resized(Instant now);
+    [[nodiscard]] Event event_of(EventType type, Instant now) const;
+    [[nodiscard]] Event event_of_worker(EventType type, uint32_t worker, Instant now) const;
     bool expect(bool condition);
 
     Settings settings_;
-    base::Array<Worker> workers_;
+    RestartPolicy policy_;
+    base::Array<Slot> slot_table_;
     base::Ring<Signal> signals_;
     StartQueue start_queue_;
     Deadlines deadlines_;
     EventQueue events_;
     Instant last_start_failed_ = never;
     Instant stop_signal_time_ = 0;
+    uint32_t slots_ = 0;
     uint32_t alive_ = 0;
-    uint32_t open_slots_ = 0; // neither done nor empty
-    int32_t restarts_ = 0;
+    uint32_t busy_ = 0; // workers in a busy state
     int32_t result_ = 0;
     int32_t stop_signal_ = 0;
     Phase phase_ = Phase::idle;
     bool some_worker_ran_ = false;
+    bool some_slot_given_up_ = false;
+    bool resize_untold_ = false;
+    bool starts_withdrawn_ = false; // the start queue holds workers that wait no more
     bool broken_ = false;
 };
 

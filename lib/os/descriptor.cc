@@ -8,6 +8,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "os/worker_process.h"
+
 namespace prefork::os {
 
 namespace {
@@ -19,6 +21,7 @@ constexpr uint32_t bits = 64;
 // share the words.
 std::atomic<uint64_t> noted[table_size / bits];
 std::atomic<uint32_t> words_in_use;
+std::atomic<uint32_t> noted_generation;
 
 bool in_table(int descriptor) {
     return descriptor >= 0 && static_cast<uint32_t>(descriptor) < table_size;
@@ -35,12 +38,26 @@ void close_run(uint32_t first, uint32_t last) {
     }
 }
 
+// What a worker has inherited speaks of descriptors that it closed when it began. It is forgotten
+// only when the worker opens some itself, because few do.
+void forget_earlier_generation() {
+    if (noted_generation.load(std::memory_order_relaxed) == generation()) {
+        return;
+    }
+    const uint32_t words = words_in_use.exchange(0, std::memory_order_relaxed);
+    for (uint32_t word = 0; word < words; word++) {
+        noted[word].store(0, std::memory_order_relaxed);
+    }
+    noted_generation.store(generation(), std::memory_order_relaxed);
+}
+
 } // namespace
 
 void note_descriptor(int descriptor) {
     if (!in_table(descriptor)) {
         return;
     }
+    forget_earlier_generation();
     const auto number = static_cast<uint32_t>(descriptor);
     noted[number / bits].fetch_or(uint64_t{1} << (number % bits), std::memory_order_relaxed);
     uint32_t used = words_in_use.load(std::memory_order_relaxed);
@@ -63,7 +80,7 @@ void close_noted_descriptors() {
     uint32_t run_length = 0;
     const uint32_t words = words_in_use.load(std::memory_order_relaxed);
     for (uint32_t word = 0; word < words; word++) {
-        uint64_t rest = noted[word].exchange(0, std::memory_order_relaxed);
+        uint64_t rest = noted[word].load(std::memory_order_relaxed);
         while (rest != 0) {
             const auto skipped = static_cast<uint32_t>(std::countr_zero(rest));
             const auto length = static_cast<uint32_t>(std::countr_one(rest >> skipped));
@@ -86,16 +103,32 @@ void close_noted_descriptors() {
     }
 }
 
-int Descriptor::take(int descriptor_or_error) {
+int above_stdio(int descriptor_or_error) {
     if (descriptor_or_error < 0) {
         return -errno;
     }
-    if (!in_table(descriptor_or_error)) {
-        close(descriptor_or_error);
-        return -EMFILE;
+    if (descriptor_or_error > STDERR_FILENO && in_table(descriptor_or_error)) {
+        return descriptor_or_error;
+    }
+    const int moved = fcntl(descriptor_or_error, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    const int error = moved < 0 ? -errno : -EMFILE;
+    close(descriptor_or_error);
+    if (in_table(moved)) {
+        return moved;
+    }
+    if (moved >= 0) {
+        close(moved);
+    }
+    return error;
+}
+
+int Descriptor::take(int descriptor_or_error) {
+    const int descriptor = above_stdio(descriptor_or_error);
+    if (descriptor < 0) {
+        return descriptor;
     }
     reset();
-    descriptor_ = descriptor_or_error;
+    descriptor_ = descriptor;
     note_descriptor(descriptor_);
     return 0;
 }

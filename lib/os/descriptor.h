@@ -16,6 +16,10 @@ void forget_descriptor(int descriptor);
 // In a new worker: closes all noted descriptors. Async-signal-safe.
 void close_noted_descriptors();
 
+// Takes what a system call returned, a descriptor or -1 with errno set, and returns it, moved out
+// of the place of stdio if the host has none there; or the negative errno.
+int above_stdio(int descriptor_or_error);
+
 // Owns one descriptor, or none.
 class Descriptor {
   public:
@@ -24,10 +28,14 @@ class Descriptor {
     Descriptor(const Descriptor &) = delete;
     Descriptor &operator=(const Descriptor &) = delete;
 
-    // Takes over what a system call returned, a descriptor or -1 with errno set, and returns 0 or
-    // the negative errno. The descriptor must be close-on-exec.
+    // The same, for a descriptor that is close-on-exec; returns 0 or the negative errno.
     [[nodiscard]] int take(int descriptor_or_error);
     void reset();
+    // One that is noted already.
+    void adopt(int descriptor) {
+        reset();
+        descriptor_ = descriptor;
+    }
     void disown() { descriptor_ = -1; }
 
     [[nodiscard]] int get() const { return descriptor_; }

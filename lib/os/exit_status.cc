@@ -9,6 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "os/descriptor.h"
+
 namespace prefork::os {
 
 namespace {
@@ -34,6 +36,12 @@ constexpr int reaping_attempts = 10'000;
 
 uint64_t microseconds(const timeval &time) {
     return static_cast<uint64_t>(time.tv_sec) * 1'000'000 + static_cast<uint64_t>(time.tv_usec);
+}
+
+void add_usage(const rusage &usage, base::Exit *exit) {
+    exit->user_us = microseconds(usage.ru_utime);
+    exit->system_us = microseconds(usage.ru_stime);
+    exit->max_rss_kib = static_cast<uint64_t>(usage.ru_maxrss);
 }
 
 base::Exit from_wait_status(int status) {
@@ -87,11 +95,38 @@ bool collect_exit(int pidfd, base::Exit *ret_exit) {
     exit.kind = info.si_code == CLD_EXITED ? base::Exit::Kind::exited : base::Exit::Kind::signaled;
     exit.code = info.si_status;
     exit.core_dumped = info.si_code == CLD_DUMPED;
-    exit.user_us = microseconds(usage.ru_utime);
-    exit.system_us = microseconds(usage.ru_stime);
-    exit.max_rss_kib = static_cast<uint64_t>(usage.ru_maxrss);
+    add_usage(usage, &exit);
     *ret_exit = exit;
     return true;
+}
+
+bool collect_exit_by_pid(int32_t pid, base::Exit *ret_exit) {
+    int status = 0;
+    rusage usage{};
+    pid_t result = 0;
+    do {
+        result = wait4(pid, &status, WNOHANG, &usage);
+    } while (result < 0 && errno == EINTR);
+    if (result == 0) {
+        return false;
+    }
+    base::Exit exit;
+    if (result == pid) {
+        exit = from_wait_status(status);
+        add_usage(usage, &exit);
+    }
+    *ret_exit = exit;
+    return true;
+}
+
+int open_pidfd(int32_t pid) {
+    return above_stdio(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+}
+
+bool can_wait_for_pidfd(int pidfd) {
+    siginfo_t info{};
+    return syscall(SYS_waitid, wait_by_pidfd, pidfd, &info, WEXITED | WNOHANG, nullptr) == 0 ||
+           errno != EINVAL;
 }
 
 } // namespace prefork::os

@@ -10,4 +10,13 @@ namespace prefork::os {
 // Reaps the process behind the pidfd. Returns false if it has not ended yet.
 bool collect_exit(int pidfd, base::Exit *ret_exit);
 
+// The same by pid, where there are no pidfds. What somebody else has reaped is unknown.
+bool collect_exit_by_pid(int32_t pid, base::Exit *ret_exit);
+
+// Returns a descriptor, close-on-exec, or a negative errno.
+int open_pidfd(int32_t pid);
+
+// Linux 5.3 has pidfds, but no way to wait for them.
+bool can_wait_for_pidfd(int pidfd);
+
 } // namespace prefork::os

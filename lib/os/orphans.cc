@@ -47,6 +47,7 @@ void OrphanReaper::open() {
     (void)!readlink("/proc/self", in_proc, sizeof(in_proc) - 1);
     has_own_proc_ = strcmp(own_pid, in_proc) == 0;
     is_informed_ = has_own_proc_ ? of_host_.read_children() : of_host_.probe_children(first_pid);
+    before_host_code();
 }
 
 void OrphanReaper::before_host_code() {

@@ -8,6 +8,9 @@
 #include <unistd.h>
 
 #include "base/codes.h"
+#include "os/child_signal.h"
+#include "os/wakers.h"
+#include "os/worker_process.h"
 
 namespace prefork::os {
 
@@ -17,18 +20,40 @@ namespace {
 
 constexpr int raised_by_faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
 
-// The requests come first, CHLD is last.
-constexpr int taken_signals[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGCHLD};
-constexpr size_t request_count = 4;
-constexpr size_t taken_count = 5;
+using Kind = SignalRequest::Kind;
 
-// What the handler sees. Written before the handler is installed.
+// Each signal that a pool can take, with what it asks for in each set that has it.
+struct PoolSignal {
+    int number;
+    bool in_stops;
+    bool in_standard;
+    Kind in_stops_means;
+    Kind in_standard_means;
+};
+
+constexpr PoolSignal pool_signals[] = {
+    {SIGTERM, true, true, Kind::stop, Kind::stop},
+    {SIGINT, true, true, Kind::stop, Kind::quick_stop},
+    {SIGQUIT, true, true, Kind::stop, Kind::quick_stop},
+    {SIGHUP, true, false, Kind::stop, Kind::stop},
+    {SIGTTIN, false, true, Kind::grow, Kind::grow},
+    {SIGTTOU, false, true, Kind::shrink, Kind::shrink},
+    {SIGUSR1, false, true, Kind::pass_on, Kind::pass_on},
+    {SIGUSR2, false, true, Kind::pass_on, Kind::pass_on},
+    {SIGWINCH, false, true, Kind::pass_on, Kind::pass_on},
+    {SIGCHLD, false, false, Kind::look, Kind::look},
+};
+constexpr uint32_t pool_signal_count = sizeof(pool_signals) / sizeof(pool_signals[0]);
+static_assert(pool_signal_count <= pool_signals_max);
+
+// What the handler sees. Only pools write, each for its own signals, and a handler is installed
+// after its owner is known.
 struct {
     std::atomic<int32_t> owner;
-    std::atomic<int> wake_descriptor;
-    std::atomic<uint32_t> arrived[taken_count];
-    struct sigaction host_action[taken_count];
-    bool taken[taken_count];
+    std::atomic<uint32_t> arrived[pool_signal_count];
+    std::atomic<uint32_t> holders[pool_signal_count];
+    std::atomic<uint32_t> generation;
+    struct sigaction host_action[pool_signal_count];
 } shared{};
 
 void reset_to_default(int signal) {
@@ -42,52 +67,82 @@ bool has_handler(const struct sigaction &action) {
            (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN);
 }
 
-sigset_t signals_to_block() {
-    sigset_t signals;
-    sigfillset(&signals);
-    for (const int signal : raised_by_faults) {
-        sigdelset(&signals, signal);
-    }
-    // Without a handler SIGCHLD does nothing, but pending it would end every wait once for nothing.
-    struct sigaction action {};
-    sigaction(SIGCHLD, nullptr, &action);
-    if (!has_handler(action)) {
-        sigdelset(&signals, SIGCHLD);
-    }
-    return signals;
+// The terminal sends these to a background job, which says nothing about the number of workers.
+bool is_of_terminal(int signal, const siginfo_t &info) {
+    return (signal == SIGTTIN || signal == SIGTTOU) && info.si_code > 0;
 }
 
-void on_signal(int signal) {
+void on_signal(int signal, siginfo_t *info, void * /*context*/) {
     const int saved_errno = errno;
     if (getpid() != shared.owner.load(std::memory_order_relaxed)) {
         // A child that the host forked by itself has inherited the handler. It is to behave as if
         // the library were not there: the signal comes again once the handler has returned.
         reset_to_default(signal);
         kill(getpid(), signal);
-        errno = saved_errno;
+    } else if (!is_of_terminal(signal, *info)) {
+        for (uint32_t index = 0; index < pool_signal_count; index++) {
+            if (pool_signals[index].number == signal) {
+                shared.arrived[index].fetch_add(1, std::memory_order_relaxed);
+            }
+        }
+        wake_all();
+    }
+    errno = saved_errno;
+}
+
+bool is_ours(const struct sigaction &action) {
+    return (action.sa_flags & SA_SIGINFO) != 0 && action.sa_sigaction == on_signal;
+}
+
+// Returns whether the signal is the library's from now on, or has been already.
+bool install(uint32_t index) {
+    struct sigaction current {};
+    sigaction(pool_signals[index].number, nullptr, &current);
+    if (is_ours(current)) {
+        return true;
+    }
+    if (has_handler(current) || current.sa_handler != SIG_DFL) {
+        return false;
+    }
+    shared.host_action[index] = current;
+    struct sigaction action {};
+    action.sa_sigaction = on_signal;
+    action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
+    sigfillset(&action.sa_mask);
+    sigaction(pool_signals[index].number, &action, nullptr);
+    return true;
+}
+
+void uninstall(uint32_t index) {
+    const int signal = pool_signals[index].number;
+    struct sigaction replaced {};
+    sigaction(signal, &shared.host_action[index], &replaced);
+    // What the host has set meanwhile is the host's.
+    if (!is_ours(replaced)) {
+        sigaction(signal, &replaced, nullptr);
+    }
+}
+
+// What is noted of holders speaks of the process that noted it: a worker has given all back when it
+// began, and a child that the host forked has nothing to do with the pools of its parent.
+void forget_other_process() {
+    if (shared.owner.load() == getpid()) {
         return;
     }
-    for (size_t index = 0; index < taken_count; index++) {
-        if (taken_signals[index] == signal) {
-            shared.arrived[index].fetch_add(1, std::memory_order_relaxed);
-        }
+    shared.owner.store(getpid());
+    shared.generation.store(generation());
+    for (std::atomic<uint32_t> &holders : shared.holders) {
+        holders.store(0);
     }
-    const uint64_t one = 1;
-    // Fails only when a wake-up is waiting already.
-    (void)!write(shared.wake_descriptor.load(std::memory_order_relaxed), &one, sizeof(one));
-    errno = saved_errno;
 }
 
 } // namespace
 
-SignalBlock::SignalBlock() {
-    const sigset_t blocked = signals_to_block();
-    pthread_sigmask(SIG_BLOCK, &blocked, &host_mask_);
-}
+SignalBlock::SignalBlock() { block(&host_mask_); }
 
 SignalBlock::~SignalBlock() { lift(); }
 
-bool SignalBlock::let_through() const {
+bool SignalBlock::let_through() {
     sigset_t pending;
     sigpending(&pending);
     if (sigisemptyset(&pending)) {
@@ -106,63 +161,76 @@ bool SignalBlock::let_through() const {
 
 void SignalBlock::lift() const { pthread_sigmask(SIG_SETMASK, &host_mask_, nullptr); }
 
-void SignalBlock::impose() const {
-    const sigset_t blocked = signals_to_block();
-    pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+void SignalBlock::impose() { block(nullptr); }
+
+void SignalBlock::block(sigset_t *ret_before) {
+    sigset_t signals;
+    sigfillset(&signals);
+    for (const int signal : raised_by_faults) {
+        sigdelset(&signals, signal);
+    }
+    struct sigaction child {};
+    sigaction(SIGCHLD, nullptr, &child);
+    const bool handled = has_handler(child);
+    children_reap_themselves_ =
+        (child.sa_flags & SA_NOCLDWAIT) != 0 || (!handled && child.sa_handler == SIG_IGN);
+    if (!handled) {
+        // Without a handler it does nothing, but pending it would end every wait once for nothing.
+        sigdelset(&signals, SIGCHLD);
+    }
+    pthread_sigmask(SIG_BLOCK, &signals, ret_before);
 }
 
-void OwnSignals::take(const sigset_t &host_mask, bool children_too, int wake_descriptor) {
-    active_ = true;
-    shared.owner.store(getpid(), std::memory_order_relaxed);
-    shared.wake_descriptor.store(wake_descriptor, std::memory_order_relaxed);
-    for (size_t index = 0; index < taken_count; index++) {
-        const int signal = taken_signals[index];
-        shared.arrived[index].store(0, std::memory_order_relaxed);
-        struct sigaction &current = shared.host_action[index];
-        sigaction(signal, nullptr, &current);
-        shared.taken[index] = (index < request_count || children_too) && !has_handler(current) &&
-                              current.sa_handler == SIG_DFL && sigismember(&host_mask, signal) == 0;
-        if (shared.taken[index]) {
-            struct sigaction action {};
-            action.sa_handler = on_signal;
-            action.sa_flags = SA_RESTART | SA_ONSTACK;
-            sigfillset(&action.sa_mask);
-            sigaction(signal, &action, nullptr);
+void OwnSignals::take(SignalSet set, bool children_too, const sigset_t &host_mask) {
+    set_ = set;
+    forget_other_process();
+    for (uint32_t index = 0; index < pool_signal_count; index++) {
+        const PoolSignal &signal = pool_signals[index];
+        const bool wanted = (set == SignalSet::stops && signal.in_stops) ||
+                            (set == SignalSet::standard && signal.in_standard) ||
+                            (children_too && signal.number == SIGCHLD);
+        if (wanted && sigismember(&host_mask, signal.number) == 0 && install(index)) {
+            shared.holders[index].fetch_add(1);
+            seen_[index] = shared.arrived[index].load();
+            held_ |= 1U << index;
         }
     }
 }
 
 void OwnSignals::give_back() {
-    restore_in_worker();
-    active_ = false;
+    for (uint32_t index = 0; index < pool_signal_count; index++) {
+        if ((held_ & (1U << index)) != 0 && shared.holders[index].fetch_sub(1) == 1) {
+            uninstall(index);
+        }
+    }
+    held_ = 0;
 }
 
-void OwnSignals::restore_in_worker() const {
-    for (size_t index = 0; active_ && index < taken_count; index++) {
-        if (!shared.taken[index]) {
+bool OwnSignals::next(SignalRequest *ret_request) {
+    for (uint32_t index = 0; held_ != 0 && index < pool_signal_count; index++) {
+        const uint32_t arrived = shared.arrived[index].load(std::memory_order_relaxed);
+        if ((held_ & (1U << index)) == 0 || arrived == seen_[index]) {
             continue;
         }
-        const int signal = taken_signals[index];
-        struct sigaction current {};
-        sigaction(signal, nullptr, &current);
-        // What the host has set meanwhile is the host's.
-        if ((current.sa_flags & SA_SIGINFO) == 0 && current.sa_handler == on_signal) {
-            sigaction(signal, &shared.host_action[index], nullptr);
-        }
+        seen_[index] = arrived;
+        const PoolSignal &signal = pool_signals[index];
+        ret_request->kind =
+            set_ == SignalSet::stops ? signal.in_stops_means : signal.in_standard_means;
+        ret_request->number = signal.number;
+        return true;
     }
+    return false;
 }
 
-int OwnSignals::next_request() {
-    for (size_t index = 0; active_ && index < request_count; index++) {
-        if (shared.arrived[index].exchange(0, std::memory_order_relaxed) > 0) {
-            return taken_signals[index];
+bool is_signal_or_none(int signal) { return signal >= 0 && signal < NSIG; }
+
+void restore_host_handlers() {
+    for (uint32_t index = 0; index < pool_signal_count; index++) {
+        if (shared.generation.load() + 1 >= generation() && shared.holders[index].load() > 0) {
+            uninstall(index);
         }
     }
-    return 0;
-}
-
-bool OwnSignals::child_ended() {
-    return active_ && shared.arrived[request_count].exchange(0, std::memory_order_relaxed) > 0;
+    restore_child_handler();
 }
 
 void die_of(int signal) {
@@ -175,13 +243,6 @@ void die_of(int signal) {
     pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
     kill(getpid(), signal);
     _exit(128 + signal);
-}
-
-bool children_may_vanish(bool threads) {
-    struct sigaction action {};
-    sigaction(SIGCHLD, nullptr, &action);
-    const bool ignored = (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_IGN;
-    return threads || ignored || (action.sa_flags & SA_NOCLDWAIT) != 0;
 }
 
 } // namespace prefork::os

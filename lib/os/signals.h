@@ -21,18 +21,41 @@ class SignalBlock {
 
     // Lets those signals through that the host has not blocked and that have come meanwhile.
     // Returns whether there was any.
-    bool let_through() const;
+    bool let_through();
 
     // For the time of a host's callback.
     void lift() const;
-    void impose() const;
+    void impose();
+
+    // Whether the kernel reaps children by itself, because SIGCHLD is ignored.
+    [[nodiscard]] bool children_reap_themselves() const { return children_reap_themselves_; }
 
   private:
+    void block(sigset_t *ret_before);
+
     sigset_t host_mask_;
+    bool children_reap_themselves_ = false;
 };
 
-// Handlers for TERM, INT, QUIT and HUP, and CHLD on wish, each only where the disposition is the
-// default and the signal is not blocked. One at a time in the process.
+// The signals that a pool takes while it runs.
+enum class SignalSet : uint8_t {
+    none,
+    stops,    // TERM, INT, QUIT and HUP stop it gracefully
+    standard, // as PF_SIGNALS_STANDARD says
+};
+
+// What a signal asks a pool for.
+struct SignalRequest {
+    enum class Kind : uint8_t { stop, quick_stop, grow, shrink, pass_on, look };
+
+    Kind kind;
+    int number;
+};
+
+inline constexpr uint32_t pool_signals_max = 10;
+
+// The signals of a set, each only where the disposition is the default and the signal is not
+// blocked. Several pools may have the same signal: each hears of it.
 class OwnSignals {
   public:
     OwnSignals() = default;
@@ -40,29 +63,28 @@ class OwnSignals {
     OwnSignals(const OwnSignals &) = delete;
     OwnSignals &operator=(const OwnSignals &) = delete;
 
-    // Each signal that arrives is counted and writes to the descriptor, an eventfd.
-    void take(const sigset_t &host_mask, bool children_too, int wake_descriptor);
+    // Each signal that arrives is counted and wakes all pools.
+    void take(SignalSet set, bool children_too, const sigset_t &host_mask);
     void give_back();
-    void disown() { active_ = false; }
+    void disown() { held_ = 0; }
 
-    // In a new worker: the host's dispositions again. Async-signal-safe.
-    void restore_in_worker() const;
-
-    // Takes one signal that asks for an end, in the order TERM, INT, QUIT, HUP; 0: none.
-    int next_request();
-    // Whether SIGCHLD has come since the last call.
-    bool child_ended();
+    // Takes a signal that has come, those that ask for a stop first; returns false if there is
+    // none.
+    bool next(SignalRequest *ret_request);
 
   private:
-    bool active_ = false;
+    SignalSet set_ = SignalSet::none;
+    uint32_t held_ = 0; // a bit for each signal
+    uint32_t seen_[pool_signals_max] = {};
 };
+
+bool is_signal_or_none(int signal);
+
+// In a new worker: the host's dispositions instead of the library's handlers.
+void restore_host_handlers();
 
 // Ends this process by the signal, as if the library had never been there. Where that does not
 // end it (PID 1 of a namespace) it exits with 128 + signal.
 [[noreturn]] void die_of(int signal);
-
-// Whether children are reaped by the kernel or could be by another thread before the library has
-// a hold of them.
-bool children_may_vanish(bool threads);
 
 } // namespace prefork::os

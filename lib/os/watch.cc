@@ -2,14 +2,16 @@
 #include "os/watch.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "os/child_signal.h"
+#include "os/clock.h"
 #include "os/exit_status.h"
+#include "os/wakers.h"
 
 namespace prefork::os {
 
@@ -19,15 +21,47 @@ namespace {
 constexpr uint32_t tag_timer = UINT32_MAX;
 constexpr uint32_t tag_wake = UINT32_MAX - 1;
 
-int open_pidfd(int32_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
+// With the SIGCHLD backend, how soon a handler that the host has replaced is noticed.
+constexpr base::Duration handler_check_interval = 1 * base::second;
 
 } // namespace
 
-Watch::~Watch() { abandon(); }
+Watch::~Watch() {
+    abandon();
+    retire();
+}
 
-int Watch::open(uint32_t workers) {
-    if (!pids_.allocate(workers) || !pidfds_.allocate(workers)) {
-        return -ENOMEM;
+void Watch::retire() {
+    if (!wakes_) {
+        return;
+    }
+    wakes_ = false;
+    remove_waker(wake_.get());
+    if (!by_pidfd()) {
+        release_child_handler();
+    }
+    uint64_t value = 0;
+    (void)!read(wake_.get(), &value, sizeof(value));
+}
+
+bool Watch::supports(Backend backend) {
+    if (backend != Backend::pidfd) {
+        return true;
+    }
+    Descriptor self;
+    const int pidfd = open_pidfd(getpid());
+    if (pidfd < 0) {
+        return pidfd == -EMFILE || pidfd == -ENFILE;
+    }
+    note_descriptor(pidfd);
+    self.adopt(pidfd);
+    return can_wait_for_pidfd(pidfd);
+}
+
+int Watch::open(Backend backend, bool groups) {
+    backend_ = backend;
+    if (backend == Backend::automatic) {
+        backend_ = supports(Backend::pidfd) ? Backend::pidfd : Backend::sigchld;
     }
     if (int r = epoll_.take(epoll_create1(EPOLL_CLOEXEC)); r < 0) {
         return r;
@@ -38,13 +72,32 @@ int Watch::open(uint32_t workers) {
     if (int r = wake_.take(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); r < 0) {
         return r;
     }
-    if (int r = supervisor_.take(open_pidfd(getpid())); r < 0) {
-        return r;
+    if (by_pidfd()) {
+        const int pidfd = open_pidfd(getpid());
+        if (pidfd < 0) {
+            return pidfd;
+        }
+        note_descriptor(pidfd);
+        supervisor_.adopt(pidfd);
+        if (int r = open_spare(); r < 0) {
+            return r;
+        }
     }
     if (int r = register_descriptor(timer_.get(), tag_timer); r < 0) {
         return r;
     }
-    return register_descriptor(wake_.get(), tag_wake);
+    if (int r = register_descriptor(wake_.get(), tag_wake); r < 0) {
+        return r;
+    }
+    if (int r = add_waker(wake_.get()); r < 0) {
+        return r;
+    }
+    wakes_ = true;
+    if (!by_pidfd()) {
+        hold_child_handler();
+    }
+    children_.open(by_pidfd(), groups, epoll_.get());
+    return 0;
 }
 
 int Watch::register_descriptor(int descriptor, uint32_t tag) {
@@ -54,100 +107,76 @@ int Watch::register_descriptor(int descriptor, uint32_t tag) {
     return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) < 0 ? -errno : 0;
 }
 
-int Watch::room(std::span<int> scratch) const {
-    return descriptors_available(epoll_.get(), scratch);
-}
-
-int Watch::add(uint32_t worker, int32_t pid) {
-    // Plain numbers: an owner object a worker would need twice the memory.
-    const int pidfd = open_pidfd(pid);
-    if (pidfd < 0) {
-        return -errno;
+int Watch::room(size_t wanted, std::span<int> scratch) {
+    if (!by_pidfd()) {
+        return static_cast<int>(wanted);
     }
-    note_descriptor(pidfd);
-    pidfds_[worker] = pidfd;
-    pids_[worker] = pid;
-    const int result = register_descriptor(pidfd, worker);
-    if (result < 0) {
-        remove(worker);
-    }
-    return result;
-}
-
-bool Watch::collect(uint32_t worker, base::Exit *ret_exit) {
-    if (pids_[worker] == 0 || !collect_exit(pidfds_[worker], ret_exit)) {
-        return false;
-    }
-    remove(worker);
-    return true;
-}
-
-void Watch::remove(uint32_t worker) {
-    const int pidfd = pidfds_[worker];
-    // A copy in a forked child would keep the registration alive beyond the close.
-    epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, pidfd, nullptr);
-    forget_descriptor(pidfd);
-    close(pidfd);
-    pids_[worker] = 0;
-}
-
-void Watch::send(uint32_t worker, int32_t signal) const {
-    if (pids_[worker] != 0) {
-        // Fails only if the process has ended, which is told by its pidfd.
-        (void)syscall(SYS_pidfd_send_signal, pidfds_[worker], signal, nullptr, 0);
-    }
-}
-
-bool Watch::knows(int32_t pid) const {
-    for (size_t worker = 0; worker < pids_.size(); worker++) {
-        if (pids_[worker] == pid) {
-            return true;
+    if (spare_.get() < 0) {
+        if (int r = open_spare(); r < 0) {
+            return r;
         }
     }
-    return false;
+    if (wanted == 1) {
+        return 1;
+    }
+    const int available = descriptors_available(epoll_.get(), scratch.first(wanted));
+    return available > 0 ? available : 1;
+}
+
+int Watch::open_spare() { return spare_.take(fcntl(epoll_.get(), F_DUPFD_CLOEXEC, 0)); }
+
+int Watch::add(uint32_t worker, int32_t pid) {
+    const int result = children_.add(worker, pid);
+    if ((result != -EMFILE && result != -ENFILE) || spare_.get() < 0) {
+        return result;
+    }
+    spare_.reset();
+    return children_.add(worker, pid);
 }
 
 void Watch::abandon() {
-    for (uint32_t worker = 0; worker < pids_.size(); worker++) {
-        send(worker, SIGKILL);
+    for (uint32_t worker = 0; children_.count() > 0 && worker < children_.size(); worker++) {
+        children_.send(worker, SIGKILL);
     }
-    for (uint32_t worker = 0; worker < pids_.size(); worker++) {
+    for (uint32_t worker = 0; children_.count() > 0 && worker < children_.size(); worker++) {
         base::Exit exit;
-        while (pids_[worker] != 0 && !collect(worker, &exit)) {
-            pollfd ended{};
-            ended.fd = pidfds_[worker];
-            ended.events = POLLIN;
-            (void)poll(&ended, 1, -1); // interrupted: asked again
+        while (children_.has(worker) && !children_.collect(worker, &exit)) {
+            children_.await_end(worker);
         }
     }
 }
 
 void Watch::disown() {
-    pids_.reset();
-    pidfds_.reset();
+    children_.disown();
     epoll_.disown();
     timer_.disown();
     wake_.disown();
     supervisor_.disown();
+    spare_.disown();
+    wakes_ = false;
 }
 
 void Watch::set_deadline(base::Instant deadline) {
-    if (deadline == deadline_) {
+    base::Instant wanted = deadline;
+    if (!by_pidfd() && children_.count() > 0) {
+        if (next_check_ == base::never) {
+            next_check_ = base::after(now(), handler_check_interval);
+        }
+        wanted = next_check_ < wanted ? next_check_ : wanted;
+    }
+    if (wanted == deadline_) {
         return;
     }
-    deadline_ = deadline;
+    deadline_ = wanted;
     itimerspec time{}; // all zero: never
-    if (deadline != base::never) {
-        time.it_value.tv_sec = static_cast<time_t>(deadline / base::second);
-        time.it_value.tv_nsec = static_cast<long>(deadline % base::second);
-        if (deadline == 0) {
-            time.it_value.tv_nsec = 1;
-        }
+    if (wanted != base::never) {
+        time.it_value.tv_sec = static_cast<time_t>(wanted / base::second);
+        time.it_value.tv_nsec = wanted == 0 ? 1 : static_cast<long>(wanted % base::second);
     }
     timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &time, nullptr);
 }
 
-int Watch::wait(int timeout_ms, const SignalBlock &block, Wakeup *ret_wakeup) {
+int Watch::wait(int timeout_ms, SignalBlock &block, Wakeup *ret_wakeup) {
     *ret_wakeup = Wakeup{};
     epoll_event events[Wakeup::ended_max];
     const int count = epoll_pwait(epoll_.get(), events, static_cast<int>(Wakeup::ended_max),
@@ -159,6 +188,7 @@ int Watch::wait(int timeout_ms, const SignalBlock &block, Wakeup *ret_wakeup) {
     // With events at hand epoll_pwait returns without a look at signals. They come first: Ctrl-C
     // reaches the supervisor and its workers together.
     ret_wakeup->interrupted = block.let_through();
+    bool look = false;
     for (int index = 0; index < count; index++) {
         const uint32_t tag = events[index].data.u32;
         uint64_t value = 0;
@@ -167,13 +197,39 @@ int Watch::wait(int timeout_ms, const SignalBlock &block, Wakeup *ret_wakeup) {
             (void)!read(timer_.get(), &value, sizeof(value));
             deadline_ = base::never;
             ret_wakeup->timer = true;
+            look = true;
         } else if (tag == tag_wake) {
             (void)!read(wake_.get(), &value, sizeof(value));
+            look = true;
         } else {
             ret_wakeup->ended[ret_wakeup->ended_count++] = tag;
         }
     }
+    if (look && !by_pidfd()) {
+        next_check_ = base::never;
+        check_child_handler();
+        look_for_ended(ret_wakeup);
+    }
     return 0;
 }
+
+// Without pidfds nothing tells which worker it was.
+void Watch::look_for_ended(Wakeup *ret_wakeup) {
+    const uint32_t size = children_.size();
+    for (uint32_t looked = 0; looked < size; looked++) {
+        const uint32_t worker = (next_look_ + looked) % size;
+        if (!children_.has(worker) || !children_.has_ended(worker)) {
+            continue;
+        }
+        ret_wakeup->ended[ret_wakeup->ended_count++] = worker;
+        if (ret_wakeup->ended_count == Wakeup::ended_max) {
+            next_look_ = (worker + 1) % size;
+            wake(); // there may be more
+            return;
+        }
+    }
+}
+
+void Watch::wake() const { os::wake(wake_.get()); }
 
 } // namespace prefork::os

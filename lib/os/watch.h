@@ -1,4 +1,4 @@
-// Watching workers, one timer and one wake-up through a single descriptor: pidfds in an epoll.
+// Workers, one timer and one wake-up behind a single descriptor that the host can wait for.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -6,13 +6,15 @@
 #include <cstdint>
 #include <span>
 
-#include "base/array.h"
 #include "base/exit.h"
 #include "base/time.h"
+#include "os/children.h"
 #include "os/descriptor.h"
 #include "os/signals.h"
 
 namespace prefork::os {
+
+enum class Backend : uint8_t { automatic = 0, pidfd = 1, sigchld = 2 };
 
 // What a wait has brought.
 struct Wakeup {
@@ -31,51 +33,69 @@ class Watch {
     Watch(const Watch &) = delete;
     Watch &operator=(const Watch &) = delete;
 
-    // Returns 0 or a negative errno.
-    [[nodiscard]] int open(uint32_t workers);
+    // Whether this kernel, and what filters its calls, has a backend.
+    static bool supports(Backend backend);
 
-    // Tells how many more workers could be watched now, up to the size of scratch; or the negative
-    // errno that the first would fail with.
-    int room(std::span<int> scratch) const;
+    // Returns 0 or a negative errno.
+    [[nodiscard]] int open(Backend backend, bool groups);
+    [[nodiscard]] bool grow(uint32_t workers) { return children_.grow(workers); }
+
+    // Tells how many more workers could be watched now, up to the number wanted, for which scratch
+    // has room; or the negative errno that the first would fail with.
+    int room(size_t wanted, std::span<int> scratch);
 
     // Begins to watch a child that has not been reaped. Returns 0 or a negative errno.
     [[nodiscard]] int add(uint32_t worker, int32_t pid);
 
     // If the worker has ended: reaps it, stops watching it and returns true.
-    bool collect(uint32_t worker, base::Exit *ret_exit);
+    bool collect(uint32_t worker, base::Exit *ret_exit) {
+        return children_.collect(worker, ret_exit);
+    }
 
-    // Sends to a worker that has not been collected, and so never to a stranger with its pid.
-    void send(uint32_t worker, int32_t signal) const;
+    void send(uint32_t worker, int32_t signal) const { children_.send(worker, signal); }
 
     // Whether the pid is that of a worker that is watched.
-    [[nodiscard]] bool knows(int32_t pid) const;
+    [[nodiscard]] bool knows(int32_t pid) const { return children_.knows(pid); }
 
     // Kills and reaps all workers that are left.
     void abandon();
 
+    // Once nothing is watched any more: signals do not wake it, and the host has its SIGCHLD again.
+    void retire();
+
     // In a worker, where all is closed: lets go of numbers that may mean something else by now.
     void disown();
 
+    // A deadline that is past makes the descriptor readable at once.
     void set_deadline(base::Instant deadline);
 
     // Waits, with the host's signal mask, until there is something to tell; a time-out of 0 only
     // looks, -1 waits without end. Returns 0 or a negative errno.
-    [[nodiscard]] int wait(int timeout_ms, const SignalBlock &block, Wakeup *ret_wakeup);
+    [[nodiscard]] int wait(int timeout_ms, SignalBlock &block, Wakeup *ret_wakeup);
 
-    [[nodiscard]] int wake_descriptor() const { return wake_.get(); }
+    // Makes the descriptor readable. Async-signal-safe, and for any thread.
+    void wake() const;
+
+    [[nodiscard]] int descriptor() const { return epoll_.get(); }
     [[nodiscard]] int supervisor_pidfd() const { return supervisor_.get(); }
+    [[nodiscard]] bool by_pidfd() const { return backend_ == Backend::pidfd; }
 
   private:
-    void remove(uint32_t worker);
     int register_descriptor(int descriptor, uint32_t tag);
+    int open_spare();
+    void look_for_ended(Wakeup *ret_wakeup);
 
     Descriptor epoll_;
     Descriptor timer_;
     Descriptor wake_;
     Descriptor supervisor_;
-    base::Array<int32_t> pids_; // of each worker; 0: not watched
-    base::Array<int> pidfds_;   // valid where the pid is not 0
-    base::Instant deadline_ = base::never;
+    Descriptor spare_; // given up for a worker that has been forked when there are no others
+    Children children_;
+    base::Instant deadline_ = base::never;   // that the timer is armed for
+    base::Instant next_check_ = base::never; // whether the host has replaced the SIGCHLD handler
+    uint32_t next_look_ = 0;                 // the worker with which the next look begins
+    Backend backend_ = Backend::automatic;
+    bool wakes_ = false; // wake_ is known to the signal handlers
 };
 
 } // namespace prefork::os

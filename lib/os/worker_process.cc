@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #if __has_include(<sys/single_threaded.h>)
 #include <sys/single_threaded.h>
 #endif
@@ -17,11 +17,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/descriptor.h"
+#include "os/random.h"
+#include "os/signals.h"
+
 namespace prefork::os {
 
 namespace {
 
-int own_task_id = -1;
+// All that a new worker writes in the library's own data, on one page: each page that it writes
+// first has to be copied.
+struct {
+    int task_id = -1;
+    uint32_t generation = 0;
+} self;
 
 bool supervisor_is_gone(const Birth &birth) {
     const pid_t parent = getppid();
@@ -32,7 +41,7 @@ bool supervisor_is_gone(const Birth &birth) {
     pollfd supervisor{};
     supervisor.fd = birth.supervisor_pidfd;
     supervisor.events = POLLIN;
-    return parent != 0 || poll(&supervisor, 1, 0) != 0;
+    return parent != 0 || (birth.supervisor_pidfd >= 0 && poll(&supervisor, 1, 0) != 0);
 }
 
 // Waits until the supervisor holds the worker's pidfd; fails if the supervisor ends before.
@@ -51,33 +60,15 @@ bool pass_gate(const Birth &birth) {
     return (both[0].revents & POLLIN) != 0 && read(birth.gate, &byte, 1) == 1;
 }
 
-// The C library's generators would otherwise give the same numbers in every worker.
-void reseed_random() {
-    struct {
-        unsigned int rand_seed;
-        unsigned int random_seed;
-        unsigned short drand48_seed[3];
-    } seeds{};
-    if (getrandom(&seeds, sizeof(seeds), GRND_NONBLOCK) != static_cast<ssize_t>(sizeof(seeds))) {
-        timespec time{};
-        clock_gettime(CLOCK_MONOTONIC, &time);
-        const auto mixed =
-            static_cast<unsigned int>(time.tv_nsec) ^ (static_cast<unsigned int>(getpid()) << 12);
-        seeds.rand_seed = mixed;
-        seeds.random_seed = mixed + 1;
-        seeds.drand48_seed[0] = static_cast<unsigned short>(mixed);
-        seeds.drand48_seed[1] = static_cast<unsigned short>(mixed >> 16);
-    }
-    srand(seeds.rand_seed);
-    srandom(seeds.random_seed);
-    seed48(seeds.drand48_seed);
-}
-
 // From the fork to the return into the host. Only async-signal-safe calls until the worker is known
 // to be alone.
 void become_worker(const Birth &birth) {
-    own_task_id = static_cast<int>(birth.task_id);
-    birth.signals->restore_in_worker();
+    self.task_id = static_cast<int>(birth.task_id);
+    self.generation += 1;
+    restore_host_handlers();
+    if (birth.group) {
+        setpgid(0, 0);
+    }
     if (birth.death_signal != 0) {
         prctl(PR_SET_PDEATHSIG, birth.death_signal);
     }
@@ -87,11 +78,17 @@ void become_worker(const Birth &birth) {
     }
     close_noted_descriptors();
     if (!birth.threads) {
-        reseed_random();
+        reseed_generators();
     }
 }
 
 } // namespace
+
+void become_stranger() {
+    self.generation += 1;
+    restore_host_handlers();
+    close_noted_descriptors();
+}
 
 void flush_stdio() { fflush(nullptr); }
 
@@ -102,9 +99,20 @@ int32_t fork_worker(const Birth &birth) {
     }
     if (pid == 0) {
         become_worker(birth);
+    } else if (birth.group) {
+        setpgid(pid, pid); // here too: a signal to the group may come before the worker runs
     }
     return pid;
 }
+
+void end_worker(int status, bool threads) {
+    if (!threads) {
+        fflush(nullptr);
+    }
+    _exit(status);
+}
+
+void give_way() { sched_yield(); }
 
 void exit_normally() { exit(EXIT_SUCCESS); }
 
@@ -116,7 +124,9 @@ void discard_worker(int32_t pid) {
 
 int32_t own_pid() { return getpid(); }
 
-int task_id() { return own_task_id; }
+uint32_t generation() { return self.generation; }
+
+int task_id() { return self.task_id; }
 
 bool has_threads() {
 #if __has_include(<sys/single_threaded.h>)
@@ -131,6 +141,16 @@ bool has_threads() {
         return status.st_nlink > 3;
     }
     return false;
+}
+
+bool has_lasting_threads() {
+    constexpr int looks = 50;
+    constexpr timespec pause = {0, 100'000};
+    // The kernel wakes a joiner a moment before the thread has left the process.
+    for (int look = 0; look < looks && has_threads(); look++) {
+        nanosleep(&pause, nullptr);
+    }
+    return has_threads();
 }
 
 bool is_main_thread() { return syscall(SYS_gettid) == getpid(); }

@@ -5,9 +5,6 @@
 
 #include <cstdint>
 
-#include "os/descriptor.h"
-#include "os/signals.h"
-
 namespace prefork::os {
 
 // What a new worker needs to know of its supervisor.
@@ -17,9 +14,13 @@ struct Birth {
     int supervisor_pidfd = -1;
     int32_t death_signal = 0; // sent by the kernel when the supervisor ends; 0: none
     bool threads = false;     // the supervisor has other threads
+    bool group = false;       // the worker leads a process group
     int gate = -1;            // wait here for one byte before anything else; -1: do not wait
-    const OwnSignals *signals = nullptr;
 };
+
+// A child that the host forked from a callback, and in which it returned, becomes a process of its
+// own: with the host's handlers, and without the library's descriptors.
+void become_stranger();
 
 // Writes out what the host has in stdio's buffers, so that no worker writes it again.
 void flush_stdio();
@@ -29,6 +30,14 @@ void flush_stdio();
 // library is open; or the negative errno.
 int32_t fork_worker(const Birth &birth);
 
+// Ends a worker that has a function of its own, without the host's atexit handlers. Its stdio is
+// flushed before, but where the supervisor had threads: their locks would never be free again.
+[[noreturn]] void end_worker(int status, bool threads);
+
+// Gives way to a worker that has just been forked: it often waits on the processor of its
+// supervisor.
+void give_way();
+
 // Ends this process as if its main function had returned 0.
 [[noreturn]] void exit_normally();
 
@@ -36,10 +45,15 @@ int32_t fork_worker(const Birth &birth);
 void discard_worker(int32_t pid);
 
 int32_t own_pid();
+// How many times this process and its ancestors became workers: tables of an earlier generation
+// speak of what a new worker has closed or given back.
+uint32_t generation();
 // The task id of this process and of the children it made; -1 in no worker.
 int task_id();
-// Whether this process has more than one thread.
+// Whether this process has more than one thread, as the kernel sees it at this moment.
 bool has_threads();
+// The same, but without those that have been joined and are about to leave.
+bool has_lasting_threads();
 bool is_main_thread();
 
 } // namespace prefork::os

@@ -83,7 +83,8 @@ void describe(const Event &fact, pf_event *ret_event) {
         add_exit(text, fact);
         break;
     case EventType::gave_up:
-        text.add("Too many child restarts, giving up");
+        text.add(fact.error == base::code_fatal ? "A child exited with the fatal status, giving up"
+                                                : "Too many child restarts, giving up");
         break;
     case EventType::start_failed:
         add_start_failure(text, fact);
@@ -94,6 +95,12 @@ void describe(const Event &fact, pf_event *ret_event) {
     case EventType::killed:
         add_child(text, fact).add(" did not stop within ").add(milliseconds(fact.delay));
         text.add(" ms, killed");
+        break;
+    case EventType::reload_failed:
+        text.add("child ").add(int64_t{fact.task_id}).add(" could not be replaced");
+        break;
+    case EventType::resized:
+        text.add("Resized to ").add(int64_t{fact.count}).add(" processes");
         break;
     case EventType::done:
         text.add("All processes have ended");

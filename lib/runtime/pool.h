@@ -3,10 +3,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 #include "base/array.h"
-#include "base/codes.h"
 #include "core/supervisor.h"
 #include "os/orphans.h"
 #include "os/signals.h"
@@ -16,62 +16,107 @@
 
 namespace prefork::runtime {
 
+using WorkerFunction = int (*)(int task_id, void *user);
+
 struct PoolOptions {
     core::Settings settings;
-    EventFunction on_event = report_to_stderr;
-    void *user = nullptr;
+    EventFunction on_event = nullptr; // nullptr: events wait to be taken
+    void *event_user = nullptr;
+    WorkerFunction worker = nullptr; // nullptr: run() returns in the worker
+    void *worker_user = nullptr;
+    os::SignalSet signals = os::SignalSet::none;
+    os::Backend backend = os::Backend::automatic;
     int32_t death_signal = base::signal_terminate; // to workers when the supervisor ends; 0: none
+    bool process_groups = false;
     bool reap_orphans = false;
 };
 
-// Belongs to the process and the thread that made it. In a worker, and in a child in which run()
-// returned -ECHILD, only memory is left to be released.
+// Belongs to one thread at a time of the process that opened it. In a worker it is left as it was
+// at the fork: disown() comes before its end there.
 class Pool {
   public:
     Pool() = default;
     Pool(const Pool &) = delete;
     Pool &operator=(const Pool &) = delete;
 
-    // Gets memory and descriptors for all that comes. Returns 0 or a negative errno.
+    // Gets memory and descriptors, and decides on the first starts, which the first run() or
+    // dispatch() carries out. Returns 0 or a negative errno, with which nothing has happened.
     [[nodiscard]] int open(const PoolOptions &options);
 
-    // Supervises. Returns 0 in a worker, whose id is then in ret_task_id, and in the supervisor at
-    // the end, with -1; a negative code at another end; -EINTR after a signal handler of the host
-    // has run: to be called again; -ECHILD in a child that an event callback made.
+    // Supervises to the end. Returns 0 in a worker, whose id is then in ret_task_id, and in the
+    // supervisor when the pool is done, with -1; a negative code if the pool failed; -EINTR after
+    // a signal handler of the host has run: to be called again; -ECHILD in a child that an event
+    // callback made.
     int run(int *ret_task_id);
 
-    // The signal that asked for the stop; 0: none did.
-    [[nodiscard]] int stop_signal() const { return supervisor_.stop_signal(); }
+    // One round: 1 while the pool lives, otherwise as run().
+    int dispatch(int timeout_ms);
+
+    // Takes the oldest event that waits; returns false if there is none.
+    bool next_event(pf_event *ret_event);
+
+    // For any thread and for signal handlers.
+    void request_stop() { request(stop_requested); }
+    void request_kill() { request(kill_requested); }
+
+    // Returns 0 or a negative errno.
+    int resize(uint32_t count);
+    int restart(uint32_t slot);
+    int signal(uint32_t slot, int number);
+    void signal_all(int number);
+
+    // In a process that did not open it: lets go of everything but memory.
+    void disown();
+
+    [[nodiscard]] int descriptor() const { return watch_.descriptor(); }
+    [[nodiscard]] const core::Supervisor &supervisor() const { return supervisor_; }
+    [[nodiscard]] bool finished() const { return finished_; }
 
   private:
     enum class Role : uint8_t { supervisor, worker, stranger };
+    static constexpr uint32_t stop_requested = 1;
+    static constexpr uint32_t kill_requested = 2;
 
-    // One round of the loop, up to the wait: tells the host of events and starts workers.
-    Role act(const os::SignalBlock &block);
-    Role deliver_events(const os::SignalBlock &block);
-    Role start_workers();
-    Role start_batch(uint32_t room);
-    Role start_behind_gate();
-    int32_t fork_worker(uint32_t worker, int gate);
+    void request(uint32_t what);
+    int round(int timeout_ms, os::SignalBlock &block, Role *ret_role);
+    Role act(os::SignalBlock &block);
+    Role deliver_events(os::SignalBlock &block);
+    void before_host_code();
+    void after_host_code();
+    int leave_as_stranger();
+    int finish();
+
+    // Starting workers: start.cc.
+    Role start_workers(os::SignalBlock &block);
+    Role start_one(os::Birth *birth, os::SignalBlock &block);
+    Role start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &block);
+    Role start_behind_gate(os::Birth *birth, os::SignalBlock &block);
+    int32_t fork_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block);
     void watch_started(uint32_t worker, int32_t pid);
     void start_failed(uint32_t worker, int error);
 
-    // The other half: waits and passes on what has come. Returns 0 or a negative errno.
-    int wait_for_inputs(const os::SignalBlock &block);
-    int finish();
+    // What has come: inputs.cc.
+    int wait_for_inputs(int timeout_ms, os::SignalBlock &block);
+    bool take_requests();
+    bool take_own_signals();
+    void obey(const os::SignalRequest &request);
+    void arm();
     void step(const core::Input &input);
+    void step(core::Input::Kind kind);
 
     PoolOptions options_;
     core::Supervisor supervisor_;
     os::Watch watch_;
     os::OwnSignals signals_;
     os::OrphanReaper orphans_;
-    // Workers that were forked and are not watched yet.
-    base::Array<uint32_t> batch_workers_;
-    base::Array<int32_t> batch_pids_;
+    base::Array<int32_t> batch_; // pairs: a worker that is being started, and its pid
+    std::atomic<uint32_t> requests_{0};
     int32_t owner_ = 0;
-    int task_id_ = -1;
-    bool begun_ = false;
+    bool signals_taken_ = false;
+    bool host_code_ran_ = false; // since stdio was flushed
+    bool finished_ = false;
 };
+
+core::Input input_of(core::Input::Kind kind, uint32_t worker = 0);
 
 } // namespace prefork::runtime

@@ -117,6 +117,41 @@ static void other_threads_are_refused_while_they_run(void **state) {
     assert_int_equal(board_count(run->board, PF_EVENT_STARTING, ANY_TASK), 1);
 }
 
+enum { THREADS = SANITIZED ? 1000 : 4000 };
+
+static void *return_at_once(void *nothing) { return nothing; }
+
+/* The kernel lists a thread for a moment after it was joined. Without descriptors a call that has
+ * no objection to threads fails in a way of its own, so that there can be many. */
+static int host_that_joins_threads(struct board *board) {
+    struct rlimit limit;
+    struct rlimit none;
+    int64_t refused = 0;
+
+    board_require(board, getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    none = limit;
+    none.rlim_cur = 0;
+    board_require(board, setrlimit(RLIMIT_NOFILE, &none) == 0);
+    for (int i = 0; i < THREADS; i++) {
+        pthread_t thread;
+        board_require(board, pthread_create(&thread, NULL, return_at_once, NULL) == 0);
+        board_require(board, pthread_join(thread, NULL) == 0);
+        refused += pf_fork_processes(1, 0) == -EMFILE ? 0 : 1;
+    }
+    board_require(board, setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    board_note(board, NOTE_RESULT, refused);
+    return 0;
+}
+
+static void a_thread_that_was_joined_is_no_objection(void **state) {
+    struct scenario *run = *state;
+
+    scenario_start_host(run, host_that_joins_threads);
+
+    assert_exits(run, 0);
+    assert_int_equal(board_find(run->board, NOTE_RESULT, ANY_TASK, 0)->value, 0);
+}
+
 /* ---- Texts --------------------------------------------------------------------------- */
 
 static void every_code_has_a_text_of_its_own(void **state) {
@@ -203,6 +238,7 @@ int main(void) {
         scenario_test(more_than_65536_workers_are_refused),
         scenario_test(as_many_as_65536_workers_are_not_refused),
         scenario_test(other_threads_are_refused_while_they_run),
+        scenario_test(a_thread_that_was_joined_is_no_objection),
         scenario_test(every_code_has_a_text_of_its_own),
         scenario_test(no_failure_is_success),
         scenario_test(texts_of_errno_values_are_those_of_the_system),

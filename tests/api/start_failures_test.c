@@ -272,21 +272,21 @@ static void allow_descriptors(struct board *board, int result) {
 }
 
 /* What came of a start with so many descriptors left. */
-enum outcome { OUTCOME_REFUSED, OUTCOME_WITHOUT_WORKER, OUTCOME_WORKING, OUTCOME_NONE };
+enum outcome { OUTCOME_REFUSED, OUTCOME_SHORT_OF_WORKERS, OUTCOME_WORKING, OUTCOME_NONE };
 
 static enum outcome outcome_of(const struct board *board) {
     if (board_count(board, KIND_RETURNED, ANY_TASK) > 0) {
         return OUTCOME_REFUSED;
     }
     if (board_count(board, PF_EVENT_START_FAILED, ANY_TASK) > 0) {
-        return OUTCOME_WITHOUT_WORKER;
+        return OUTCOME_SHORT_OF_WORKERS;
     }
-    return board_count(board, KIND_WORKER, ANY_TASK) > 0 ? OUTCOME_WORKING : OUTCOME_NONE;
+    return board_count(board, KIND_WORKER, ANY_TASK) == 2 ? OUTCOME_WORKING : OUTCOME_NONE;
 }
 
 static enum outcome start_with_descriptors(int descriptors) {
     static const struct plan plan = {
-        .workers = 1, .prepare = leave_descriptors, .afterwards = allow_descriptors};
+        .workers = 2, .prepare = leave_descriptors, .afterwards = allow_descriptors};
     struct scenario once;
     enum outcome outcome = OUTCOME_NONE;
     uint64_t deadline = now_ms() + PATIENCE_MS;
@@ -308,7 +308,8 @@ static enum outcome start_with_descriptors(int descriptors) {
     return outcome;
 }
 
-/* With none left the call fails; with some the supervisor runs, but no worker; then they do. */
+/* With none left the call fails; with some the supervisor runs, but not all workers; then they do.
+ */
 static void without_descriptors_for_the_supervisor_the_call_fails(void **state) {
     enum outcome outcome = OUTCOME_REFUSED;
     bool seen[OUTCOME_NONE + 1] = {false};
@@ -321,7 +322,7 @@ static void without_descriptors_for_the_supervisor_the_call_fails(void **state) 
         outcome = next;
         seen[outcome] = true;
     }
-    assert_true(seen[OUTCOME_REFUSED] && seen[OUTCOME_WITHOUT_WORKER] && seen[OUTCOME_WORKING]);
+    assert_true(seen[OUTCOME_REFUSED] && seen[OUTCOME_SHORT_OF_WORKERS] && seen[OUTCOME_WORKING]);
     assert_false(seen[OUTCOME_NONE]);
 }
 

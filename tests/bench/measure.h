@@ -8,8 +8,8 @@
  * Start: from just before the first fork, or the library's call, to the time stamp of the worker
  *   that begins last.
  * Stop: from just before kill(TERM) of the supervisor until none of the program's processes
- *   runs any more, the supervisor included. Ours and the lean loop reap every worker before they
- *   end; the floor signals each, ends, and reaps none.
+ *   runs any more, the supervisor included. The library and the lean loop reap every worker before
+ *   they end; the floor signals each, ends, and reaps none.
  * Private memory: Private_Clean and Private_Dirty of the supervisor's smaps_rollup while its
  *   workers pause, before and after the replacements, whichever is more. Pages that are shared
  *   with the workers since the last fork are not in it; Anonymous has those as well.

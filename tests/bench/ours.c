@@ -1,5 +1,5 @@
 /*
- * The library, as a program uses it, with an event callback that costs next to nothing.
+ * The library's one call, as a program uses it, with an event callback that costs next to nothing.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -3,7 +3,7 @@
 #
 #   BENCH_DIR=DIRECTORY [QUICK=1] [SAVE=1 | RESULTS=FILE] tests/bench/run.sh
 #
-# BENCH_DIR  where the programs driver, floor, lean and ours are
+# BENCH_DIR  where the programs driver, floor, lean, ours and pool are
 # QUICK=1    fewer rounds: under a minute, for a look rather than for the record
 # RESULTS    also keep what is printed in that file; SAVE=1 means tests/bench/RESULTS.md
 #
@@ -22,7 +22,7 @@ if [ "${QUICK:-0}" = 1 ]; then
 fi
 
 # Functions bound lazily would be looked up in every worker anew, and that would be measured.
-for program in floor lean ours; do
+for program in floor lean ours pool; do
     if ! readelf -d "$BENCH_DIR/$program" | grep -q 'NOW'; then
         echo "bench: $program has to be linked with -Wl,-z,now" >&2
         exit 1
@@ -35,9 +35,10 @@ trap 'rm -f "$report" "$report.so"' EXIT
 describe() {
     echo '# Bench'
     echo
-    echo 'The library (ours) beside the smallest fork loop (floor) and the smallest loop that'
-    echo 'keeps its promises (lean). Kept by "make bench SAVE=1"; measure.h says how each number'
-    echo 'is taken. A ratio is the median over interleaved rounds of the ratios within a round.'
+    echo 'The library, by its one call (ours) and as a pool in an epoll loop (pool), beside the'
+    echo 'smallest fork loop (floor) and the smallest loop that keeps its promises (lean). Kept by'
+    echo '"make bench SAVE=1"; measure.h says how each number is taken. A ratio is the median over'
+    echo 'interleaved rounds of the ratios within a round.'
     echo
     echo "- date: $(date -u '+%Y-%m-%d %H:%M UTC')"
     echo "- kernel: $(uname -srm)"

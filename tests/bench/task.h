@@ -1,5 +1,5 @@
 /*
- * What the three programs have in common: their command line and their worker.
+ * What the four programs have in common: their command line and their worker.
  *
  *   PROGRAM MODE WORKERS COUNT
  *

@@ -20,7 +20,10 @@ run() { # checks beside those of .clang-tidy, options of the compiler; names of 
 
 find lib tests/unit -name '*.cc' | sort |
     run '' -std=c++20 -fno-exceptions -fno-rtti -Ilib -DPF_TESTING
-find tests -name '*.c' | sort | run '' -std=c99
+# Headers that are not in the compiler's own directories are to be taken for the system's, too.
+# shellcheck disable=SC2046 # options are words
+find tests -name '*.c' | sort |
+    run '' -std=c99 $("${PKG_CONFIG:-pkg-config}" --cflags glib-2.0 | sed 's/-I/-isystem /g')
 # The analyzer can not follow the lists of queue(7), which the examples use.
 find man/examples -name '*.c' | sort |
     run '-clang-analyzer-unix.Malloc,-clang-analyzer-core.NullDereference' -std=c99

@@ -30,6 +30,7 @@ enum {
     KIND_WORKER = 100,   /* a worker came out of the call; value: how often before in its slot */
     KIND_RETURNED = 101, /* the call failed in the supervisor; value: the code */
     KIND_FAULT = 102,    /* a check failed outside the test process; message: which */
+    KIND_REPLACED = 103, /* the host asked for a new worker in a slot; value: the result */
     KIND_NOTE = 200      /* and above: what the processes of one test have to say */
 };
 
@@ -59,6 +60,7 @@ struct record {
 
 struct board {
     uint32_t used;
+    uint32_t of_pool; /* the events are of a pool that its host controls, not of the one call */
     int32_t gates[BOARD_GATES_MAX];
     uint32_t runs[BOARD_TASKS_MAX];
     struct record records[BOARD_RECORDS_MAX];

@@ -25,6 +25,10 @@ tool() { # program, package
     command -v "$1" >/dev/null 2>&1 || need "$2"
 }
 
+library() { # name for pkg-config, package
+    pkg-config --exists "$1" 2>/dev/null || need "$2"
+}
+
 # A compiler is only good with the headers of its library.
 compiler() { # command with options, language, a header, package
     # shellcheck disable=SC2086 # the command may hold options
@@ -52,15 +56,19 @@ demo() {
 
 check() {
     tool pkg-config pkg-config
-    pkg-config --exists cmocka 2>/dev/null || need libcmocka-dev
+    library cmocka libcmocka-dev
+    library libuv libuv1-dev
+    library libevent_core libevent-dev
     tool mandoc mandoc
     tool curl curl
     tool readelf binutils
     tool strip binutils
 }
 
+# GLib is large: without it, `make check` skips its one test.
 lint() {
     check
+    library glib-2.0 libglib2.0-dev
     tool git git
     compiler clang c stdio.h clang
     compiler clang++ c++ cstddef clang

@@ -13,12 +13,15 @@ enum { LEVEL_ERROR = 3, LEVEL_WARNING = 4, LEVEL_INFORMATION = 6 };
 
 /* Where the story stands. */
 struct story {
+    bool of_pool;  /* its host can resize it, replace workers and choose the settings */
     bool running;  /* between STARTING and DONE */
     bool stopping; /* the workers have been asked to end */
     bool finished; /* the last pool came to its DONE */
     int32_t author;
     uint64_t time_ns;
-    int32_t living[BOARD_TASKS_MAX]; /* the pid of each slot's worker; 0: none */
+    int slots_least;                    /* the fewest that there have been */
+    bool replaced[BOARD_TASKS_MAX];     /* the slot may have a second worker */
+    int32_t living[BOARD_TASKS_MAX][2]; /* the pids of each slot's workers; 0: none */
 };
 
 /* A check that says what it checked. */
@@ -29,12 +32,38 @@ struct story {
         }                                                                                          \
     } while (0)
 
+/* Takes a worker's pid in or out of its slot. Returns false if it has no place there. */
+static bool change_living(struct story *story, int task_id, int32_t from, int32_t to) {
+    for (int seat = 0; seat < (story->replaced[task_id] ? 2 : 1); seat++) {
+        if (story->living[task_id][seat] == from) {
+            story->living[task_id][seat] = to;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_living(const struct story *story, int task_id, int32_t pid) {
+    return story->living[task_id][0] == pid || story->living[task_id][1] == pid;
+}
+
+/* Whether the library may have asked the slot's workers to end. */
+static bool may_be_asked(const struct story *story, int task_id) {
+    return story->stopping || story->replaced[task_id] || task_id >= story->slots_least;
+}
+
 /* The line for an end, to the letter. */
 static void end_message(const struct record *end, char *text, size_t size) {
-    const char *tail = end->will_restart != 0 ? ", restarting" : "";
+    char tail[64] = "";
 
+    if (end->will_restart != 0 && end->delay_ms > 0) {
+        (void)snprintf(tail, sizeof(tail), ", restarting in %d ms", (int)end->delay_ms);
+    } else if (end->will_restart != 0) {
+        (void)snprintf(tail, sizeof(tail), ", restarting");
+    }
     if (end->exit_code == 0) {
-        (void)snprintf(text, size, "child %d (pid %d) exited normally", end->task_id, end->pid);
+        (void)snprintf(text, size, "child %d (pid %d) exited normally%s", end->task_id, end->pid,
+                       tail);
     } else if (end->exit_code > 0) {
         (void)snprintf(text, size, "child %d (pid %d) exited with status %d%s", end->task_id,
                        end->pid, end->exit_code, tail);
@@ -53,6 +82,7 @@ static const char *check_starting(struct story *story, const struct record *reco
     if (story->author != record->author) {
         /* The one before was killed in the middle; what became of its workers is not told. */
         memset(story->living, 0, sizeof(story->living));
+        memset(story->replaced, 0, sizeof(story->replaced));
         story->running = false;
     }
     EXPECT(!story->running);
@@ -63,6 +93,7 @@ static const char *check_starting(struct story *story, const struct record *reco
     EXPECT(record->task_id == -1 && record->pid == 0);
     EXPECT(record->level == LEVEL_INFORMATION);
     EXPECT(sscanf(record->message, "Starting %d processes", &count) == 1 && count >= 1);
+    story->slots_least = count;
     return NULL;
 }
 
@@ -70,8 +101,7 @@ static const char *check_started(struct story *story, const struct record *recor
     char expected[BOARD_MESSAGE_SIZE];
 
     EXPECT(record->pid > 0);
-    EXPECT(story->living[record->task_id] == 0);
-    story->living[record->task_id] = record->pid;
+    EXPECT(change_living(story, record->task_id, 0, record->pid));
     EXPECT(record->level == LEVEL_INFORMATION);
     (void)snprintf(expected, sizeof(expected), "child %d (pid %d) started", record->task_id,
                    record->pid);
@@ -83,12 +113,17 @@ static const char *check_exited(struct story *story, const struct record *record
     char expected[BOARD_MESSAGE_SIZE];
     bool normal = record->exit_code == 0;
 
-    EXPECT(record->pid > 0 && story->living[record->task_id] == record->pid);
-    story->living[record->task_id] = 0;
+    EXPECT(record->pid > 0);
+    EXPECT(change_living(story, record->task_id, record->pid, 0));
     EXPECT(record->exit_code == -1 || record->signal == 0);
-    EXPECT(!normal || record->will_restart == 0);
+    EXPECT(!normal || record->will_restart == 0 || story->of_pool);
     EXPECT(!story->stopping || record->will_restart == 0);
-    EXPECT(record->level == (normal || story->stopping ? LEVEL_INFORMATION : LEVEL_WARNING));
+    if (normal || story->stopping) {
+        EXPECT(record->level == LEVEL_INFORMATION);
+    } else if (!may_be_asked(story, record->task_id)) {
+        EXPECT(record->level == LEVEL_WARNING);
+    }
+    EXPECT(record->level == LEVEL_WARNING || record->level == LEVEL_INFORMATION);
     end_message(record, expected, sizeof(expected));
     EXPECT(strcmp(record->message, expected) == 0);
     return NULL;
@@ -97,7 +132,8 @@ static const char *check_exited(struct story *story, const struct record *record
 static const char *check_start_failed(struct story *story, const struct record *record) {
     char expected[BOARD_MESSAGE_SIZE];
 
-    EXPECT(record->pid == 0 && story->living[record->task_id] == 0);
+    EXPECT(record->pid == 0);
+    EXPECT(story->living[record->task_id][0] == 0 || story->replaced[record->task_id]);
     EXPECT(record->level == LEVEL_ERROR);
     EXPECT(record->error < 0);
     int length = snprintf(expected, sizeof(expected), "child %d could not be started: %s",
@@ -130,18 +166,50 @@ static const char *check_stopping(struct story *story, const struct record *reco
 static const char *check_killed(struct story *story, const struct record *record) {
     char expected[BOARD_MESSAGE_SIZE];
 
-    EXPECT(story->stopping && story->living[record->task_id] == record->pid);
-    EXPECT(record->level == LEVEL_ERROR || record->level == LEVEL_WARNING);
+    EXPECT(may_be_asked(story, record->task_id));
+    EXPECT(record->pid > 0 && is_living(story, record->task_id, record->pid));
+    EXPECT(record->level == LEVEL_WARNING);
+    EXPECT(record->delay_ms == 10000 || story->of_pool);
     (void)snprintf(expected, sizeof(expected),
-                   "child %d (pid %d) did not stop within 10000 ms, killed", record->task_id,
-                   record->pid);
+                   "child %d (pid %d) did not stop within %d ms, killed", record->task_id,
+                   record->pid, (int)record->delay_ms);
     EXPECT(strcmp(record->message, expected) == 0);
     return NULL;
 }
 
-static const char *check_gave_up(const struct record *record) {
+static const char *check_gave_up(const struct story *story, const struct record *record) {
     EXPECT(record->level == LEVEL_ERROR);
+    EXPECT(record->task_id == -1 || story->of_pool);
+    if (record->error == PF_EFATAL) {
+        EXPECT(story->of_pool);
+        EXPECT(strcmp(record->message, "A child exited with the fatal status, giving up") == 0);
+        return NULL;
+    }
+    EXPECT(record->error == PF_EGAVEUP);
     EXPECT(strcmp(record->message, "Too many child restarts, giving up") == 0);
+    return NULL;
+}
+
+static const char *check_resized(struct story *story, const struct record *record) {
+    char expected[BOARD_MESSAGE_SIZE];
+    int count = 0;
+
+    EXPECT(story->of_pool && !story->stopping);
+    EXPECT(record->task_id == -1 && record->level == LEVEL_INFORMATION);
+    EXPECT(sscanf(record->message, "Resized to %d processes", &count) == 1 && count >= 1);
+    (void)snprintf(expected, sizeof(expected), "Resized to %d processes", count);
+    EXPECT(strcmp(record->message, expected) == 0);
+    story->slots_least = count < story->slots_least ? count : story->slots_least;
+    return NULL;
+}
+
+static const char *check_reload_failed(const struct story *story, const struct record *record) {
+    char expected[BOARD_MESSAGE_SIZE];
+
+    EXPECT(record->task_id >= 0 && story->replaced[record->task_id]);
+    EXPECT(record->level == LEVEL_ERROR);
+    (void)snprintf(expected, sizeof(expected), "child %d could not be replaced", record->task_id);
+    EXPECT(strcmp(record->message, expected) == 0);
     return NULL;
 }
 
@@ -152,7 +220,7 @@ static const char *check_done(struct story *story, const struct record *record) 
     EXPECT(record->error != 0 || record->level == LEVEL_INFORMATION);
     EXPECT(strcmp(record->message, "All processes have ended") == 0);
     for (int i = 0; i < BOARD_TASKS_MAX; i++) {
-        EXPECT(story->living[i] == 0);
+        EXPECT(story->living[i][0] == 0 && story->living[i][1] == 0);
     }
     return NULL;
 }
@@ -182,7 +250,11 @@ static const char *check_event(struct story *story, const struct record *record)
     case PF_EVENT_STOPPING:
         return check_stopping(story, record);
     case PF_EVENT_GAVE_UP:
-        return check_gave_up(record);
+        return check_gave_up(story, record);
+    case PF_EVENT_RESIZED:
+        return check_resized(story, record);
+    case PF_EVENT_RELOAD_FAILED:
+        return check_reload_failed(story, record);
     case PF_EVENT_DONE:
         return check_done(story, record);
     default:
@@ -207,10 +279,15 @@ bool story_is_true(const struct board *board, char *complaint, size_t size) {
     const char *wrong = story == NULL ? "no memory" : NULL;
     uint32_t i = 0;
 
+    if (story != NULL) {
+        story->of_pool = board->of_pool != 0;
+    }
     for (; wrong == NULL && i < board->used && i < BOARD_RECORDS_MAX; i++) {
         const struct record *record = &board->records[i];
         if (record->ready != 0 && record->kind < KIND_WORKER) {
             wrong = check_event(story, record);
+        } else if (record->ready != 0 && record->kind == KIND_REPLACED) {
+            story->replaced[record->task_id] = true;
         }
     }
     if (wrong == NULL && story->finished) {

@@ -14,7 +14,8 @@
 /*
  * Go through the events on the board and check that
  *   - a pool begins with STARTING, and nothing comes after its DONE;
- *   - a slot has one worker at a time, whose end is told once, with its pid and before DONE;
+ *   - a slot has one worker at a time, or two while one is replaced, and the end of each is
+ *     told once, with its pid and before DONE;
  *   - every process that came out of the call as a worker was told of, if the pool was done;
  *   - levels and messages are those that the facts ask for, to the letter;
  *   - times do not go back, and one process got all events.

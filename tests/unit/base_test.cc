@@ -65,7 +65,7 @@ void deadlines_come_in_order_whatever_was_armed_and_disarmed(void **) {
     srand(seed);
     core::Deadlines deadlines;
     core::Instant model[owners];
-    assert_true(deadlines.allocate(owners));
+    assert_true(deadlines.grow(owners));
     for (core::Instant &deadline : model) {
         deadline = core::never;
     }

@@ -34,8 +34,12 @@ class Supervised {
 
     bool begin(uint32_t workers, int32_t max_restarts) {
         Settings settings;
-        settings.workers = workers;
         settings.max_restarts = max_restarts;
+        return begin(workers, settings);
+    }
+
+    bool begin(uint32_t workers, Settings settings) {
+        settings.workers = workers;
         if (!core.open(settings)) {
             return false;
         }
@@ -50,7 +54,7 @@ class Supervised {
         core.step(input, now);
     }
 
-    // Lets all starts that are allowed succeed; returns how many.
+    // Lets all starts that are allowed succeed; returns how many. Others return the slot.
     uint32_t start_all() {
         uint32_t count = 0;
         while (core.startable() > 0) {
@@ -69,7 +73,7 @@ class Supervised {
         input.worker = core.take_start();
         input.pid = next_pid++;
         core.step(input, now);
-        return input.worker;
+        return slot_of(input.worker);
     }
 
     uint32_t fail_one(int32_t error, bool transient) {
@@ -82,14 +86,32 @@ class Supervised {
         input.error = error;
         input.transient = transient;
         core.step(input, now);
-        return input.worker;
+        return slot_of(input.worker);
     }
 
-    void end(uint32_t worker, const Exit &exit) {
+    void end(uint32_t slot, const Exit &exit) { end_worker(core.current(slot), exit); }
+
+    void end_worker(uint32_t worker, const Exit &exit) {
         Input input;
         input.kind = Input::Kind::exited;
         input.worker = worker;
         input.exit = exit;
+        core.step(input, now);
+    }
+
+    State state(uint32_t slot) const { return core.worker(core.current(slot)).state; }
+
+    void resize(uint32_t count) {
+        Input input;
+        input.kind = Input::Kind::resize;
+        input.count = count;
+        core.step(input, now);
+    }
+
+    void replace(uint32_t slot) {
+        Input input;
+        input.kind = Input::Kind::replace;
+        input.worker = slot;
         core.step(input, now);
     }
 

@@ -1,0 +1,310 @@
+// A pool's life and control.
+//
+// SPDX-License-Identifier: MIT
+#include "api/pool.h"
+
+#include <errno.h>
+
+#include "api/event_callback.h"
+#include "base/heap_object.h"
+#include "os/clock.h"
+#include "os/processors.h"
+#include "os/random.h"
+#include "os/worker_process.h"
+#include "prefork.h"
+
+using prefork::api::Stage;
+using prefork::core::State;
+using prefork::runtime::Pool;
+using prefork::runtime::PoolOptions;
+namespace base = prefork::base;
+namespace core = prefork::core;
+namespace os = prefork::os;
+
+static_assert(PF_EFATAL == base::code_fatal);
+
+namespace {
+
+// Whether the pool runs and this process may use it: 0, or what the caller returns.
+int check_started(const pf_pool *pool) {
+    if (pool == nullptr) {
+        return -EINVAL;
+    }
+    if (pool->owner != os::own_pid()) {
+        return -ECHILD;
+    }
+    return pool->stage == Stage::settings ? -EINVAL : 0;
+}
+
+int check_running(const pf_pool *pool) {
+    const int result = check_started(pool);
+    return result == 0 && pool->stage == Stage::ended ? -ECANCELED : result;
+}
+
+bool is_slot(const pf_pool *pool, int task_id) {
+    return task_id >= 0 && static_cast<uint32_t>(task_id) < pool->pool.supervisor().slots();
+}
+
+int check_slot(const pf_pool *pool, int task_id) {
+    const int result = check_started(pool);
+    return result < 0 || is_slot(pool, task_id) ? result : -EINVAL;
+}
+
+// The slot's current worker.
+const core::Worker &worker_of(const pf_pool *pool, int task_id) {
+    const core::Supervisor &supervisor = pool->pool.supervisor();
+    return supervisor.worker(supervisor.current(static_cast<uint32_t>(task_id)));
+}
+
+// Returns 0, or a negative code with which the pool is as it was.
+int start(pf_pool *pool) {
+    if (!pool->allow_threads && os::has_lasting_threads()) {
+        return PF_ETHREADS;
+    }
+    PoolOptions options = pool->options;
+    if (!pool->chose_workers) {
+        options.settings.workers = static_cast<uint32_t>(os::processor_count());
+    }
+    options.settings.seed = os::random_seed();
+    if (options.on_event == nullptr && !pool->pulled) {
+        options.on_event = prefork::api::event_callback.function;
+        options.event_user = prefork::api::event_callback.user;
+    }
+    const int result = pool->pool.open(options);
+    if (result < 0) {
+        pool->pool.~Pool();
+        new (&pool->pool) Pool();
+        return result;
+    }
+    pool->stage = Stage::running;
+    return 0;
+}
+
+// What run and dispatch have in common once they have returned.
+int settle(pf_pool *pool, int result) {
+    pool->working = false;
+    if (pool->pool.finished()) {
+        pool->stage = Stage::ended;
+        pool->result = result;
+    }
+    return result;
+}
+
+} // namespace
+
+int pf_pool_new(pf_pool **ret_pool) {
+    if (ret_pool == nullptr) {
+        return -EINVAL;
+    }
+    pf_pool *pool = base::make<pf_pool>();
+    if (pool == nullptr) {
+        return -ENOMEM;
+    }
+    pool->owner = os::own_pid();
+    *ret_pool = pool;
+    return 0;
+}
+
+pf_pool *pf_pool_free(pf_pool *pool) {
+    if (pool == nullptr) {
+        return nullptr;
+    }
+    if (pool->owner != os::own_pid()) {
+        pool->pool.disown();
+    } else if (pool->working) {
+        return pool;
+    } else {
+        pool->event_data.release();
+        pool->worker_data.release();
+    }
+    base::destroy(pool);
+    return nullptr;
+}
+
+int pf_pool_run(pf_pool *pool, int *ret_task_id) {
+    if (pool == nullptr || ret_task_id == nullptr) {
+        return -EINVAL;
+    }
+    if (pool->owner != os::own_pid()) {
+        return -ECHILD;
+    }
+    if (pool->working) {
+        return -EBUSY;
+    }
+    if (pool->stage == Stage::ended || pool->pulled) {
+        return -EALREADY;
+    }
+    if (pool->stage == Stage::settings) {
+        if (int r = start(pool); r < 0) {
+            return r;
+        }
+    }
+    int task_id = -1;
+    pool->working = true;
+    const int result = settle(pool, pool->pool.run(&task_id));
+    if (result == 0) {
+        *ret_task_id = task_id;
+    }
+    return result;
+}
+
+int pf_pool_start(pf_pool *pool) {
+    if (pool == nullptr) {
+        return -EINVAL;
+    }
+    if (pool->owner != os::own_pid()) {
+        return -ECHILD;
+    }
+    if (pool->stage != Stage::settings) {
+        return -EALREADY;
+    }
+    if (pool->options.worker == nullptr) {
+        return -EINVAL;
+    }
+    pool->pulled = true;
+    const int result = start(pool);
+    pool->pulled = result == 0;
+    return result;
+}
+
+int pf_pool_fd(const pf_pool *pool) {
+    const int result = check_started(pool);
+    return result < 0 ? result : pool->pool.descriptor();
+}
+
+int pf_pool_dispatch(pf_pool *pool, int timeout_ms) {
+    if (int r = check_started(pool); r < 0) {
+        return r;
+    }
+    if (timeout_ms < -1 || !pool->pulled) {
+        return -EINVAL;
+    }
+    if (pool->working) {
+        return -EBUSY;
+    }
+    if (pool->stage == Stage::ended) {
+        return pool->result;
+    }
+    pool->working = true;
+    return settle(pool, pool->pool.dispatch(timeout_ms));
+}
+
+int pf_pool_next_event(pf_pool *pool, const pf_event **ret_event) {
+    if (int r = check_started(pool); r < 0) {
+        return r;
+    }
+    if (ret_event == nullptr) {
+        return -EINVAL;
+    }
+    if (pool->options.on_event != nullptr || !pool->pulled ||
+        !pool->pool.next_event(&pool->event)) {
+        return 0;
+    }
+    *ret_event = &pool->event;
+    return 1;
+}
+
+int pf_pool_stop(pf_pool *pool) {
+    const int result = check_started(pool);
+    if (result == 0 && pool->stage == Stage::running) {
+        pool->pool.request_stop();
+    }
+    return result;
+}
+
+int pf_pool_kill(pf_pool *pool) {
+    const int result = check_started(pool);
+    if (result == 0 && pool->stage == Stage::running) {
+        pool->pool.request_kill();
+    }
+    return result;
+}
+
+int pf_pool_resize(pf_pool *pool, int count) {
+    if (int r = check_running(pool); r < 0) {
+        return r;
+    }
+    if (count < 1 || count > static_cast<int>(core::workers_max)) {
+        return -EINVAL;
+    }
+    return pool->pool.resize(static_cast<uint32_t>(count));
+}
+
+int pf_pool_restart(pf_pool *pool, int task_id) {
+    if (int r = check_running(pool); r < 0) {
+        return r;
+    }
+    return is_slot(pool, task_id) ? pool->pool.restart(static_cast<uint32_t>(task_id)) : -EINVAL;
+}
+
+int pf_pool_signal(pf_pool *pool, int task_id, int signal) {
+    if (int r = check_running(pool); r < 0) {
+        return r;
+    }
+    if (!os::is_signal_or_none(signal) || (task_id != -1 && !is_slot(pool, task_id))) {
+        return -EINVAL;
+    }
+    if (task_id == -1) {
+        pool->pool.signal_all(signal);
+        return 0;
+    }
+    return pool->pool.signal(static_cast<uint32_t>(task_id), signal);
+}
+
+int pf_pool_worker_count(const pf_pool *pool) {
+    const int result = check_started(pool);
+    return result < 0 ? result : static_cast<int>(pool->pool.supervisor().slots());
+}
+
+int pf_pool_alive_count(const pf_pool *pool) {
+    const int result = check_started(pool);
+    return result < 0 ? result : static_cast<int>(pool->pool.supervisor().alive());
+}
+
+int32_t pf_pool_worker_pid(const pf_pool *pool, int task_id) {
+    if (int r = check_slot(pool, task_id); r < 0) {
+        return r;
+    }
+    return worker_of(pool, task_id).pid;
+}
+
+int pf_pool_worker_state(const pf_pool *pool, int task_id) {
+    if (int r = check_slot(pool, task_id); r < 0) {
+        return r;
+    }
+    switch (worker_of(pool, task_id).state) {
+    case State::empty:
+        return PF_WORKER_EMPTY;
+    case State::waiting:
+    case State::starting:
+    case State::running:
+        return PF_WORKER_STARTING;
+    case State::ready:
+        return PF_WORKER_READY;
+    case State::stopping:
+    case State::killing:
+        return PF_WORKER_STOPPING;
+    case State::backing_off:
+        return PF_WORKER_BACKOFF;
+    case State::done:
+        return PF_WORKER_DONE;
+    }
+    return PF_WORKER_EMPTY;
+}
+
+int pf_pool_worker_restarts(const pf_pool *pool, int task_id) {
+    const int result = check_slot(pool, task_id);
+    return result < 0 ? result : pool->pool.supervisor().restarts(static_cast<uint32_t>(task_id));
+}
+
+uint64_t pf_pool_worker_uptime_ms(const pf_pool *pool, int task_id) {
+    if (check_slot(pool, task_id) < 0 || !core::is_alive(worker_of(pool, task_id).state)) {
+        return 0;
+    }
+    return base::elapsed(worker_of(pool, task_id).started, os::now()) / base::millisecond;
+}
+
+int pf_pool_stop_signal(const pf_pool *pool) {
+    const int result = check_started(pool);
+    return result < 0 ? result : pool->pool.supervisor().stop_signal();
+}

@@ -1,0 +1,219 @@
+// What can be chosen for a pool before it starts.
+//
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+
+#include "api/pool.h"
+#include "base/text.h"
+#include "os/signals.h"
+#include "os/watch.h"
+#include "os/worker_process.h"
+#include "prefork.h"
+
+using prefork::api::HostData;
+using prefork::api::Stage;
+namespace base = prefork::base;
+namespace core = prefork::core;
+namespace os = prefork::os;
+
+static_assert(PF_RESTART_ON_FAILURE == static_cast<int>(core::RestartWhen::on_failure));
+static_assert(PF_RESTART_ALWAYS == static_cast<int>(core::RestartWhen::always));
+static_assert(PF_RESTART_NEVER == static_cast<int>(core::RestartWhen::none));
+static_assert(PF_LIMIT_STOP == static_cast<int>(core::OnLimit::stop));
+static_assert(PF_LIMIT_DEGRADE == static_cast<int>(core::OnLimit::degrade));
+static_assert(PF_BACKEND_AUTO == static_cast<int>(os::Backend::automatic));
+static_assert(PF_BACKEND_PIDFD == static_cast<int>(os::Backend::pidfd));
+static_assert(PF_BACKEND_SIGCHLD == static_cast<int>(os::Backend::sigchld));
+
+namespace {
+
+// Whether a setting may be made now: 0, or what the setter returns.
+int check(const pf_pool *pool) {
+    if (pool == nullptr) {
+        return -EINVAL;
+    }
+    if (pool->owner != os::own_pid()) {
+        return -ECHILD;
+    }
+    return pool->stage == Stage::settings ? 0 : -EBUSY;
+}
+
+int check(const pf_pool *pool, bool in_range) {
+    const int result = check(pool);
+    return result < 0 || in_range ? result : -EINVAL;
+}
+
+constexpr uint64_t duration_max_ms = base::never / base::millisecond / 2;
+
+bool is_duration(uint64_t milliseconds) { return milliseconds <= duration_max_ms; }
+
+core::Duration duration_of(uint64_t milliseconds) { return milliseconds * base::millisecond; }
+
+} // namespace
+
+int pf_pool_set_name(pf_pool *pool, const char *name) {
+    const bool fits = name != nullptr && base::length_of(name) < pf_pool::name_max;
+    if (int r = check(pool, fits); r < 0) {
+        return r;
+    }
+    base::Text(pool->name, sizeof(pool->name)).add(name);
+    return 0;
+}
+
+int pf_pool_set_workers(pf_pool *pool, int count) {
+    if (int r = check(pool, count <= static_cast<int>(core::workers_max)); r < 0) {
+        return r;
+    }
+    pool->chose_workers = count > 0;
+    pool->options.settings.workers = count > 0 ? static_cast<uint32_t>(count) : 1;
+    return 0;
+}
+
+int pf_pool_set_restart(pf_pool *pool, int when) {
+    if (int r = check(pool, when >= PF_RESTART_ON_FAILURE && when <= PF_RESTART_NEVER); r < 0) {
+        return r;
+    }
+    pool->options.settings.restart = static_cast<core::RestartWhen>(when);
+    return 0;
+}
+
+int pf_pool_set_max_restarts(pf_pool *pool, int max) {
+    if (int r = check(pool); r < 0) {
+        return r;
+    }
+    pool->options.settings.max_restarts = max < 0 ? core::restarts_default : max;
+    return 0;
+}
+
+int pf_pool_set_restart_window(pf_pool *pool, int max, uint64_t window_ms) {
+    const bool off = max == 0 && window_ms == 0;
+    const bool on = max > 0 && max <= static_cast<int>(core::window_restarts_max) &&
+                    window_ms > 0 && is_duration(window_ms);
+    if (int r = check(pool, off || on); r < 0) {
+        return r;
+    }
+    pool->options.settings.window_max = static_cast<uint32_t>(max);
+    pool->options.settings.window = duration_of(window_ms);
+    return 0;
+}
+
+int pf_pool_set_backoff(pf_pool *pool, uint64_t first_ms, uint64_t max_ms) {
+    const bool off = first_ms == 0 && max_ms == 0;
+    const bool on = first_ms > 0 && first_ms <= max_ms && is_duration(max_ms);
+    if (int r = check(pool, off || on); r < 0) {
+        return r;
+    }
+    pool->options.settings.backoff_first = duration_of(first_ms);
+    pool->options.settings.backoff_max = duration_of(max_ms);
+    return 0;
+}
+
+int pf_pool_set_on_limit(pf_pool *pool, int action) {
+    if (int r = check(pool, action == PF_LIMIT_STOP || action == PF_LIMIT_DEGRADE); r < 0) {
+        return r;
+    }
+    pool->options.settings.on_limit = static_cast<core::OnLimit>(action);
+    return 0;
+}
+
+int pf_pool_set_stop(pf_pool *pool, int signal, uint64_t timeout_ms) {
+    if (int r = check(pool, os::is_signal_or_none(signal) && is_duration(timeout_ms)); r < 0) {
+        return r;
+    }
+    pool->options.settings.stop_signal = signal;
+    pool->options.settings.stop_timeout = duration_of(timeout_ms);
+    return 0;
+}
+
+int pf_pool_set_fatal_exit(pf_pool *pool, int exit_code) {
+    if (int r = check(pool, exit_code >= 0 && exit_code <= 255); r < 0) {
+        return r;
+    }
+    pool->options.settings.fatal_exit = exit_code;
+    return 0;
+}
+
+int pf_pool_set_signals(pf_pool *pool, int set) {
+    if (int r = check(pool, set == PF_SIGNALS_NONE || set == PF_SIGNALS_STANDARD); r < 0) {
+        return r;
+    }
+    pool->options.signals =
+        set == PF_SIGNALS_STANDARD ? os::SignalSet::standard : os::SignalSet::none;
+    return 0;
+}
+
+int pf_pool_set_threads(pf_pool *pool, int policy) {
+    if (int r = check(pool, policy == PF_THREADS_REFUSE || policy == PF_THREADS_ALLOW); r < 0) {
+        return r;
+    }
+    pool->allow_threads = policy == PF_THREADS_ALLOW;
+    return 0;
+}
+
+int pf_pool_set_process_groups(pf_pool *pool, int on) {
+    if (int r = check(pool); r < 0) {
+        return r;
+    }
+    pool->options.process_groups = on != 0;
+    return 0;
+}
+
+int pf_pool_set_parent_death_signal(pf_pool *pool, int signal) {
+    if (int r = check(pool, os::is_signal_or_none(signal)); r < 0) {
+        return r;
+    }
+    pool->options.death_signal = signal;
+    return 0;
+}
+
+int pf_pool_set_reap_orphans(pf_pool *pool, int on) {
+    if (int r = check(pool); r < 0) {
+        return r;
+    }
+    pool->options.reap_orphans = on != 0;
+    return 0;
+}
+
+int pf_pool_set_backend(pf_pool *pool, int backend) {
+    if (int r = check(pool, backend >= PF_BACKEND_AUTO && backend <= PF_BACKEND_SIGCHLD); r < 0) {
+        return r;
+    }
+    const auto chosen = static_cast<os::Backend>(backend);
+    if (!os::Watch::supports(chosen)) {
+        return -ENOTSUP;
+    }
+    pool->options.backend = chosen;
+    return 0;
+}
+
+int pf_pool_set_event_callback(pf_pool *pool, pf_event_fn fn, void *user,
+                               void (*free_user)(void *)) {
+    HostData data{user, free_user};
+    if (int r = check(pool); r < 0) {
+        if (r != -ECHILD) { // only the process that made the pool releases anything
+            data.release();
+        }
+        return r;
+    }
+    pool->event_data.release();
+    pool->event_data = data;
+    pool->options.on_event = fn;
+    pool->options.event_user = user;
+    return 0;
+}
+
+int pf_pool_set_worker_fn(pf_pool *pool, int (*fn)(int task_id, void *user), void *user,
+                          void (*free_user)(void *)) {
+    HostData data{user, free_user};
+    if (int r = check(pool); r < 0) {
+        if (r != -ECHILD) { // only the process that made the pool releases anything
+            data.release();
+        }
+        return r;
+    }
+    pool->worker_data.release();
+    pool->worker_data = data;
+    pool->options.worker = fn;
+    pool->options.worker_user = user;
+    return 0;
+}

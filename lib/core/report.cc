@@ -1,0 +1,90 @@
+// What the host is told.
+//
+// SPDX-License-Identifier: MIT
+#include "core/supervisor.h"
+
+namespace prefork::core {
+
+Event Supervisor::event_of(EventType type, Instant now) const {
+    Event event;
+    event.type = type;
+    event.restarts = policy_.counted();
+    event.count = static_cast<int32_t>(slots_);
+    event.time = now;
+    return event;
+}
+
+Event Supervisor::event_of_worker(EventType type, uint32_t worker, Instant now) const {
+    Event event = event_of(type, now);
+    event.task_id = static_cast<int32_t>(slot_of(worker));
+    event.pid = this->worker(worker).pid;
+    return event;
+}
+
+void Supervisor::report_worker(EventType type, Level level, uint32_t worker, int32_t error,
+                               Instant now) {
+    Event event = event_of_worker(type, worker, now);
+    event.level = level;
+    event.error = error;
+    events_.push(event);
+}
+
+void Supervisor::report_exit(const Input &input, bool asked, bool will_restart, Duration delay,
+                             Instant now) {
+    Event event = event_of_worker(EventType::exited, input.worker, now);
+    const bool expected = asked || input.exit.normal();
+    event.level = expected ? Level::information : Level::warning;
+    event.will_restart = will_restart;
+    event.delay = delay;
+    event.uptime = elapsed(worker(input.worker).started, now);
+    event.exit = input.exit;
+    events_.push(event);
+}
+
+void Supervisor::report_killed(uint32_t worker, Instant now) {
+    Event event = event_of_worker(EventType::killed, worker, now);
+    event.level = Level::warning;
+    event.delay = settings_.stop_timeout;
+    events_.push(event);
+}
+
+// A start that fails again and again is told of at most once a second.
+void Supervisor::report_start_failed(const Input &input, bool will_restart, Instant now) {
+    const bool recent = last_start_failed_ != never &&
+                        elapsed(last_start_failed_, now) < start_failed_event_interval;
+    if (will_restart && recent) {
+        return;
+    }
+    last_start_failed_ = now;
+    Event event = event_of_worker(EventType::start_failed, input.worker, now);
+    event.level = Level::error;
+    event.will_restart = will_restart;
+    event.error = input.error;
+    event.delay = will_restart ? elapsed(now, start_queue_.deadline()) : 0;
+    events_.push(event);
+}
+
+void Supervisor::report_pool(EventType type, Level level, int32_t error, Instant now) {
+    Event event = event_of(type, now);
+    event.level = level;
+    event.error = error;
+    events_.push(event);
+}
+
+void Supervisor::report_stopping(int32_t signal, Instant now) {
+    Event event = event_of(EventType::stopping, now);
+    event.signal = signal;
+    event.count = static_cast<int32_t>(alive_);
+    events_.push(event);
+}
+
+// The one event that the host can bring about as often as it likes: if it takes none meanwhile,
+// many become one.
+void Supervisor::report_resized(Instant now) {
+    resize_untold_ = !events_.has_room_for_extra();
+    if (!resize_untold_) {
+        events_.push(event_of(EventType::resized, now));
+    }
+}
+
+} // namespace prefork::core

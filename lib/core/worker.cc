@@ -1,0 +1,316 @@
+// What happens to one worker.
+//
+// SPDX-License-Identifier: MIT
+#include "core/supervisor.h"
+
+namespace prefork::core {
+
+bool Supervisor::is_being_replaced(uint32_t slot) const {
+    return is_busy(state_of(other_seat(current(slot))));
+}
+
+// The worker in the seat that is not the slot's current one, and not on its way out.
+bool Supervisor::is_replacement(uint32_t worker) const {
+    const State state = state_of(worker);
+    return worker != current(slot_of(worker)) && state != State::stopping &&
+           state != State::killing;
+}
+
+void Supervisor::replace(uint32_t slot) {
+    if (phase_ != Phase::running || slot >= slots_ || is_being_replaced(slot)) {
+        return;
+    }
+    const uint32_t worker = current(slot);
+    switch (state_of(worker)) {
+    case State::running:
+    case State::ready:
+        begin(other_seat(worker));
+        break;
+    case State::backing_off:
+        deadlines_.disarm(worker);
+        set_state(worker, State::empty);
+        begin(worker);
+        break;
+    case State::empty:
+    case State::done:
+        begin(worker);
+        break;
+    case State::waiting: // a new one is on its way already
+    case State::starting:
+    case State::stopping:
+    case State::killing:
+        break;
+    }
+}
+
+void Supervisor::started(const Input &input, Instant now) {
+    Worker &worker = seat(input.worker);
+    if (!expect(worker.state == State::starting) || !expect(input.pid > 0)) {
+        return;
+    }
+    worker.started = now;
+    worker.pid = input.pid;
+    alive_ += 1;
+    some_worker_ran_ = true;
+    start_queue_.succeeded();
+    report_worker(EventType::started, Level::information, input.worker, 0, now);
+    set_state(input.worker, State::running);
+    if (phase_ == Phase::stopping || slot_of(input.worker) >= slots_) {
+        ask_to_stop(input.worker, now);
+    } else if (is_replacement(input.worker)) {
+        deadlines_.arm(input.worker, after(now, replacement_trial));
+    } else {
+        become_ready(input.worker, now);
+    }
+}
+
+void Supervisor::start_failed(const Input &input, Instant now) {
+    const uint32_t worker = input.worker;
+    if (!expect(state_of(worker) == State::starting) || !expect(input.error < 0)) {
+        return;
+    }
+    // Any error but want of resources is final until a worker has run: a start that can never
+    // succeed is not tried for ever. Later it uses up restarts like a worker that ended.
+    const bool replacement = is_replacement(worker);
+    const bool wanted = phase_ == Phase::running && slot_of(worker) < slots_;
+    const bool again =
+        wanted && (input.transient || (!replacement && some_worker_ran_ && policy_.allow(now)));
+    if (again) {
+        start_queue_.failed(now);
+        set_state(worker, State::waiting);
+        start_queue_.push(worker);
+    } else {
+        set_state(worker, State::empty);
+    }
+    report_start_failed(input, again, now);
+    if (wanted && !again) {
+        if (replacement) {
+            report_worker(EventType::reload_failed, Level::error, worker, input.error, now);
+        } else if (some_worker_ran_) {
+            end_for_good(worker, input, now);
+        } else {
+            fail_with(input.error, now);
+        }
+    }
+    events_.release_life();
+}
+
+void Supervisor::start_skipped(uint32_t worker) {
+    if (!expect(state_of(worker) == State::starting)) {
+        return;
+    }
+    events_.release_life();
+    set_state(worker, State::empty);
+    if (phase_ == Phase::running && slot_of(worker) < slots_) {
+        begin(worker);
+    }
+}
+
+void Supervisor::exited(const Input &input, Instant now) {
+    const State state = state_of(input.worker);
+    if (!expect(is_alive(state)) || !expect(alive_ > 0)) {
+        return;
+    }
+    deadlines_.disarm(input.worker);
+    start_queue_.probe();
+    alive_ -= 1;
+    if (state == State::stopping || state == State::killing) {
+        report_exit(input, true, false, 0, now);
+        end_asked(input.worker);
+    } else if (is_replacement(input.worker)) {
+        end_replacement(input, now);
+    } else {
+        end_current(input, now);
+    }
+    events_.release_life();
+}
+
+// A worker that was asked to end has done so.
+void Supervisor::end_asked(uint32_t worker) {
+    set_state(worker, State::empty);
+    const uint32_t slot = slot_of(worker);
+    const bool last = worker == current(slot);
+    if (phase_ == Phase::running && last && slot < slots_) {
+        begin(worker); // the slot was given up and is wanted again
+    }
+}
+
+// A replacement that ended before it was good: the old worker stays.
+void Supervisor::end_replacement(const Input &input, Instant now) {
+    report_exit(input, false, false, 0, now);
+    set_state(input.worker, State::empty);
+    report_worker(EventType::reload_failed, Level::error, input.worker, 0, now);
+}
+
+void Supervisor::end_current(const Input &input, Instant now) {
+    const uint32_t worker = input.worker;
+    Slot &slot = slot_table_[slot_of(worker)];
+    const uint32_t other = other_seat(worker);
+    if (is_busy(state_of(other)) && is_replacement(other)) {
+        // The new one is there already, or on its way.
+        report_exit(input, false, true, 0, now);
+        set_state(worker, State::empty);
+        slot.current ^= 1U;
+        if (state_of(other) == State::running) {
+            deadlines_.disarm(other);
+            become_ready(other, now);
+        }
+        return;
+    }
+    const Duration uptime = elapsed(this->worker(worker).started, now);
+    bool counts = false;
+    const bool wanted = wants_restart(input.exit, uptime, &counts);
+    if (!wanted || (counts && !policy_.allow(now))) {
+        report_exit(input, false, false, 0, now);
+        set_state(worker, input.exit.normal() ? State::done : State::empty);
+        if (wanted || input.exit.is_status(settings_.fatal_exit)) {
+            end_for_good(worker, input, now);
+        }
+        return;
+    }
+    slot.restarts += counts && slot.restarts < INT32_MAX ? 1 : 0;
+    const Duration delay =
+        input.exit.normal() && !counts ? 0 : policy_.draw_delay(uptime, &slot.backoff);
+    report_exit(input, false, true, delay, now);
+    set_state(worker, State::empty);
+    if (delay == 0) {
+        begin(worker);
+    } else {
+        set_state(worker, State::backing_off);
+        deadlines_.arm(worker, after(now, delay));
+    }
+}
+
+// A slot whose worker may not be restarted any more, or that said that nobody should be.
+void Supervisor::end_for_good(uint32_t worker, const Input &input, Instant now) {
+    if (input.kind == Input::Kind::exited && input.exit.is_status(settings_.fatal_exit)) {
+        report_pool(EventType::gave_up, Level::error, code_fatal, now);
+        fail_with(code_fatal, now);
+    } else if (settings_.on_limit == OnLimit::stop) {
+        report_pool(EventType::gave_up, Level::error, code_gave_up, now);
+        fail_with(code_gave_up, now);
+    } else {
+        some_slot_given_up_ = true;
+        report_worker(EventType::gave_up, Level::error, worker, code_gave_up, now);
+    }
+}
+
+bool Supervisor::wants_restart(const Exit &exit, Duration uptime, bool *ret_counts) const {
+    *ret_counts = !exit.normal() || uptime < short_life;
+    if (exit.is_status(settings_.fatal_exit)) {
+        return false;
+    }
+    switch (settings_.restart) {
+    case RestartWhen::on_failure:
+        return !exit.normal();
+    case RestartWhen::always:
+        return true;
+    case RestartWhen::none:
+        return false;
+    }
+    return false;
+}
+
+// A deadline of the worker has come.
+void Supervisor::due(uint32_t worker, Instant now) {
+    switch (state_of(worker)) {
+    case State::stopping:
+        report_killed(worker, now);
+        send_kill(worker);
+        break;
+    case State::backing_off:
+        set_state(worker, State::empty);
+        begin(worker);
+        break;
+    case State::running:
+        become_ready(worker, now);
+        break;
+    case State::empty:
+    case State::waiting:
+    case State::starting:
+    case State::ready:
+    case State::killing:
+    case State::done:
+        (void)expect(false);
+        break;
+    }
+}
+
+// A replacement that is ready takes over its slot, and the old worker goes.
+void Supervisor::become_ready(uint32_t worker, Instant now) {
+    set_state(worker, State::ready);
+    if (is_replacement(worker)) {
+        slot_table_[slot_of(worker)].current ^= 1U;
+        ask_to_stop(other_seat(worker), now);
+    }
+}
+
+void Supervisor::begin(uint32_t worker) {
+    set_state(worker, State::waiting);
+    start_queue_.push(worker);
+}
+
+// Whatever the worker is about to do, it ends; one without a process at once.
+void Supervisor::ask_to_stop(uint32_t worker, Instant now) {
+    switch (state_of(worker)) {
+    case State::running:
+    case State::ready:
+        set_state(worker, State::stopping);
+        deadlines_.disarm(worker);
+        if (settings_.stop_signal != 0) {
+            send(worker, settings_.stop_signal);
+        }
+        if (settings_.stop_timeout != 0) {
+            deadlines_.arm(worker, after(now, settings_.stop_timeout));
+        }
+        break;
+    case State::waiting:
+        starts_withdrawn_ = true;
+        set_state(worker, State::empty);
+        break;
+    case State::backing_off:
+        deadlines_.disarm(worker);
+        set_state(worker, State::empty);
+        break;
+    case State::done:
+        // The slot of a worker that is done stays so to the pool's end.
+        set_state(worker, phase_ == Phase::running ? State::empty : State::done);
+        break;
+    case State::stopping:
+        // Asked before; a quick stop leaves it less time.
+        if (settings_.stop_timeout != 0) {
+            deadlines_.arm_at_latest(worker, after(now, settings_.stop_timeout));
+        }
+        break;
+    case State::starting: // asked once it has started
+    case State::empty:
+    case State::killing:
+        break;
+    }
+}
+
+void Supervisor::send_kill(uint32_t worker) {
+    if (is_alive(state_of(worker))) {
+        deadlines_.disarm(worker);
+        set_state(worker, State::killing);
+        send(worker, signal_kill);
+    } else if (state_of(worker) == State::waiting || state_of(worker) == State::backing_off) {
+        ask_to_stop(worker, 0);
+    }
+}
+
+void Supervisor::set_state(uint32_t worker, State state) {
+    Worker &changed = seat(worker);
+    busy_ -= is_busy(changed.state) ? 1U : 0U;
+    busy_ += is_busy(state) ? 1U : 0U;
+    changed.state = state;
+    if (!is_alive(state)) {
+        changed.pid = 0;
+    }
+}
+
+void Supervisor::send(uint32_t worker, int32_t signal) {
+    (void)signals_.push(Signal{worker, signal});
+}
+
+} // namespace prefork::core

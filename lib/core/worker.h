@@ -1,0 +1,76 @@
+// A worker and its slot.
+//
+// SPDX-License-Identifier: MIT
+//
+// A slot has two seats. Usually one holds its worker and the other is empty; while the worker is
+// being replaced the other seat holds the new one, or, once that is good, the old one on its way
+// out. The states of a seat:
+//
+//              begin            taken              started
+//     empty ----------> waiting -------> starting ----------> running -----> ready
+//      ^ ^ ^             | ^  ^             |                    |   trial     |
+//      | | |  stop       | |  |start_failed |                    |   over      |
+//      | | +-------------+ |  +-------------+                    |             |
+//      | |                 |                                     +------+------+
+//      | |                 | at once                                    |
+//      | |                 +----------------- exited, to be restarted --+-- exited --> done
+//      | |                 | delay over              | after a delay    |    normally
+//      | |  stop           |                         v                  |
+//      | +------------- backing_off <----------------+                  | stop
+//      |                                                                v
+//      |            exited                                           stopping
+//      +---------------------------------------------+------------------+
+//                                                    |                  | time-out
+//                                                    +--- killing <-----+--- kill, at any time
+//
+// A worker in state starting is out of the core's hands: its result comes as started or
+// start_failed, also after a stop. A stop makes a done worker empty only when its slot is given up.
+#pragma once
+
+#include <cstdint>
+
+#include "core/values.h"
+
+namespace prefork::core {
+
+enum class State : uint8_t {
+    empty,
+    waiting,
+    starting,
+    running,
+    ready,
+    stopping,
+    killing,
+    backing_off,
+    done,
+};
+
+struct Worker {
+    Instant started;
+    int32_t pid;
+    State state;
+};
+
+inline constexpr uint32_t seats = 2;
+
+struct Slot {
+    Worker workers[seats];
+    Duration backoff; // the last delay, before it was drawn
+    int32_t restarts; // counted ones, of this slot
+    uint8_t current;  // the seat that the slot's worker has
+};
+
+constexpr uint32_t seat_of(uint32_t slot, uint32_t seat) { return slot * seats + seat; }
+constexpr uint32_t slot_of(uint32_t worker) { return worker / seats; }
+constexpr uint32_t other_seat(uint32_t worker) { return worker ^ 1U; }
+
+// A process exists.
+constexpr bool is_alive(State state) {
+    return state == State::running || state == State::ready || state == State::stopping ||
+           state == State::killing;
+}
+
+// Something will come of it by itself: the pool is not done.
+constexpr bool is_busy(State state) { return state != State::empty && state != State::done; }
+
+} // namespace prefork::core

@@ -1,0 +1,19 @@
+// Hearing of ended children by SIGCHLD, beside whatever handler the host has.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+namespace prefork::os {
+
+// Installs a handler that wakes all pools and then does what the host's handler would do. Calls
+// are counted.
+void hold_child_handler();
+void release_child_handler();
+
+// Installs it again, with the host's new handler behind it, if the host has replaced it.
+void check_child_handler();
+
+// In a new worker: the host's disposition.
+void restore_child_handler();
+
+} // namespace prefork::os

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+#include "os/children.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "os/descriptor.h"
+#include "os/exit_status.h"
+
+namespace prefork::os {
+
+namespace {
+
+constexpr unsigned int to_process_group = 1U << 2; // PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
+
+bool is_zombie(int32_t pid) {
+    siginfo_t info{};
+    return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+           info.si_pid == pid;
+}
+
+} // namespace
+
+void Children::open(bool by_pidfd, bool groups, int epoll) {
+    by_pidfd_ = by_pidfd;
+    groups_ = groups;
+    epoll_ = epoll;
+}
+
+bool Children::grow(uint32_t workers) { return children_.grow(workers); }
+
+int Children::add(uint32_t worker, int32_t pid) {
+    if (by_pidfd_) {
+        const int pidfd = open_pidfd(pid);
+        if (pidfd < 0) {
+            return pidfd;
+        }
+        epoll_event event{};
+        event.events = EPOLLIN;
+        event.data.u32 = worker;
+        if (epoll_ctl(epoll_, EPOLL_CTL_ADD, pidfd, &event) < 0) {
+            const int error = -errno;
+            close(pidfd);
+            return error;
+        }
+        // A plain number: an owner object a worker would cost more.
+        note_descriptor(pidfd);
+        children_[worker].pidfd = pidfd;
+    }
+    children_[worker].pid = pid;
+    count_ += 1;
+    return 0;
+}
+
+bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
+    if (children_[worker].pid == 0) {
+        return false;
+    }
+    if (groups_ && is_zombie(children_[worker].pid)) {
+        // What is left of the group ends with its leader, whose zombie still keeps the number from
+        // being given to another.
+        send(worker, SIGKILL);
+    }
+    const bool ended = by_pidfd_ ? collect_exit(children_[worker].pidfd, ret_exit)
+                                 : collect_exit_by_pid(children_[worker].pid, ret_exit);
+    if (ended) {
+        remove(worker);
+    }
+    return ended;
+}
+
+bool Children::has_ended(uint32_t worker) const {
+    siginfo_t info{};
+    const auto pid = static_cast<id_t>(children_[worker].pid);
+    return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != 0;
+}
+
+void Children::send(uint32_t worker, int32_t signal) const {
+    const int32_t pid = children_[worker].pid;
+    // Each fails only if the process has ended, which is told elsewhere; or if it has left its
+    // group, and then it is meant all the same.
+    if (pid == 0 || (groups_ && send_to_group(worker, signal))) {
+        return;
+    }
+    if (by_pidfd_) {
+        (void)syscall(SYS_pidfd_send_signal, children_[worker].pidfd, signal, nullptr, 0);
+    } else {
+        (void)kill(pid, signal);
+    }
+}
+
+bool Children::send_to_group(uint32_t worker, int32_t signal) const {
+    const Child &child = children_[worker];
+    if (by_pidfd_) {
+        const long result =
+            syscall(SYS_pidfd_send_signal, child.pidfd, signal, nullptr, to_process_group);
+        if (result == 0 || errno != EINVAL) {
+            return result == 0;
+        }
+    }
+    return kill(-child.pid, signal) == 0;
+}
+
+void Children::await_end(uint32_t worker) const {
+    constexpr int moment_ms = 20;
+    pollfd ended{};
+    ended.fd = by_pidfd_ ? children_[worker].pidfd : -1;
+    ended.events = POLLIN;
+    (void)poll(&ended, 1, moment_ms); // interrupted: asked again
+}
+
+bool Children::knows(int32_t pid) const {
+    for (size_t worker = 0; worker < children_.size(); worker++) {
+        if (children_[worker].pid == pid) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void Children::remove(uint32_t worker) {
+    if (by_pidfd_) {
+        const int pidfd = children_[worker].pidfd;
+        // A copy in a forked child would keep the registration alive beyond the close.
+        epoll_ctl(epoll_, EPOLL_CTL_DEL, pidfd, nullptr);
+        forget_descriptor(pidfd);
+        close(pidfd);
+    }
+    children_[worker].pid = 0;
+    count_ -= 1;
+}
+
+void Children::disown() {
+    children_.reset();
+    count_ = 0;
+}
+
+} // namespace prefork::os

@@ -1,0 +1,61 @@
+// A hold on each worker: by its pidfd, or by its pid where the kernel gives no pidfds.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+#include "base/array.h"
+#include "base/exit.h"
+
+namespace prefork::os {
+
+class Children {
+  public:
+    Children() = default;
+    Children(const Children &) = delete;
+    Children &operator=(const Children &) = delete;
+
+    // With pidfds each is added to the epoll with the worker's number.
+    void open(bool by_pidfd, bool groups, int epoll);
+    [[nodiscard]] bool grow(uint32_t workers);
+
+    // Returns 0 or a negative errno.
+    [[nodiscard]] int add(uint32_t worker, int32_t pid);
+
+    // If the worker has ended: reaps it, lets go of it and returns true.
+    bool collect(uint32_t worker, base::Exit *ret_exit);
+
+    // Whether the worker has ended, or was reaped by others, without reaping it.
+    [[nodiscard]] bool has_ended(uint32_t worker) const;
+
+    // Sends to a worker that has not been collected, and so never to a stranger with its pid.
+    void send(uint32_t worker, int32_t signal) const;
+
+    // Waits a moment for the worker's end.
+    void await_end(uint32_t worker) const;
+
+    [[nodiscard]] bool has(uint32_t worker) const { return children_[worker].pid != 0; }
+    [[nodiscard]] bool knows(int32_t pid) const;
+    [[nodiscard]] uint32_t size() const { return static_cast<uint32_t>(children_.size()); }
+    [[nodiscard]] uint32_t count() const { return count_; }
+
+    void disown();
+
+  private:
+    bool send_to_group(uint32_t worker, int32_t signal) const;
+    void remove(uint32_t worker);
+
+    struct Child {
+        int32_t pid; // 0: none
+        int pidfd;   // -1: none
+    };
+
+    base::Array<Child> children_; // of each worker
+    uint32_t count_ = 0;
+    int epoll_ = -1;
+    bool by_pidfd_ = true;
+    bool groups_ = false;
+};
+
+} // namespace prefork::os

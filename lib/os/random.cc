@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+#include "os/random.h"
+
+#include <stdlib.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "os/clock.h"
+
+namespace prefork::os {
+
+uint64_t random_seed() {
+    uint64_t seed = 0;
+    // Early at boot there may be nothing yet, and nobody is to wait for it.
+    if (getrandom(&seed, sizeof(seed), GRND_NONBLOCK) != static_cast<ssize_t>(sizeof(seed))) {
+        seed = now() ^ (static_cast<uint64_t>(getpid()) << 32);
+    }
+    return seed;
+}
+
+void reseed_generators() {
+    const uint64_t seed = random_seed();
+    const auto low = static_cast<unsigned int>(seed);
+    const auto high = static_cast<unsigned int>(seed >> 32);
+    srandom(high);
+#ifndef __GLIBC__ // there rand has the state of random
+    srand(low);
+#endif
+    unsigned short words[3] = {static_cast<unsigned short>(low),
+                               static_cast<unsigned short>(low >> 16),
+                               static_cast<unsigned short>(high)};
+    seed48(words);
+}
+
+} // namespace prefork::os

@@ -1,0 +1,19 @@
+// Waking every pool of the process from a signal handler.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+namespace prefork::os {
+
+// Pools that run at the same time in one process.
+inline constexpr int wakers_max = 1024;
+
+// Adds an eventfd. Returns 0 or -ENOSPC.
+[[nodiscard]] int add_waker(int descriptor);
+void remove_waker(int descriptor);
+
+// Makes one, or all of them, readable. Async-signal-safe.
+void wake(int descriptor);
+void wake_all();
+
+} // namespace prefork::os

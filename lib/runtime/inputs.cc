@@ -1,0 +1,116 @@
+// What happens to a pool, told to its core.
+//
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+
+#include "os/clock.h"
+#include "runtime/pool.h"
+
+namespace prefork::runtime {
+
+core::Input input_of(core::Input::Kind kind, uint32_t worker) {
+    core::Input input;
+    input.kind = kind;
+    input.worker = worker;
+    return input;
+}
+
+// Returns 1, -EINTR, or another negative errno.
+int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
+    watch_.set_deadline(supervisor_.next_deadline());
+    os::Wakeup wakeup;
+    if (int r = watch_.wait(timeout_ms, block, &wakeup); r < 0) {
+        return r;
+    }
+    host_code_ran_ = host_code_ran_ || wakeup.interrupted;
+    // Requests before exits: Ctrl-C reaches the supervisor and its workers together.
+    const bool requested = take_requests();
+    const bool signaled = take_own_signals();
+    for (uint32_t index = 0; index < wakeup.ended_count; index++) {
+        core::Input input = input_of(core::Input::Kind::exited, wakeup.ended[index]);
+        if (watch_.collect(input.worker, &input.exit)) {
+            step(input);
+        }
+    }
+    if (wakeup.timer) {
+        step(core::Input::Kind::tick);
+    }
+    if (options_.reap_orphans) {
+        orphans_.reap(watch_);
+    }
+    return wakeup.interrupted && !requested && !signaled ? -EINTR : 1;
+}
+
+bool Pool::take_requests() {
+    const uint32_t requests = requests_.exchange(0);
+    if ((requests & kill_requested) != 0) {
+        step(core::Input::Kind::kill);
+    } else if ((requests & stop_requested) != 0) {
+        step(core::Input::Kind::stop);
+    }
+    return requests != 0;
+}
+
+bool Pool::take_own_signals() {
+    bool any = false;
+    os::SignalRequest request{};
+    while (signals_.next(&request)) {
+        obey(request);
+        any = true;
+    }
+    return any;
+}
+
+void Pool::obey(const os::SignalRequest &request) {
+    using Kind = os::SignalRequest::Kind;
+    const uint32_t slots = supervisor_.slots();
+    core::Input stop = input_of(core::Input::Kind::stop);
+    switch (request.kind) {
+    case Kind::stop:
+    case Kind::quick_stop:
+        stop.signal = request.number;
+        stop.quick = request.kind == Kind::quick_stop;
+        step(stop);
+        break;
+    case Kind::grow:
+        if (slots < core::workers_max) {
+            (void)resize(slots + 1); // without memory it stays as it is
+        }
+        break;
+    case Kind::shrink:
+        if (slots > 1) {
+            (void)resize(slots - 1);
+        }
+        break;
+    case Kind::pass_on:
+        for (uint32_t slot = 0; slot < slots; slot++) {
+            const uint32_t worker = supervisor_.current(slot);
+            if (supervisor_.worker(worker).state == core::State::ready) {
+                watch_.send(worker, request.number);
+            }
+        }
+        break;
+    case Kind::look: // children are looked after at every wake-up
+        break;
+    }
+}
+
+// The descriptor becomes readable when the next deadline comes, or at once while the host has
+// events to take or workers can be started.
+void Pool::arm() {
+    const bool at_once =
+        supervisor_.startable() > 0 || (options_.on_event == nullptr && supervisor_.has_event());
+    watch_.set_deadline(at_once ? 0 : supervisor_.next_deadline());
+}
+
+void Pool::step(const core::Input &input) {
+    supervisor_.step(input, os::now());
+    core::Signal signal{};
+    while (supervisor_.take_signal(&signal)) {
+        watch_.send(signal.worker, signal.number);
+    }
+}
+
+void Pool::step(core::Input::Kind kind) { step(input_of(kind)); }
+
+} // namespace prefork::runtime

@@ -1,0 +1,151 @@
+// Starting workers by fork.
+//
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+
+#include "os/gate.h"
+#include "os/worker_process.h"
+#include "runtime/pool.h"
+
+namespace prefork::runtime {
+
+namespace {
+
+// Errors that pass: the start is tried again.
+bool is_transient(int error) {
+    return error == -EAGAIN || error == -ENOMEM || error == -EMFILE || error == -ENFILE;
+}
+
+} // namespace
+
+Pool::Role Pool::start_workers(os::SignalBlock &block) {
+    os::Birth birth;
+    birth.supervisor = owner_;
+    birth.supervisor_pidfd = watch_.supervisor_pidfd();
+    // The kernel sends it when the thread that forked ends: only the main one lasts as long as the
+    // process.
+    birth.death_signal = os::is_main_thread() ? options_.death_signal : 0;
+    birth.threads = os::has_threads();
+    birth.group = options_.process_groups;
+    if (!birth.threads && host_code_ran_) {
+        os::flush_stdio();
+        host_code_ran_ = false;
+    }
+    const size_t wanted = supervisor_.startable();
+    const int room = watch_.room(wanted, {&batch_[0], batch_.size()});
+    if (room < 0) {
+        start_failed(supervisor_.take_start(), room);
+        return Role::supervisor;
+    }
+    if (watch_.by_pidfd() && (birth.threads || block.children_reap_themselves())) {
+        return start_behind_gate(&birth, block);
+    }
+    return room == 1 ? start_one(&birth, block)
+                     : start_batch(static_cast<uint32_t>(room), &birth, block);
+}
+
+Pool::Role Pool::start_one(os::Birth *birth, os::SignalBlock &block) {
+    const uint32_t worker = supervisor_.take_start();
+    const int32_t pid = fork_worker(worker, birth, block);
+    if (pid == 0) {
+        return Role::worker;
+    }
+    if (pid < 0) {
+        start_failed(worker, pid);
+    } else {
+        os::give_way();
+        watch_started(worker, pid);
+    }
+    return Role::supervisor;
+}
+
+// Forks all first and opens their pidfds afterwards, because each fork copies the table of
+// descriptors; and touches little memory meanwhile, because each fork makes it be copied anew. No
+// worker can vanish: nobody else reaps them.
+Pool::Role Pool::start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &block) {
+    uint32_t count = 0;
+    while (count < room && supervisor_.startable() > 0) {
+        batch_[size_t{2} * count] = static_cast<int32_t>(supervisor_.take_start());
+        count += 1;
+    }
+    uint32_t forked = 0;
+    int32_t pid = 1;
+    while (forked < count && pid > 0) {
+        pid = fork_worker(static_cast<uint32_t>(batch_[size_t{2} * forked]), birth, block);
+        if (pid == 0) {
+            return Role::worker;
+        }
+        batch_[size_t{2} * forked + 1] = pid;
+        forked += 1;
+    }
+    // A failure is told after the starts that succeeded before it, so that they do not speak for
+    // the time after it.
+    for (uint32_t index = 0; index < count; index++) {
+        const auto worker = static_cast<uint32_t>(batch_[size_t{2} * index]);
+        if (index >= forked) {
+            step(input_of(core::Input::Kind::start_skipped, worker));
+        } else if (index + 1 == forked && pid < 0) {
+            start_failed(worker, pid);
+        } else {
+            watch_started(worker, batch_[size_t{2} * index + 1]);
+        }
+    }
+    return Role::supervisor;
+}
+
+// Where SIGCHLD is ignored, or another thread may wait for any child, a worker that ended at once
+// could be gone before its pidfd is open. So it does nothing until then.
+Pool::Role Pool::start_behind_gate(os::Birth *birth, os::SignalBlock &block) {
+    const uint32_t worker = supervisor_.take_start();
+    os::Gate gate;
+    if (int r = gate.open(); r < 0) {
+        start_failed(worker, r);
+        return Role::supervisor;
+    }
+    birth->gate = gate.waiting_end();
+    const int32_t pid = fork_worker(worker, birth, block);
+    if (pid == 0) {
+        gate.disown();
+        return Role::worker;
+    }
+    if (pid < 0) {
+        start_failed(worker, pid);
+    } else {
+        watch_started(worker, pid);
+        gate.let_through();
+    }
+    return Role::supervisor;
+}
+
+// Returns the pid, a negative errno, or 0 in a worker that is to return into the host; one with a
+// function of its own does not come back.
+int32_t Pool::fork_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block) {
+    birth->task_id = core::slot_of(worker);
+    const int32_t pid = os::fork_worker(*birth);
+    if (pid == 0 && options_.worker != nullptr) {
+        block.lift();
+        const int status = options_.worker(os::task_id(), options_.worker_user);
+        os::end_worker(status, birth->threads);
+    }
+    return pid;
+}
+
+void Pool::watch_started(uint32_t worker, int32_t pid) {
+    if (int r = watch_.add(worker, pid); r < 0) {
+        os::discard_worker(pid);
+        start_failed(worker, r);
+        return;
+    }
+    core::Input input = input_of(core::Input::Kind::started, worker);
+    input.pid = pid;
+    step(input);
+}
+
+void Pool::start_failed(uint32_t worker, int error) {
+    core::Input input = input_of(core::Input::Kind::start_failed, worker);
+    input.error = error;
+    input.transient = is_transient(error);
+    step(input);
+}
+
+} // namespace prefork::runtime

@@ -1,0 +1,226 @@
+/*
+ * pool_groups_test.c - workers that lead a process group of their own
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmocka_all.h"
+#include "host.h"
+
+enum { NOTE_GRANDCHILD = KIND_NOTE, NOTE_GOT };
+
+static struct board *handler_board;
+
+static void note_signal(int signal) {
+    board_note_task(handler_board, NOTE_GOT, -1, (int64_t)getpid() * 100 + signal);
+}
+
+/* A process that nobody but its group's leader knows of, and that hears no SIGTERM. */
+static void fork_grandchild(struct board *board) {
+    pid_t worker = getpid();
+    pid_t child = fork();
+
+    board_require(board, child >= 0);
+    if (child == 0) {
+        board_require(board, getpgrp() == worker);
+        handler_board = board;
+        board_require(board, signal(SIGTERM, SIG_IGN) != SIG_ERR);
+        board_require(board, signal(SIGUSR1, note_signal) != SIG_ERR);
+        board_note(board, NOTE_GRANDCHILD, getpid());
+        wait_for_ever();
+    }
+}
+
+static int has_grandchildren(struct board *board, int task_id, int run) {
+    board_require(board, getpgrp() == getpid());
+    handler_board = board;
+    board_require(board, signal(SIGUSR1, note_signal) != SIG_ERR);
+    fork_grandchild(board);
+    fork_grandchild(board);
+    return ends_on_term(board, task_id, run);
+}
+
+static pid_t grandchild(const struct host *host, unsigned nth) {
+    const struct record *note = board_find(host->board, NOTE_GRANDCHILD, ANY_TASK, nth);
+
+    return note == NULL ? 0 : (pid_t)note->value;
+}
+
+/* They end, and come to the test process, which reaps them. */
+static void assert_grandchild_is_killed(const struct host *host, unsigned nth) {
+    pid_t pid = grandchild(host, nth);
+    uint64_t deadline = now_ms() + PATIENCE_MS;
+    int status = 0;
+
+    assert_true(pid > 0);
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        assert_true(now_ms() < deadline);
+        pause_ms(1);
+    }
+    assert_int_equal(status, SIGKILL);
+}
+
+static void begin(struct host *host, int workers) {
+    host->work = has_grandchildren;
+    assert_int_equal(pf_pool_set_process_groups(host->pool, 1), 0);
+    assert_int_equal(host_begin(host, workers), 0);
+    assert_true(host_reaches(host, NOTE_READY, ANY_TASK, (unsigned)workers));
+    assert_true(host_reaches(host, NOTE_GRANDCHILD, ANY_TASK, 2 * (unsigned)workers));
+}
+
+static bool is_noted(const struct board *board, pid_t pid, int signal) {
+    const struct record *note = NULL;
+
+    for (unsigned i = 0; (note = board_find(board, NOTE_GOT, ANY_TASK, i)) != NULL; i++) {
+        if (note->value == (int64_t)pid * 100 + signal) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void signals_go_to_the_group(void **state) {
+    struct host *host = *state;
+    begin(host, 2);
+
+    assert_int_equal(pf_pool_signal(host->pool, 0, SIGUSR1), 0);
+
+    assert_true(host_reaches(host, NOTE_GOT, ANY_TASK, 3));
+    host_goes_on(host, 20);
+    assert_int_equal(board_count(host->board, NOTE_GOT, ANY_TASK), 3);
+    assert_true(is_noted(host->board, host_pid(host, 0, 0), SIGUSR1));
+    for (unsigned i = 0; i < 4; i++) {
+        const struct record *note = board_find(host->board, NOTE_GRANDCHILD, ANY_TASK, i);
+        assert_int_equal(is_noted(host->board, (pid_t)note->value, SIGUSR1), note->task_id == 0);
+    }
+    assert_int_equal(host_stops(host), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_grandchild_is_killed(host, i);
+    }
+}
+
+static void what_is_left_of_a_group_ends_with_its_leader(void **state) {
+    struct host *host = *state;
+    begin(host, 1);
+
+    assert_int_equal(kill(host_pid(host, 0, 0), SIGKILL), 0);
+
+    assert_true(host_reaches(host, NOTE_READY, 0, 2));
+    assert_grandchild_is_killed(host, 0);
+    assert_grandchild_is_killed(host, 1);
+    assert_true(host_reaches(host, NOTE_GRANDCHILD, ANY_TASK, 4));
+    assert_true(process_exists(grandchild(host, 2)));
+    assert_int_equal(host_stops(host), 0);
+    assert_grandchild_is_killed(host, 2);
+    assert_grandchild_is_killed(host, 3);
+}
+
+static void a_kill_and_a_free_reach_the_group(void **state) {
+    struct host *host = *state;
+    begin(host, 2);
+
+    host_close(host);
+
+    for (unsigned i = 0; i < 4; i++) {
+        assert_grandchild_is_killed(host, i);
+    }
+}
+
+static void a_kill_reaches_the_group(void **state) {
+    struct host *host = *state;
+    begin(host, 2);
+
+    assert_int_equal(pf_pool_kill(host->pool), 0);
+
+    assert_int_equal(host_finishes(host), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        assert_grandchild_is_killed(host, i);
+    }
+}
+
+static int leaves_a_grandchild(struct board *board, int task_id, int run) {
+    (void)task_id;
+    (void)run;
+    fork_grandchild(board);
+    board_require(board, board_reaches(board, NOTE_GRANDCHILD, ANY_TASK, 1));
+    return 0;
+}
+
+static void also_after_a_normal_end(void **state) {
+    struct host *host = *state;
+    host->work = leaves_a_grandchild;
+    assert_int_equal(pf_pool_set_process_groups(host->pool, 1), 0);
+    assert_int_equal(host_begin(host, 1), 0);
+
+    assert_int_equal(host_finishes(host), 0);
+
+    assert_grandchild_is_killed(host, 0);
+}
+
+static int stays_in_the_hosts_group(struct board *board, int task_id, int run) {
+    (void)task_id;
+    (void)run;
+    board_require(board, getpgrp() == getpgid(getppid()));
+    board_require(board, getpgrp() != getpid());
+    return 0;
+}
+
+static void without_the_setting_workers_stay_in_the_hosts_group(void **state) {
+    struct host *host = *state;
+    host->work = stays_in_the_hosts_group;
+    assert_int_equal(pf_pool_set_process_groups(host->pool, 1), 0);
+    assert_int_equal(pf_pool_set_process_groups(host->pool, 0), 0);
+    assert_int_equal(host_begin(host, 2), 0);
+
+    assert_int_equal(host_finishes(host), 0);
+}
+
+/* A worker that has left for a session of its own is still stopped. */
+static int has_a_session_of_its_own(struct board *board, int task_id, int run) {
+    pid_t child = fork();
+
+    (void)run;
+    if (child == 0) { /* the leader of a group can have no new session, so a child has it */
+        board_require(board, setsid() == getpid());
+        board_note(board, NOTE_GRANDCHILD, getpid());
+        wait_for_ever();
+    }
+    return ends_on_term(board, task_id, run);
+}
+
+static void those_who_left_the_group_are_left_alone(void **state) {
+    struct host *host = *state;
+    int status = 0;
+    host->work = has_a_session_of_its_own;
+    assert_int_equal(pf_pool_set_process_groups(host->pool, 1), 0);
+    assert_int_equal(host_begin(host, 1), 0);
+    assert_true(host_reaches(host, NOTE_READY, 0, 1));
+    assert_true(host_reaches(host, NOTE_GRANDCHILD, ANY_TASK, 1));
+
+    assert_int_equal(host_stops(host), 0);
+
+    pid_t left = grandchild(host, 0);
+    assert_int_equal(waitpid(left, &status, WNOHANG), 0);
+    assert_int_equal(kill(left, SIGKILL), 0);
+    assert_int_equal(waitpid(left, &status, 0), left);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        host_test(signals_go_to_the_group),
+        host_test(what_is_left_of_a_group_ends_with_its_leader),
+        host_test(a_kill_and_a_free_reach_the_group),
+        host_test(a_kill_reaches_the_group),
+        host_test(also_after_a_normal_end),
+        host_test(without_the_setting_workers_stay_in_the_hosts_group),
+        host_test(those_who_left_the_group_are_left_alone),
+    };
+
+    return run_group_with_each_backend("pool groups", tests);
+}

@@ -1,0 +1,15 @@
+/*
+ * filter.h - forbid a process and its children a system call, as a container's profile does
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TESTS_SUPPORT_FILTER_H
+#define TESTS_SUPPORT_FILTER_H
+
+#include <stdbool.h>
+
+/* From now on the call fails with that error. There is no way back. Returns false where filters
+ * can not be had. */
+bool filter_forbid(long system_call, int error);
+
+#endif
