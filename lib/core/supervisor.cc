@@ -217,6 +217,11 @@ void Supervisor::finish_if_nothing_is_busy(Instant now) {
         result_ = code_gave_up;
     }
     phase_ = Phase::done;
+    if (resize_untold_) {
+        // Nothing is told after the end. STARTING, long told, no longer needs its room.
+        resize_untold_ = false;
+        report_pool(EventType::resized, Level::information, 0, now);
+    }
     report_pool(EventType::done, Level::information, result_, now);
 }
 

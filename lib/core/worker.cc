@@ -169,8 +169,10 @@ void Supervisor::end_current(const Input &input, Instant now) {
         return;
     }
     slot.restarts += counts && slot.restarts < INT32_MAX ? 1 : 0;
-    const Duration delay =
-        input.exit.normal() && !counts ? 0 : policy_.draw_delay(uptime, &slot.backoff);
+    const Duration delay = counts ? policy_.draw_delay(uptime, &slot.backoff) : 0;
+    if (!counts && uptime >= settings_.backoff_max) {
+        slot.backoff = 0; // it was stable, though it did not crash
+    }
     report_exit(input, false, true, delay, now);
     set_state(worker, State::empty);
     if (delay == 0) {

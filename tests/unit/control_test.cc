@@ -26,6 +26,26 @@ void larger_pool_starts_the_new_slots(void **) {
     assert_int_equal(pool.core.alive(), 5);
 }
 
+void resizing_that_nobody_took_notice_of_is_told_before_the_end(void **) {
+    Supervised pool;
+    assert_true(pool.begin(2, 5));
+    for (uint32_t change = 0; change < 500; change++) {
+        pool.resize(1 + change % 2);
+    }
+    Event event;
+    Event before;
+
+    pool.give(Input::Kind::stop);
+    assert_true(pool.core.done());
+    while (pool.core.take_event(&event)) {
+        before = event.type == EventType::done ? before : event;
+    }
+
+    assert_true(event.type == EventType::done);
+    assert_true(before.type == EventType::resized);
+    assert_int_equal(before.count, 2);
+}
+
 void smaller_pool_stops_the_highest_slots(void **) {
     Supervised pool;
     assert_true(pool.begin(4, 5));
@@ -239,6 +259,7 @@ void stop_without_signal_or_time_out_only_waits(void **) {
 
 const CMUnitTest tests_of_control[] = {
     cmocka_unit_test(larger_pool_starts_the_new_slots),
+    cmocka_unit_test(resizing_that_nobody_took_notice_of_is_told_before_the_end),
     cmocka_unit_test(smaller_pool_stops_the_highest_slots),
     cmocka_unit_test(slot_that_is_wanted_again_starts_when_its_old_worker_has_ended),
     cmocka_unit_test(smaller_pool_forgets_a_slot_in_backoff),

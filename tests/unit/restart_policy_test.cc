@@ -121,6 +121,29 @@ void backoff_begins_anew_after_a_stable_life(void **) {
     assert_in_range(pool.find(EventType::exited).delay, 50 * millisecond, 100 * millisecond);
 }
 
+void stable_life_that_ends_normally_lets_backoff_begin_anew_too(void **) {
+    Supervised pool;
+    Settings settings;
+    settings.restart = RestartWhen::always;
+    settings.backoff_first = 100 * millisecond;
+    settings.backoff_max = 2 * second;
+    assert_true(pool.begin(1, settings));
+    for (int crash = 0; crash < 5; crash++) {
+        pool.start_all();
+        pool.end(0, exit_with(1));
+        pool.pass(pool.find(EventType::exited).delay);
+    }
+
+    pool.start_all();
+    pool.now += settings.backoff_max;
+    pool.end(0, exit_with(0));
+    assert_true(pool.find(EventType::exited).delay == 0);
+    pool.start_all();
+    pool.end(0, exit_with(1));
+
+    assert_in_range(pool.find(EventType::exited).delay, 50 * millisecond, 100 * millisecond);
+}
+
 void slot_in_backoff_does_not_hold_up_others(void **) {
     Supervised pool;
     Settings settings;
@@ -197,6 +220,7 @@ const CMUnitTest tests_of_policy[] = {
     cmocka_unit_test(window_limits_restarts_but_lets_them_age),
     cmocka_unit_test(backoff_doubles_between_half_and_whole_and_stays_at_the_most),
     cmocka_unit_test(backoff_begins_anew_after_a_stable_life),
+    cmocka_unit_test(stable_life_that_ends_normally_lets_backoff_begin_anew_too),
     cmocka_unit_test(slot_in_backoff_does_not_hold_up_others),
     cmocka_unit_test(limit_can_leave_a_slot_empty_and_go_on),
     cmocka_unit_test(fatal_status_ends_the_pool),
