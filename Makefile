@@ -134,6 +134,7 @@ ABI_CHECKS := $(sort $(wildcard tests/abi/*_test.sh))
 INSTALL_CHECKS := $(sort $(wildcard tests/install/*_test.sh))
 LOOP_CHECKS := $(filter %_test,$(LOOPS)) $(sort $(wildcard tests/loops/*_test.sh))
 DEMO_CHECKS := $(sort $(wildcard tests/demo/*_test.sh))
+SIM_CHECKS := $(sort $(wildcard tests/sim/*_test.sh))
 
 # ThreadSanitizer runs a thread of its own in every process, and pf_fork_processes() rightly
 # refuses to fork beside another thread: there the unit tests alone can run.
@@ -143,7 +144,7 @@ else ifneq ($(SAN),)
 ALL_CHECKS := $(UNIT_TESTS) $(API_TESTS)
 else
 ALL_CHECKS := $(UNIT_TESTS) $(API_TESTS) $(LOOP_CHECKS) $(ABI_CHECKS) $(LINT_CHECKS) \
-	$(INSTALL_CHECKS) $(DEMO_CHECKS)
+	$(INSTALL_CHECKS) $(DEMO_CHECKS) $(SIM_CHECKS)
 endif
 # TEST=name is the name of one file of tests/*/, with or without its ending.
 matching = $(foreach check,$(1),$(if $(filter $(TEST),$(basename $(notdir $(check))) \
@@ -156,7 +157,8 @@ SCRIPT_ENV = CC='$(CC)' CXX='$(CXX)' PKG_CONFIG='$(PKG_CONFIG)' BUILD_DIR='$(abs
 	PF_EXAMPLES_DIR='$(abspath $(BUILD))/examples' SAN='$(SAN)' V='$(V)' MAKE='$(MAKE)' \
 	CLANG_FORMAT='$(CLANG_FORMAT)' CLANG_TIDY='$(CLANG_TIDY)'
 
-.PHONY: all demo demo-run check check-run bench bench-run lint lint-run install uninstall \
+.PHONY: all demo demo-run check check-run sim sim-mutants bench bench-run lint lint-run install \
+	uninstall \
 	installcheck installcheck-run deps dist clean help tests examples programs format FORCE
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -168,6 +170,8 @@ all: $(BUILD)/$(SHARED) $(BUILD)/$(SONAME) $(LIBRARY) $(BUILD)/libprefork.a $(BU
 help:
 	@echo 'make [all]        the library, shared and static, and prefork.pc, in $(BUILD)/'
 	@echo 'make demo         the demonstration server, started, used, crashed and stopped'
+	@echo 'make sim          the simulator: SEED= STEPS= HISTORIES= SECONDS='
+	@echo 'make sim-mutants  show that the simulator finds deliberate defects'
 	@echo 'make check        every test; TEST=name for one, SAN=address,undefined for sanitizers'
 	@echo 'make bench        measure the library beside the smallest possible fork loops'
 	@echo 'make lint         formatting, static analysis, spelling and the rules of the house'
@@ -276,6 +280,35 @@ $(BUILD)/bench/%: tests/bench/%.c $(LIBRARY) $(BUILD)/flags
 examples: $(EXAMPLES)
 programs: $(PROGRAMS)
 
+# ---- The simulator ---------------------------------------------------------------------
+# The real core and runtime, as they are in the library, over an os that is not real.
+
+SIM = $(BUILD)/tests/sim/sim
+SIM_OBJECTS := $(patsubst tests/sim/%.cc,$(BUILD)/tests/sim/objects/%.o,\
+	$(sort $(wildcard tests/sim/*.cc)))
+SIM_LIB_OBJECTS := $(filter $(BUILD)/lib/core/% $(BUILD)/lib/runtime/%,$(LIB_OBJECTS))
+compile_sim = $(CXX) $(PF_CPPFLAGS) $(CPPFLAGS) -std=c++20 $(PF_WARNINGS) -Wsign-conversion \
+	-Wold-style-cast -Wnon-virtual-dtor $(PF_SANITIZE) $(CXXFLAGS)
+
+$(BUILD)/tests/sim/objects/%.o: tests/sim/%.cc $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say) TEST $<
+	$(Q)$(compile_sim) -Ilib -Itests/sim $(dependencies) -c -o $@ $<
+
+# Every call for memory is led to the simulator, which says whether there is any.
+$(SIM): $(SIM_OBJECTS) $(SIM_LIB_OBJECTS)
+	$(say) LINK $@
+	$(Q)$(CXX) $(PF_SANITIZE) $(CXXFLAGS) $(LDFLAGS) -o $@ $(SIM_OBJECTS) $(SIM_LIB_OBJECTS) \
+		-Wl,--wrap=calloc,--wrap=malloc
+
+# SEED=, STEPS= (operations of a history), HISTORIES=, SECONDS=: see tests/sim/sim.cc.
+sim: $(SIM)
+	$(Q)$(SIM) $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) \
+		$(if $(HISTORIES),--histories $(HISTORIES)) $(if $(SECONDS),--seconds $(SECONDS))
+
+sim-mutants: $(SIM)
+	$(Q)$(SCRIPT_ENV) tests/sim/mutants.sh
+
 # ---- demo, check, bench, lint ----------------------------------------------------------
 # Each first sees to its tools and libraries, then runs make again for the work itself, as
 # some flags can only be asked for when these are there.
@@ -294,7 +327,8 @@ check:
 # All that has to be compiled, for those who want to see that it is without a warning.
 tests: $(UNIT_TESTS) $(API_TESTS) $(LOOPS) $(PROGRAMS) $(EXAMPLES) $(BENCHES)
 
-check-run: all $(PROGRAMS) $(EXAMPLES) $(LOOPS) $(CHECKS)
+check-run: all $(PROGRAMS) $(EXAMPLES) $(LOOPS) $(CHECKS) \
+		$(if $(filter tests/sim/%,$(CHECKS)),$(SIM))
 	@test -n '$(CHECKS)' || { echo 'no test is named $(TEST)' >&2; exit 1; }
 	+@$(SCRIPT_ENV) tests/support/run.sh $(CHECKS)
 
@@ -375,4 +409,5 @@ clean:
 FORCE:
 
 -include $(wildcard $(addsuffix .d,$(LIB_OBJECTS) $(TESTING_OBJECTS) $(SUPPORT_OBJECTS) \
+	$(SIM_OBJECTS) \
 	$(UNIT_TESTS) $(API_TESTS) $(LOOPS) $(PROGRAMS) $(EXAMPLES) $(BENCHES)))

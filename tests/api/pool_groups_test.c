@@ -144,6 +144,23 @@ static void a_kill_reaches_the_group(void **state) {
     }
 }
 
+/* The group is there as soon as the worker is told of, though it may not have run yet. */
+static void a_signal_right_after_the_start_reaches_the_group(void **state) {
+    enum { MANY = 40 };
+    struct host *host = *state;
+    assert_int_equal(pf_pool_set_process_groups(host->pool, 1), 0);
+    assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, 0), 0);
+    assert_int_equal(host_begin(host, MANY), 0);
+    (void)host_turn(host, 0);
+    assert_int_equal(board_count(host->board, PF_EVENT_STARTED, ANY_TASK), MANY);
+
+    assert_int_equal(host_stops(host), 0);
+
+    for (int i = 0; i < MANY; i++) {
+        assert_int_equal(board_find(host->board, PF_EVENT_EXITED, i, 0)->signal, SIGTERM);
+    }
+}
+
 static int leaves_a_grandchild(struct board *board, int task_id, int run) {
     (void)task_id;
     (void)run;
@@ -217,6 +234,7 @@ int main(void) {
         host_test(what_is_left_of_a_group_ends_with_its_leader),
         host_test(a_kill_and_a_free_reach_the_group),
         host_test(a_kill_reaches_the_group),
+        host_test(a_signal_right_after_the_start_reaches_the_group),
         host_test(also_after_a_normal_end),
         host_test(without_the_setting_workers_stay_in_the_hosts_group),
         host_test(those_who_left_the_group_are_left_alone),

@@ -32,11 +32,11 @@ struct plan {
 
 /* For the record: multiples of four rounds, so that each order comes as often as any other. */
 static const struct plan full_plans[] = {
-    {2, 24, 400, 3000},    {16, 24, 400, 3000},   {128, 24, 400, 3000},
+    {2, 20, 400, 3000},    {16, 20, 400, 3000},   {128, 20, 400, 3000},
     {1000, 16, 300, 3000}, {4000, 12, 200, 3000},
 };
 static const struct plan quick_plans[] = {
-    {2, 8, 100, 1000},    {16, 8, 100, 1000},   {128, 8, 100, 1000},
+    {2, 6, 100, 1000},    {16, 6, 100, 1000},   {128, 6, 100, 1000},
     {1000, 3, 100, 1000}, {4000, 2, 100, 1000},
 };
 enum { PLANS = 5 };

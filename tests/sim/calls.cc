@@ -1,0 +1,188 @@
+// The host's calls into the pool, each with what must come of it.
+//
+// SPDX-License-Identifier: MIT
+#include <cerrno>
+
+#include "host.h"
+#include "model.h"
+#include "violation.h"
+
+namespace sim {
+
+namespace {
+
+constexpr int signal_numbers[] = {10, 15, 1, 2, 12, 9, 0, 28};
+
+} // namespace
+
+void Host::dispatch(int timeout_ms) {
+    world.waits_left = 1;
+    model.begin_round(timeout_ms);
+    const int result = pool_->dispatch(timeout_ms);
+    if (world.in_child) {
+        left_ = true;
+        require(result == -ECHILD, "result", "of dispatch in a child of the host");
+        return;
+    }
+    model.settle();
+    happening_ = Happening::nothing;
+    require(world.signals_blocked == 0, "signal-mask", "signals are blocked after a dispatch");
+    require(!pool_->supervisor().broken(), "broken", "the core has found an invariant broken");
+    if (result != model.expected_result()) {
+        violate("result", "dispatch returns %d, not %d", result, model.expected_result());
+    }
+    require(pool_->finished() == model.done(), "done", "finished too early or too late");
+    require(model.startable() == 0, "start-missing", "workers can be started and are not");
+}
+
+// Only for pools with a callback; ends because somebody interrupts it.
+void Host::run(uint32_t waits) {
+    if (!callback_) {
+        return;
+    }
+    world.waits_left = waits;
+    model.begin_round(-1);
+    int task_id = -2;
+    running_ = true;
+    const int result = pool_->run(&task_id);
+    running_ = false;
+    if (world.in_child) {
+        left_ = true;
+        const bool is_worker = enter_worker_ && task_id >= 0;
+        require(result == (is_worker ? 0 : -ECHILD), "result", "of run in a worker or a child");
+        require(!is_worker || task_id < static_cast<int>(model.slots()), "task-id", "no slot's");
+        return;
+    }
+    model.settle();
+    require(!pool_->supervisor().broken(), "broken", "the core has found an invariant broken");
+    if (result != model.expected_result() || result == 1) {
+        violate("result", "run returns %d, not %d", result, model.expected_result());
+    }
+    require(task_id == -1, "task-id", "the supervisor is no worker");
+    // The next dispatch arms the timer for a host that waits by itself.
+    dispatch(0);
+}
+
+bool Host::take() {
+    pf_event event;
+    const bool any = pool_->next_event(&event);
+    if (!any) {
+        require(!model.has_events(), "event-missing", "none is given though some wait");
+        return false;
+    }
+    see(event);
+    return true;
+}
+
+void Host::resize(uint32_t how, uint32_t much) {
+    const uint32_t slots = model.slots();
+    switch (how % 8) {
+    case 0:
+        resize_to(1);
+        break;
+    case 1:
+    case 2:
+        resize_to(slots + 1 > 300 ? 300 : slots + 1);
+        break;
+    case 3:
+    case 4:
+        resize_to(slots > 1 ? slots - 1 : 1);
+        break;
+    case 5:
+    case 6:
+        resize_to(1 + much % 12);
+        break;
+    case 7:
+        resize_to(1 + (much % 64 == 0 ? much / 64 % 300 : much % 24));
+        break;
+    }
+}
+
+void Host::resize_to(uint32_t count) {
+    const bool can = model.can_change();
+    const bool grows = count > model.slots();
+    world.may_allocate = can && grows;
+    world.allocation_failed = false;
+    if (!grows) {
+        model.resize(count); // it sends signals, which are expected from here on
+    }
+    SIM_TRACE("resize to %u", count);
+    const int result = pool_->resize(count);
+    world.may_allocate = false;
+    const int wanted = !can ? -ECANCELED : world.allocation_failed ? -ENOMEM : 0;
+    if (result != wanted) {
+        violate("result", "resize returns %d, not %d", result, wanted);
+    }
+    if (grows && result == 0) {
+        model.resize(count);
+    }
+    world.allocation_failed = false;
+}
+
+void Host::restart(uint32_t choice) {
+    const uint32_t slot = choice % model.slots();
+    const int wanted = model.restart(slot);
+    const int result = pool_->restart(slot);
+    SIM_TRACE("restart of slot %u: %d", slot, result);
+    if (result != wanted) {
+        violate("result", "restart returns %d, not %d", result, wanted);
+    }
+}
+
+void Host::signal(uint32_t choice, uint32_t number_choice) {
+    const uint32_t slot = choice % model.slots();
+    const int number = signal_numbers[number_choice % 8];
+    const int wanted = model.signal(slot, number);
+    const int result = pool_->signal(slot, number);
+    if (result != wanted) {
+        violate("result", "signal returns %d, not %d", result, wanted);
+    }
+}
+
+void Host::signal_all(uint32_t choice) {
+    const int number = signal_numbers[choice % 8];
+    model.signal_all(number);
+    pool_->signal_all(number);
+}
+
+void Host::request_stop() {
+    SIM_TRACE("stop is requested");
+    model.request_stop();
+    pool_->request_stop();
+}
+
+void Host::request_kill() {
+    SIM_TRACE("kill is requested");
+    model.request_kill();
+    pool_->request_kill();
+}
+
+// From a callback.
+void Host::control(uint32_t what, uint32_t first, uint32_t second_number) {
+    switch (what % 8) {
+    case 0:
+    case 1:
+    case 2:
+        resize(first, second_number);
+        break;
+    case 3:
+    case 4:
+    case 5:
+        restart(first);
+        break;
+    case 6:
+        signal(first, second_number);
+        break;
+    case 7:
+        if (first % 8 == 0) {
+            request_stop();
+        } else if (first % 8 == 1) {
+            request_kill();
+        } else {
+            signal_all(second_number);
+        }
+        break;
+    }
+}
+
+} // namespace sim

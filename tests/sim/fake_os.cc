@@ -1,0 +1,366 @@
+// The functions of lib/os that the runtime calls, over the simulated world.
+//
+// SPDX-License-Identifier: MIT
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+
+#include "host.h"
+#include "model.h"
+#include "os/child_signal.h"
+#include "os/clock.h"
+#include "os/descriptor.h"
+#include "os/gate.h"
+#include "os/orphans.h"
+#include "os/report.h"
+#include "os/worker_process.h"
+#include "violation.h"
+#include "world.h"
+
+using sim::host;
+using sim::model;
+using sim::require;
+using sim::violate;
+using sim::world;
+
+namespace {
+
+void touch(const char *what) {
+    world.called();
+    if (!world.reaping) {
+        require(!world.in_child, "stranger-acts", what);
+    }
+}
+
+} // namespace
+
+namespace prefork::os {
+
+// ---- Time, text, what this process is -------------------------------------------------------
+
+base::Instant now() { return world.clock; }
+
+const char *error_text(int /*error*/) { return "an error"; }
+void write_to_stderr(const char * /*text*/, size_t /*length*/) {
+    violate("stderr", "something is written to stderr");
+}
+
+void flush_stdio() { world.unflushed = false; }
+int task_id() { return world.task_id; }
+void give_way() {}
+void become_stranger() { require(world.in_child, "descriptors", "closed by their owner"); }
+int32_t own_pid() { return world.own_pid; }
+bool is_main_thread() { return true; }
+[[noreturn]] void end_worker(int /*status*/, bool /*threads*/) {
+    violate("worker", "there is no function of a worker that could have returned");
+}
+
+bool has_threads() {
+    touch("a worker is about to be started");
+    model.settle();
+    return false;
+}
+
+// ---- Starting workers -----------------------------------------------------------------------
+
+int32_t fork_worker(const Birth &birth) {
+    touch("it forks");
+    require(world.signals_blocked == 1, "signal-mask", "a fork with signals let through");
+    require(!world.unflushed, "stdio", "a fork with the host's output still in its buffers");
+    require(birth.supervisor == world.own_pid, "birth", "the supervisor is another process");
+    require((birth.gate >= 0) == (world.may_vanish && model.by_pidfd()), "birth",
+            "a gate where none is needed, or none where one is");
+    require(world.promised > 0, "descriptors", "a fork without a descriptor to watch it by");
+    world.promised -= 1;
+    world.clock += world.fork_cost;
+    model.forked(birth.task_id);
+    // Which of several slots that became due together is next is not for us to say.
+    const bool certain = model.order_is_certain();
+    if (const int32_t error = certain ? world.fork_trouble.next() : 0; error != 0) {
+        SIM_TRACE("fork for slot %u fails with %d", birth.task_id, error);
+        model.fork_failed(birth.task_id, error);
+        return error;
+    }
+    if (host.wants_to_be_worker()) {
+        SIM_TRACE("this process is the new worker of slot %u", birth.task_id);
+        world.in_child = true;
+        world.own_pid = world.next_pid;
+        world.task_id = static_cast<int>(birth.task_id);
+        return 0;
+    }
+    sim::Process process;
+    process.pid = world.next_pid++;
+    process.task_id = birth.task_id;
+    if (world.newborn_ends > 0) {
+        world.newborn_ends -= 1;
+        process.ended = true;
+        process.exit = world.newborn_exit;
+    }
+    world.newborn.push_back(process);
+    world.processes += 1;
+    SIM_TRACE("pid %d forked for slot %u%s", process.pid, birth.task_id,
+              process.ended ? ", ends at once" : "");
+    return process.pid;
+}
+
+void discard_worker(int32_t pid) {
+    touch("it discards a worker");
+    for (size_t index = 0; index < world.newborn.size(); index++) {
+        if (world.newborn[index].pid == pid) {
+            const uint32_t task_id = world.newborn[index].task_id;
+            world.newborn.erase(world.newborn.begin() + static_cast<ptrdiff_t>(index));
+            world.reaped += 1;
+            model.discarded(task_id, pid);
+            return;
+        }
+    }
+    violate("discard", "pid %d is discarded, which is no new worker", pid);
+}
+
+int Gate::open() {
+    touch("it opens a gate");
+    const int32_t error = model.order_is_certain() ? world.gate_trouble.next() : 0;
+    if (error != 0) {
+        SIM_TRACE("the gate can not be opened: %d", error);
+        model.first_refused(error);
+        return error;
+    }
+    return read_end_.take(1000);
+}
+
+void Gate::let_through() const {
+    require(world.newborn.empty(), "gate", "it is opened before the worker is watched");
+}
+
+int Descriptor::take(int descriptor_or_error) {
+    descriptor_ = descriptor_or_error;
+    return 0;
+}
+void Descriptor::reset() { descriptor_ = -1; }
+
+// ---- Workers --------------------------------------------------------------------------------
+
+bool Children::grow(uint32_t workers) {
+    if (!children_.grow(workers)) {
+        return false;
+    }
+    world.make_seats(workers);
+    return true;
+}
+
+int Children::add(uint32_t worker, int32_t pid) {
+    touch("it watches a worker");
+    require(worker < children_.size(), "seat", "a worker without a place");
+    require(!world.newborn.empty() && world.newborn.front().pid == pid, "watch-order",
+            "workers are not watched in the order of their forks");
+    if (const int32_t error = world.watch_trouble.next(); error != 0) {
+        SIM_TRACE("pid %d can not be watched: %d", pid, error);
+        model.watch_failed(pid, error);
+        return error;
+    }
+    if (world.seats[worker].pid != 0) {
+        violate("seat", "worker %u has a process already", worker);
+    }
+    const sim::Process process = world.newborn.front();
+    world.newborn.erase(world.newborn.begin());
+    world.settle_in(worker, process);
+    model.started(worker, process.task_id, pid);
+    return 0;
+}
+
+bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
+    touch("it collects a worker");
+    model.collecting();
+    if (!world.seats[worker].ended) {
+        return false;
+    }
+    const int32_t pid = world.seats[worker].pid;
+    world.reap(worker, ret_exit);
+    SIM_TRACE("pid %d is reaped", pid);
+    model.exited(worker, pid, *ret_exit);
+    return true;
+}
+
+void Children::send(uint32_t worker, int32_t signal) const {
+    touch("it sends a signal");
+    const sim::Process &process = world.seats[worker];
+    if (process.pid == 0) {
+        violate("signal-after-reap", "signal %d for worker %u, which is gone", signal, worker);
+    }
+    SIM_TRACE("signal %d is sent to pid %d", signal, process.pid);
+    if (model.sent(worker, signal)) {
+        world.obey(worker, signal);
+    } else {
+        world.deliver(worker, signal);
+    }
+}
+
+bool Children::knows(int32_t /*pid*/) const { return false; }
+
+void Children::disown() { children_.reset(); }
+
+// ---- The watch ------------------------------------------------------------------------------
+
+Watch::~Watch() { abandon(); }
+
+bool Watch::supports(Backend /*backend*/) { return true; }
+
+int Watch::open(Backend backend, bool /*groups*/) {
+    backend_ = backend;
+    world.open = true;
+    return 0;
+}
+
+int Watch::room(size_t wanted, std::span<int> scratch) {
+    touch("it looks for descriptors");
+    model.settle();
+    require(wanted == model.startable(), "start-count", "not all are to be started");
+    require(scratch.size() >= wanted, "seat", "no room to look for so many descriptors");
+    const bool certain = by_pidfd() && model.order_is_certain();
+    const int32_t error = certain ? world.room_trouble.next() : 0;
+    if (error != 0) {
+        SIM_TRACE("no descriptors: %d", error);
+        model.start_refused(error);
+        return error;
+    }
+    world.promised = certain && world.room < wanted ? world.room : wanted;
+    model.take_batch(by_pidfd() && world.may_vanish ? 1 : world.promised);
+    return static_cast<int>(world.promised);
+}
+
+int Watch::add(uint32_t worker, int32_t pid) { return children_.add(worker, pid); }
+
+void Watch::retire() {
+    model.settle();
+    require(model.done() || host.is_broken(), "retire", "of a pool that is not done");
+    world.retired = true;
+}
+
+// The real one kills and reaps whoever is left: it is not the runtime's doing.
+void Watch::abandon() {
+    if (world.in_child && !world.reaping) {
+        require(world.disowned, "stranger-acts", "it abandons what is not its own");
+        return;
+    }
+    for (const uint32_t worker : world.living) {
+        world.seats[worker].ended = true;
+    }
+    world.reaped += world.living.size() + world.ended.size();
+    world.living.clear();
+    world.ended.clear();
+    world.open = false;
+}
+
+void Watch::disown() {
+    require(world.in_child, "disown", "the owner disowns its pool");
+    world.disowned = true;
+    children_.disown();
+}
+
+void Watch::set_deadline(base::Instant deadline) {
+    if (world.reaping || world.in_child) {
+        return;
+    }
+    model.settle();
+    world.timer = deadline;
+}
+
+int Watch::wait(int timeout_ms, SignalBlock & /*block*/, Wakeup *ret_wakeup) {
+    touch("it waits");
+    model.settle();
+    require(world.signals_blocked == 1, "signal-mask", "a wait with signals let through");
+    model.check_wait(timeout_ms, world.timer);
+    *ret_wakeup = Wakeup{};
+    const bool ready = host.block(timeout_ms);
+    ret_wakeup->interrupted = world.interrupted;
+    world.unflushed = world.unflushed || world.interrupted;
+    if (ready) {
+        world.gather(ret_wakeup);
+    }
+    SIM_TRACE("wait %d: %u ended%s%s", timeout_ms, ret_wakeup->ended_count,
+              ret_wakeup->timer ? ", timer" : "", ret_wakeup->interrupted ? ", interrupted" : "");
+    model.woke(ret_wakeup->ended_count, ret_wakeup->timer, ret_wakeup->interrupted);
+    return 0;
+}
+
+void Watch::wake() const { world.woken = true; }
+
+// ---- Signals --------------------------------------------------------------------------------
+
+SignalBlock::SignalBlock() : host_mask_{}, children_reap_themselves_(world.may_vanish) {
+    world.signals_blocked += 1;
+    world.called();
+}
+SignalBlock::~SignalBlock() { world.signals_blocked -= 1; }
+bool SignalBlock::let_through() { return false; }
+void SignalBlock::lift() const { world.signals_blocked -= 1; }
+void SignalBlock::impose() { world.signals_blocked += 1; }
+
+void OwnSignals::take(SignalSet set, bool /*children_too*/, const sigset_t & /*host_mask*/) {
+    require(!world.signals_held, "own-signals", "they are taken twice");
+    world.signals_held = true;
+    world.signals_taken = set;
+    set_ = set;
+    held_ = 1;
+}
+
+void OwnSignals::give_back() {
+    if (held_ != 0) {
+        held_ = 0;
+        world.signals_held = false;
+        world.own_signals = 0;
+    }
+}
+
+bool OwnSignals::next(SignalRequest *ret_request) {
+    touch("it looks for signals");
+    if (!host.next_own_signal(ret_request)) {
+        model.no_more_signals();
+        return false;
+    }
+    seen_[0] += 1; // they are not told apart here
+    model.own_signal(*ret_request);
+    return true;
+}
+
+// ---- Orphans are not simulated --------------------------------------------------------------
+
+OrphanReaper::~OrphanReaper() {}
+void OrphanReaper::open() {}
+void OrphanReaper::before_host_code() {}
+void OrphanReaper::after_host_code(const Watch & /*workers*/) {}
+void OrphanReaper::reap(const Watch & /*workers*/) {}
+
+} // namespace prefork::os
+
+// ---- Memory ---------------------------------------------------------------------------------
+// The linker leads the library's calls here (--wrap).
+
+extern "C" {
+
+void *__real_calloc(size_t count, size_t size);
+void *__real_malloc(size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_malloc(size_t size);
+
+void *__wrap_calloc(size_t count, size_t size) {
+    if (!world.reaping) {
+        require(world.may_allocate, "allocation", "memory is taken after the start");
+        if (world.allocations_left == 0) {
+            world.allocation_failed = true;
+            world.allocations_left = UINT32_MAX;
+            return nullptr;
+        }
+        world.allocations_left -= world.allocations_left == UINT32_MAX ? 0 : 1;
+        if (size == sizeof(prefork::core::Event)) {
+            model.set_event_capacity(count);
+        }
+    }
+    return __real_calloc(count, size);
+}
+
+void *__wrap_malloc(size_t size) {
+    require(world.reaping, "allocation", "memory is taken by malloc");
+    return __real_malloc(size);
+}
+}

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: MIT
+#include "host.h"
+
+#include <cerrno>
+#include <new>
+
+#include "model.h"
+#include "violation.h"
+
+namespace sim {
+
+namespace runtime = prefork::runtime;
+namespace os = prefork::os;
+using prefork::core::EventType;
+using prefork::runtime::Pool;
+using Request = os::SignalRequest;
+
+Host host;
+
+namespace {
+
+alignas(Pool) unsigned char pool_memory[sizeof(Pool)];
+
+constexpr uint8_t start_seen = 1;
+constexpr uint8_t end_seen = 2;
+
+struct OwnSignal {
+    int number;
+    bool in_stops;
+    bool in_standard;
+    Request::Kind kind; // of the standard set
+};
+
+// As prefork.h has them.
+constexpr OwnSignal own_signals[] = {
+    {15, true, true, Request::Kind::stop},      {2, true, true, Request::Kind::quick_stop},
+    {3, true, true, Request::Kind::quick_stop}, {1, true, false, Request::Kind::stop},
+    {21, false, true, Request::Kind::grow},     {22, false, true, Request::Kind::shrink},
+    {10, false, true, Request::Kind::pass_on},  {12, false, true, Request::Kind::pass_on},
+};
+constexpr uint32_t own_signal_count = sizeof(own_signals) / sizeof(own_signals[0]);
+
+} // namespace
+
+void Host::clear() {
+    world.reaping = true;
+    if (pool_ != nullptr) {
+        pool_->~Pool();
+        pool_ = nullptr;
+    }
+    std::vector<uint8_t> seen = std::move(seen_);
+    *this = Host{};
+    seen_ = std::move(seen);
+    seen_.clear();
+}
+
+void Host::play(const History &history) {
+    clear();
+    callback_ = history.get(Choice::callback) != 0;
+    if (!open(history)) {
+        return;
+    }
+    for (const Operation &operation : history.operations) {
+        if (left_ || (model.done() && !model.has_events())) {
+            break;
+        }
+        if (tracing) {
+            print(operation);
+        }
+        outcome_.operations += 1;
+        perform(operation);
+        check();
+    }
+    if (!left_) {
+        end(static_cast<uint32_t>(history.get(Choice::ending)));
+    }
+    if (world.in_child && !world.disowned) {
+        pool_->disown(); // as a worker does that frees its copy
+    }
+    pool_->~Pool();
+    pool_ = nullptr;
+    require(world.in_child || (world.living.empty() && world.ended.empty()), "left-alive",
+            "workers outlive their pool");
+    require(world.in_child || world.reaped == world.processes, "reaped-once",
+            "not as many processes reaped as forked");
+    outcome_.processes += world.processes;
+}
+
+// Returns false if there was no memory, which must have had no other effect.
+bool Host::open(const History &history) {
+    runtime::PoolOptions options = options_of(history);
+    if (callback_) {
+        options.on_event = on_event;
+        options.event_user = this;
+    }
+    world.begin();
+    model.begin(options.settings, !callback_, options.backend == os::Backend::pidfd);
+    const auto fails = static_cast<uint32_t>(history.get(Choice::open_fails));
+    world.may_allocate = true;
+    world.allocations_left = fails > 0 ? fails - 1 : UINT32_MAX;
+    pool_ = new (pool_memory) Pool();
+    const int result = pool_->open(options);
+    world.may_allocate = false;
+    world.allocations_left = UINT32_MAX;
+    if (world.allocation_failed) {
+        require(result == -ENOMEM, "open", "it succeeds without memory");
+        require(world.processes == 0, "open", "a pool that was not opened has forked");
+        pool_->~Pool();
+        pool_ = nullptr;
+        return false;
+    }
+    require(result == 0, "open", "it fails");
+    model.open();
+    check();
+    return true;
+}
+
+void Host::check() {
+    if (left_) {
+        return;
+    }
+    model.check_counts(pool_->supervisor());
+    model.check_armed();
+    if (outcome_.operations % 16 == 0) {
+        model.check_slots(pool_->supervisor());
+    }
+}
+
+// ---- Events ---------------------------------------------------------------------------------
+
+void Host::on_event(const pf_event *event, void *user) {
+    Host &self = *static_cast<Host *>(user);
+    world.unflushed = true;
+    require(world.signals_blocked == 0, "signal-mask", "a callback with signals held back");
+    self.see(*event);
+    if (self.planned_in_ > 0) {
+        self.planned_in_ -= 1;
+        if (self.planned_in_ == 0) {
+            self.act_in_callback();
+        }
+    }
+}
+
+void Host::see(const pf_event &event) {
+    const prefork::core::Event &fact = event.fact;
+    SIM_TRACE("event: %s", event.message);
+    model.told(fact);
+    outcome_.events += 1;
+    require(event.message[0] != '\0', "event-message", "there is none");
+    require((fact.type == EventType::starting) == (events_seen_ == 0), "starting-first",
+            "STARTING is the first event and no other");
+    require(!done_seen_, "done-last", "an event after DONE");
+    events_seen_ += 1;
+    done_seen_ = fact.type == EventType::done;
+    if (fact.type != EventType::started && fact.type != EventType::exited) {
+        return;
+    }
+    const auto place = static_cast<size_t>(fact.pid - 100);
+    if (place >= seen_.size()) {
+        seen_.resize(place + 64);
+    }
+    const bool starts = fact.type == EventType::started;
+    require(seen_[place] == (starts ? 0 : start_seen), "told-once",
+            "a start or an end is told twice, or the end first");
+    seen_[place] |= starts ? start_seen : end_seen;
+    (starts ? starts_seen_ : ends_seen_) += 1;
+}
+
+void Host::act_in_callback() {
+    SIM_TRACE("the callback acts");
+    if (planned_.b % 16 == 15) {
+        // The host forked in its callback, and it is the child that comes back from it.
+        world.in_child = true;
+        world.own_pid = world.next_pid;
+        return;
+    }
+    if (planned_.b % 16 == 14) {
+        world.clock += planned_.c % (5 * second);
+        return;
+    }
+    control(planned_.b, planned_.c, planned_.c / 16);
+}
+
+// ---- The wait -------------------------------------------------------------------------------
+
+bool Host::block(int timeout_ms) {
+    world.interrupted = false;
+    if (world.waits_left == 0) {
+        world.interrupted = true;
+        return false;
+    }
+    world.waits_left -= 1;
+    const bool blocks = !world.readable() && timeout_ms != 0;
+    const Happening happening = happening_;
+    happening_ = Happening::nothing;
+    if (happening == Happening::interrupt) {
+        world.interrupted = true;
+    } else if (blocks && happening == Happening::stop) {
+        world.interrupted = true;
+        request_stop();
+    } else if (blocks && happening == Happening::kill) {
+        world.interrupted = true;
+        request_kill();
+    } else if (blocks && happening == Happening::exit) {
+        end_process(happening_number_, exit_of(happening_number_ / 16));
+    } else if (blocks && happening == Happening::own_signal) {
+        world.interrupted = true;
+        raise_own(happening_number_);
+    }
+    if (world.readable()) {
+        return true;
+    }
+    if (!world.interrupted && timeout_ms != 0) {
+        const Duration longest = static_cast<Duration>(timeout_ms) * millisecond;
+        const Instant timeout = timeout_ms < 0 ? never : world.clock + longest;
+        const Instant until = world.timer < timeout ? world.timer : timeout;
+        if (until == never) {
+            world.interrupted = true; // by something of the host's, or for ever
+        } else {
+            world.clock = until;
+        }
+    }
+    return !world.interrupted;
+}
+
+bool Host::next_own_signal(Request *ret_request) {
+    for (uint32_t index = 0; world.own_signals != 0 && index < own_signal_count; index++) {
+        if ((world.own_signals & (1U << index)) == 0) {
+            continue;
+        }
+        world.own_signals &= ~(1U << index);
+        const bool only_stops = world.signals_taken == os::SignalSet::stops;
+        ret_request->kind = only_stops ? Request::Kind::stop : own_signals[index].kind;
+        ret_request->number = own_signals[index].number;
+        world.may_allocate = world.may_allocate || ret_request->kind == Request::Kind::grow;
+        SIM_TRACE("signal %d is obeyed", ret_request->number);
+        return true;
+    }
+    return false;
+}
+
+// A signal that the pool does not take is not the pool's affair.
+void Host::raise_own(uint32_t which) {
+    const uint32_t index = which % own_signal_count;
+    const bool stops = world.signals_taken == os::SignalSet::stops && own_signals[index].in_stops;
+    const bool standard =
+        world.signals_taken == os::SignalSet::standard && own_signals[index].in_standard;
+    if (world.signals_held && (stops || standard)) {
+        SIM_TRACE("signal %d comes", own_signals[index].number);
+        world.own_signals |= 1U << index;
+        world.woken = true;
+    }
+}
+
+// ---- The end --------------------------------------------------------------------------------
+
+void Host::end(uint32_t way) {
+    SIM_TRACE("the end: way %u", way);
+    if (way == 0) {
+        return; // freed while it runs
+    }
+    world.calls = 0;
+    world.held_back = 0;
+    world.slow_to_die = false;
+    for (size_t index = world.living.size(); index > 0; index--) {
+        const uint32_t worker = world.living[index - 1];
+        if (world.seats[worker].doomed) {
+            world.end(worker, killed_by(9));
+        }
+    }
+    constexpr Temper tempers[] = {Temper::dies, Temper::dies,    Temper::ignores, Temper::later,
+                                  Temper::dies, Temper::ignores, Temper::exits,   Temper::dies};
+    world.temper = tempers[way % 8];
+    if (way == 3) {
+        request_kill();
+    } else if (way == 5 && world.signals_held && world.signals_taken != os::SignalSet::none) {
+        raise_own(0);
+    } else {
+        request_stop();
+    }
+    wait_for_end(way);
+    if (!left_) {
+        check_end();
+    }
+}
+
+void Host::wait_for_end(uint32_t way) {
+    const size_t rounds = 8 + (world.living.size() + world.ended.size()) / 16;
+    for (size_t round = 0; round < rounds && !model.done(); round++) {
+        dispatch(0);
+        if (left_) {
+            return;
+        }
+        check();
+        if (way != 7) { // a host that takes none must not keep the pool from ending
+            while (!callback_ && take()) {
+            }
+        }
+        if (way == 4 && round == 1) {
+            request_stop();
+            request_kill();
+        }
+        if (way == 5 && round == 1) {
+            world.clock += 200 * millisecond;
+            raise_own(0);
+        }
+        world.clock += pool_->supervisor().done() ? 0 : 10 * second;
+        if (world.timer == never || round >= 3) {
+            // Nobody asks them, or nobody will kill them: they end when they like.
+            while (!world.living.empty()) {
+                world.end(world.living.back(), exit_with(0));
+            }
+        }
+    }
+    require(model.done(), "termination", "a pool that was stopped does not end");
+}
+
+void Host::check_end() {
+    dispatch(0); // once more has no effect
+    if (left_) {
+        return;
+    }
+    while (!callback_ && take()) {
+    }
+    check();
+    model.check_slots(pool_->supervisor());
+    require(done_seen_, "done-last", "DONE is not told");
+    require(world.living.empty() && world.ended.empty(), "left-alive", "workers after the end");
+    require(world.timer == never, "timer", "armed after the end");
+    require(world.retired, "retire", "a pool that is done still watches");
+    require(!world.signals_held, "own-signals", "not given back after the end");
+    require(starts_seen_ == ends_seen_, "told-once", "not as many ends as starts");
+    require(pool_->finished(), "done", "it does not say that it has finished");
+    outcome_.done = true;
+}
+
+} // namespace sim

@@ -1,0 +1,87 @@
+// The host: drives a pool through a history and looks at everything that comes back.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <vector>
+
+#include "history.h"
+#include "os/signals.h"
+#include "world.h"
+
+namespace sim {
+
+class Host {
+  public:
+    // Leaves by violate() when a check fails; clear() brings the host back to its beginning.
+    void play(const History &history);
+    void clear();
+    void fail() { outcome_.failed = true; }
+
+    // What happens while the pool waits. Returns whether it is told of more than an interruption.
+    bool block(int timeout_ms);
+    bool next_own_signal(prefork::os::SignalRequest *ret_request);
+    [[nodiscard]] bool wants_to_be_worker() const { return running_ && enter_worker_; }
+
+    [[nodiscard]] bool is_broken() const { return pool_->supervisor().broken(); }
+
+    [[nodiscard]] const Outcome &outcome() const { return outcome_; }
+
+  private:
+    // What comes between a wait's begin and its end.
+    enum class Happening : uint8_t { nothing, interrupt, stop, kill, exit, own_signal, count };
+
+    // host.cc
+    bool open(const History &history);
+    void check();
+    void end(uint32_t way);
+    void wait_for_end(uint32_t way);
+    void check_end();
+    void see(const pf_event &event);
+    void raise_own(uint32_t which);
+    static void on_event(const pf_event *event, void *user);
+    void act_in_callback();
+
+    // perform.cc
+    void perform(const Operation &operation);
+    void perform_on_pool(const Operation &operation);
+    void perform_on_world(const Operation &operation);
+    void perform_trouble(const Operation &operation);
+    void end_process(uint32_t which, const Exit &exit);
+    void storm(uint32_t count, uint32_t how);
+
+    // calls.cc
+    void dispatch(int timeout_ms);
+    void run(uint32_t waits);
+    bool take();
+    void resize(uint32_t how, uint32_t much);
+    void resize_to(uint32_t count);
+    void restart(uint32_t slot);
+    void signal(uint32_t slot, uint32_t choice);
+    void signal_all(uint32_t choice);
+    void request_stop();
+    void request_kill();
+    void control(uint32_t what, uint32_t first, uint32_t second);
+
+    prefork::runtime::Pool *pool_ = nullptr;
+    Outcome outcome_;
+    bool callback_ = false;
+    bool running_ = false; // inside run()
+    bool enter_worker_ = false;
+    bool left_ = false; // this process is no longer the supervisor
+    Happening happening_ = Happening::nothing;
+    uint32_t happening_number_ = 0;
+    Operation planned_; // for a callback
+    uint32_t planned_in_ = 0;
+    uint32_t events_seen_ = 0;
+    bool done_seen_ = false;
+    std::vector<uint8_t> seen_; // of each process: its start, its end
+    uint32_t starts_seen_ = 0;
+    uint32_t ends_seen_ = 0;
+};
+
+extern Host host;
+
+Exit exit_of(uint32_t choice);
+
+} // namespace sim

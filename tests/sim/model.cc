@@ -1,0 +1,357 @@
+// The pool as a whole.
+//
+// SPDX-License-Identifier: MIT
+#include "model.h"
+
+#include <algorithm>
+#include <cerrno>
+
+#include "violation.h"
+
+namespace sim {
+
+namespace base = prefork::base;
+using Kind = prefork::os::SignalRequest::Kind;
+
+Model model;
+
+void Model::begin(const core::Settings &settings, bool pulled, bool by_pidfd) {
+    // The lists keep their memory, so that histories follow each other quickly.
+    Model fresh;
+    fresh.table_.swap(table_);
+    fresh.queue_.swap(queue_);
+    fresh.batch_.swap(batch_);
+    fresh.sending_.swap(sending_);
+    fresh.events_.swap(events_);
+    fresh.counted_at_.swap(counted_at_);
+    fresh.due_.swap(due_);
+    *this = std::move(fresh);
+    table_.clear();
+    queue_.clear();
+    batch_.clear();
+    sending_.clear();
+    events_.clear();
+    counted_at_.clear();
+    settings_ = settings;
+    random_ = settings.seed;
+    pulled_ = pulled;
+    by_pidfd_ = by_pidfd;
+}
+
+void Model::open() {
+    phase_ = Phase::running;
+    slots_ = settings_.workers;
+    table_.resize(slots_);
+    check_event_capacity();
+    tell(event_of(EventType::starting, Level::information));
+    for (uint32_t slot = 0; slot < slots_; slot++) {
+        want_start(slot);
+    }
+}
+
+// ---- What the host asks for -----------------------------------------------------------------
+
+void Model::stop(int32_t number, bool quick) {
+    if (phase_ != Phase::running && phase_ != Phase::stopping) {
+        return;
+    }
+    if (number != 0 && stop_signal_ != 0) {
+        if (world.clock - stop_signal_time_ >= 200 * millisecond) {
+            kill();
+        }
+        return;
+    }
+    if (number != 0) {
+        stop_signal_ = number;
+        stop_signal_time_ = world.clock;
+    }
+    if (phase_ != Phase::running) {
+        return;
+    }
+    if (quick && (settings_.stop_timeout == 0 || settings_.stop_timeout > second)) {
+        settings_.stop_timeout = second;
+    }
+    if (quick) { // those that were asked before have no more time than the others
+        const Instant latest = world.clock + settings_.stop_timeout;
+        for (Slot &slot : table_) {
+            for (Life &life : slot.lives) {
+                if (life.stage == Stage::asked) {
+                    life.deadline = std::min(life.deadline, latest);
+                }
+            }
+        }
+    }
+    begin_stopping(number);
+    for (uint32_t slot = 0; slot < table_.size(); slot++) {
+        ask_slot(slot);
+    }
+    open_gate_if_unused();
+    finish_if_idle();
+}
+
+void Model::kill() {
+    if (phase_ == Phase::running) {
+        begin_stopping(0);
+    }
+    if (phase_ != Phase::stopping) {
+        return;
+    }
+    for (uint32_t slot = 0; slot < table_.size(); slot++) {
+        for (int life = 0; life < 2; life++) {
+            Life &killed = table_[slot].lives[life];
+            if (killed.stage != Stage::none && killed.stage != Stage::killed) {
+                killed.stage = Stage::killed;
+                killed.deadline = never;
+                sending_.push_back(Sending{slot * 2 + static_cast<uint32_t>(life), 9, false});
+            }
+        }
+        withdraw(slot);
+    }
+    open_gate_if_unused();
+    finish_if_idle();
+}
+
+void Model::resize(uint32_t count) {
+    if (phase_ != Phase::running || count == slots_) {
+        return;
+    }
+    const uint32_t before = slots_;
+    slots_ = count;
+    if (count > table_.size()) {
+        table_.resize(count);
+    }
+    check_event_capacity();
+    tell_resized();
+    for (uint32_t slot = before; slot < count; slot++) {
+        if (table_[slot].present < 0) {
+            want_start(slot);
+        }
+    }
+    for (uint32_t slot = before; slot > count; slot--) {
+        ask_slot(slot - 1);
+        table_[slot - 1].finished = false;
+    }
+    if (count < before) {
+        open_gate_if_unused();
+    }
+    finish_if_idle();
+}
+
+int Model::restart(uint32_t number) {
+    if (phase_ != Phase::running) {
+        return -ECANCELED;
+    }
+    Slot &slot = table_[number];
+    if (slot.second >= 0 || slot.pending == Pending::replacement) {
+        return -EALREADY;
+    }
+    if (slot.present >= 0) {
+        if (slot.lives[slot.present].stage == Stage::serving) {
+            want_start(number);
+            slot.pending = Pending::replacement;
+        }
+    } else if (slot.pending == Pending::delay || slot.pending == Pending::none) {
+        withdraw(number);
+        want_start(number);
+    }
+    return 0;
+}
+
+int Model::signal(uint32_t slot, int number) {
+    const int present = table_[slot].present;
+    if (present < 0) {
+        return -ESRCH;
+    }
+    sending_.push_back(Sending{slot * 2 + static_cast<uint32_t>(present), number, false});
+    return 0;
+}
+
+void Model::signal_all(int number) {
+    for (uint32_t slot = 0; slot < table_.size(); slot++) {
+        for (uint32_t life = 0; life < 2; life++) {
+            if (table_[slot].lives[life].stage != Stage::none) {
+                sending_.push_back(Sending{slot * 2 + life, number, false});
+            }
+        }
+    }
+}
+
+void Model::own_signal(const prefork::os::SignalRequest &request) {
+    settle();
+    had_signal_ = true;
+    switch (request.kind) {
+    case Kind::stop:
+    case Kind::quick_stop:
+        stop(request.number, request.kind == Kind::quick_stop);
+        break;
+    case Kind::grow:
+        owed_growth_ = true; // if there is memory for it
+        break;
+    case Kind::shrink:
+        if (slots_ > 1) {
+            resize(slots_ - 1);
+        }
+        break;
+    case Kind::pass_on:
+        for (uint32_t slot = 0; slot < slots_; slot++) {
+            const int present = table_[slot].present;
+            if (present >= 0 && table_[slot].lives[present].stage == Stage::serving) {
+                (void)signal(slot, request.number);
+            }
+        }
+        break;
+    case Kind::look:
+        break;
+    }
+}
+
+// ---- The pool's end -------------------------------------------------------------------------
+
+void Model::fail(int32_t error) {
+    if (phase_ == Phase::running) {
+        result_ = error;
+        begin_stopping(0);
+        for (uint32_t slot = 0; slot < table_.size(); slot++) {
+            ask_slot(slot);
+        }
+        open_gate_if_unused();
+    }
+}
+
+void Model::begin_stopping(int32_t number) {
+    phase_ = Phase::stopping;
+    if (alive_ > 0) {
+        core::Event event = event_of(EventType::stopping, Level::information);
+        event.signal = number;
+        event.count = static_cast<int32_t>(alive_);
+        tell(event);
+    }
+}
+
+void Model::ask_slot(uint32_t slot) {
+    ask(slot, 0);
+    ask(slot, 1);
+    withdraw(slot);
+}
+
+// Nobody waits any more: the next who does has nothing to do with earlier failures.
+void Model::open_gate_if_unused() {
+    deadline_known_ = false;
+    if (start_withdrawn_ && queue_.empty()) {
+        gate_ = Gate::open;
+        retry_delay_ = 0;
+        retry_at_ = never;
+    }
+    start_withdrawn_ = false;
+}
+
+void Model::finish_if_idle() {
+    if (alive_ > 0 || pending_ > 0 || (phase_ != Phase::running && phase_ != Phase::stopping)) {
+        return;
+    }
+    if (phase_ == Phase::running && some_given_up_) {
+        result_ = base::code_gave_up;
+    }
+    phase_ = Phase::done;
+    if (resize_untold_) {
+        resize_untold_ = false;
+        tell(event_of(EventType::resized, Level::information), true);
+    }
+    core::Event event = event_of(EventType::done, Level::information);
+    event.error = result_;
+    tell(event);
+}
+
+// ---- Time -----------------------------------------------------------------------------------
+
+void Model::close_gate() {
+    if (gate_ == Gate::closed) {
+        return;
+    }
+    retry_delay_ = retry_delay_ == 0 ? 10 * millisecond : std::min(2 * retry_delay_, second);
+    retry_at_ = world.clock + retry_delay_;
+    gate_ = Gate::closed;
+    deadline_known_ = false;
+}
+
+void Model::tick() {
+    if (next_deadline() > world.clock) {
+        return;
+    }
+    deadline_known_ = false;
+    tick_asked();
+    tick_trials();
+    tick_delays();
+    if (gate_ == Gate::closed && retry_at_ <= world.clock) {
+        gate_ = Gate::probing;
+        retry_at_ = never;
+    }
+    finish_if_idle();
+}
+
+void Model::tick_asked() {
+    due_.clear();
+    for (uint32_t slot = 0; slot < table_.size(); slot++) {
+        for (int life = 0; life < 2; life++) {
+            const Life &asked = table_[slot].lives[life];
+            if (asked.stage == Stage::asked && asked.deadline <= world.clock) {
+                due_.push_back(Due{asked.deadline, slot, life});
+            }
+        }
+    }
+    std::sort(due_.begin(), due_.end(),
+              [](const Due &one, const Due &other) { return one.deadline < other.deadline; });
+    for (const Due &due : due_) {
+        Life &life = table_[due.slot].lives[due.life];
+        core::Event event = event_of(EventType::killed, Level::warning, static_cast<int>(due.slot));
+        event.pid = life.pid;
+        event.delay = settings_.stop_timeout;
+        tell(event);
+        life.stage = Stage::killed;
+        life.deadline = never;
+        sending_.push_back(Sending{due.slot * 2 + static_cast<uint32_t>(due.life), 9, false});
+    }
+}
+
+void Model::tick_delays() {
+    due_.clear();
+    for (uint32_t slot = 0; slot < table_.size(); slot++) {
+        if (table_[slot].pending == Pending::delay && table_[slot].due <= world.clock) {
+            due_.push_back(Due{table_[slot].due, slot, 0});
+        }
+    }
+    std::sort(due_.begin(), due_.end(),
+              [](const Due &one, const Due &other) { return one.deadline < other.deadline; });
+    for (size_t index = 0; index < due_.size(); index++) {
+        const bool tied = index > 0 && due_[index - 1].deadline == due_[index].deadline;
+        withdraw(due_[index].slot);
+        want_start(due_[index].slot, tied ? next_key_ : 0);
+    }
+}
+
+void Model::tick_trials() {
+    for (uint32_t slot = 0; slot < table_.size(); slot++) {
+        if (is_on_trial(table_[slot]) &&
+            table_[slot].lives[table_[slot].second].deadline <= world.clock) {
+            become_present(slot);
+        }
+    }
+}
+
+Instant Model::next_deadline() const {
+    if (deadline_known_) {
+        return deadline_;
+    }
+    Instant next = gate_ == Gate::closed ? retry_at_ : never;
+    for (const Slot &slot : table_) {
+        next = std::min(next, std::min(slot.lives[0].deadline, slot.lives[1].deadline));
+        if (slot.pending == Pending::delay) {
+            next = std::min(next, slot.due);
+        }
+    }
+    deadline_ = next;
+    deadline_known_ = true;
+    return next;
+}
+
+} // namespace sim

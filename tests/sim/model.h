@@ -1,0 +1,221 @@
+// What a pool has to do, said once more and plainly: slots, counters and loops over all of them,
+// without heaps, queues of inputs or states of seats. It hears of the world and of the host's
+// calls what the pool hears of them, says what must follow, and compares.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/event.h"
+#include "core/settings.h"
+#include "core/supervisor.h"
+#include "os/signals.h"
+#include "world.h"
+
+namespace sim {
+
+namespace core = prefork::core;
+using core::EventType;
+using core::Level;
+
+class Model {
+  public:
+    void begin(const core::Settings &settings, bool pulled, bool by_pidfd);
+    void open(); // the pool has been opened
+    void set_event_capacity(size_t capacity) { event_capacity_ = capacity; }
+    [[nodiscard]] bool by_pidfd() const { return by_pidfd_; }
+
+    // What the host asks for. Those with a result say what the call must return.
+    void request_stop() { stop_requested_ = true; }
+    void request_kill() { kill_requested_ = true; }
+    [[nodiscard]] bool can_change() const { return phase_ == Phase::running; }
+    void resize(uint32_t count);
+    int restart(uint32_t slot);
+    int signal(uint32_t slot, int number);
+    void signal_all(int number);
+
+    // What the library does.
+    void begin_round(int timeout_ms);
+    [[nodiscard]] int expected_result() const;
+    void take_batch(size_t count);
+    void forked(uint32_t slot);
+    void fork_failed(uint32_t slot, int32_t error);
+    void start_refused(int32_t error);
+    void first_refused(int32_t error);
+    void watch_failed(int32_t pid, int32_t error);
+    void discarded(uint32_t slot, int32_t pid);
+    void started(uint32_t worker, uint32_t slot, int32_t pid);
+    void collecting();
+    void exited(uint32_t worker, int32_t pid, const Exit &exit);
+    bool sent(uint32_t worker, int32_t number); // whether it asks the worker to end
+    void check_wait(int timeout_ms, Instant timer);
+    void woke(uint32_t ended_count, bool timer, bool interrupted);
+    void no_more_signals();
+    void own_signal(const prefork::os::SignalRequest &request);
+    void told(const core::Event &event);
+
+    // What has been noticed, but could not be acted upon until the library's next call.
+    void settle();
+
+    [[nodiscard]] size_t startable() const;
+    // Whether it is known who is started next: of two whose delays end together either may be.
+    [[nodiscard]] bool order_is_certain() const;
+    [[nodiscard]] bool has_events() const { return first_event_ < events_.size(); }
+    [[nodiscard]] bool done() const { return phase_ == Phase::done; }
+    [[nodiscard]] int32_t result() const { return result_; }
+    [[nodiscard]] uint32_t slots() const { return slots_; }
+    [[nodiscard]] uint32_t alive() const { return alive_; }
+
+    // To be compared with what the pool says of itself.
+    void check_armed();
+    void check_counts(const core::Supervisor &supervisor);
+    void check_slots(const core::Supervisor &supervisor);
+
+  private:
+    enum class Phase : uint8_t { idle, running, stopping, done };
+    enum class Stage : uint8_t { none, trial, serving, asked, killed };
+    enum class Pending : uint8_t { none, start, delay, replacement };
+    enum class Gate : uint8_t { open, closed, probing };
+
+    struct Life {
+        int32_t pid = 0;
+        Stage stage = Stage::none;
+        Instant started = 0;
+        Instant deadline = never; // on trial until then, or asked to end until then
+    };
+    struct Slot {
+        Life lives[2];
+        int present = -1; // the slot's worker
+        int second = -1;  // the one that replaces it, or that was replaced by it
+        Pending pending = Pending::none;
+        bool underway = false; // a start has begun, and its result is not known
+        bool finished = false; // its worker has ended normally
+        Instant due = 0;
+        Duration backoff = 0;
+        int32_t restarts = 0;
+    };
+    struct Waiting {
+        uint32_t slot;
+        uint64_t key; // equal for those whose order is open
+    };
+    struct Sending {
+        uint32_t worker;
+        int32_t number;
+        bool asks;
+    };
+    struct Told {
+        core::Event event;
+        bool late; // told when there was room again
+    };
+    struct Due {
+        Instant deadline;
+        uint32_t slot;
+        int life;
+    };
+
+    // model.cc: the pool.
+    void stop(int32_t number, bool quick);
+    void kill();
+    void fail(int32_t error);
+    void begin_stopping(int32_t number);
+    void ask_slot(uint32_t slot);
+    void open_gate_if_unused();
+    void tick();
+    void tick_asked();
+    void tick_delays();
+    void tick_trials();
+    void close_gate();
+    void finish_if_idle();
+    [[nodiscard]] Instant next_deadline() const;
+
+    // model_worker.cc: one slot.
+    void want_start(uint32_t slot, uint64_t key = 0);
+    void withdraw(uint32_t slot);
+    void skip_rest_of_batch();
+    bool put_in_turn(uint32_t slot);
+    void ask(uint32_t slot, int life);
+    void become_present(uint32_t slot);
+    void start_failed(uint32_t slot, int32_t error);
+    void ended_in_service(uint32_t slot, const Life &life, const Exit &exit);
+    void give_up(uint32_t slot, bool fatal);
+    bool allow_restart();
+    Duration draw_delay(Slot &slot);
+    [[nodiscard]] bool is_on_trial(const Slot &slot) const {
+        return slot.second >= 0 && slot.lives[slot.second].stage == Stage::trial;
+    }
+    [[nodiscard]] bool is_wanted(uint32_t slot) const {
+        return phase_ == Phase::running && slot < slots_;
+    }
+
+    // model_events.cc: what is told.
+    void tell(core::Event event, bool late = false);
+    core::Event event_of(EventType type, Level level, int slot = -1) const;
+    void tell_exit(uint32_t slot, const Life &life, const Exit &exit, bool restart, Duration delay);
+    void tell_start_failure(uint32_t slot, int32_t error, bool again);
+    void tell_resized();
+    void put_tied_event_first(const core::Event &event);
+    [[nodiscard]] bool has_room_for_life() const;
+    void check_event_capacity() const;
+    [[nodiscard]] size_t room() const {
+        const size_t waiting = events_.size() - first_event_;
+        return waiting > event_capacity_ ? 0 : event_capacity_ - waiting;
+    }
+
+    core::Settings settings_;
+    std::vector<Slot> table_;
+    std::vector<Waiting> queue_;
+    std::vector<Waiting> batch_; // being started, the first forked_ of them forked
+    std::vector<Sending> sending_;
+    std::vector<Told> events_; // from first_event_ on they wait for the host
+    std::vector<Instant> counted_at_;
+    std::vector<Due> due_;
+    size_t forked_ = 0;
+    size_t first_event_ = 0;
+    size_t event_capacity_ = 0;
+    Phase phase_ = Phase::idle;
+    bool pulled_ = false;
+    bool by_pidfd_ = true;
+    uint32_t slots_ = 0;
+    uint32_t alive_ = 0;
+    uint32_t underway_ = 0;
+    uint32_t pending_ = 0; // slots with something pending
+    uint64_t next_key_ = 0;
+    uint64_t random_ = 0;
+    int32_t counted_ = 0;
+    int32_t result_ = 0;
+    int32_t stop_signal_ = 0;
+    Instant stop_signal_time_ = 0;
+    bool some_ran_ = false;
+    bool some_given_up_ = false;
+    bool resize_untold_ = false;
+    bool start_withdrawn_ = false;
+    Instant start_failure_told_ = never;
+    Instant last_told_ = 0;
+
+    Gate gate_ = Gate::open;
+    Duration retry_delay_ = 0;
+    Instant retry_at_ = never;
+
+    bool stop_requested_ = false;
+    bool kill_requested_ = false;
+    int timeout_ms_ = 0;
+    bool interrupted_ = false;
+    bool had_request_ = false;
+    bool had_signal_ = false;
+    uint32_t owed_collects_ = 0;
+    bool owed_tick_ = false;
+    bool signals_first_ = false; // before it
+    bool owed_growth_ = false;
+    uint32_t owed_fork_failure_ = 0; // the slot, plus 1
+    int32_t fork_error_ = 0;
+    int32_t owed_discard_ = 0;
+    int32_t watch_error_ = 0;
+    mutable Instant deadline_ = never;
+    mutable bool deadline_known_ = false;
+};
+
+extern Model model;
+
+} // namespace sim

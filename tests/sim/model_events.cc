@@ -1,0 +1,301 @@
+// What the host is to be told, and the comparison with what the pool does.
+//
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cerrno>
+#include <cinttypes>
+
+#include "model.h"
+#include "violation.h"
+
+namespace sim {
+
+namespace {
+
+// Room for one worker's life, and for what is told of the pool as a whole.
+constexpr size_t life_room = 4;
+constexpr size_t pool_room = 4;
+
+} // namespace
+
+// ---- Events ---------------------------------------------------------------------------------
+
+bool Model::has_room_for_life() const {
+    return room() >= life_room * (alive_ + underway_) + life_room + pool_room;
+}
+
+// A host that takes no events at first must not keep any worker from being started.
+void Model::check_event_capacity() const {
+    require(event_capacity_ >= size_t{slots_} * 2 * life_room + 2 * pool_room, "event-room",
+            "the queue has no room for the lives of all workers");
+}
+
+void Model::tell(core::Event event, bool late) {
+    event.time = world.clock;
+    events_.push_back(Told{event, late});
+    require(events_.size() - first_event_ <= event_capacity_, "event-overflow",
+            "more events wait than there is room for");
+}
+
+core::Event Model::event_of(EventType type, Level level, int slot) const {
+    core::Event event;
+    event.type = type;
+    event.level = level;
+    event.task_id = slot;
+    event.restarts = counted_;
+    event.count = static_cast<int32_t>(slots_);
+    return event;
+}
+
+void Model::tell_exit(uint32_t slot, const Life &life, const Exit &exit, bool restart,
+                      Duration delay) {
+    const bool asked = life.stage == Stage::asked || life.stage == Stage::killed;
+    const bool normal = exit.kind == Exit::Kind::exited && exit.code == 0;
+    core::Event event =
+        event_of(EventType::exited, asked || normal ? Level::information : Level::warning,
+                 static_cast<int>(slot));
+    event.pid = life.pid;
+    event.will_restart = restart;
+    event.delay = delay;
+    event.uptime = world.clock - life.started;
+    event.exit = exit;
+    tell(event);
+}
+
+void Model::tell_start_failure(uint32_t slot, int32_t error, bool again) {
+    if (again && start_failure_told_ != never && world.clock - start_failure_told_ < second) {
+        return;
+    }
+    start_failure_told_ = world.clock;
+    core::Event event = event_of(EventType::start_failed, Level::error, static_cast<int>(slot));
+    event.error = error;
+    event.will_restart = again;
+    event.delay = again ? retry_at_ - world.clock : 0;
+    tell(event);
+}
+
+// Never at the cost of the room that others have been promised.
+void Model::tell_resized() {
+    resize_untold_ = room() <= life_room * (alive_ + underway_) + pool_room;
+    if (!resize_untold_) {
+        tell(event_of(EventType::resized, Level::information), true);
+    }
+}
+
+// Workers that are killed at the same moment may be told of in any order.
+void Model::put_tied_event_first(const core::Event &event) {
+    for (size_t index = first_event_; index < events_.size(); index++) {
+        const core::Event &other = events_[index].event;
+        if (other.type != EventType::killed || other.time != event.time) {
+            return;
+        }
+        if (other.pid == event.pid) {
+            std::swap(events_[index], events_[first_event_]);
+            return;
+        }
+    }
+}
+
+void Model::told(const core::Event &event) {
+    settle();
+    if (!has_events()) {
+        violate("event", "of type %d, when there is nothing to tell", static_cast<int>(event.type));
+    }
+    if (event.type == EventType::killed) {
+        put_tied_event_first(event);
+    }
+    const core::Event &wanted = events_[first_event_].event;
+    const auto same = [](const char *what, int64_t is, int64_t should_be, const char *check) {
+        if (is != should_be) {
+            violate(check, "an event's %s is %" PRId64 ", not %" PRId64, what, is, should_be);
+        }
+    };
+    same("type", static_cast<int>(event.type), static_cast<int>(wanted.type), "event-type");
+    same("task id", event.task_id, wanted.task_id, "event-task");
+    same("pid", event.pid, wanted.pid, "event-pid");
+    same("level", static_cast<int>(event.level), static_cast<int>(wanted.level), "event-level");
+    same("signal", event.signal, wanted.signal, "event-signal");
+    same("error", event.error, wanted.error, "event-error");
+    same("count of restarts", event.restarts, wanted.restarts, "restarts");
+    same("count", event.count, wanted.count, "event-count");
+    same("restart", event.will_restart, wanted.will_restart, "event-restart");
+    same("uptime", static_cast<int64_t>(event.uptime), static_cast<int64_t>(wanted.uptime),
+         "event-uptime");
+    same("delay", static_cast<int64_t>(event.delay), static_cast<int64_t>(wanted.delay),
+         "event-delay");
+    same("status", event.exit.code, wanted.exit.code, "event-status");
+    same("end", static_cast<int>(event.exit.kind), static_cast<int>(wanted.exit.kind),
+         "event-status");
+    same("core", event.exit.core_dumped, wanted.exit.core_dumped, "event-status");
+    same("time used", static_cast<int64_t>(event.exit.user_us),
+         static_cast<int64_t>(wanted.exit.user_us), "event-status");
+    if (!events_[first_event_].late) {
+        same("time", static_cast<int64_t>(event.time), static_cast<int64_t>(wanted.time),
+             "event-time");
+    }
+    require(event.time >= last_told_ && event.time <= world.clock, "event-time",
+            "the times of events go back");
+    last_told_ = event.time;
+    first_event_ += 1;
+    if (first_event_ == events_.size()) {
+        events_.clear();
+        first_event_ = 0;
+    }
+    if (resize_untold_) {
+        tell_resized();
+    }
+}
+
+// ---- Signals --------------------------------------------------------------------------------
+
+bool Model::sent(uint32_t worker, int32_t number) {
+    const auto is_it = [=](const Sending &sending) {
+        return sending.worker == worker && sending.number == number;
+    };
+    auto found = std::find_if(sending_.begin(), sending_.end(), is_it);
+    if (found == sending_.end() && sending_.empty()) {
+        settle();
+        found = std::find_if(sending_.begin(), sending_.end(), is_it);
+    }
+    if (found != sending_.end()) {
+        const bool asks = found->asks;
+        *found = sending_.back();
+        sending_.pop_back();
+        return asks;
+    }
+    const Life &life = table_[worker / 2].lives[worker % 2];
+    if (number != 9) {
+        violate("signal", "signal %d to pid %d for no reason", number, life.pid);
+    }
+    if (life.stage != Stage::killed) { // once more does no harm
+        violate("kill", "SIGKILL to pid %d for no reason", life.pid);
+    }
+    return false;
+}
+
+// ---- Rounds ---------------------------------------------------------------------------------
+
+void Model::begin_round(int timeout_ms) {
+    timeout_ms_ = timeout_ms;
+    interrupted_ = false;
+    had_request_ = false;
+    had_signal_ = false;
+}
+
+int Model::expected_result() const {
+    if (phase_ == Phase::done) {
+        return result_;
+    }
+    return interrupted_ && !had_request_ && !had_signal_ ? -EINTR : 1;
+}
+
+void Model::check_wait(int timeout_ms, Instant timer) {
+    require(phase_ != Phase::done, "wait", "for a pool that is done");
+    require(startable() == 0, "start-missing", "it waits though workers can be started");
+    require(pulled_ || !has_events(), "event-missing", "it waits before it has told all");
+    require(timeout_ms == (has_events() ? 0 : timeout_ms_), "wait", "the time-out is another");
+    require(owed_collects_ == 0, "collect", "ends that were noticed are not collected");
+    if (timer != next_deadline()) {
+        violate("timer", "for a wait at %" PRIu64 ", not %" PRIu64, timer, next_deadline());
+    }
+}
+
+void Model::woke(uint32_t ended_count, bool timer, bool interrupted) {
+    owed_collects_ = ended_count;
+    owed_tick_ = timer;
+    signals_first_ = true;
+    interrupted_ = interrupted;
+    had_signal_ = false;
+    had_request_ = stop_requested_ || kill_requested_;
+    if (kill_requested_) {
+        kill();
+    } else if (stop_requested_) {
+        stop(0, false);
+    }
+    stop_requested_ = false;
+    kill_requested_ = false;
+}
+
+void Model::no_more_signals() {
+    settle();
+    signals_first_ = false;
+}
+
+void Model::collecting() {
+    require(owed_collects_ > 0, "collect", "of a worker that nobody spoke of");
+    const bool tick_later = owed_tick_;
+    owed_tick_ = false;
+    settle();
+    owed_tick_ = tick_later;
+    owed_collects_ -= 1;
+}
+
+void Model::settle() {
+    if (!sending_.empty()) {
+        violate("signal-missing", "signal %d was not sent to worker %u", sending_[0].number,
+                sending_[0].worker);
+    }
+    if (owed_fork_failure_ != 0) {
+        const uint32_t slot = owed_fork_failure_ - 1;
+        owed_fork_failure_ = 0;
+        start_failed(slot, fork_error_);
+        skip_rest_of_batch();
+    }
+    require(forked_ == batch_.size(), "start-missing", "a start was begun and left");
+    if (owed_growth_) {
+        owed_growth_ = false;
+        if (!world.allocation_failed) {
+            resize(slots_ + 1);
+        }
+        world.allocation_failed = false;
+    }
+    if (owed_tick_ && owed_collects_ == 0 && !signals_first_) {
+        owed_tick_ = false;
+        tick();
+    }
+}
+
+// ---- What the pool says of itself -----------------------------------------------------------
+
+void Model::check_armed() {
+    settle();
+    require(sending_.empty(), "signal-missing", "a signal was not sent");
+    const bool at_once = startable() > 0 || (pulled_ && has_events());
+    const Instant wanted = at_once ? 0 : next_deadline();
+    if (world.timer != wanted) {
+        violate("timer", "at %" PRIu64 ", not %" PRIu64 " (now %" PRIu64 ")", world.timer, wanted,
+                world.clock);
+    }
+}
+
+void Model::check_counts(const core::Supervisor &supervisor) {
+    require(!supervisor.broken(), "broken", "the core has found an invariant broken");
+    require(supervisor.alive() == alive_, "alive-count", "the count of living workers is wrong");
+    require(supervisor.slots() == slots_, "slots", "the number of slots is wrong");
+    require(supervisor.done() == done(), "done", "too early or too late");
+    require(alive_ == world.living.size() + world.ended.size(), "alive-count",
+            "not as many processes as the model has");
+}
+
+void Model::check_slots(const core::Supervisor &supervisor) {
+    for (uint32_t number = 0; number < slots_; number++) {
+        const Slot &slot = table_[number];
+        const core::Worker &worker = supervisor.worker(supervisor.current(number));
+        const int32_t pid = slot.present < 0 ? 0 : slot.lives[slot.present].pid;
+        require(worker.pid == pid, "slot-pid", "the slot's worker is another");
+        require(supervisor.restarts(number) == slot.restarts, "restarts",
+                "the slot's count of restarts is wrong");
+        require((worker.state == core::State::backing_off) == (slot.pending == Pending::delay),
+                "slot-state", "it waits for a delay, or does not");
+        require((worker.state == core::State::done) == slot.finished, "slot-state",
+                "its worker is done, or not");
+        require((worker.state == core::State::ready) ==
+                    (slot.present >= 0 && slot.lives[slot.present].stage == Stage::serving),
+                "slot-state", "its worker is ready, or not");
+        require(supervisor.is_being_replaced(number) ==
+                    (slot.second >= 0 || slot.pending == Pending::replacement),
+                "slot-state", "it is being replaced, or not");
+    }
+}
+
+} // namespace sim

@@ -1,0 +1,356 @@
+// One slot and its workers.
+//
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cerrno>
+
+#include "model.h"
+#include "random.h"
+#include "violation.h"
+
+namespace sim {
+
+namespace base = prefork::base;
+
+void Model::want_start(uint32_t slot, uint64_t key) {
+    table_[slot].pending = Pending::start;
+    table_[slot].finished = false;
+    pending_ += 1;
+    queue_.push_back(Waiting{slot, key != 0 ? key : ++next_key_});
+}
+
+// Whatever the slot waits for, it waits no more; a start under way can not be called back.
+void Model::withdraw(uint32_t number) {
+    Slot &slot = table_[number];
+    if (slot.pending == Pending::none || slot.underway) {
+        return;
+    }
+    deadline_known_ = false;
+    if (slot.pending != Pending::delay) {
+        const auto is_it = [number](const Waiting &waiting) { return waiting.slot == number; };
+        queue_.erase(std::find_if(queue_.begin(), queue_.end(), is_it));
+        start_withdrawn_ = true;
+    }
+    slot.pending = Pending::none;
+    pending_ -= 1;
+}
+
+void Model::ask(uint32_t slot, int number) {
+    Life &life = table_[slot].lives[number];
+    if (life.stage != Stage::trial && life.stage != Stage::serving) {
+        return;
+    }
+    deadline_known_ = false;
+    life.stage = Stage::asked;
+    life.deadline =
+        settings_.stop_timeout == 0 ? never : base::after(world.clock, settings_.stop_timeout);
+    if (settings_.stop_signal != 0) {
+        const uint32_t worker = slot * 2 + static_cast<uint32_t>(number);
+        sending_.push_back(Sending{worker, settings_.stop_signal, true});
+    }
+}
+
+// The worker on trial takes over, and the old one, if it is still there, has to go.
+void Model::become_present(uint32_t number) {
+    Slot &slot = table_[number];
+    deadline_known_ = false;
+    Life &life = slot.lives[slot.second];
+    life.stage = Stage::serving;
+    life.deadline = never;
+    std::swap(slot.present, slot.second);
+    if (slot.second >= 0) {
+        ask(number, slot.second);
+    }
+}
+
+// ---- Starts ---------------------------------------------------------------------------------
+
+size_t Model::startable() const {
+    if (gate_ == Gate::closed || queue_.empty() || !has_room_for_life()) {
+        return 0;
+    }
+    if (gate_ == Gate::probing) {
+        return underway_ > 0 ? 0 : 1;
+    }
+    return queue_.size();
+}
+
+bool Model::order_is_certain() const {
+    const auto tied = [](const Waiting &one, const Waiting &other) { return one.key == other.key; };
+    return std::adjacent_find(queue_.begin(), queue_.end(), tied) == queue_.end() &&
+           std::adjacent_find(batch_.begin(), batch_.end(), tied) == batch_.end();
+}
+
+// The pool is about to fork for so many of those that wait, or for as many as it has room for.
+void Model::take_batch(size_t count) {
+    require(startable() > 0, "start", "a worker is started though none may be");
+    batch_.clear();
+    forked_ = 0;
+    while (batch_.size() < count && startable() > 0) {
+        const Waiting first = queue_.front();
+        queue_.erase(queue_.begin());
+        Slot &slot = table_[first.slot];
+        require(first.slot < slots_, "start", "in a slot that was given up");
+        require(slot.present < 0 || slot.second < 0, "one-worker", "a third process in a slot");
+        require(slot.present < 0 || slot.pending == Pending::replacement, "one-worker",
+                "a second process in a slot that is not being replaced");
+        slot.underway = true;
+        underway_ += 1;
+        batch_.push_back(first);
+    }
+}
+
+// Puts the slot where the next of the batch is, if it is one of those whose turn it may be.
+bool Model::put_in_turn(uint32_t number) {
+    const uint64_t key = batch_[forked_].key;
+    for (size_t place = forked_; place < batch_.size() && batch_[place].key == key; place++) {
+        if (batch_[place].slot == number) {
+            std::swap(batch_[place], batch_[forked_]);
+            return true;
+        }
+    }
+    for (size_t place = 0; place < queue_.size() && queue_[place].key == key; place++) {
+        if (queue_[place].slot == number) {
+            table_[number].underway = true;
+            table_[batch_[forked_].slot].underway = false;
+            std::swap(queue_[place], batch_[forked_]);
+            return true;
+        }
+    }
+    return false;
+}
+
+void Model::forked(uint32_t slot) {
+    require(forked_ < batch_.size(), "start", "a worker is started though none may be");
+    if (!put_in_turn(slot)) {
+        violate("start", "slot %u is started, it is slot %u's turn", slot, batch_[forked_].slot);
+    }
+    forked_ += 1;
+}
+
+void Model::fork_failed(uint32_t slot, int32_t error) {
+    owed_fork_failure_ = slot + 1;
+    fork_error_ = error;
+}
+
+// Those that were to be forked after one that failed wait again.
+void Model::skip_rest_of_batch() {
+    for (; forked_ < batch_.size(); forked_++) {
+        const Waiting &skipped = batch_[forked_];
+        Slot &slot = table_[skipped.slot];
+        slot.underway = false;
+        underway_ -= 1;
+        if (is_wanted(skipped.slot)) {
+            queue_.push_back(skipped);
+        } else {
+            slot.pending = Pending::none;
+            pending_ -= 1;
+        }
+    }
+    finish_if_idle();
+}
+
+// Before it came to a fork: it is the first's failure.
+void Model::start_refused(int32_t error) {
+    take_batch(1);
+    first_refused(error);
+}
+
+void Model::first_refused(int32_t error) {
+    forked_ = 1;
+    start_failed(batch_[0].slot, error);
+}
+
+void Model::watch_failed(int32_t pid, int32_t error) {
+    owed_discard_ = pid;
+    watch_error_ = error;
+}
+
+void Model::discarded(uint32_t slot, int32_t pid) {
+    require(owed_discard_ == pid, "discard", "a worker is discarded for no reason");
+    owed_discard_ = 0;
+    start_failed(slot, watch_error_);
+}
+
+void Model::started(uint32_t worker, uint32_t number, int32_t pid) {
+    require(owed_discard_ == 0, "discard", "a worker that is not watched is left alone");
+    Slot &slot = table_[number];
+    const int seat = static_cast<int>(worker % 2);
+    require(worker / 2 == number, "seat", "a worker in another slot's place");
+    require(slot.underway, "start", "of a slot that nobody started");
+    require(slot.lives[seat].stage == Stage::none, "seat", "a worker in another's place");
+    const bool replaces = slot.pending == Pending::replacement;
+    slot.underway = false;
+    underway_ -= 1;
+    slot.pending = Pending::none;
+    pending_ -= 1;
+    alive_ += 1;
+    some_ran_ = true;
+    gate_ = Gate::open;
+    retry_delay_ = 0;
+    retry_at_ = never;
+    deadline_known_ = false;
+    Life &life = slot.lives[seat];
+    life = Life{pid, replaces ? Stage::trial : Stage::serving, world.clock, never};
+    (replaces ? slot.second : slot.present) = seat;
+    core::Event event = event_of(EventType::started, Level::information, static_cast<int>(number));
+    event.pid = pid;
+    tell(event);
+    if (!is_wanted(number)) {
+        ask(number, seat);
+    } else if (replaces) {
+        life.deadline = world.clock + second;
+    }
+}
+
+void Model::start_failed(uint32_t number, int32_t error) {
+    Slot &slot = table_[number];
+    const bool passes =
+        error == -EAGAIN || error == -ENOMEM || error == -EMFILE || error == -ENFILE;
+    const bool replaces = slot.pending == Pending::replacement;
+    slot.underway = false;
+    underway_ -= 1;
+    // Its room in the queue of events is only given back after what is told now.
+    const bool wanted = is_wanted(number);
+    const bool again = wanted && (passes || (!replaces && some_ran_ && allow_restart()));
+    if (again) {
+        close_gate();
+        queue_.push_back(Waiting{number, ++next_key_});
+    } else {
+        slot.pending = Pending::none;
+        pending_ -= 1;
+    }
+    tell_start_failure(number, error, again);
+    if (wanted && !again) {
+        if (replaces) {
+            core::Event event =
+                event_of(EventType::reload_failed, Level::error, static_cast<int>(number));
+            event.error = error;
+            tell(event);
+        } else if (some_ran_) {
+            give_up(number, false);
+        } else {
+            fail(error);
+        }
+    }
+    finish_if_idle();
+}
+
+// ---- Ends -----------------------------------------------------------------------------------
+
+void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
+    const uint32_t number = worker / 2;
+    const int seat = static_cast<int>(worker % 2);
+    Slot &slot = table_[number];
+    const Life life = slot.lives[seat];
+    require(life.stage != Stage::none && life.pid == pid, "seat", "an unknown worker ended");
+    slot.lives[seat] = Life{};
+    deadline_known_ = false;
+    alive_ -= 1;
+    if (gate_ == Gate::closed) {
+        gate_ = Gate::probing;
+        retry_at_ = never;
+    }
+    const bool was_present = slot.present == seat;
+    (was_present ? slot.present : slot.second) = -1;
+    if (life.stage == Stage::asked || life.stage == Stage::killed) {
+        tell_exit(number, life, exit, false, 0);
+        if (was_present && is_wanted(number)) {
+            want_start(number);
+        }
+    } else if (!was_present) {
+        tell_exit(number, life, exit, false, 0);
+        tell(event_of(EventType::reload_failed, Level::error, static_cast<int>(number)));
+    } else if (is_on_trial(slot)) {
+        tell_exit(number, life, exit, true, 0);
+        become_present(number);
+    } else if (slot.pending == Pending::replacement) {
+        tell_exit(number, life, exit, true, 0);
+        slot.pending = Pending::start;
+    } else {
+        ended_in_service(number, life, exit);
+    }
+    finish_if_idle();
+}
+
+void Model::ended_in_service(uint32_t number, const Life &life, const Exit &exit) {
+    Slot &slot = table_[number];
+    const Duration uptime = world.clock - life.started;
+    const bool normal = exit.kind == Exit::Kind::exited && exit.code == 0;
+    const bool fatal = settings_.fatal_exit != 0 && exit.kind == Exit::Kind::exited &&
+                       exit.code == settings_.fatal_exit;
+    const bool wanted = !fatal && settings_.restart != core::RestartWhen::none &&
+                        (!normal || settings_.restart == core::RestartWhen::always);
+    const bool counts = !normal || uptime < second;
+    slot.finished = normal;
+    if (!wanted || (counts && !allow_restart())) {
+        tell_exit(number, life, exit, false, 0);
+        if (wanted || fatal) {
+            give_up(number, fatal);
+        }
+        return;
+    }
+    slot.finished = false;
+    slot.restarts += counts ? 1 : 0;
+    if (uptime >= settings_.backoff_max) {
+        slot.backoff = 0; // it was stable, whatever ended it
+    }
+    const Duration delay = counts ? draw_delay(slot) : 0;
+    tell_exit(number, life, exit, true, delay);
+    if (delay == 0) {
+        want_start(number);
+    } else {
+        slot.pending = Pending::delay;
+        slot.due = world.clock + delay;
+        pending_ += 1;
+    }
+}
+
+void Model::give_up(uint32_t number, bool fatal) {
+    const int32_t code = fatal ? base::code_fatal : base::code_gave_up;
+    const bool ends_all = fatal || settings_.on_limit == core::OnLimit::stop;
+    core::Event event =
+        event_of(EventType::gave_up, Level::error, ends_all ? -1 : static_cast<int>(number));
+    event.error = code;
+    tell(event);
+    if (ends_all) {
+        fail(code);
+    } else {
+        some_given_up_ = true;
+    }
+}
+
+// ---- Limits ---------------------------------------------------------------------------------
+
+bool Model::allow_restart() {
+    if (settings_.max_restarts != core::restarts_unlimited && counted_ >= settings_.max_restarts) {
+        return false;
+    }
+    if (settings_.window_max > 0) {
+        // The window ends now, and what is as old as it is long is out of it.
+        const auto is_old = [this](Instant at) { return world.clock - at >= settings_.window; };
+        counted_at_.erase(std::remove_if(counted_at_.begin(), counted_at_.end(), is_old),
+                          counted_at_.end());
+        if (counted_at_.size() >= settings_.window_max) {
+            return false;
+        }
+        counted_at_.push_back(world.clock);
+    }
+    counted_ += 1;
+    return true;
+}
+
+// The drawn numbers are those of the pool's seed, one for each delay.
+Duration Model::draw_delay(Slot &slot) {
+    if (settings_.backoff_first == 0) {
+        return 0;
+    }
+    slot.backoff = slot.backoff == 0 ? settings_.backoff_first
+                                     : std::min(2 * slot.backoff, settings_.backoff_max);
+    Random random(random_);
+    const uint64_t number = random.next();
+    random_ += 0x9E3779B97F4A7C15U;
+    return slot.backoff - slot.backoff / 2 + number % (slot.backoff / 2 + 1);
+}
+
+} // namespace sim

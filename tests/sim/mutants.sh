@@ -1,0 +1,143 @@
+#!/bin/sh
+# Shows that the simulator bites: each deliberate defect of tests/sim/mutants.txt is put into a
+# copy of lib/, which the simulator then has to fail. Takes what make has built in BUILD_DIR.
+#
+#     tests/sim/mutants.sh [WORD...]     only the mutants with one of these words in their title
+#
+# SPDX-License-Identifier: MIT
+set -eu
+
+here=$(dirname "$0")
+build=${BUILD_DIR:-build}
+cxx=${CXX:-g++}
+histories=${HISTORIES:-300000}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+trap 'exit 130' INT TERM HUP
+
+compile() { # source, object; the mutated copy of lib/ comes first
+    "$cxx" -std=c++20 -O1 -w -fno-exceptions -fno-rtti -fPIC -fvisibility=hidden \
+        -U_GLIBCXX_ASSERTIONS -I"$scratch/lib" -Iinclude -c -o "$2" "$1"
+}
+
+# Writes the mutants one to a file: N.mutant.
+split_mutants() {
+    awk -v to="$scratch" '
+        /^mutant / { close(name); name = to "/" sprintf("%03d", ++count) ".mutant" }
+        name != "" && !/^#/ && NF > 0 { print >name }
+    ' "$here/mutants.txt"
+}
+
+# Makes the replacements of a mutant, given first, in the file given second.
+mutate() {
+    awk '
+        NR == FNR {
+            word = $1
+            text = $0
+            sub(/^[a-z]+ ?/, "", text)
+            if (word == "after") after[steps + 1] = after[steps + 1] text "\n"
+            else if (word == "from") from[++steps] = text
+            else if (word == "to") to[steps] = text
+            next
+        }
+        { line[++lines] = $0 }
+        function fail(reason, step) {
+            print "does not apply: " reason ": " from[step] >"/dev/stderr"
+            failed = 1
+            exit 1
+        }
+        # Two replacements of a mutant are never in the same line.
+        function place_of(step, first, anchors, count, index_, found) {
+            first = 1
+            count = split(after[step], anchors, "\n") - 1
+            for (index_ = 1; index_ <= count; index_++) {
+                while (first <= lines && index(line[first], anchors[index_]) == 0) first++
+            }
+            for (index_ = first; index_ <= lines; index_++) {
+                if (index(line[index_], from[step]) == 0 || index_ == done) continue
+                if (found && count <= 0) fail("several lines", step)
+                if (!found) found = index_
+            }
+            if (!found) fail("no line", step)
+            return found
+        }
+        END {
+            if (failed) exit 1
+            for (step = 1; step <= steps; step++) {
+                at = place_of(step)
+                start = index(line[at], from[step])
+                line[at] = substr(line[at], 1, start - 1) to[step] \
+                    substr(line[at], start + length(from[step]))
+                done = at
+            }
+            for (at = 1; at <= lines; at++) print line[at]
+        }
+    ' "$1" "$2"
+}
+
+# The objects that the mutated file goes into: itself, or for a header all that could include it.
+build_mutant() { # file below lib/
+    rm -rf "$scratch/objects"
+    mkdir "$scratch/objects"
+    cp "$build"/lib/core/*.o "$scratch/objects"
+    for object in "$build"/lib/runtime/*.o; do
+        cp "$object" "$scratch/objects/runtime_$(basename "$object")"
+    done
+    case $1 in
+    core/*.cc) compile "$scratch/lib/$1" "$scratch/objects/$(basename "$1" .cc).o" ;;
+    runtime/*.cc) compile "$scratch/lib/$1" "$scratch/objects/runtime_$(basename "$1" .cc).o" ;;
+    *)
+        for source in "$scratch"/lib/core/supervisor.cc "$scratch"/lib/core/worker.cc \
+            "$scratch"/lib/core/report.cc; do
+            compile "$source" "$scratch/objects/$(basename "$source" .cc).o"
+        done
+        for source in pool start inputs; do
+            compile "$scratch/lib/runtime/$source.cc" "$scratch/objects/runtime_$source.o"
+        done
+        ;;
+    esac
+    # The mutated objects come first, so that their inline functions are the ones that are taken.
+    "$cxx" -o "$scratch/sim" "$scratch"/objects/*.o "$build"/tests/sim/objects/*.o \
+        -Wl,--wrap=calloc,--wrap=malloc
+}
+
+is_chosen() { # title, words
+    title=$1
+    shift
+    test $# -eq 0 && return 0
+    for word in "$@"; do
+        case $title in *"$word"*) return 0 ;; esac
+    done
+    return 1
+}
+
+split_mutants
+survived=0
+caught=0
+printf '%-58s %-18s %12s\n' mutant 'caught by' operations
+for mutant in "$scratch"/*.mutant; do
+    title=$(sed -n 's/^mutant //p' "$mutant")
+    file=$(sed -n 's/^file //p' "$mutant")
+    is_chosen "$title" "$@" || continue
+    rm -rf "${scratch:?}/lib"
+    cp -r lib "$scratch/lib"
+    if ! mutate "$mutant" "lib/$file" >"$scratch/lib/$file" || ! build_mutant "$file"; then
+        printf '%-58s %s\n' "$title" 'NOT APPLIED'
+        survived=$((survived + 1))
+        continue
+    fi
+    status=0
+    timeout 120 "$scratch/sim" --seed 1 --histories "$histories" >"$scratch/output" 2>&1 ||
+        status=$?
+    check=$(sed -n 's/^# FAILED: [^:]*: \([a-z-]*\): .*/\1/p' "$scratch/output")
+    operations=$(sed -n 's/^# found after \([0-9]*\) operations/\1/p' "$scratch/output")
+    if test "$status" -eq 1 && test -n "$check"; then
+        printf '%-58s %-18s %12s\n' "$title" "$check" "$operations"
+        caught=$((caught + 1))
+    else
+        printf '%-58s %s\n' "$title" "SURVIVED (status $status)"
+        survived=$((survived + 1))
+    fi
+done
+echo "$caught caught, $survived survived"
+test "$survived" -eq 0 && test "$caught" -gt 0

@@ -1,0 +1,249 @@
+// What each operation of a history does.
+//
+// SPDX-License-Identifier: MIT
+#include <cerrno>
+
+#include "host.h"
+#include "model.h"
+#include "violation.h"
+
+namespace sim {
+
+namespace {
+
+template <typename Value, uint32_t count>
+Value pick(const Value (&values)[count], uint32_t choice) {
+    return values[choice % count];
+}
+
+constexpr int32_t start_errors[] = {-EAGAIN, -ENOMEM, -EAGAIN, -EMFILE,
+                                    -ENFILE, -EPERM,  -ENOSYS, 0};
+
+Trouble trouble_of(uint32_t error, uint32_t count) {
+    return Trouble{pick(start_errors, error), error % 8 == 7 ? 0 : 1 + count, error / 8 % 4};
+}
+
+} // namespace
+
+Exit exit_of(uint32_t choice) {
+    constexpr int32_t statuses[] = {0, 1, 0, 1, 2, 3, 255, 0};
+    return exit_with(pick(statuses, choice));
+}
+
+void Host::perform(const Operation &operation) {
+    world.calls = 0;
+    world.may_allocate = false;
+    world.unflushed = true;
+    switch (operation.kind) {
+    case Kind::dispatch:
+    case Kind::run:
+    case Kind::take:
+    case Kind::take_all:
+    case Kind::stop:
+    case Kind::kill:
+    case Kind::resize:
+    case Kind::restart:
+    case Kind::signal:
+    case Kind::signal_all:
+    case Kind::in_callback:
+    case Kind::enter_worker:
+        perform_on_pool(operation);
+        break;
+    case Kind::exit:
+    case Kind::die:
+    case Kind::storm:
+    case Kind::pass:
+    case Kind::deadline:
+    case Kind::pause:
+    case Kind::clock_step:
+    case Kind::own_signal:
+    case Kind::temper:
+    case Kind::doom:
+    case Kind::notice:
+    case Kind::unknown_status:
+        perform_on_world(operation);
+        break;
+    case Kind::fork_trouble:
+    case Kind::watch_trouble:
+    case Kind::room_trouble:
+    case Kind::gate:
+    case Kind::newborn:
+    case Kind::no_memory:
+    case Kind::fork_cost:
+        perform_trouble(operation);
+        break;
+    case Kind::count:
+        break;
+    }
+}
+
+void Host::perform_on_pool(const Operation &operation) {
+    switch (operation.kind) {
+    case Kind::dispatch: {
+        constexpr int timeouts_ms[] = {0, 0, 0, 1, 10, 1000, 60'000, -1};
+        if (operation.b % 4 == 0) {
+            const uint32_t count = static_cast<uint32_t>(Happening::count);
+            happening_ = static_cast<Happening>(operation.b / 4 % count);
+            // Few stops, or no history would be long.
+            if ((happening_ == Happening::stop || happening_ == Happening::kill) &&
+                operation.c % 64 != 0) {
+                happening_ = Happening::exit;
+            }
+        }
+        happening_number_ = operation.c;
+        dispatch(pick(timeouts_ms, operation.a));
+        break;
+    }
+    case Kind::run:
+        run(operation.a % 8);
+        break;
+    case Kind::take:
+        for (uint32_t count = 1 + operation.a % 8; count > 0 && !callback_; count--) {
+            take();
+        }
+        break;
+    case Kind::take_all:
+        while (!callback_ && take()) {
+        }
+        break;
+    case Kind::in_callback:
+        planned_ = operation;
+        planned_in_ = 1 + operation.a % 8;
+        break;
+    case Kind::enter_worker:
+        enter_worker_ = true;
+        break;
+    case Kind::stop:
+        request_stop();
+        break;
+    case Kind::kill:
+        request_kill();
+        break;
+    case Kind::resize:
+        resize(operation.a, operation.b);
+        break;
+    case Kind::restart:
+        for (uint32_t count = operation.b % 4 == 0 ? 3 : 1; count > 0; count--) {
+            restart(operation.a * count);
+        }
+        break;
+    case Kind::signal:
+        signal(operation.a, operation.b);
+        break;
+    case Kind::signal_all:
+        signal_all(operation.a);
+        break;
+    default:
+        break;
+    }
+}
+
+void Host::perform_on_world(const Operation &operation) {
+    switch (operation.kind) {
+    case Kind::exit:
+        end_process(operation.a, exit_of(operation.b));
+        break;
+    case Kind::die: {
+        constexpr int32_t numbers[] = {11, 6, 9, 15};
+        end_process(operation.a, killed_by(pick(numbers, operation.b), operation.c % 2 == 1));
+        break;
+    }
+    case Kind::storm:
+        storm(operation.a, operation.b);
+        break;
+    case Kind::pass: {
+        constexpr Duration most[] = {1, 2, millisecond, 20 * millisecond, second, 4 * second};
+        world.clock += uint64_t{operation.b} * 256 % pick(most, operation.a);
+        break;
+    }
+    case Kind::deadline:
+        // Just before it, at it, or just after it.
+        if (world.timer != never && world.timer > world.clock) {
+            world.clock = world.timer - (operation.a % 4 == 0 ? 1 : 0) +
+                          (operation.a % 4 == 1 ? operation.b : 0);
+        }
+        break;
+    case Kind::pause:
+        world.clock += second * (1 + operation.a % 100'000);
+        break;
+    case Kind::clock_step:
+        world.real_time += operation.a % 2 == 0 ? operation.b * second : 0 - operation.b * second;
+        break;
+    case Kind::own_signal:
+        raise_own(operation.a % 16 < 2 ? operation.a : 4 + operation.a % 4);
+        break;
+    case Kind::temper:
+        world.temper = static_cast<Temper>(operation.a % 4);
+        world.slow_to_die = operation.b % 4 == 0;
+        world.dies_of_others = operation.c % 4 == 0;
+        break;
+    case Kind::doom:
+        for (size_t index = world.living.size(); index > 0; index--) {
+            const uint32_t worker = world.living[index - 1];
+            if (world.seats[worker].doomed) {
+                world.end(worker, killed_by(9));
+            }
+        }
+        break;
+    case Kind::notice:
+        world.held_back = operation.a % 8 < 4 ? 0 : operation.a % 4;
+        world.order = operation.b % 64;
+        world.spurious = operation.c % 4;
+        break;
+    case Kind::unknown_status:
+        world.status_unknown = operation.a % 3 == 0;
+        break;
+    default:
+        break;
+    }
+}
+
+void Host::perform_trouble(const Operation &operation) {
+    const uint32_t a = operation.a;
+    const uint32_t b = operation.b;
+    const uint32_t c = operation.c;
+    switch (operation.kind) {
+    case Kind::fork_trouble:
+        world.fork_trouble = trouble_of(a, b % (c % 4 == 0 ? 60 : 3));
+        break;
+    case Kind::watch_trouble:
+        world.watch_trouble = trouble_of(a, b % (c % 4 == 0 ? 20 : 3));
+        break;
+    case Kind::room_trouble:
+        world.room = a % 2 == 0 ? UINT32_MAX : 1 + a / 2 % 4;
+        world.room_trouble = trouble_of(b, c % 4);
+        break;
+    case Kind::gate:
+        world.may_vanish = a % 2 == 0;
+        world.gate_trouble = trouble_of(b, c % 4);
+        break;
+    case Kind::newborn:
+        world.newborn_ends = 1 + (a % 8 == 0 ? b % 40 : b % 4);
+        world.newborn_exit = c % 4 == 0 ? killed_by(11) : exit_of(c);
+        break;
+    case Kind::no_memory:
+        world.allocations_left = a % 16;
+        break;
+    case Kind::fork_cost:
+        world.fork_cost = a % 2 == 0 ? 0 : Duration{b} % (5 * millisecond);
+        break;
+    default:
+        break;
+    }
+}
+
+// ---- Processes ------------------------------------------------------------------------------
+
+void Host::end_process(uint32_t which, const Exit &exit) {
+    if (!world.living.empty()) {
+        world.end(world.living[which % world.living.size()], exit);
+    }
+}
+
+void Host::storm(uint32_t count, uint32_t how) {
+    for (uint32_t left = 1 + count % 16; left > 0; left--) {
+        end_process(how + left * 7, how % 2 == 0 ? killed_by(11) : exit_of(how / 2));
+    }
+}
+
+} // namespace sim

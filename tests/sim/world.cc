@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: MIT
+#include "world.h"
+
+#include "base/codes.h"
+#include "violation.h"
+
+namespace sim {
+
+namespace os = prefork::os;
+
+World world;
+
+Exit exit_with(int32_t status) {
+    Exit exit;
+    exit.kind = Exit::Kind::exited;
+    exit.code = status;
+    return exit;
+}
+
+Exit killed_by(int32_t signal, bool core_dumped) {
+    Exit exit;
+    exit.kind = Exit::Kind::signaled;
+    exit.code = signal;
+    exit.core_dumped = core_dumped;
+    return exit;
+}
+
+void World::begin() {
+    // The lists keep their memory, so that histories follow each other quickly.
+    std::vector<Process> old_seats = std::move(seats);
+    std::vector<uint32_t> old_living = std::move(living);
+    std::vector<uint32_t> old_ended = std::move(ended);
+    std::vector<Process> old_newborn = std::move(newborn);
+    *this = World{};
+    seats = std::move(old_seats);
+    living = std::move(old_living);
+    ended = std::move(old_ended);
+    newborn = std::move(old_newborn);
+    seats.clear();
+    living.clear();
+    ended.clear();
+    newborn.clear();
+    clock = 1000 * second;
+    real_time = 1'000'000 * second;
+    reaping = false;
+}
+
+void World::called() {
+    constexpr uint32_t calls_max = 200'000;
+    calls += 1;
+    if (!reaping) {
+        require(calls < calls_max, "ends", "one operation goes on without end");
+    }
+}
+
+void World::make_seats(uint32_t count) {
+    if (count > seats.size()) {
+        seats.resize(count);
+    }
+}
+
+bool World::has_noticed() const {
+    if (held_back == 0) {
+        return !ended.empty();
+    }
+    for (const uint32_t worker : ended) {
+        if (is_noticed(seats[worker])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void World::remove(std::vector<uint32_t> &list, uint32_t worker) {
+    const uint32_t place = seats[worker].place;
+    list[place] = list.back();
+    seats[list[place]].place = place;
+    list.pop_back();
+}
+
+void World::settle_in(uint32_t worker, const Process &process) {
+    seats[worker] = process;
+    std::vector<uint32_t> &list = process.ended ? ended : living;
+    seats[worker].place = static_cast<uint32_t>(list.size());
+    list.push_back(worker);
+}
+
+void World::end(uint32_t worker, const Exit &exit) {
+    Process &process = seats[worker];
+    remove(living, worker);
+    process.ended = true;
+    process.exit = exit;
+    process.place = static_cast<uint32_t>(ended.size());
+    ended.push_back(worker);
+    SIM_TRACE("pid %d of slot %u ends: %s %d", process.pid, process.task_id,
+              exit.kind == Exit::Kind::exited ? "status" : "signal", exit.code);
+}
+
+void World::reap(uint32_t worker, Exit *ret_exit) {
+    Process &process = seats[worker];
+    *ret_exit = status_unknown ? Exit{} : process.exit;
+    // Numbers to be found again in the event.
+    ret_exit->user_us = static_cast<uint64_t>(process.pid) * 7;
+    ret_exit->system_us = static_cast<uint64_t>(process.pid) * 3;
+    ret_exit->max_rss_kib = static_cast<uint64_t>(process.pid) + 1;
+    remove(ended, worker);
+    process = Process{};
+    reaped += 1;
+}
+
+void World::deliver(uint32_t worker, int32_t signal) {
+    Process &process = seats[worker];
+    if (process.ended || signal == 0) {
+        return;
+    }
+    if (signal == prefork::base::signal_kill) {
+        if (slow_to_die) {
+            process.doomed = true;
+        } else {
+            end(worker, killed_by(signal));
+        }
+        return;
+    }
+    if (dies_of_others) {
+        end(worker, killed_by(signal));
+    }
+}
+
+// A signal that asks it to end.
+void World::obey(uint32_t worker, int32_t signal) {
+    if (seats[worker].ended) {
+        return;
+    }
+    switch (temper) {
+    case Temper::dies:
+        end(worker, killed_by(signal));
+        break;
+    case Temper::exits:
+        end(worker, exit_with(0));
+        break;
+    case Temper::later:
+    case Temper::ignores:
+        break;
+    }
+}
+
+void World::gather_spurious(os::Wakeup *ret_wakeup) const {
+    for (uint32_t index = 0; index < spurious && !living.empty(); index++) {
+        if (ret_wakeup->ended_count < os::Wakeup::ended_max) {
+            const uint32_t worker = living[(order / 3 + index * 5) % living.size()];
+            // No descriptor is told twice.
+            bool known = false;
+            for (uint32_t other = 0; other < ret_wakeup->ended_count; other++) {
+                known = known || ret_wakeup->ended[other] == worker;
+            }
+            if (!known) {
+                ret_wakeup->ended[ret_wakeup->ended_count++] = worker;
+            }
+        }
+    }
+}
+
+// What one look at all descriptors tells: of many only the first, in any order.
+void World::gather(os::Wakeup *ret_wakeup) {
+    const bool timer_last = order % 2 == 1;
+    uint32_t room_left = os::Wakeup::ended_max;
+    if (!timer_last && timer <= clock) {
+        ret_wakeup->timer = true;
+        room_left -= 1;
+    }
+    if (woken) {
+        woken = false;
+        room_left -= 1;
+    }
+    const size_t count = ended.size();
+    if (order % 3 == 1) {
+        gather_spurious(ret_wakeup);
+    }
+    for (size_t index = 0; index < count && ret_wakeup->ended_count < room_left; index++) {
+        const size_t place = order % 5 == 0 ? index : (count * 2 - 1 - index + order % 7) % count;
+        const uint32_t worker = ended[place];
+        if (is_noticed(seats[worker])) {
+            ret_wakeup->ended[ret_wakeup->ended_count++] = worker;
+        }
+    }
+    if (timer_last && timer <= clock && ret_wakeup->ended_count < room_left) {
+        ret_wakeup->timer = true;
+    }
+    if (ret_wakeup->timer) {
+        timer = never;
+    }
+}
+
+} // namespace sim

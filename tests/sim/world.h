@@ -1,0 +1,140 @@
+// The world around a simulated pool: processes, a clock, a timer, and all that may go wrong.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/exit.h"
+#include "base/time.h"
+#include "os/signals.h"
+#include "os/watch.h"
+
+namespace sim {
+
+using prefork::base::Duration;
+using prefork::base::Exit;
+using prefork::base::Instant;
+using prefork::base::millisecond;
+using prefork::base::never;
+using prefork::base::second;
+
+// What a process does when it is asked to end.
+enum class Temper : uint8_t { later, dies, exits, ignores };
+
+struct Process {
+    int32_t pid = 0; // 0: there is none
+    uint32_t task_id = 0;
+    uint32_t place = 0;  // in the list of the living or the ended
+    bool ended = false;  // and not reaped yet
+    bool doomed = false; // killed, and about to end
+    Exit exit;
+};
+
+// Some calls succeed, then so many fail.
+struct Trouble {
+    int32_t error = 0;
+    uint32_t count = 0;
+    uint32_t first = 0; // that succeed
+
+    int32_t next() {
+        if (count == 0) {
+            return 0;
+        }
+        if (first > 0) {
+            first -= 1;
+            return 0;
+        }
+        count -= 1;
+        return error;
+    }
+};
+
+struct World {
+    // As the real system calls would see it.
+    Instant clock = 0;
+    Instant real_time = 0; // steps; nobody may look at it
+    Instant timer = never;
+    bool woken = false;
+    bool open = false;     // the pool's descriptors are
+    bool disowned = false; // by the copy of the pool in another process
+    bool in_child = false; // this process did not open the pool
+    bool retired = false;  // it watches nothing any more
+    bool unflushed = true; // the host may have written to stdio
+    int task_id = -1;
+    uint32_t signals_blocked = 0;
+    std::vector<Process> seats; // by the number of the worker
+    std::vector<uint32_t> living;
+    std::vector<uint32_t> ended;
+    std::vector<Process> newborn; // forked and not watched
+    int32_t next_pid = 100;
+    int32_t own_pid = 50;
+    bool reaping = true; // nothing is checked any more: the rest is only cleared away
+
+    // Signals for the supervisor itself.
+    prefork::os::SignalSet signals_taken = prefork::os::SignalSet::none;
+    bool signals_held = false;
+    uint32_t own_signals = 0; // a bit for each that has come
+
+    // What goes wrong, or is out of the ordinary.
+    Temper temper = Temper::dies;
+    bool slow_to_die = false; // SIGKILL takes its time
+    bool dies_of_others = false;
+    bool status_unknown = false;
+    bool may_vanish = false;
+    uint32_t held_back = 0; // which ends are noticed late
+    uint32_t order = 0;     // of those that are noticed
+    uint32_t spurious = 0;  // how many are noticed for nothing
+    Duration fork_cost = 0;
+    Trouble fork_trouble;
+    Trouble watch_trouble;
+    Trouble room_trouble;
+    Trouble gate_trouble;
+    uint32_t room = UINT32_MAX;
+    size_t promised = 0;       // descriptors, to the starts under way
+    uint32_t newborn_ends = 0; // the next so many workers end at once
+    Exit newborn_exit;
+
+    // Memory: only where it is allowed, and only so often.
+    bool may_allocate = false;
+    uint32_t allocations_left = UINT32_MAX;
+    bool allocation_failed = false;
+
+    // The wait under way.
+    bool interrupted = false;
+    uint32_t waits_left = 0; // then each is interrupted
+    uint32_t calls = 0;      // since the operation began
+
+    // To be compared at the end.
+    uint64_t processes = 0;
+    uint64_t reaped = 0;
+
+    void begin();
+    // Counts a call of the library, to find out when it does not come to an end.
+    void called();
+    void make_seats(uint32_t count);
+    [[nodiscard]] bool is_noticed(const Process &process) const {
+        return held_back == 0 || static_cast<uint32_t>(process.pid) % 3 != held_back - 1;
+    }
+    [[nodiscard]] bool has_noticed() const;
+    [[nodiscard]] bool readable() const { return woken || timer <= clock || has_noticed(); }
+
+    void settle_in(uint32_t worker, const Process &process);
+    void end(uint32_t worker, const Exit &exit);
+    void reap(uint32_t worker, Exit *ret_exit);
+    void deliver(uint32_t worker, int32_t signal);
+    void obey(uint32_t worker, int32_t signal);
+    void gather(prefork::os::Wakeup *ret_wakeup);
+
+  private:
+    void remove(std::vector<uint32_t> &list, uint32_t worker);
+    void gather_spurious(prefork::os::Wakeup *ret_wakeup) const;
+};
+
+Exit exit_with(int32_t status);
+Exit killed_by(int32_t signal, bool core_dumped = false);
+
+extern World world;
+
+} // namespace sim
