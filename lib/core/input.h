@@ -30,6 +30,7 @@ struct Input {
     bool transient = false;
     bool quick = false;
     uint32_t worker = 0;
+    Instant since = 0; // started: when
     uint32_t count = 0;
     int32_t pid = 0;
     int32_t error = 0;

@@ -48,7 +48,7 @@ void Supervisor::started(const Input &input, Instant now) {
     if (!expect(worker.state == State::starting) || !expect(input.pid > 0)) {
         return;
     }
-    worker.started = now;
+    worker.started = input.since;
     worker.pid = input.pid;
     alive_ += 1;
     some_worker_ran_ = true;

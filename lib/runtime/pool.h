@@ -92,7 +92,7 @@ class Pool {
     Role start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &block);
     Role start_behind_gate(os::Birth *birth, os::SignalBlock &block);
     int32_t fork_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block);
-    void watch_started(uint32_t worker, int32_t pid);
+    void watch_started(uint32_t worker, int32_t pid, base::Instant since);
     void start_failed(uint32_t worker, int error);
 
     // What has come: inputs.cc.

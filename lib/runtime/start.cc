@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 
+#include "os/clock.h"
 #include "os/gate.h"
 #include "os/worker_process.h"
 #include "runtime/pool.h"
@@ -53,8 +54,9 @@ Pool::Role Pool::start_one(os::Birth *birth, os::SignalBlock &block) {
     if (pid < 0) {
         start_failed(worker, pid);
     } else {
+        const base::Instant since = os::now();
         os::give_way();
-        watch_started(worker, pid);
+        watch_started(worker, pid, since);
     }
     return Role::supervisor;
 }
@@ -87,7 +89,7 @@ Pool::Role Pool::start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &b
         } else if (index + 1 == forked && pid < 0) {
             start_failed(worker, pid);
         } else {
-            watch_started(worker, batch_[size_t{2} * index + 1]);
+            watch_started(worker, batch_[size_t{2} * index + 1], os::now());
         }
     }
     return Role::supervisor;
@@ -111,7 +113,7 @@ Pool::Role Pool::start_behind_gate(os::Birth *birth, os::SignalBlock &block) {
     if (pid < 0) {
         start_failed(worker, pid);
     } else {
-        watch_started(worker, pid);
+        watch_started(worker, pid, os::now());
         gate.let_through();
     }
     return Role::supervisor;
@@ -130,7 +132,7 @@ int32_t Pool::fork_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &bl
     return pid;
 }
 
-void Pool::watch_started(uint32_t worker, int32_t pid) {
+void Pool::watch_started(uint32_t worker, int32_t pid, base::Instant since) {
     if (int r = watch_.add(worker, pid); r < 0) {
         os::discard_worker(pid);
         start_failed(worker, r);
@@ -138,6 +140,7 @@ void Pool::watch_started(uint32_t worker, int32_t pid) {
     }
     core::Input input = input_of(core::Input::Kind::started, worker);
     input.pid = pid;
+    input.since = since;
     step(input);
 }
 

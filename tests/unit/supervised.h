@@ -72,6 +72,7 @@ class Supervised {
         input.kind = Input::Kind::started;
         input.worker = core.take_start();
         input.pid = next_pid++;
+        input.since = now;
         core.step(input, now);
         return slot_of(input.worker);
     }
