@@ -16,8 +16,9 @@ endif
 ifeq ($(origin AR),default)
 AR = ar
 endif
-CFLAGS ?= -Os -g
-CXXFLAGS ?= -Os -g
+# For size, which costs nothing that could be measured: a fork is what takes the time.
+CFLAGS ?= $(if $(is_clang),-Oz,-Os) -g
+CXXFLAGS ?= $(CFLAGS)
 PKG_CONFIG ?= pkg-config
 INSTALL ?= install
 CLANG_FORMAT ?= clang-format
@@ -74,6 +75,12 @@ endif
 PF_CXXFLAGS_LAST = -U_GLIBCXX_ASSERTIONS
 PF_LDFLAGS = -shared -Wl,-soname,$(SONAME) -Wl,--version-script,lib/prefork.map \
 	-Wl,-z,relro,-z,now -Wl,-z,noseparate-code
+
+# Seen as a whole the library is a seventh smaller. The archive keeps plain objects too, for
+# programs that are linked without this.
+ifeq ($(is_clang)$(SAN),)
+PF_LTO = -flto=auto -ffat-lto-objects
+endif
 
 ifeq ($(SAN),)
 # With -z defs a symbol of the C++ runtime is an error of the link.
@@ -191,7 +198,7 @@ quoted = '$(subst ','\'',$(1))'
 write_if_changed = @mkdir -p $(@D); printf '%s\n' $(call quoted,$(1)) >$@.new; \
 	if cmp -s $@.new $@; then rm -f $@.new; else mv -f $@.new $@; fi
 $(BUILD)/flags: FORCE
-	$(call write_if_changed,$(compile_c) / $(compile_cxx) / $(PF_LDFLAGS) / $(LDFLAGS))
+	$(call write_if_changed,$(compile_c) / $(compile_cxx) / $(PF_LTO) / $(PF_LDFLAGS) / $(LDFLAGS))
 # A removed source file must leave the library too.
 $(BUILD)/objects: FORCE
 	$(call write_if_changed,$(LIB_OBJECTS))
@@ -201,11 +208,11 @@ $(BUILD)/directories: FORCE
 $(BUILD)/lib/%.o: lib/%.cc $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(say) CXX $<
-	$(Q)$(compile_cxx) -Ilib $(dependencies) -c -o $@ $<
+	$(Q)$(compile_cxx) $(PF_LTO) -Ilib $(dependencies) -c -o $@ $<
 
 $(BUILD)/$(SHARED): $(LIB_OBJECTS) $(BUILD)/objects lib/prefork.map
 	$(say) LINK $@
-	$(Q)$(CC) $(PF_SANITIZE) $(CFLAGS) $(PF_LDFLAGS) $(LDFLAGS) -o $@ $(LIB_OBJECTS)
+	$(Q)$(CC) $(PF_SANITIZE) $(CFLAGS) $(PF_LTO) $(PF_LDFLAGS) $(LDFLAGS) -o $@ $(LIB_OBJECTS)
 
 $(BUILD)/$(SONAME): $(BUILD)/$(SHARED)
 	$(Q)ln -sf $(SHARED) $@
