@@ -127,11 +127,15 @@ typedef void (*pf_event_fn)(const pf_event *event, void *user);
 enum {
 	PF_EVENT_STARTING = 1,     /* the pool begins to start its workers */
 	PF_EVENT_STARTED = 2,      /* a worker was started */
+	PF_EVENT_READY = 3,        /* a worker said that it is ready */
 	PF_EVENT_EXITED = 4,       /* a worker ended */
 	PF_EVENT_GAVE_UP = 5,      /* too many restarts; the remaining workers are stopped */
 	PF_EVENT_START_FAILED = 6, /* a worker could not be started; tried again later */
 	PF_EVENT_STOPPING = 7,     /* the pool begins to stop its workers */
 	PF_EVENT_KILLED = 8,       /* a worker did not stop in time and was sent SIGKILL */
+	PF_EVENT_UNRESPONSIVE = 9, /* a worker did not get ready, or gives no sign of life */
+	PF_EVENT_RELOADING = 10,   /* the workers are being replaced one after the other */
+	PF_EVENT_RELOADED = 11,    /* all have been */
 	PF_EVENT_RELOAD_FAILED = 12, /* a replacement ended too soon; the old worker stays */
 	PF_EVENT_RESIZED = 13,     /* the pool has another number of slots */
 	PF_EVENT_DONE = 14         /* the pool has ended; its last event */
@@ -210,6 +214,7 @@ PF_API pf_pool *pf_pool_free(pf_pool *pool);
 
 enum { PF_RESTART_ON_FAILURE = 0, PF_RESTART_ALWAYS = 1, PF_RESTART_NEVER = 2 };
 enum { PF_LIMIT_STOP = 0, PF_LIMIT_DEGRADE = 1 };
+enum { PF_RELOAD_START_FIRST = 0, PF_RELOAD_STOP_FIRST = 1 };
 enum { PF_SIGNALS_NONE = 0, PF_SIGNALS_STANDARD = 1 };
 enum { PF_THREADS_REFUSE = 0, PF_THREADS_ALLOW = 1 };
 enum { PF_BACKEND_AUTO = 0, PF_BACKEND_PIDFD = 1, PF_BACKEND_SIGCHLD = 2 };
@@ -258,10 +263,36 @@ PF_API int pf_pool_set_stop(pf_pool *pool, int signal, uint64_t timeout_ms);
 PF_API int pf_pool_set_fatal_exit(pf_pool *pool, int exit_code);
 
 /*
+ * How long a worker may take to call pf_worker_ready(). One that takes longer is killed, which
+ * counts as an abnormal end. 0: a worker is ready once it has started, the default.
+ */
+PF_API int pf_pool_set_ready_timeout(pf_pool *pool, uint64_t timeout_ms);
+
+/*
+ * How long a worker may be without a call of pf_worker_heartbeat(). One that is longer gets
+ * SIGABRT, and SIGKILL after the stop time-out, which counts as an abnormal end. The clock
+ * starts when the worker is ready, or without a ready time-out at its first heartbeat. 0: none
+ * is expected, the default.
+ */
+PF_API int pf_pool_set_heartbeat_timeout(pf_pool *pool, uint64_t timeout_ms);
+
+/*
+ * The age at which a worker is replaced as by pf_pool_restart(): max_ms and a random part of
+ * jitter_ms. At most one worker is being replaced for its age. 0, 0: never, the default.
+ */
+PF_API int pf_pool_set_lifetime(pf_pool *pool, uint64_t max_ms, uint64_t jitter_ms);
+
+/* Whether a reload starts the new worker before it stops the old one (default), or after. */
+PF_API int pf_pool_set_reload_order(pf_pool *pool, int order);
+
+/* How many slots a reload replaces at a time; default 1. */
+PF_API int pf_pool_set_reload_width(pf_pool *pool, int count);
+
+/*
  * PF_SIGNALS_STANDARD: while the pool runs, signals of this process whose disposition is the
  * default and that are not blocked control the pool. TERM: graceful stop. INT, QUIT: the same
- * within 1,000 ms. A second of these at least 200 ms later: kill. TTIN, TTOU: one slot more or
- * less. USR1, USR2, WINCH: passed on to the workers. Default: PF_SIGNALS_NONE.
+ * within 1,000 ms. A second of these at least 200 ms later: kill. HUP: reload. TTIN, TTOU: one
+ * slot more or less. USR1, USR2, WINCH: passed on to the workers. Default: PF_SIGNALS_NONE.
  */
 PF_API int pf_pool_set_signals(pf_pool *pool, int set);
 
@@ -368,6 +399,20 @@ PF_API int pf_pool_stop(pf_pool *pool);
 PF_API int pf_pool_kill(pf_pool *pool);
 
 /*
+ * Replace all workers, one after the other, in the order of their task ids. A new worker takes
+ * over when it is ready, or without a ready time-out when it has lived for 1,000 ms; then the
+ * old one is stopped. Events tell: RELOADING, and in the end RELOADED, or RELOAD_FAILED if a
+ * new worker does not get that far: slots that were replaced stay new, all others keep their
+ * old workers. A second request during a reload is remembered once, a stop ends it. May be
+ * called from any thread and from signal handlers.
+ *
+ * Returns: 0, also after the end.
+ * Errors: -EINVAL before the start.
+ * Since: 0.1
+ */
+PF_API int pf_pool_reload(pf_pool *pool);
+
+/*
  * Change the number of slots, 1 to 65,536, while the pool runs. New slots are started; of too
  * many those with the highest task ids are stopped.
  *
@@ -428,6 +473,40 @@ PF_API uint64_t pf_pool_worker_uptime_ms(const pf_pool *pool, int task_id);
 
 /* The signal that stopped the pool, so that the host can die of it too; 0: none. */
 PF_API int pf_pool_stop_signal(const pf_pool *pool);
+
+/* ---- In a worker ---------------------------------------------------------------------- */
+
+/*
+ * Tell the supervisor that this worker serves now. Also arms the parent death signal again,
+ * which setuid(2) and its like clear. Any thread may call it.
+ *
+ * Returns: 0.
+ * Errors: -ECHILD in a process that is no worker; -ESRCH if the supervisor is gone; -EMFILE,
+ *   -ENFILE, -ENOBUFS: the supervisor was not told.
+ * Since: 0.1
+ */
+PF_API int pf_worker_ready(void);
+
+/*
+ * Give a sign of life. Without a system call, but for the first time. Any thread may call it.
+ *
+ * Returns: 0; -ECHILD in a process that is no worker; -ENOMEM at the first time.
+ * Since: 0.1
+ */
+PF_API int pf_worker_heartbeat(void);
+
+/*
+ * A descriptor that becomes readable, and stays so, when this worker should end: it has been
+ * asked to, before any signal is sent, or the supervisor is gone. For poll, epoll and all that
+ * builds on them; nothing is to be read from it. It belongs to the library. Who uses it handles
+ * or ignores the stop signal, or the pool is set to send none. The first call, which opens it,
+ * must not be made by two threads at the same time.
+ *
+ * Returns: the descriptor.
+ * Errors: -ECHILD in a process that is no worker; -EMFILE, -ENFILE, -ENOBUFS.
+ * Since: 0.1
+ */
+PF_API int pf_worker_stop_fd(void);
 
 #ifdef __cplusplus
 }

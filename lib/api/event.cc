@@ -12,11 +12,15 @@ using prefork::core::Exit;
 
 static_assert(PF_EVENT_STARTING == static_cast<int>(EventType::starting));
 static_assert(PF_EVENT_STARTED == static_cast<int>(EventType::started));
+static_assert(PF_EVENT_READY == static_cast<int>(EventType::ready));
 static_assert(PF_EVENT_EXITED == static_cast<int>(EventType::exited));
 static_assert(PF_EVENT_GAVE_UP == static_cast<int>(EventType::gave_up));
 static_assert(PF_EVENT_START_FAILED == static_cast<int>(EventType::start_failed));
 static_assert(PF_EVENT_STOPPING == static_cast<int>(EventType::stopping));
 static_assert(PF_EVENT_KILLED == static_cast<int>(EventType::killed));
+static_assert(PF_EVENT_UNRESPONSIVE == static_cast<int>(EventType::unresponsive));
+static_assert(PF_EVENT_RELOADING == static_cast<int>(EventType::reloading));
+static_assert(PF_EVENT_RELOADED == static_cast<int>(EventType::reloaded));
 static_assert(PF_EVENT_RELOAD_FAILED == static_cast<int>(EventType::reload_failed));
 static_assert(PF_EVENT_RESIZED == static_cast<int>(EventType::resized));
 static_assert(PF_EVENT_DONE == static_cast<int>(EventType::done));

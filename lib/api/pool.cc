@@ -220,6 +220,14 @@ int pf_pool_kill(pf_pool *pool) {
     return result;
 }
 
+int pf_pool_reload(pf_pool *pool) {
+    const int result = check_started(pool);
+    if (result == 0 && pool->stage == Stage::running) {
+        pool->pool.request_reload();
+    }
+    return result;
+}
+
 int pf_pool_resize(pf_pool *pool, int count) {
     if (int r = check_running(pool); r < 0) {
         return r;
@@ -281,6 +289,7 @@ int pf_pool_worker_state(const pf_pool *pool, int task_id) {
         return PF_WORKER_STARTING;
     case State::ready:
         return PF_WORKER_READY;
+    case State::aborting:
     case State::stopping:
     case State::killing:
         return PF_WORKER_STOPPING;

@@ -21,6 +21,8 @@ static_assert(PF_RESTART_ALWAYS == static_cast<int>(core::RestartWhen::always));
 static_assert(PF_RESTART_NEVER == static_cast<int>(core::RestartWhen::none));
 static_assert(PF_LIMIT_STOP == static_cast<int>(core::OnLimit::stop));
 static_assert(PF_LIMIT_DEGRADE == static_cast<int>(core::OnLimit::degrade));
+static_assert(PF_RELOAD_START_FIRST == static_cast<int>(core::ReloadOrder::start_first));
+static_assert(PF_RELOAD_STOP_FIRST == static_cast<int>(core::ReloadOrder::stop_first));
 static_assert(PF_BACKEND_AUTO == static_cast<int>(os::Backend::automatic));
 static_assert(PF_BACKEND_PIDFD == static_cast<int>(os::Backend::pidfd));
 static_assert(PF_BACKEND_SIGCHLD == static_cast<int>(os::Backend::sigchld));
@@ -130,6 +132,50 @@ int pf_pool_set_fatal_exit(pf_pool *pool, int exit_code) {
         return r;
     }
     pool->options.settings.fatal_exit = exit_code;
+    return 0;
+}
+
+int pf_pool_set_ready_timeout(pf_pool *pool, uint64_t timeout_ms) {
+    if (int r = check(pool, is_duration(timeout_ms)); r < 0) {
+        return r;
+    }
+    pool->options.settings.ready_timeout = duration_of(timeout_ms);
+    return 0;
+}
+
+int pf_pool_set_heartbeat_timeout(pf_pool *pool, uint64_t timeout_ms) {
+    if (int r = check(pool, is_duration(timeout_ms)); r < 0) {
+        return r;
+    }
+    pool->options.settings.heartbeat_timeout = duration_of(timeout_ms);
+    return 0;
+}
+
+int pf_pool_set_lifetime(pf_pool *pool, uint64_t max_ms, uint64_t jitter_ms) {
+    const bool in_range =
+        is_duration(max_ms) && is_duration(jitter_ms) && (max_ms > 0 || jitter_ms == 0);
+    if (int r = check(pool, in_range); r < 0) {
+        return r;
+    }
+    pool->options.settings.lifetime = duration_of(max_ms);
+    pool->options.settings.lifetime_jitter = duration_of(jitter_ms);
+    return 0;
+}
+
+int pf_pool_set_reload_order(pf_pool *pool, int order) {
+    const bool in_range = order == PF_RELOAD_START_FIRST || order == PF_RELOAD_STOP_FIRST;
+    if (int r = check(pool, in_range); r < 0) {
+        return r;
+    }
+    pool->options.settings.reload_order = static_cast<core::ReloadOrder>(order);
+    return 0;
+}
+
+int pf_pool_set_reload_width(pf_pool *pool, int count) {
+    if (int r = check(pool, count >= 1 && count <= static_cast<int>(core::workers_max)); r < 0) {
+        return r;
+    }
+    pool->options.settings.reload_width = static_cast<uint32_t>(count);
     return 0;
 }
 

@@ -12,6 +12,7 @@ inline constexpr int32_t code_gave_up = -4097; // PF_EGAVEUP
 inline constexpr int32_t code_threads = -4098; // PF_ETHREADS
 inline constexpr int32_t code_fatal = -4100;   // PF_EFATAL
 
+inline constexpr int32_t signal_abort = 6;
 inline constexpr int32_t signal_kill = 9;
 inline constexpr int32_t signal_terminate = 15;
 

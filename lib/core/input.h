@@ -17,12 +17,15 @@ struct Input {
         kill,   // at once
         resize, // to `count` slots, for which there is memory
         tick,   // time has passed
+        reload, // replace all workers
         // To a slot.
         replace, // the worker of slot `worker` by a new one
         // To a worker.
         started,       // `pid` is running
         start_failed,  // with the negative `error`; `transient`: for want of resources
         start_skipped, // it was not tried, because another failed
+        ready,         // it says so
+        heartbeat,     // asked for: it has given `count` signs of life
         exited,        // as `exit` says; it has been reaped
     };
 

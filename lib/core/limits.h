@@ -36,10 +36,18 @@ inline constexpr Duration replacement_trial = 1 * second;
 
 inline constexpr uint32_t window_restarts_max = 65'536;
 
-// The events of one worker's life: started, killed, exited, and what followed from its end.
-inline constexpr uint32_t events_per_life = 4;
-// The events of the pool as a whole that must always find room: starting, gave up, stopping, done.
-inline constexpr uint32_t events_of_pool = 4;
+// Heartbeats are looked at so many times in a time-out.
+inline constexpr uint64_t heartbeat_looks = 4;
+
+// A worker whose replacement for its age failed is not replaced again sooner.
+inline constexpr Duration lifetime_retry = 1 * second;
+
+// The events of one worker's life: started, ready, unresponsive, killed, exited, and what followed
+// from its end.
+inline constexpr uint32_t events_per_life = 6;
+// The events of the pool as a whole that must always find room: starting, gave up, stopping, done,
+// and the end of a reload.
+inline constexpr uint32_t events_of_pool = 5;
 // Room for restarts while the host takes no events.
 inline constexpr uint32_t events_spare = 64;
 

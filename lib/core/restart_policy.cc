@@ -36,6 +36,11 @@ Duration RestartPolicy::draw_delay(Duration uptime, Duration *undrawn) {
     return *undrawn - half + next_random() % (half + 1);
 }
 
+Duration RestartPolicy::draw_lifetime(const Settings &settings) {
+    const Duration jitter = settings.lifetime_jitter;
+    return after(settings.lifetime, jitter == 0 ? 0 : next_random() % (jitter + 1));
+}
+
 // SplitMix64: small, fast, and good enough to spread restarts.
 uint64_t RestartPolicy::next_random() {
     random_ += 0x9E3779B97F4A7C15U;

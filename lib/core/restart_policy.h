@@ -24,6 +24,9 @@ class RestartPolicy {
     // The delay before a worker's next restart. The undrawn delay is kept by the worker's slot.
     Duration draw_delay(Duration uptime, Duration *undrawn);
 
+    // The age at which a worker is replaced.
+    Duration draw_lifetime(const Settings &settings);
+
     [[nodiscard]] int32_t counted() const { return counted_; }
 
   private:

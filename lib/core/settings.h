@@ -10,9 +10,10 @@
 
 namespace prefork::core {
 
-// The numbers are those of PF_RESTART_* and PF_LIMIT_* in prefork.h.
+// The numbers are those of PF_RESTART_*, PF_LIMIT_* and PF_RELOAD_* in prefork.h.
 enum class RestartWhen : uint8_t { on_failure = 0, always = 1, none = 2 };
 enum class OnLimit : uint8_t { stop = 0, degrade = 1 };
+enum class ReloadOrder : uint8_t { start_first = 0, stop_first = 1 };
 
 struct Settings {
     uint32_t workers = 1;
@@ -26,6 +27,13 @@ struct Settings {
     OnLimit on_limit = OnLimit::stop;
     int32_t fatal_exit = 0; // 0: none
     uint64_t seed = 0;      // of the jitter
+
+    Duration ready_timeout = 0;     // 0: a worker is ready once it has started
+    Duration heartbeat_timeout = 0; // 0: none is expected
+    Duration lifetime = 0;          // 0: none is replaced for its age
+    Duration lifetime_jitter = 0;
+    ReloadOrder reload_order = ReloadOrder::start_first;
+    uint32_t reload_width = 1;
 
     int32_t stop_signal = signal_terminate;       // 0: none is sent
     Duration stop_timeout = stop_timeout_default; // 0: never SIGKILL

@@ -14,8 +14,9 @@ bool Supervisor::reserve(uint32_t slots) {
     const uint32_t count = slots * seats;
     // One step sends each worker at most one signal. The slots come last: their number is the
     // capacity.
-    return signals_.grow(count) && start_queue_.grow(count) && deadlines_.grow(count) &&
-           events_.grow(count) && slot_table_.grow(slots);
+    return signals_.grow(count) && looks_.grow(count) && expired_.grow(slots) &&
+           start_queue_.grow(count) && deadlines_.grow(count) && events_.grow(count) &&
+           slot_table_.grow(slots);
 }
 
 void Supervisor::step(const Input &input, Instant now) {
@@ -38,8 +39,11 @@ void Supervisor::step(const Input &input, Instant now) {
     case Input::Kind::tick:
         tick(now);
         break;
+    case Input::Kind::reload:
+        reload(now);
+        break;
     case Input::Kind::replace:
-        replace(input.worker);
+        replace(input.worker, Plan::host);
         break;
     case Input::Kind::started:
         started(input, now);
@@ -50,10 +54,17 @@ void Supervisor::step(const Input &input, Instant now) {
     case Input::Kind::start_skipped:
         start_skipped(input.worker);
         break;
+    case Input::Kind::ready:
+        ready(input.worker, now);
+        break;
+    case Input::Kind::heartbeat:
+        heartbeat(input.worker, input.count, now);
+        break;
     case Input::Kind::exited:
         exited(input, now);
         break;
     }
+    advance_plans(now);
     if (starts_withdrawn_) {
         forget_withdrawn_starts();
     }
@@ -78,6 +89,14 @@ uint32_t Supervisor::take_start() {
     (void)expect(state_of(worker) == State::waiting);
     set_state(worker, State::starting);
     return worker;
+}
+
+bool Supervisor::take_look(uint32_t *ret_worker) {
+    if (looks_.empty()) {
+        return false;
+    }
+    *ret_worker = looks_.pop();
+    return true;
 }
 
 bool Supervisor::take_event(Event *ret_event) {
@@ -159,11 +178,15 @@ void Supervisor::resize(uint32_t count, Instant now) {
     for (uint32_t slot = before; slot > count; slot--) {
         ask_to_stop(seat_of(slot - 1, 0), now);
         ask_to_stop(seat_of(slot - 1, 1), now);
+        end_plan(slot - 1, true, 0, now); // what was planned for it goes with it
     }
 }
 
 void Supervisor::tick(Instant now) {
     uint32_t worker = 0;
+    if (deadlines_.nearest() <= now) {
+        renew_after_pause(elapsed(deadlines_.nearest(), now), now);
+    }
     while (deadlines_.take_due(now, &worker)) {
         due(worker, now);
     }

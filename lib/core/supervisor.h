@@ -24,7 +24,8 @@ namespace prefork::core {
 
 struct Signal {
     uint32_t worker;
-    int32_t number;
+    int32_t number; // 0: none
+    bool asks_to_stop;
 };
 
 class Supervisor {
@@ -42,6 +43,8 @@ class Supervisor {
     bool take_signal(Signal *ret_signal);
     [[nodiscard]] size_t startable() const;
     uint32_t take_start();
+    // A worker whose heartbeat is to be looked at; its count comes back as an input.
+    bool take_look(uint32_t *ret_worker);
     bool take_event(Event *ret_event);
     [[nodiscard]] bool has_event() const { return !events_.empty(); }
     [[nodiscard]] Instant next_deadline() const;
@@ -89,11 +92,12 @@ class Supervisor {
     void finish_if_nothing_is_busy(Instant now);
 
     // A worker's inputs: worker.cc. Each comes only in the states that allow it.
-    void replace(uint32_t slot);
+    void replace(uint32_t slot, Plan plan);
     void started(const Input &input, Instant now);
     void start_failed(const Input &input, Instant now);
     void start_skipped(uint32_t worker);
     void exited(const Input &input, Instant now);
+    void ready(uint32_t worker, Instant now);
     void due(uint32_t worker, Instant now);
 
     void begin(uint32_t worker);
@@ -103,13 +107,31 @@ class Supervisor {
     void end_asked(uint32_t worker);
     void end_replacement(const Input &input, Instant now);
     void end_current(const Input &input, Instant now);
+    void decide_restart(const Input &input, Instant now);
     void end_for_good(uint32_t worker, const Input &input, Instant now);
-    [[nodiscard]] bool wants_restart(const Exit &exit, Duration uptime, bool *ret_counts) const;
+    [[nodiscard]] bool wants_restart(const Exit &exit, bool normal, Duration uptime,
+                                     bool *ret_counts) const;
     [[nodiscard]] bool is_replacement(uint32_t worker) const;
     [[nodiscard]] State state_of(uint32_t id) const { return worker(id).state; }
     Worker &seat(uint32_t id) { return slot_table_[slot_of(id)].workers[id % seats]; }
     void set_state(uint32_t worker, State state);
     void send(uint32_t worker, int32_t signal);
+
+    // Signs of life: health.cc.
+    void expect_ready(uint32_t worker, Instant now);
+    void expect_heartbeat(uint32_t worker, Instant now);
+    void heartbeat(uint32_t worker, uint32_t beats, Instant now);
+    void abort(uint32_t worker, int32_t signal, Duration timeout, Instant now);
+    void renew_after_pause(Duration late, Instant now);
+
+    // Planned replacements: reload.cc.
+    void reload(Instant now);
+    void advance_plans(Instant now);
+    void advance_reload(Instant now);
+    void reload_slot(uint32_t slot, Instant now);
+    void end_plan(uint32_t slot, bool good, int32_t error, Instant now);
+    void end_reload(EventType type, uint32_t slot, int32_t error, Instant now);
+    void expire(uint32_t worker);
 
     // Events: report.cc.
     void report_worker(EventType type, Level level, uint32_t worker, int32_t error, Instant now);
@@ -128,6 +150,8 @@ class Supervisor {
     RestartPolicy policy_;
     base::Array<Slot> slot_table_;
     base::Ring<Signal> signals_;
+    base::Ring<uint32_t> looks_;
+    base::Ring<uint32_t> expired_; // slots whose worker is old enough to be replaced
     StartQueue start_queue_;
     Deadlines deadlines_;
     EventQueue events_;
@@ -135,12 +159,17 @@ class Supervisor {
     Instant stop_signal_time_ = 0;
     uint32_t slots_ = 0;
     uint32_t alive_ = 0;
-    uint32_t busy_ = 0; // workers in a busy state
+    uint32_t busy_ = 0;             // workers in a busy state
+    uint32_t reload_next_ = 0;      // the first slot that has not had its turn
+    uint32_t reload_under_way_ = 0; // slots
     int32_t result_ = 0;
     int32_t stop_signal_ = 0;
     Phase phase_ = Phase::idle;
     bool some_worker_ran_ = false;
     bool some_slot_given_up_ = false;
+    bool reloading_ = false;
+    bool reload_wanted_ = false; // as soon as there is none under way
+    bool lifetime_under_way_ = false;
     bool resize_untold_ = false;
     bool starts_withdrawn_ = false; // the start queue holds workers that wait no more
     bool broken_ = false;

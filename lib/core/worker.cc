@@ -6,7 +6,8 @@
 namespace prefork::core {
 
 bool Supervisor::is_being_replaced(uint32_t slot) const {
-    return is_busy(state_of(other_seat(current(slot))));
+    const bool planned = phase_ == Phase::running && slot_table_[slot].plan != Plan::none;
+    return planned || is_busy(state_of(other_seat(current(slot))));
 }
 
 // The worker in the seat that is not the slot's current one, and not on its way out.
@@ -16,7 +17,7 @@ bool Supervisor::is_replacement(uint32_t worker) const {
            state != State::killing;
 }
 
-void Supervisor::replace(uint32_t slot) {
+void Supervisor::replace(uint32_t slot, Plan plan) {
     if (phase_ != Phase::running || slot >= slots_ || is_being_replaced(slot)) {
         return;
     }
@@ -24,6 +25,7 @@ void Supervisor::replace(uint32_t slot) {
     switch (state_of(worker)) {
     case State::running:
     case State::ready:
+        slot_table_[slot].plan = plan;
         begin(other_seat(worker));
         break;
     case State::backing_off:
@@ -37,6 +39,7 @@ void Supervisor::replace(uint32_t slot) {
         break;
     case State::waiting: // a new one is on its way already
     case State::starting:
+    case State::aborting:
     case State::stopping:
     case State::killing:
         break;
@@ -49,6 +52,9 @@ void Supervisor::started(const Input &input, Instant now) {
         return;
     }
     worker.started = input.since;
+    worker.expires = never;
+    worker.last_beat = never;
+    worker.beats = 0;
     worker.pid = input.pid;
     alive_ += 1;
     some_worker_ran_ = true;
@@ -57,10 +63,8 @@ void Supervisor::started(const Input &input, Instant now) {
     set_state(input.worker, State::running);
     if (phase_ == Phase::stopping || slot_of(input.worker) >= slots_) {
         ask_to_stop(input.worker, now);
-    } else if (is_replacement(input.worker)) {
-        deadlines_.arm(input.worker, after(now, replacement_trial));
     } else {
-        become_ready(input.worker, now);
+        expect_ready(input.worker, now);
     }
 }
 
@@ -84,13 +88,12 @@ void Supervisor::start_failed(const Input &input, Instant now) {
     }
     report_start_failed(input, again, now);
     if (wanted && !again) {
-        if (replacement) {
-            report_worker(EventType::reload_failed, Level::error, worker, input.error, now);
-        } else if (some_worker_ran_) {
+        if (!replacement && some_worker_ran_) {
             end_for_good(worker, input, now);
-        } else {
+        } else if (!replacement) {
             fail_with(input.error, now);
         }
+        end_plan(slot_of(worker), false, input.error, now);
     }
     events_.release_life();
 }
@@ -129,9 +132,10 @@ void Supervisor::exited(const Input &input, Instant now) {
 void Supervisor::end_asked(uint32_t worker) {
     set_state(worker, State::empty);
     const uint32_t slot = slot_of(worker);
-    const bool last = worker == current(slot);
-    if (phase_ == Phase::running && last && slot < slots_) {
-        begin(worker); // the slot was given up and is wanted again
+    if (worker == current(slot)) {
+        if (phase_ == Phase::running && slot < slots_) {
+            begin(worker); // stopped for a reload, or given up and wanted again
+        }
     }
 }
 
@@ -139,30 +143,46 @@ void Supervisor::end_asked(uint32_t worker) {
 void Supervisor::end_replacement(const Input &input, Instant now) {
     report_exit(input, false, false, 0, now);
     set_state(input.worker, State::empty);
-    report_worker(EventType::reload_failed, Level::error, input.worker, 0, now);
+    end_plan(slot_of(input.worker), false, 0, now);
 }
 
 void Supervisor::end_current(const Input &input, Instant now) {
     const uint32_t worker = input.worker;
-    Slot &slot = slot_table_[slot_of(worker)];
     const uint32_t other = other_seat(worker);
     if (is_busy(state_of(other)) && is_replacement(other)) {
         // The new one is there already, or on its way.
         report_exit(input, false, true, 0, now);
         set_state(worker, State::empty);
-        slot.current ^= 1U;
-        if (state_of(other) == State::running) {
+        slot_table_[slot_of(worker)].current ^= 1U;
+        if (slot_table_[slot_of(worker)].plan == Plan::host) {
+            end_plan(slot_of(worker), true, 0, now); // it is a restart like any other now
+        }
+        if (state_of(other) == State::running && settings_.ready_timeout == 0) {
             deadlines_.disarm(other);
             become_ready(other, now);
         }
         return;
     }
+    // In the other order a reload has failed with the new worker.
+    const Slot &slot = slot_table_[slot_of(worker)];
+    const bool failed = slot.plan != Plan::none && state_of(worker) != State::ready;
+    decide_restart(input, now);
+    if (failed) {
+        end_plan(slot_of(worker), false, 0, now);
+    }
+}
+
+// What follows from the end of a worker that nobody asked for.
+void Supervisor::decide_restart(const Input &input, Instant now) {
+    const uint32_t worker = input.worker;
+    Slot &slot = slot_table_[slot_of(worker)];
+    const bool normal = input.exit.normal() && state_of(worker) != State::aborting;
     const Duration uptime = elapsed(this->worker(worker).started, now);
     bool counts = false;
-    const bool wanted = wants_restart(input.exit, uptime, &counts);
+    const bool wanted = wants_restart(input.exit, normal, uptime, &counts);
     if (!wanted || (counts && !policy_.allow(now))) {
         report_exit(input, false, false, 0, now);
-        set_state(worker, input.exit.normal() ? State::done : State::empty);
+        set_state(worker, normal ? State::done : State::empty);
         if (wanted || input.exit.is_status(settings_.fatal_exit)) {
             end_for_good(worker, input, now);
         }
@@ -197,14 +217,15 @@ void Supervisor::end_for_good(uint32_t worker, const Input &input, Instant now) 
     }
 }
 
-bool Supervisor::wants_restart(const Exit &exit, Duration uptime, bool *ret_counts) const {
-    *ret_counts = !exit.normal() || uptime < short_life;
+bool Supervisor::wants_restart(const Exit &exit, bool normal, Duration uptime,
+                               bool *ret_counts) const {
+    *ret_counts = !normal || uptime < short_life;
     if (exit.is_status(settings_.fatal_exit)) {
         return false;
     }
     switch (settings_.restart) {
     case RestartWhen::on_failure:
-        return !exit.normal();
+        return !normal;
     case RestartWhen::always:
         return true;
     case RestartWhen::none:
@@ -220,17 +241,34 @@ void Supervisor::due(uint32_t worker, Instant now) {
         report_killed(worker, now);
         send_kill(worker);
         break;
+    case State::aborting:
+        report_killed(worker, now);
+        send(worker, signal_kill);
+        break;
     case State::backing_off:
         set_state(worker, State::empty);
         begin(worker);
         break;
     case State::running:
-        become_ready(worker, now);
+        if (settings_.ready_timeout != 0) {
+            abort(worker, signal_kill, 0, now);
+        } else {
+            become_ready(worker, now);
+        }
+        break;
+    case State::ready:
+        if (this->worker(worker).expires <= now) {
+            expire(worker);
+        }
+        if (settings_.heartbeat_timeout != 0) {
+            (void)looks_.push(worker);
+        } else {
+            expect_heartbeat(worker, now);
+        }
         break;
     case State::empty:
     case State::waiting:
     case State::starting:
-    case State::ready:
     case State::killing:
     case State::done:
         (void)expect(false);
@@ -238,13 +276,30 @@ void Supervisor::due(uint32_t worker, Instant now) {
     }
 }
 
+void Supervisor::ready(uint32_t worker, Instant now) {
+    if (state_of(worker) == State::running) {
+        deadlines_.disarm(worker);
+        become_ready(worker, now);
+    }
+}
+
 // A replacement that is ready takes over its slot, and the old worker goes.
 void Supervisor::become_ready(uint32_t worker, Instant now) {
+    const uint32_t slot = slot_of(worker);
+    const bool replacement = is_replacement(worker);
     set_state(worker, State::ready);
-    if (is_replacement(worker)) {
-        slot_table_[slot_of(worker)].current ^= 1U;
+    if (settings_.ready_timeout != 0) {
+        report_worker(EventType::ready, Level::information, worker, 0, now);
+    }
+    Worker &fresh = seat(worker);
+    fresh.expires = settings_.lifetime == 0 ? never : after(now, policy_.draw_lifetime(settings_));
+    fresh.last_beat = settings_.ready_timeout == 0 ? never : now;
+    expect_heartbeat(worker, now);
+    if (replacement) {
+        slot_table_[slot].current ^= 1U;
         ask_to_stop(other_seat(worker), now);
     }
+    end_plan(slot, true, 0, now);
 }
 
 void Supervisor::begin(uint32_t worker) {
@@ -255,13 +310,15 @@ void Supervisor::begin(uint32_t worker) {
 // Whatever the worker is about to do, it ends; one without a process at once.
 void Supervisor::ask_to_stop(uint32_t worker, Instant now) {
     switch (state_of(worker)) {
+    case State::aborting:
+        // It has been told to die already; now its end is asked for.
+        set_state(worker, State::stopping);
+        break;
     case State::running:
     case State::ready:
         set_state(worker, State::stopping);
         deadlines_.disarm(worker);
-        if (settings_.stop_signal != 0) {
-            send(worker, settings_.stop_signal);
-        }
+        (void)signals_.push(Signal{worker, settings_.stop_signal, true});
         if (settings_.stop_timeout != 0) {
             deadlines_.arm(worker, after(now, settings_.stop_timeout));
         }
@@ -312,7 +369,7 @@ void Supervisor::set_state(uint32_t worker, State state) {
 }
 
 void Supervisor::send(uint32_t worker, int32_t signal) {
-    (void)signals_.push(Signal{worker, signal});
+    (void)signals_.push(Signal{worker, signal, false});
 }
 
 } // namespace prefork::core

@@ -6,13 +6,14 @@
 // being replaced the other seat holds the new one, or, once that is good, the old one on its way
 // out. The states of a seat:
 //
-//              begin            taken              started
-//     empty ----------> waiting -------> starting ----------> running -----> ready
-//      ^ ^ ^             | ^  ^             |                    |   trial     |
-//      | | |  stop       | |  |start_failed |                    |   over      |
-//      | | +-------------+ |  +-------------+                    |             |
-//      | |                 |                                     +------+------+
-//      | |                 | at once                                    |
+//              begin            taken              started           ready, or at once
+//     empty ----------> waiting -------> starting ----------> running ------------> ready
+//      ^ ^ ^             | ^  ^             |                    |                    |
+//      | | |  stop       | |  |start_failed |                    | time-out           | no beat
+//      | | +-------------+ |  +-------------+                    v                    v
+//      | |                 |                                     +----> aborting <----+
+//      | |                 |                                     |          |         |
+//      | |                 | at once                             +----------+---------+
 //      | |                 +----------------- exited, to be restarted --+-- exited --> done
 //      | |                 | delay over              | after a delay    |    normally
 //      | |  stop           |                         v                  |
@@ -25,6 +26,7 @@
 //
 // A worker in state starting is out of the core's hands: its result comes as started or
 // start_failed, also after a stop. A stop makes a done worker empty only when its slot is given up.
+// The end of a worker in state aborting is abnormal whatever its status.
 #pragma once
 
 #include <cstdint>
@@ -39,6 +41,7 @@ enum class State : uint8_t {
     starting,
     running,
     ready,
+    aborting,
     stopping,
     killing,
     backing_off,
@@ -47,9 +50,15 @@ enum class State : uint8_t {
 
 struct Worker {
     Instant started;
+    Instant expires;   // when it is old enough to be replaced
+    Instant last_beat; // never: the clock has not begun
+    uint32_t beats;    // at the last look
     int32_t pid;
     State state;
 };
+
+// Why a slot's worker is being replaced.
+enum class Plan : uint8_t { none, host, lifetime, reload };
 
 inline constexpr uint32_t seats = 2;
 
@@ -58,6 +67,8 @@ struct Slot {
     Duration backoff; // the last delay, before it was drawn
     int32_t restarts; // counted ones, of this slot
     uint8_t current;  // the seat that the slot's worker has
+    Plan plan;
+    bool in_expired; // its number waits among the expired ones
 };
 
 constexpr uint32_t seat_of(uint32_t slot, uint32_t seat) { return slot * seats + seat; }
@@ -66,8 +77,8 @@ constexpr uint32_t other_seat(uint32_t worker) { return worker ^ 1U; }
 
 // A process exists.
 constexpr bool is_alive(State state) {
-    return state == State::running || state == State::ready || state == State::stopping ||
-           state == State::killing;
+    return state == State::running || state == State::ready || state == State::aborting ||
+           state == State::stopping || state == State::killing;
 }
 
 // Something will come of it by itself: the pool is not done.

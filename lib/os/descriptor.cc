@@ -27,7 +27,16 @@ bool in_table(int descriptor) {
     return descriptor >= 0 && static_cast<uint32_t>(descriptor) < table_size;
 }
 
-void close_run(uint32_t first, uint32_t last) {
+void close_run(uint32_t first, uint32_t last, uint32_t kept) {
+    if (kept >= first && kept <= last) {
+        if (kept > first) {
+            close_run(first, kept - 1, kept);
+        }
+        if (kept < last) {
+            close_run(kept + 1, last, kept);
+        }
+        return;
+    }
 #ifdef SYS_close_range
     if (syscall(SYS_close_range, first, last, 0) == 0) {
         return;
@@ -74,7 +83,7 @@ void forget_descriptor(int descriptor) {
     }
 }
 
-void close_noted_descriptors() {
+void close_noted_descriptors(int kept) {
     // Neighbours are closed by one call: the run may go over many words.
     uint32_t run_first = 0;
     uint32_t run_length = 0;
@@ -89,7 +98,7 @@ void close_noted_descriptors() {
                 run_length += length;
             } else {
                 if (run_length > 0) {
-                    close_run(run_first, run_first + run_length - 1);
+                    close_run(run_first, run_first + run_length - 1, static_cast<uint32_t>(kept));
                 }
                 run_first = first;
                 run_length = length;
@@ -99,7 +108,7 @@ void close_noted_descriptors() {
         }
     }
     if (run_length > 0) {
-        close_run(run_first, run_first + run_length - 1);
+        close_run(run_first, run_first + run_length - 1, static_cast<uint32_t>(kept));
     }
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <span>
+#include <utility>
 
 namespace prefork::os {
 
@@ -13,8 +14,8 @@ namespace prefork::os {
 void note_descriptor(int descriptor);
 void forget_descriptor(int descriptor);
 
-// In a new worker: closes all noted descriptors. Async-signal-safe.
-void close_noted_descriptors();
+// In a new worker: closes all noted descriptors but one, or -1. Async-signal-safe.
+void close_noted_descriptors(int kept);
 
 // Takes what a system call returned, a descriptor or -1 with errno set, and returns it, moved out
 // of the place of stdio if the host has none there; or the negative errno.
@@ -37,6 +38,8 @@ class Descriptor {
         descriptor_ = descriptor;
     }
     void disown() { descriptor_ = -1; }
+    // Hands the descriptor, which stays noted, to a plain number.
+    [[nodiscard]] int release() { return std::exchange(descriptor_, -1); }
 
     [[nodiscard]] int get() const { return descriptor_; }
 

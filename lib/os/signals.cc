@@ -35,7 +35,7 @@ constexpr PoolSignal pool_signals[] = {
     {SIGTERM, true, true, Kind::stop, Kind::stop},
     {SIGINT, true, true, Kind::stop, Kind::quick_stop},
     {SIGQUIT, true, true, Kind::stop, Kind::quick_stop},
-    {SIGHUP, true, false, Kind::stop, Kind::stop},
+    {SIGHUP, true, true, Kind::stop, Kind::reload},
     {SIGTTIN, false, true, Kind::grow, Kind::grow},
     {SIGTTOU, false, true, Kind::shrink, Kind::shrink},
     {SIGUSR1, false, true, Kind::pass_on, Kind::pass_on},

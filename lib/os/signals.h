@@ -46,7 +46,7 @@ enum class SignalSet : uint8_t {
 
 // What a signal asks a pool for.
 struct SignalRequest {
-    enum class Kind : uint8_t { stop, quick_stop, grow, shrink, pass_on, look };
+    enum class Kind : uint8_t { stop, quick_stop, reload, grow, shrink, pass_on, look };
 
     Kind kind;
     int number;

@@ -20,6 +20,7 @@ namespace {
 // What epoll tells of a descriptor: a worker's number or one of these.
 constexpr uint32_t tag_timer = UINT32_MAX;
 constexpr uint32_t tag_wake = UINT32_MAX - 1;
+constexpr uint32_t tag_word = UINT32_MAX - 2;
 
 // With the SIGCHLD backend, how soon a handler that the host has replaced is noticed.
 constexpr base::Duration handler_check_interval = 1 * base::second;
@@ -58,7 +59,7 @@ bool Watch::supports(Backend backend) {
     return can_wait_for_pidfd(pidfd);
 }
 
-int Watch::open(Backend backend, bool groups) {
+int Watch::open(Backend backend, bool groups, int socket) {
     backend_ = backend;
     if (backend == Backend::automatic) {
         backend_ = supports(Backend::pidfd) ? Backend::pidfd : Backend::sigchld;
@@ -89,12 +90,18 @@ int Watch::open(Backend backend, bool groups) {
     if (int r = register_descriptor(wake_.get(), tag_wake); r < 0) {
         return r;
     }
+    if (int r = register_descriptor(socket, tag_word); r < 0) {
+        return r;
+    }
     if (int r = add_waker(wake_.get()); r < 0) {
         return r;
     }
     wakes_ = true;
     if (!by_pidfd()) {
         hold_child_handler();
+        if (int r = liveness_.open(); r < 0) {
+            return r;
+        }
     }
     children_.open(by_pidfd(), groups, epoll_.get());
     return 0;
@@ -153,6 +160,7 @@ void Watch::disown() {
     wake_.disown();
     supervisor_.disown();
     spare_.disown();
+    liveness_.disown();
     wakes_ = false;
 }
 
@@ -201,6 +209,8 @@ int Watch::wait(int timeout_ms, SignalBlock &block, Wakeup *ret_wakeup) {
         } else if (tag == tag_wake) {
             (void)!read(wake_.get(), &value, sizeof(value));
             look = true;
+        } else if (tag == tag_word) {
+            ret_wakeup->word = true;
         } else {
             ret_wakeup->ended[ret_wakeup->ended_count++] = tag;
         }

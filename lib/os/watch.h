@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "os/children.h"
 #include "os/descriptor.h"
+#include "os/gate.h"
 #include "os/signals.h"
 
 namespace prefork::os {
@@ -23,6 +24,7 @@ struct Wakeup {
     uint32_t ended[ended_max]; // workers that have probably ended
     uint32_t ended_count = 0;
     bool timer = false;       // the deadline has come
+    bool word = false;        // a worker has something to say
     bool interrupted = false; // a signal handler has run, or something like it
 };
 
@@ -36,8 +38,8 @@ class Watch {
     // Whether this kernel, and what filters its calls, has a backend.
     static bool supports(Backend backend);
 
-    // Returns 0 or a negative errno.
-    [[nodiscard]] int open(Backend backend, bool groups);
+    // Listens to the socket of the pool's cells too. Returns 0 or a negative errno.
+    [[nodiscard]] int open(Backend backend, bool groups, int socket);
     [[nodiscard]] bool grow(uint32_t workers) { return children_.grow(workers); }
 
     // Tells how many more workers could be watched now, up to the number wanted, for which scratch
@@ -77,6 +79,8 @@ class Watch {
     void wake() const;
 
     [[nodiscard]] int descriptor() const { return epoll_.get(); }
+    // Without pidfds: the end of a pipe that workers keep, whose other end only the supervisor has.
+    [[nodiscard]] int liveness() const { return liveness_.waiting_end(); }
     [[nodiscard]] int supervisor_pidfd() const { return supervisor_.get(); }
     [[nodiscard]] bool by_pidfd() const { return backend_ == Backend::pidfd; }
 
@@ -89,6 +93,7 @@ class Watch {
     Descriptor timer_;
     Descriptor wake_;
     Descriptor supervisor_;
+    Gate liveness_;
     Descriptor spare_; // given up for a worker that has been forked when there are no others
     Children children_;
     base::Instant deadline_ = base::never;   // that the timer is armed for

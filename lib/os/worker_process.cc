@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "os/worker_process.h"
 
+#include <atomic>
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #if __has_include(<sys/single_threaded.h>)
 #include <sys/single_threaded.h>
@@ -30,11 +32,17 @@ namespace {
 struct {
     int task_id = -1;
     uint32_t generation = 0;
+    int32_t pid = 0; // of the worker, not of its children
+    Post post;
 } self;
+
+// A page that a forked child finds zeroed, so that a worker's children know without a system call
+// that they are none. Mapped at the first sign of life.
+std::atomic<std::atomic<uint32_t> *> only_in_this_process{nullptr};
 
 bool supervisor_is_gone(const Birth &birth) {
     const pid_t parent = getppid();
-    if (parent == birth.supervisor) {
+    if (parent == birth.post.supervisor) {
         return false;
     }
     // A parent outside of this pid namespace is 0. Its pidfd tells for certain.
@@ -65,21 +73,50 @@ bool pass_gate(const Birth &birth) {
 void become_worker(const Birth &birth) {
     self.task_id = static_cast<int>(birth.task_id);
     self.generation += 1;
+    self.pid = getpid();
+    self.post = birth.post;
+    only_in_this_process.store(nullptr, std::memory_order_relaxed);
     restore_host_handlers();
     if (birth.group) {
         setpgid(0, 0);
     }
-    if (birth.death_signal != 0) {
-        prctl(PR_SET_PDEATHSIG, birth.death_signal);
+    if (birth.post.death_signal != 0) {
+        prctl(PR_SET_PDEATHSIG, birth.post.death_signal);
     }
     // The supervisor may have ended before the kernel was asked to tell of it.
     if (supervisor_is_gone(birth) || (birth.gate >= 0 && !pass_gate(birth))) {
         _exit(EXIT_FAILURE);
     }
-    close_noted_descriptors();
+    close_noted_descriptors(birth.post.liveness);
+    if (birth.post.liveness >= 0) {
+        note_descriptor(birth.post.liveness); // as its own, which its workers are rid of
+    }
     if (!birth.threads) {
         reseed_generators();
     }
+}
+
+// Returns 0 or a negative errno. Of several threads at the same time one maps it for all.
+int map_page_of_this_process(std::atomic<uint32_t> **ret_page) {
+    const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    void *memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        return -errno;
+    }
+    if (madvise(memory, size, MADV_WIPEONFORK) < 0) {
+        const int error = -errno;
+        munmap(memory, size);
+        return error;
+    }
+    auto *page = static_cast<std::atomic<uint32_t> *>(memory);
+    page->store(1, std::memory_order_relaxed);
+    std::atomic<uint32_t> *earlier = nullptr;
+    if (!only_in_this_process.compare_exchange_strong(earlier, page)) {
+        munmap(memory, size);
+        page = earlier;
+    }
+    *ret_page = page;
+    return 0;
 }
 
 } // namespace
@@ -87,7 +124,7 @@ void become_worker(const Birth &birth) {
 void become_stranger() {
     self.generation += 1;
     restore_host_handlers();
-    close_noted_descriptors();
+    close_noted_descriptors(-1);
 }
 
 void flush_stdio() { fflush(nullptr); }
@@ -123,6 +160,27 @@ void discard_worker(int32_t pid) {
 }
 
 int32_t own_pid() { return getpid(); }
+
+const Post *own_post() {
+    return self.post.cell != nullptr && self.pid == getpid() ? &self.post : nullptr;
+}
+
+int beat() {
+    std::atomic<uint32_t> *page = only_in_this_process.load(std::memory_order_acquire);
+    if (page == nullptr) {
+        if (own_post() == nullptr) {
+            return -ECHILD;
+        }
+        if (int r = map_page_of_this_process(&page); r < 0) {
+            return r;
+        }
+    }
+    if (page->load(std::memory_order_relaxed) == 0) {
+        return -ECHILD;
+    }
+    self.post.cell->beats.fetch_add(1, std::memory_order_relaxed);
+    return 0;
+}
 
 uint32_t generation() { return self.generation; }
 

@@ -5,17 +5,18 @@
 
 #include <cstdint>
 
+#include "os/cells.h"
+
 namespace prefork::os {
 
 // What a new worker needs to know of its supervisor.
 struct Birth {
     uint32_t task_id = 0;
-    int32_t supervisor = 0;
     int supervisor_pidfd = -1;
-    int32_t death_signal = 0; // sent by the kernel when the supervisor ends; 0: none
-    bool threads = false;     // the supervisor has other threads
-    bool group = false;       // the worker leads a process group
-    int gate = -1;            // wait here for one byte before anything else; -1: do not wait
+    bool threads = false; // the supervisor has other threads
+    bool group = false;   // the worker leads a process group
+    Post post;            // what the worker keeps of it
+    int gate = -1;        // wait here for one byte before anything else; -1: do not wait
 };
 
 // A child that the host forked from a callback, and in which it returned, becomes a process of its
@@ -45,6 +46,11 @@ void give_way();
 void discard_worker(int32_t pid);
 
 int32_t own_pid();
+// What this worker got from its supervisor; nullptr in a process that is no worker itself.
+const Post *own_post();
+// Counts a sign of life. Without a system call but for the first time. Returns 0 or -ECHILD.
+int beat();
+
 // How many times this process and its ancestors became workers: tables of an earlier generation
 // speak of what a new worker has closed or given back.
 uint32_t generation();

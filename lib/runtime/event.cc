@@ -96,6 +96,18 @@ void describe(const Event &fact, pf_event *ret_event) {
         add_child(text, fact).add(" did not stop within ").add(milliseconds(fact.delay));
         text.add(" ms, killed");
         break;
+    case EventType::ready:
+        add_child(text, fact).add(" is ready");
+        break;
+    case EventType::unresponsive:
+        add_child(text, fact).add(" does not respond, killing");
+        break;
+    case EventType::reloading:
+        text.add("Reloading ").add(int64_t{fact.count}).add(" processes");
+        break;
+    case EventType::reloaded:
+        text.add("Reloaded ").add(int64_t{fact.count}).add(" processes");
+        break;
     case EventType::reload_failed:
         text.add("child ").add(int64_t{fact.task_id}).add(" could not be replaced");
         break;

@@ -26,6 +26,10 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
     // Requests before exits: Ctrl-C reaches the supervisor and its workers together.
     const bool requested = take_requests();
     const bool signaled = take_own_signals();
+    // And words before deadlines: who was ready in time is not late.
+    if (wakeup.word || wakeup.timer) {
+        take_words();
+    }
     for (uint32_t index = 0; index < wakeup.ended_count; index++) {
         core::Input input = input_of(core::Input::Kind::exited, wakeup.ended[index]);
         if (watch_.collect(input.worker, &input.exit)) {
@@ -34,6 +38,7 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
     }
     if (wakeup.timer) {
         step(core::Input::Kind::tick);
+        answer_looks();
     }
     if (options_.reap_orphans) {
         orphans_.reap(watch_);
@@ -48,7 +53,36 @@ bool Pool::take_requests() {
     } else if ((requests & stop_requested) != 0) {
         step(core::Input::Kind::stop);
     }
+    if ((requests & reload_requested) != 0) {
+        step(core::Input::Kind::reload);
+    }
     return requests != 0;
+}
+
+void Pool::take_words() {
+    uint32_t worker = 0;
+    while (cells_.take_word(&worker)) {
+        if (worker < supervisor_.capacity() && cells_.is_ready(worker)) {
+            step(input_of(core::Input::Kind::ready, worker));
+        }
+    }
+    if (!cells_.take_unheard()) {
+        return;
+    }
+    for (worker = 0; worker < supervisor_.capacity(); worker++) {
+        if (cells_.is_ready(worker)) {
+            step(input_of(core::Input::Kind::ready, worker));
+        }
+    }
+}
+
+void Pool::answer_looks() {
+    uint32_t worker = 0;
+    while (supervisor_.take_look(&worker)) {
+        core::Input input = input_of(core::Input::Kind::heartbeat, worker);
+        input.count = cells_.beats(worker);
+        step(input);
+    }
 }
 
 bool Pool::take_own_signals() {
@@ -71,6 +105,9 @@ void Pool::obey(const os::SignalRequest &request) {
         stop.signal = request.number;
         stop.quick = request.kind == Kind::quick_stop;
         step(stop);
+        break;
+    case Kind::reload:
+        step(core::Input::Kind::reload);
         break;
     case Kind::grow:
         if (slots < core::workers_max) {
@@ -107,7 +144,12 @@ void Pool::step(const core::Input &input) {
     supervisor_.step(input, os::now());
     core::Signal signal{};
     while (supervisor_.take_signal(&signal)) {
-        watch_.send(signal.worker, signal.number);
+        if (signal.asks_to_stop) {
+            cells_.ask_to_stop(signal.worker); // before any signal
+        }
+        if (signal.number != 0) {
+            watch_.send(signal.worker, signal.number);
+        }
     }
 }
 

@@ -11,7 +11,10 @@ int Pool::open(const PoolOptions &options) {
     const uint32_t workers = options.settings.workers * core::seats;
     options_ = options;
     owner_ = os::own_pid();
-    if (int r = watch_.open(options.backend, options.process_groups); r < 0) {
+    if (int r = cells_.open(core::workers_max * core::seats); r < 0) {
+        return r;
+    }
+    if (int r = watch_.open(options.backend, options.process_groups, cells_.socket()); r < 0) {
         return r;
     }
     if (!supervisor_.open(options.settings) || !watch_.grow(workers) ||
@@ -195,6 +198,7 @@ int Pool::leave_as_stranger() {
 void Pool::disown() {
     signals_.disown();
     watch_.disown();
+    cells_.disown();
 }
 
 int Pool::finish() {

@@ -58,6 +58,7 @@ class Pool {
     // For any thread and for signal handlers.
     void request_stop() { request(stop_requested); }
     void request_kill() { request(kill_requested); }
+    void request_reload() { request(reload_requested); }
 
     // Returns 0 or a negative errno.
     int resize(uint32_t count);
@@ -76,6 +77,7 @@ class Pool {
     enum class Role : uint8_t { supervisor, worker, stranger };
     static constexpr uint32_t stop_requested = 1;
     static constexpr uint32_t kill_requested = 2;
+    static constexpr uint32_t reload_requested = 4;
 
     void request(uint32_t what);
     int round(int timeout_ms, os::SignalBlock &block, Role *ret_role);
@@ -98,6 +100,8 @@ class Pool {
     // What has come: inputs.cc.
     int wait_for_inputs(int timeout_ms, os::SignalBlock &block);
     bool take_requests();
+    void take_words();
+    void answer_looks();
     bool take_own_signals();
     void obey(const os::SignalRequest &request);
     void arm();
@@ -106,6 +110,7 @@ class Pool {
 
     PoolOptions options_;
     core::Supervisor supervisor_;
+    os::Cells cells_;
     os::Watch watch_;
     os::OwnSignals signals_;
     os::OrphanReaper orphans_;

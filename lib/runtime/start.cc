@@ -21,11 +21,14 @@ bool is_transient(int error) {
 
 Pool::Role Pool::start_workers(os::SignalBlock &block) {
     os::Birth birth;
-    birth.supervisor = owner_;
     birth.supervisor_pidfd = watch_.supervisor_pidfd();
+    birth.post.supervisor = owner_;
+    birth.post.supervisor_name = cells_.name();
+    birth.post.notice = cells_.notice();
+    birth.post.liveness = watch_.liveness();
     // The kernel sends it when the thread that forked ends: only the main one lasts as long as the
     // process.
-    birth.death_signal = os::is_main_thread() ? options_.death_signal : 0;
+    birth.post.death_signal = os::is_main_thread() ? options_.death_signal : 0;
     birth.threads = os::has_threads();
     birth.group = options_.process_groups;
     if (!birth.threads && host_code_ran_) {
@@ -123,6 +126,8 @@ Pool::Role Pool::start_behind_gate(os::Birth *birth, os::SignalBlock &block) {
 // function of its own does not come back.
 int32_t Pool::fork_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block) {
     birth->task_id = core::slot_of(worker);
+    birth->post.cell = cells_.cell(worker);
+    cells_.reset(worker);
     const int32_t pid = os::fork_worker(*birth);
     if (pid == 0 && options_.worker != nullptr) {
         block.lift();

@@ -210,7 +210,7 @@ static pf_pool *begin_one(struct board *board, int *ret_result) {
 
 static int host_of_many(struct board *board) {
     static pf_pool *pools[MANY];
-    struct rlimit limit = {.rlim_cur = 6 * MANY, .rlim_max = 6 * MANY};
+    struct rlimit limit = {.rlim_cur = 8 * MANY, .rlim_max = 8 * MANY};
     int result = 0;
 
     board_require(board, setrlimit(RLIMIT_NOFILE, &limit) == 0);

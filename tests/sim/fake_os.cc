@@ -67,7 +67,7 @@ int32_t fork_worker(const Birth &birth) {
     touch("it forks");
     require(world.signals_blocked == 1, "signal-mask", "a fork with signals let through");
     require(!world.unflushed, "stdio", "a fork with the host's output still in its buffers");
-    require(birth.supervisor == world.own_pid, "birth", "the supervisor is another process");
+    require(birth.post.supervisor == world.own_pid, "birth", "the supervisor is another process");
     require((birth.gate >= 0) == (world.may_vanish && model.by_pidfd()), "birth",
             "a gate where none is needed, or none where one is");
     require(world.promised > 0, "descriptors", "a fork without a descriptor to watch it by");
@@ -205,7 +205,7 @@ Watch::~Watch() { abandon(); }
 
 bool Watch::supports(Backend /*backend*/) { return true; }
 
-int Watch::open(Backend backend, bool /*groups*/) {
+int Watch::open(Backend backend, bool /*groups*/, int /*socket*/) {
     backend_ = backend;
     world.open = true;
     return 0;

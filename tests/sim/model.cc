@@ -200,6 +200,7 @@ void Model::own_signal(const prefork::os::SignalRequest &request) {
             }
         }
         break;
+    case Kind::reload: // not simulated
     case Kind::look:
         break;
     }

@@ -13,8 +13,8 @@ namespace sim {
 namespace {
 
 // Room for one worker's life, and for what is told of the pool as a whole.
-constexpr size_t life_room = 4;
-constexpr size_t pool_room = 4;
+constexpr size_t life_room = 6;
+constexpr size_t pool_room = 5;
 
 } // namespace
 

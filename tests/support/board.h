@@ -30,7 +30,7 @@ enum {
     KIND_WORKER = 100,   /* a worker came out of the call; value: how often before in its slot */
     KIND_RETURNED = 101, /* the call failed in the supervisor; value: the code */
     KIND_FAULT = 102,    /* a check failed outside the test process; message: which */
-    KIND_REPLACED = 103, /* the host asked for a new worker in a slot; value: the result */
+    KIND_REPLACED = 103, /* the slot, or ANY_TASK, may have two workers from here on */
     KIND_NOTE = 200      /* and above: what the processes of one test have to say */
 };
 

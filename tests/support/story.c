@@ -19,9 +19,12 @@ struct story {
     bool finished; /* the last pool came to its DONE */
     int32_t author;
     uint64_t time_ns;
-    int slots_least;                    /* the fewest that there have been */
+    int slots_least; /* the fewest that there have been */
+    enum { NO, YES, PERHAPS } reloading;
     bool replaced[BOARD_TASKS_MAX];     /* the slot may have a second worker */
     int32_t living[BOARD_TASKS_MAX][2]; /* the pids of each slot's workers; 0: none */
+    int32_t ready[BOARD_TASKS_MAX];     /* the pid of the last worker that was ready */
+    int32_t sick[BOARD_TASKS_MAX];      /* the pid of the last one that did not respond */
 };
 
 /* A check that says what it checked. */
@@ -52,6 +55,12 @@ static bool may_be_asked(const struct story *story, int task_id) {
     return story->stopping || story->replaced[task_id] || task_id >= story->slots_least;
 }
 
+static void may_replace_all(struct story *story) {
+    for (int i = 0; i < BOARD_TASKS_MAX; i++) {
+        story->replaced[i] = true;
+    }
+}
+
 /* The line for an end, to the letter. */
 static void end_message(const struct record *end, char *text, size_t size) {
     char tail[64] = "";
@@ -79,7 +88,7 @@ static void end_message(const struct record *end, char *text, size_t size) {
 static const char *check_starting(struct story *story, const struct record *record) {
     int count = 0;
 
-    if (story->author != record->author) {
+    if (story->author != 0 && story->author != record->author) {
         /* The one before was killed in the middle; what became of its workers is not told. */
         memset(story->living, 0, sizeof(story->living));
         memset(story->replaced, 0, sizeof(story->replaced));
@@ -89,6 +98,7 @@ static const char *check_starting(struct story *story, const struct record *reco
     story->author = record->author;
     story->running = true;
     story->stopping = false;
+    story->reloading = NO;
     story->finished = false;
     EXPECT(record->task_id == -1 && record->pid == 0);
     EXPECT(record->level == LEVEL_INFORMATION);
@@ -111,7 +121,8 @@ static const char *check_started(struct story *story, const struct record *recor
 
 static const char *check_exited(struct story *story, const struct record *record) {
     char expected[BOARD_MESSAGE_SIZE];
-    bool normal = record->exit_code == 0;
+    bool sick = story->sick[record->task_id] == record->pid;
+    bool normal = record->exit_code == 0 && !sick;
 
     EXPECT(record->pid > 0);
     EXPECT(change_living(story, record->task_id, record->pid, 0));
@@ -166,7 +177,7 @@ static const char *check_stopping(struct story *story, const struct record *reco
 static const char *check_killed(struct story *story, const struct record *record) {
     char expected[BOARD_MESSAGE_SIZE];
 
-    EXPECT(may_be_asked(story, record->task_id));
+    EXPECT(may_be_asked(story, record->task_id) || story->sick[record->task_id] == record->pid);
     EXPECT(record->pid > 0 && is_living(story, record->task_id, record->pid));
     EXPECT(record->level == LEVEL_WARNING);
     EXPECT(record->delay_ms == 10000 || story->of_pool);
@@ -203,13 +214,62 @@ static const char *check_resized(struct story *story, const struct record *recor
     return NULL;
 }
 
-static const char *check_reload_failed(const struct story *story, const struct record *record) {
+static const char *check_ready(struct story *story, const struct record *record) {
+    char expected[BOARD_MESSAGE_SIZE];
+
+    EXPECT(story->of_pool);
+    EXPECT(record->pid > 0 && is_living(story, record->task_id, record->pid));
+    EXPECT(story->ready[record->task_id] != record->pid); /* told once */
+    EXPECT(story->sick[record->task_id] != record->pid);
+    EXPECT(record->level == LEVEL_INFORMATION);
+    (void)snprintf(expected, sizeof(expected), "child %d (pid %d) is ready", record->task_id,
+                   record->pid);
+    EXPECT(strcmp(record->message, expected) == 0);
+    story->ready[record->task_id] = record->pid;
+    return NULL;
+}
+
+static const char *check_unresponsive(struct story *story, const struct record *record) {
+    char expected[BOARD_MESSAGE_SIZE];
+
+    EXPECT(story->of_pool && !story->stopping);
+    EXPECT(record->pid > 0 && is_living(story, record->task_id, record->pid));
+    EXPECT(story->sick[record->task_id] != record->pid); /* told once */
+    EXPECT(record->level == LEVEL_WARNING);
+    (void)snprintf(expected, sizeof(expected), "child %d (pid %d) does not respond, killing",
+                   record->task_id, record->pid);
+    EXPECT(strcmp(record->message, expected) == 0);
+    story->sick[record->task_id] = record->pid;
+    return NULL;
+}
+
+/* Its beginning and, if it did not fail, its end. */
+static const char *check_reload(struct story *story, const struct record *record) {
+    char expected[BOARD_MESSAGE_SIZE];
+    bool begins = record->kind == PF_EVENT_RELOADING;
+    int count = 0;
+
+    EXPECT(story->of_pool && !story->stopping);
+    EXPECT(record->task_id == -1 && record->pid == 0 && record->level == LEVEL_INFORMATION);
+    EXPECT(story->reloading != (begins ? YES : NO));
+    EXPECT(sscanf(record->message, begins ? "Reloading %d" : "Reloaded %d", &count) == 1);
+    (void)snprintf(expected, sizeof(expected), "%s %d processes", begins ? "Reloading" : "Reloaded",
+                   count);
+    EXPECT(strcmp(record->message, expected) == 0);
+    story->reloading = begins ? YES : NO;
+    may_replace_all(story);
+    return NULL;
+}
+
+static const char *check_reload_failed(struct story *story, const struct record *record) {
     char expected[BOARD_MESSAGE_SIZE];
 
     EXPECT(record->task_id >= 0 && story->replaced[record->task_id]);
     EXPECT(record->level == LEVEL_ERROR);
     (void)snprintf(expected, sizeof(expected), "child %d could not be replaced", record->task_id);
     EXPECT(strcmp(record->message, expected) == 0);
+    /* If it was not the reload's, but another replacement, the reload goes on. */
+    story->reloading = story->reloading == NO ? NO : PERHAPS;
     return NULL;
 }
 
@@ -253,6 +313,15 @@ static const char *check_event(struct story *story, const struct record *record)
         return check_gave_up(story, record);
     case PF_EVENT_RESIZED:
         return check_resized(story, record);
+    case PF_EVENT_READY:
+        EXPECT(record->task_id >= 0);
+        return check_ready(story, record);
+    case PF_EVENT_UNRESPONSIVE:
+        EXPECT(record->task_id >= 0);
+        return check_unresponsive(story, record);
+    case PF_EVENT_RELOADING:
+    case PF_EVENT_RELOADED:
+        return check_reload(story, record);
     case PF_EVENT_RELOAD_FAILED:
         return check_reload_failed(story, record);
     case PF_EVENT_DONE:
@@ -287,7 +356,11 @@ bool story_is_true(const struct board *board, char *complaint, size_t size) {
         if (record->ready != 0 && record->kind < KIND_WORKER) {
             wrong = check_event(story, record);
         } else if (record->ready != 0 && record->kind == KIND_REPLACED) {
-            story->replaced[record->task_id] = true;
+            if (record->task_id == ANY_TASK) {
+                may_replace_all(story);
+            } else {
+                story->replaced[record->task_id] = true;
+            }
         }
     }
     if (wrong == NULL && story->finished) {

@@ -17,6 +17,7 @@
  *   - a slot has one worker at a time, or two while one is replaced, and the end of each is
  *     told once, with its pid and before DONE;
  *   - every process that came out of the call as a worker was told of, if the pool was done;
+ *   - a worker is ready once, and unresponsive once; a reload that begins ends before the next;
  *   - levels and messages are those that the facts ask for, to the letter;
  *   - times do not go back, and one process got all events.
  * Returns whether all that holds; else the complaint says what does not.

@@ -251,6 +251,9 @@ void stop_without_signal_or_time_out_only_waits(void **) {
     pool.give(Input::Kind::stop);
 
     Signal signal{};
+    assert_true(pool.core.take_signal(&signal));
+    assert_true(signal.asks_to_stop);
+    assert_int_equal(signal.number, 0);
     assert_false(pool.core.take_signal(&signal));
     assert_true(pool.core.next_deadline() == never);
     pool.end(0, exit_with(0));

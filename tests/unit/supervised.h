@@ -100,6 +100,23 @@ class Supervised {
         core.step(input, now);
     }
 
+    void say(Input::Kind kind, uint32_t slot, uint32_t count = 0) {
+        Input input;
+        input.kind = kind;
+        input.worker = core.current(slot);
+        input.count = count;
+        core.step(input, now);
+    }
+
+    // Lets time pass, and answers each look at a heartbeat with the count.
+    void pass_and_beat(Duration duration, uint32_t beats) {
+        pass(duration);
+        uint32_t worker = 0;
+        while (core.take_look(&worker)) {
+            say(Input::Kind::heartbeat, slot_of(worker), beats);
+        }
+    }
+
     State state(uint32_t slot) const { return core.worker(core.current(slot)).state; }
 
     void resize(uint32_t count) {

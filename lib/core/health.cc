@@ -1,0 +1,76 @@
+// Whether a worker is well: that it gets ready, and goes on giving signs of life.
+//
+// SPDX-License-Identifier: MIT
+#include "core/supervisor.h"
+
+namespace prefork::core {
+
+// The worker runs and is not ready yet.
+void Supervisor::expect_ready(uint32_t worker, Instant now) {
+    const bool on_trial = is_replacement(worker) || slot_table_[slot_of(worker)].plan != Plan::none;
+    if (settings_.ready_timeout != 0) {
+        deadlines_.arm(worker, after(now, settings_.ready_timeout));
+    } else if (on_trial) {
+        deadlines_.arm(worker, after(now, replacement_trial));
+    } else {
+        become_ready(worker, now);
+    }
+}
+
+// The next time at which a ready worker is looked at: for its heartbeat, or for its age.
+void Supervisor::expect_heartbeat(uint32_t worker, Instant now) {
+    Instant next = this->worker(worker).expires;
+    if (settings_.heartbeat_timeout != 0) {
+        const Instant look = after(now, settings_.heartbeat_timeout / heartbeat_looks + 1);
+        next = look < next ? look : next;
+    }
+    if (next != never) {
+        deadlines_.arm(worker, next);
+    }
+}
+
+void Supervisor::heartbeat(uint32_t worker, uint32_t beats, Instant now) {
+    Worker &seen = seat(worker);
+    if (seen.state != State::ready) {
+        return;
+    }
+    if (beats != seen.beats) {
+        seen.beats = beats;
+        seen.last_beat = now;
+    } else if (seen.last_beat != never &&
+               elapsed(seen.last_beat, now) >= settings_.heartbeat_timeout) {
+        // A core dump tells where it hangs.
+        abort(worker, signal_abort, settings_.stop_timeout, now);
+        return;
+    }
+    expect_heartbeat(worker, now);
+}
+
+void Supervisor::abort(uint32_t worker, int32_t signal, Duration timeout, Instant now) {
+    report_worker(EventType::unresponsive, Level::warning, worker, 0, now);
+    deadlines_.disarm(worker);
+    set_state(worker, State::aborting);
+    send(worker, signal);
+    if (signal != signal_kill && timeout != 0) {
+        deadlines_.arm(worker, after(now, timeout));
+    }
+}
+
+// A supervisor that was stopped, or did not get the processor, has not seen what its workers did
+// meanwhile: their clocks begin anew.
+void Supervisor::renew_after_pause(Duration late, Instant now) {
+    const bool missed_ready = settings_.ready_timeout != 0 && late > settings_.ready_timeout / 2;
+    const bool missed_beats =
+        settings_.heartbeat_timeout != 0 && late > settings_.heartbeat_timeout / 2;
+    for (uint32_t worker = 0; (missed_ready || missed_beats) && worker < capacity(); worker++) {
+        Worker &renewed = seat(worker);
+        if (missed_ready && renewed.state == State::running) {
+            deadlines_.arm(worker, after(now, settings_.ready_timeout));
+        }
+        if (missed_beats && renewed.state == State::ready && renewed.last_beat != never) {
+            renewed.last_beat = now;
+        }
+    }
+}
+
+} // namespace prefork::core

@@ -1,0 +1,127 @@
+// Planned replacements: for a worker's age, and of all workers one after the other.
+//
+// SPDX-License-Identifier: MIT
+#include "core/supervisor.h"
+
+namespace prefork::core {
+
+// A second request during a reload is remembered once.
+void Supervisor::reload(Instant now) {
+    if (phase_ == Phase::running) {
+        reload_wanted_ = true;
+        advance_plans(now);
+    }
+}
+
+void Supervisor::advance_plans(Instant now) {
+    if (phase_ != Phase::running) {
+        return;
+    }
+    if (!reloading_ && reload_wanted_ && events_.has_room_for_extra()) {
+        reload_wanted_ = false;
+        reloading_ = true;
+        reload_next_ = 0; // slots of one that failed may still be under way
+        report_pool(EventType::reloading, Level::information, 0, now);
+    }
+    if (reloading_) {
+        advance_reload(now);
+    }
+    while (!lifetime_under_way_ && !reloading_ && reload_under_way_ == 0 && !expired_.empty()) {
+        const uint32_t slot = expired_.pop();
+        slot_table_[slot].in_expired = false;
+        const Worker &old = worker(current(slot));
+        // It may have been replaced meanwhile for another reason.
+        const bool expired = old.state == State::ready && old.expires == never;
+        if (slot < slots_ && expired && !is_being_replaced(slot)) {
+            lifetime_under_way_ = true;
+            replace(slot, Plan::lifetime);
+        }
+    }
+}
+
+void Supervisor::advance_reload(Instant now) {
+    while (reloading_ && reload_next_ < slots_ && !lifetime_under_way_ &&
+           reload_under_way_ < settings_.reload_width) {
+        const uint32_t slot = reload_next_;
+        if (is_being_replaced(slot)) {
+            return; // its turn comes when what is under way there has ended
+        }
+        reload_next_ += 1;
+        const State state = state_of(current(slot));
+        // All others will be new ones anyway, or never be again.
+        if (state == State::running || state == State::ready) {
+            reload_under_way_ += 1;
+            reload_slot(slot, now);
+        }
+    }
+    if (reloading_ && reload_next_ >= slots_ && reload_under_way_ == 0) {
+        end_reload(EventType::reloaded, 0, 0, now);
+    }
+}
+
+void Supervisor::reload_slot(uint32_t slot, Instant now) {
+    if (settings_.reload_order == ReloadOrder::start_first) {
+        replace(slot, Plan::reload);
+    } else {
+        slot_table_[slot].plan = Plan::reload;
+        ask_to_stop(current(slot), now);
+    }
+}
+
+// A slot has its new worker, or does not get it.
+void Supervisor::end_plan(uint32_t slot, bool good, int32_t error, Instant now) {
+    const Plan plan = slot_table_[slot].plan;
+    slot_table_[slot].plan = Plan::none;
+    switch (plan) {
+    case Plan::none:
+        return;
+    case Plan::reload:
+        reload_under_way_ -= 1;
+        break;
+    case Plan::lifetime:
+        lifetime_under_way_ = false;
+        break;
+    case Plan::host:
+        break;
+    }
+    if (good || phase_ != Phase::running) {
+        return;
+    }
+    if (plan == Plan::reload) {
+        if (reloading_) {
+            end_reload(EventType::reload_failed, slot, error, now);
+        }
+        return;
+    }
+    report_worker(EventType::reload_failed, Level::error, other_seat(current(slot)), error, now);
+    Worker &old = seat(current(slot));
+    // Too old already, and nobody else sees to it.
+    if (settings_.lifetime != 0 && old.state == State::ready && old.expires == never &&
+        !slot_table_[slot].in_expired) {
+        const Duration pause =
+            settings_.backoff_first > lifetime_retry ? settings_.backoff_first : lifetime_retry;
+        old.expires = after(now, pause);
+        expect_heartbeat(current(slot), now);
+    }
+}
+
+void Supervisor::end_reload(EventType type, uint32_t slot, int32_t error, Instant now) {
+    reloading_ = false;
+    if (type == EventType::reloaded) {
+        report_pool(type, Level::information, 0, now);
+    } else {
+        report_worker(type, Level::error, other_seat(current(slot)), error, now);
+    }
+}
+
+// The worker is old enough.
+void Supervisor::expire(uint32_t worker) {
+    const uint32_t slot = slot_of(worker);
+    seat(worker).expires = never;
+    if (!slot_table_[slot].in_expired) {
+        slot_table_[slot].in_expired = true;
+        (void)expired_.push(slot);
+    }
+}
+
+} // namespace prefork::core
