@@ -336,7 +336,7 @@ PF_API int pf_pool_set_worker_fn(pf_pool *pool, int (*fn)(int task_id, void *use
  *   pf_pool_free() only. 0 in the supervisor, with -1 in *ret_task_id, when the pool is done.
  * Errors: -EINTR after a signal handler of the host has run: call again; PF_EGAVEUP, PF_EFATAL
  *   or the errno that the pool failed with, no worker being left; PF_ETHREADS, -EMFILE,
- *   -ENFILE, -ENOMEM: nothing was started; -EALREADY after the pool's end, or if
+ *   -ENFILE, -ENOMEM, -ENOSPC (1,024 pools run already): nothing was started; -EALREADY after the pool's end, or if
  *   pf_pool_start() began it; -EBUSY from within a callback; -ECHILD also in a child that an
  *   event callback forked and returned in.
  * Since: 0.1
@@ -350,7 +350,7 @@ PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
  *
  * Returns: 0.
  * Errors: -EINVAL without a worker function; -EALREADY a second time; PF_ETHREADS, -EMFILE,
- *   -ENFILE, -ENOMEM: nothing has happened, and it may be called again.
+ *   -ENFILE, -ENOMEM, -ENOSPC: nothing has happened, and it may be called again.
  * Since: 0.1
  */
 PF_API int pf_pool_start(pf_pool *pool);
