@@ -175,7 +175,7 @@ int beat() {
             return r;
         }
     }
-    if (page->load(std::memory_order_relaxed) == 0) {
+    if (page == nullptr || page->load(std::memory_order_relaxed) == 0) {
         return -ECHILD;
     }
     self.post.cell->beats.fetch_add(1, std::memory_order_relaxed);

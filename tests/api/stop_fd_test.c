@@ -244,7 +244,7 @@ static int lacks_descriptors_at_first(struct board *board, int task_id, int run)
     board_require(board, getrlimit(RLIMIT_NOFILE, &limit) == 0);
     struct rlimit few = limit;
     for (int more = 0; more < 3; more++) {
-        few.rlim_cur = (rlim_t)(first + 1 + (more < 2 ? more : 0));
+        few.rlim_cur = (rlim_t)first + 1 + (rlim_t)(more < 2 ? more : 0);
         board_require(board, setrlimit(RLIMIT_NOFILE, &few) == 0);
         board_require(board, pf_worker_stop_fd() == -EMFILE);
     }
