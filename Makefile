@@ -17,7 +17,8 @@ ifeq ($(origin AR),default)
 AR = ar
 endif
 # For size, which costs nothing that could be measured: a fork is what takes the time.
-CFLAGS ?= $(if $(is_clang),-Oz,-Os) -g
+smallest := $(shell $(CXX) -Oz -E -x c++ /dev/null >/dev/null 2>&1 && echo -Oz || echo -Os)
+CFLAGS ?= $(smallest) -g
 CXXFLAGS ?= $(CFLAGS)
 PKG_CONFIG ?= pkg-config
 INSTALL ?= install
@@ -65,7 +66,7 @@ PF_WARNINGS += -Werror
 endif
 PF_CFLAGS = -std=c99 $(PF_WARNINGS)
 # C++ without its runtime: nothing that would need libstdc++ at run time.
-PF_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fPIC \
+PF_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fPIC -fno-plt \
 	-fvisibility=hidden -fvisibility-inlines-hidden $(PF_WARNINGS) \
 	-Wsign-conversion -Wold-style-cast -Wnon-virtual-dtor
 ifneq ($(is_clang),)
