@@ -33,6 +33,7 @@ extern "C" {
 enum {
 	PF_EGAVEUP = -4097,  /* too many restarts; the other workers have been stopped */
 	PF_ETHREADS = -4098, /* other threads are running, so forking is not safe */
+	PF_ERESOLVE = -4099, /* the name of a host was not found */
 	PF_EFATAL = -4100    /* a worker exited with the status that says: restart nobody */
 };
 
@@ -507,6 +508,71 @@ PF_API int pf_worker_heartbeat(void);
  * Since: 0.1
  */
 PF_API int pf_worker_stop_fd(void);
+
+/* ---- Sockets -------------------------------------------------------------------------- */
+
+enum { PF_BIND_REUSEPORT = 1 };
+
+/*
+ * Bind a listening TCP socket to every address that a host name has.
+ *
+ * host is a name or a numeric address; NULL or "": any address. family is AF_UNSPEC for both
+ * kinds of addresses, AF_INET or AF_INET6. Sockets of IPv4 come first; those of IPv6 take IPv6
+ * only. With port 0 all get one port that the kernel chooses. backlog is listen(2)'s; 0 or
+ * negative: 128. PF_BIND_REUSEPORT lets others that set it too bind the same address. The
+ * sockets are non-blocking and close-on-exec and belong to the caller. Bind before the workers
+ * are started: they then share the sockets. One thread at a time may call it.
+ *
+ * Returns: how many sockets there are in ret_fds, at least 1.
+ * Errors, with nothing bound: -EADDRINUSE; PF_ERESOLVE if the name is not found;
+ *   -EADDRNOTAVAIL for an address that is not of this machine; -EACCES for a port that needs
+ *   privileges; -ENOBUFS if there are more than max_fds, or than 64; -EAFNOSUPPORT if the kernel
+ *   has none of the families; -EINVAL.
+ * Since: 0.1
+ */
+PF_API int pf_bind_sockets(const char *host, int port, int family, int backlog, uint32_t flags,
+			   int *ret_fds, int max_fds);
+
+/*
+ * Bind a listening UNIX stream socket to a path, whose mode (at most 0777) does not depend on
+ * the umask.
+ *
+ * A socket there that nobody listens on is replaced, another kind of file never. The file stays
+ * when the socket is closed. Otherwise like pf_bind_sockets().
+ *
+ * Returns: the socket.
+ * Errors: -EADDRINUSE if somebody listens there; -EEXIST for another kind of file;
+ *   -ENAMETOOLONG for more than 107 bytes; -EACCES, -ENOENT, -EROFS and the like for the
+ *   directory; -EINVAL.
+ * Since: 0.1
+ */
+PF_API int pf_bind_unix_socket(const char *path, uint32_t mode, int backlog);
+
+/*
+ * Accept a connection from a non-blocking listening socket.
+ *
+ * EINTR, ECONNABORTED and other errors of the connection itself are passed over. Any thread
+ * and any signal handler may call it.
+ *
+ * Returns: the connection, non-blocking and close-on-exec.
+ * Errors: -EAGAIN if none waits: in a pool, a sibling took it; -EMFILE, -ENFILE, -ENOBUFS and
+ *   -ENOMEM, while the connection waits on; -EINVAL if the socket does not listen.
+ * Since: 0.1
+ */
+PF_API int pf_accept(int fd);
+
+/*
+ * Take the descriptors that systemd has opened for this process (LISTEN_PID, LISTEN_FDS).
+ *
+ * They are made close-on-exec, those that listen also non-blocking. The environment was read
+ * when the library was loaded, and is left alone. A worker gets what its supervisor would get.
+ *
+ * Returns: how many there are in ret_fds, in their order; 0: none was passed.
+ * Errors: -ENOBUFS if there are more than max_fds; -EBADF if one of them is not open; -EINVAL,
+ *   also if LISTEN_FDS is no number.
+ * Since: 0.1
+ */
+PF_API int pf_listen_fds(int *ret_fds, int max_fds);
 
 #ifdef __cplusplus
 }

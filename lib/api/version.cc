@@ -15,6 +15,8 @@ const char *pf_strerror(int error) {
         return "Too many restarts";
     case PF_ETHREADS:
         return "Other threads are running";
+    case PF_ERESOLVE:
+        return "Host name not found";
     case PF_EFATAL:
         return "A worker exited with the fatal status";
     default:

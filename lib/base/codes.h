@@ -10,6 +10,7 @@ namespace prefork::base {
 
 inline constexpr int32_t code_gave_up = -4097; // PF_EGAVEUP
 inline constexpr int32_t code_threads = -4098; // PF_ETHREADS
+inline constexpr int32_t code_resolve = -4099; // PF_ERESOLVE
 inline constexpr int32_t code_fatal = -4100;   // PF_EFATAL
 
 inline constexpr int32_t signal_abort = 6;

@@ -155,8 +155,9 @@ static void a_thread_that_was_joined_is_no_objection(void **state) {
 /* ---- Texts --------------------------------------------------------------------------- */
 
 static void every_code_has_a_text_of_its_own(void **state) {
-    static const int codes[] = {0,       PF_EGAVEUP, PF_ETHREADS, -EINVAL, -EALREADY, -EBUSY,
-                                -EMFILE, -ENFILE,    -ENOMEM,     -EAGAIN, -ECHILD,   -5000};
+    static const int codes[] = {0,       PF_EGAVEUP, PF_ETHREADS, PF_ERESOLVE, PF_EFATAL,
+                                -EINVAL, -EALREADY,  -EBUSY,      -EMFILE,     -ENFILE,
+                                -ENOMEM, -EAGAIN,    -ECHILD,     -5000};
     enum { CODES = sizeof(codes) / sizeof(codes[0]) };
 
     (void)state;

@@ -1,0 +1,46 @@
+/*
+ * bind_sockets.c - listen at every address of localhost and at a path, and tell which they are
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE
+#include <netdb.h>
+#include <prefork.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+enum { SOCKETS_MAX = 8, ANY_PORT = 0, DEFAULT_BACKLOG = 0, NO_FLAGS = 0 };
+
+static void tell(int fd) {
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    char host[64], port[16];
+    if (getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
+        getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
+        printf("%s port %s\n", host, port);
+    }
+}
+
+int main(int argc, char **argv) {
+    int fds[SOCKETS_MAX];
+    const char *path = argc > 1 ? argv[1] : "bind_sockets.socket";
+    int count = pf_bind_sockets("localhost", ANY_PORT, AF_UNSPEC, DEFAULT_BACKLOG, NO_FLAGS, fds,
+                                SOCKETS_MAX);
+    if (count < 0) {
+        fprintf(stderr, "bind_sockets: %s\n", pf_strerror(count));
+        return EXIT_FAILURE;
+    }
+    for (int i = 0; i < count; i++) {
+        tell(fds[i]); /* all have the same port */
+    }
+    int fd = pf_bind_unix_socket(path, 0660, DEFAULT_BACKLOG);
+    if (fd < 0) {
+        fprintf(stderr, "bind_sockets: %s: %s\n", path, pf_strerror(fd));
+        return EXIT_FAILURE;
+    }
+    printf("%s\n", path);
+    /* Here pf_fork_processes() would be called. */
+    return EXIT_SUCCESS;
+}

@@ -1,0 +1,47 @@
+/*
+ * listen_fds.c - a server that systemd starts with its sockets, or that binds one itself
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE
+#include <poll.h>
+#include <prefork.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { SOCKETS_MAX = 8, PORT = 8090 };
+
+static int get_sockets(int *fds) {
+    int count = pf_listen_fds(fds, SOCKETS_MAX);
+    if (count != 0) {
+        return count;
+    }
+    return pf_bind_sockets("localhost", PORT, AF_UNSPEC, 0, 0, fds, SOCKETS_MAX);
+}
+
+int main(void) {
+    int fds[SOCKETS_MAX];
+    struct pollfd sockets[SOCKETS_MAX];
+    int count = get_sockets(fds);
+    int task_id = count < 0 ? count : pf_fork_processes(2, 100);
+    if (task_id < 0) {
+        fprintf(stderr, "listen_fds: %s\n", pf_strerror(task_id));
+        return EXIT_FAILURE;
+    }
+    for (int i = 0; i < count; i++) {
+        sockets[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
+    }
+    while (poll(sockets, (nfds_t)count, -1) >= 0) {
+        for (int i = 0; i < count; i++) {
+            int connection = sockets[i].revents != 0 ? pf_accept(fds[i]) : -1;
+            if (connection >= 0) {
+                dprintf(connection, "socket %d of %d\n", i + 1, count);
+                close(connection);
+            }
+        }
+    }
+    perror("listen_fds: poll"); /* then the supervisor starts another worker */
+    return EXIT_FAILURE;
+}
