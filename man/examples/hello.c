@@ -13,7 +13,6 @@
 #define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <prefork.h>
@@ -31,7 +30,6 @@
 enum {
     LISTENERS_MAX = 8,
     CONNECTIONS_MAX = 512, /* of one worker; for one more the longest quiet one is closed */
-    ACCEPT_BURST = 16,     /* so that one worker does not take what its siblings could */
     EVENTS_MAX = 64,
     HEAD_BYTES_MAX = 8192,
     ANSWER_BYTES_MAX = 512,
@@ -189,29 +187,37 @@ static void close_connection(struct connection *connection) {
     free(connection);
 }
 
-static void accept_connections(int listener) {
-    for (int i = 0; i < ACCEPT_BURST; i++) {
-        int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0 && errno == EAGAIN) {
-            return; /* a sibling took it */
-        }
-        if (fd < 0) {
-            usleep(10000); /* short of descriptors, say: no reason to spin, nor to end */
-            return;
-        }
-        if (connection_count == CONNECTIONS_MAX) {
-            close_connection(TAILQ_FIRST(&connections));
-        }
-        struct connection *connection = calloc(1, sizeof *connection);
-        if (connection == NULL) {
-            err(1, "calloc");
-        }
-        connection->fd = fd;
-        connection->events = EPOLLIN;
-        connection->request.keep_alive = 1;
-        connection_count++;
-        TAILQ_INSERT_TAIL(&connections, connection, link);
-        watch(EPOLL_CTL_ADD, fd, EPOLLIN, connection);
+static void add_connection(int fd) {
+    if (connection_count == CONNECTIONS_MAX) {
+        close_connection(TAILQ_FIRST(&connections));
+    }
+    struct connection *connection = calloc(1, sizeof *connection);
+    if (connection == NULL) {
+        err(1, "calloc");
+    }
+    connection->fd = fd;
+    connection->events = EPOLLIN;
+    connection->request.keep_alive = 1;
+    connection_count++;
+    TAILQ_INSERT_TAIL(&connections, connection, link);
+    watch(EPOLL_CTL_ADD, fd, EPOLLIN, connection);
+}
+
+/* EPOLLEXCLUSIVE: a connection wakes one of the workers that wait, not all. */
+static void watch_listener(int operation, int *listener) {
+    watch(operation, *listener, EPOLLIN | EPOLLEXCLUSIVE, listener);
+}
+
+/* Takes one connection and goes to the end of the queue of those who wait, so that the next one
+ * is for a sibling. */
+static void accept_connection(int *listener) {
+    int fd = pf_accept(*listener);
+    if (fd >= 0) {
+        add_connection(fd);
+        watch_listener(EPOLL_CTL_DEL, listener);
+        watch_listener(EPOLL_CTL_ADD, listener);
+    } else if (fd != -EAGAIN) { /* else a sibling took it */
+        usleep(10000);          /* short of descriptors, say: no reason to spin, nor to end */
     }
 }
 
@@ -291,8 +297,7 @@ static void open_loop(void) {
     epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     watch(EPOLL_CTL_ADD, stop_fd, EPOLLIN, &stop_fd);
     for (int i = 0; i < listener_count; i++) {
-        /* EPOLLEXCLUSIVE: a connection wakes one of the workers that wait, not all. */
-        watch(EPOLL_CTL_ADD, listeners[i], EPOLLIN | EPOLLEXCLUSIVE, NULL);
+        watch_listener(EPOLL_CTL_ADD, &listeners[i]);
     }
 }
 
@@ -302,7 +307,9 @@ static void begin_stop(void) {
     stopping = 1;
     close(stop_fd);
     for (int i = 0; i < listener_count; i++) {
-        accept_connections(listeners[i]);
+        for (int fd; (fd = pf_accept(listeners[i])) >= 0;) {
+            add_connection(fd);
+        }
         /* Closing alone leaves it in epoll while the supervisor has it open. */
         epoll_ctl(epoll_fd, EPOLL_CTL_DEL, listeners[i], NULL);
         close(listeners[i]);
@@ -316,21 +323,21 @@ static int run_worker(void) {
     struct epoll_event events[EVENTS_MAX];
     open_loop();
     while (!stopping || connection_count > 0) {
-        int new_ones = 0, stop_asked = 0;
+        int *ready[LISTENERS_MAX], ready_count = 0, stop_asked = 0;
         int count = epoll_wait(epoll_fd, events, EVENTS_MAX, -1);
         for (int i = 0; i < count; i++) {
-            void *what = events[i].data.ptr;
-            if (what == NULL) {
-                new_ones = 1;
-            } else if (what == &stop_fd) {
+            int *what = events[i].data.ptr;
+            if (what == &stop_fd) {
                 stop_asked = 1;
+            } else if (what >= listeners && what < listeners + listener_count) {
+                ready[ready_count++] = what;
             } else {
-                serve_connection(what);
+                serve_connection(events[i].data.ptr);
             }
         }
         /* New ones come last: to make room for one may close another that is in events[]. */
-        for (int i = 0; new_ones && i < listener_count; i++) {
-            accept_connections(listeners[i]);
+        for (int i = 0; i < ready_count; i++) {
+            accept_connection(ready[i]);
         }
         if (stop_asked) {
             begin_stop();
@@ -339,27 +346,21 @@ static int run_worker(void) {
     return 0;
 }
 
-/* Adds a listening socket, or ends the program: to start without an address helps nobody. */
-static void add_listener(const char *address, const char *port) {
-    struct addrinfo *found,
-        hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM};
-    if (getaddrinfo(address, port, &hints, &found) != 0) {
-        errx(1, "%s port %s: not an address", address, port);
+/* Adds listening sockets, or ends the program: to start without an address helps nobody. */
+static void add_listeners(const char *address, int port) {
+    int on = 1;
+    int count = pf_bind_sockets(address, port, AF_UNSPEC, SOMAXCONN, 0, listeners + listener_count,
+                                LISTENERS_MAX - listener_count);
+    if (listener_count > 0 && (count == -EAFNOSUPPORT || count == -EADDRNOTAVAIL)) {
+        return; /* the kernel is without IPv6, or has it switched off */
     }
-    int on = 1, v6 = found->ai_family == AF_INET6;
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 && /* accepted ones get it */
-        (!v6 || setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0) &&
-        bind(fd, found->ai_addr, found->ai_addrlen) == 0 && listen(fd, SOMAXCONN) == 0) {
-        listeners[listener_count++] = fd;
-        printf("listening on %s port %s\n", address, port);
-    } else if (!v6 || listener_count == 0 || (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL)) {
-        err(1, "%s port %s", address, port);
-    } else { /* the kernel is without IPv6, or has it switched off */
-        close(fd);
+    if (count < 0) {
+        errx(1, "%s port %d: %s", address, port, pf_strerror(count));
     }
-    freeaddrinfo(found);
+    printf("listening on %s port %d\n", address, port);
+    for (; count > 0; count--) { /* what is accepted inherits it */
+        setsockopt(listeners[listener_count++], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
 }
 
 static void print_event(const pf_event *event, void *user) {
@@ -369,13 +370,12 @@ static void print_event(const pf_event *event, void *user) {
 
 int main(int argc, char **argv) {
     const char *addresses[LISTENERS_MAX] = {"127.0.0.1", "::1"};
-    const char *port = "8090";
-    int address_count = 0;
+    int port = 8090, address_count = 0;
     int workers = 0, max_restarts = -1;    /* one for each processor; the library's default */
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* whole lines, whichever process writes them */
     for (int option; (option = getopt(argc, argv, "p:b:n:r:")) != -1;) {
         if (option == 'p' && atoi(optarg) > 0 && atoi(optarg) <= 65535) {
-            port = optarg;
+            port = atoi(optarg);
         } else if (option == 'b' && address_count < LISTENERS_MAX) {
             addresses[address_count++] = optarg;
         } else if (option == 'n') {
@@ -388,7 +388,7 @@ int main(int argc, char **argv) {
     }
     signal(SIGPIPE, SIG_IGN); /* in the workers too: a client that is gone is no reason to die */
     for (int i = 0; i < (address_count > 0 ? address_count : 2); i++) {
-        add_listener(addresses[i], port);
+        add_listeners(addresses[i], port);
     }
     pf_set_event_callback(print_event, NULL);
     int task = pf_fork_processes(workers, max_restarts);
