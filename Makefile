@@ -65,9 +65,12 @@ ifeq ($(WERROR),1)
 PF_WARNINGS += -Werror
 endif
 PF_CFLAGS = -std=c99 $(PF_WARNINGS)
+# No exception passes through the library, so it needs no tables for that: a sixth of its size.
+# They are made where the code is, with gcc in the link.
+PF_NO_TABLES = -fno-asynchronous-unwind-tables
 # C++ without its runtime: nothing that would need libstdc++ at run time.
 PF_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fPIC -fno-plt \
-	-fvisibility=hidden -fvisibility-inlines-hidden $(PF_WARNINGS) \
+	$(PF_NO_TABLES) -fvisibility=hidden -fvisibility-inlines-hidden $(PF_WARNINGS) \
 	-Wsign-conversion -Wold-style-cast -Wnon-virtual-dtor
 ifneq ($(is_clang),)
 PF_CXXFLAGS += -Wglobal-constructors -Wexit-time-destructors
@@ -213,7 +216,7 @@ $(BUILD)/lib/%.o: lib/%.cc $(BUILD)/flags
 
 $(BUILD)/$(SHARED): $(LIB_OBJECTS) $(BUILD)/objects lib/prefork.map
 	$(say) LINK $@
-	$(Q)$(CC) $(PF_SANITIZE) $(CFLAGS) $(PF_LTO) $(PF_LDFLAGS) $(LDFLAGS) -o $@ $(LIB_OBJECTS)
+	$(Q)$(CC) $(PF_SANITIZE) $(CFLAGS) $(PF_LTO) $(PF_NO_TABLES) $(PF_LDFLAGS) $(LDFLAGS) -o $@ $(LIB_OBJECTS)
 
 $(BUILD)/$(SONAME): $(BUILD)/$(SHARED)
 	$(Q)ln -sf $(SHARED) $@
