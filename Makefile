@@ -78,7 +78,7 @@ endif
 # Checked iterators, which some systems switch on for all, would need libstdc++ too.
 PF_CXXFLAGS_LAST = -U_GLIBCXX_ASSERTIONS
 PF_LDFLAGS = -shared -Wl,-soname,$(SONAME) -Wl,--version-script,lib/prefork.map \
-	-Wl,-z,relro,-z,now -Wl,-z,noseparate-code
+	-Wl,-z,relro,-z,now -Wl,-z,noseparate-code -Wl,-z,nodelete
 
 # Seen as a whole the library is a seventh smaller. The archive keeps plain objects too, for
 # programs that are linked without this.
@@ -268,7 +268,7 @@ $(BUILD)/tests/programs/%: tests/programs/%.c $(BUILD)/tests/libsupport.a $(LIBR
 	@mkdir -p $(@D)
 	$(say) CC $<
 	$(Q)$(compile_c) -Itests/support $(dependencies) -o $@ $< \
-		$(BUILD)/tests/libsupport.a $(call link_library,../..)
+		$(BUILD)/tests/libsupport.a $(call link_library,../..) -ldl
 
 $(BUILD)/tests/loops/%: tests/loops/%.c $(BUILD)/tests/libsupport.a $(LIBRARY) $(BUILD)/flags
 	@mkdir -p $(@D)

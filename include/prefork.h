@@ -61,7 +61,8 @@ enum { PF_UNLIMITED = 2147483647 };
  *
  * Returns: a task id >= 0 in a worker; a negative code in the supervisor.
  * Errors: PF_EGAVEUP after one abnormal end more than max_restarts; PF_ETHREADS if other
- *   threads are running; -EALREADY in a worker; -EBUSY from within an event callback;
+ *   threads are running; -EALREADY in a worker; -ESRCH, -EALREADY as for pf_pool_run() in a
+ *   process that was started as a worker; -EBUSY from within an event callback;
  *   -EINVAL if num_processes is above 65,536; -EMFILE, -ENFILE, -ENOMEM if the supervisor
  *   lacks descriptors or memory for itself; any other errno of a first fork that can not
  *   succeed later; -ECHILD in a child that an event callback forked and returned in. No
@@ -73,7 +74,8 @@ PF_API int pf_fork_processes(int num_processes, int max_restarts);
 /*
  * Tell which worker this process is.
  *
- * The task id stays with a worker's own children. Any thread and any signal handler may
+ * The task id stays with a worker's own children. In a worker that was made by exec it is known
+ * from the load of the library on. Any thread and any signal handler may
  * call it.
  *
  * Returns: the task id, or -1 in a process that is no worker.
@@ -326,6 +328,43 @@ PF_API int pf_pool_set_event_callback(pf_pool *pool, pf_event_fn fn, void *user,
 PF_API int pf_pool_set_worker_fn(pf_pool *pool, int (*fn)(int task_id, void *user), void *user,
 				 void (*free_user)(void *));
 
+/*
+ * Hand on a descriptor of this process to each worker, which finds it by pf_worker_fd(name). It
+ * stays the caller's and stays open while the pool lives. In a worker that was forked it has its
+ * own number; one that was executed has those of its pool from 3 on, in the order in which they
+ * were added, as LISTEN_FDS tells it too, close-on-exec if it loads this library. The name has 1
+ * to 255 bytes, none of them a colon or a control character.
+ *
+ * Returns: 0.
+ * Errors: -EINVAL for such a name, -EBADF if it is not open, -EEXIST if the name is taken,
+ *   -ENOSPC beyond 1,024 of them, -ENOMEM; -EBUSY once the pool has started. A start finds out
+ *   with -EBADF that one was closed, or is another file by now.
+ * Since: 0.1
+ */
+PF_API int pf_pool_add_fd(pf_pool *pool, const char *name, int fd);
+
+/*
+ * Make workers by exec: each is a program started anew, in which pf_pool_run() of the pool with
+ * the same name returns the task id at once, or calls the worker function if it has one. Other
+ * threads are no obstacle, and the size of this process does not matter.
+ *
+ * path is the program, without a search through PATH; argv its arguments from the name on, envp its
+ * environment, both ended by NULL. All are copied. NULL means this program's own: the path and the
+ * arguments that it was started with, and the environment that it has when the pool starts. Each
+ * start opens the path anew; this program's own file is used if it is not there any more.
+ *
+ * Workers have the signal mask of this process, the signals that it ignores, descriptors 0 to 2
+ * and others that are not close-on-exec, and those of pf_pool_add_fd(). A program that can not be
+ * executed is told with its errno by PF_EVENT_START_FAILED.
+ *
+ * Returns: 0.
+ * Errors: -EINVAL if argv is empty; -ENOENT if argv is NULL and /proc did not tell how this
+ *   program was started; -ENOMEM; -EBUSY once the pool has started.
+ * Since: 0.1
+ */
+PF_API int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *argv,
+			    const char *const *envp);
+
 /* ---- Pools: running ------------------------------------------------------------------- */
 
 /*
@@ -333,13 +372,18 @@ PF_API int pf_pool_set_worker_fn(pf_pool *pool, int (*fn)(int task_id, void *use
  *
  * Events go to the pool's callback, or to that of pf_set_event_callback().
  *
+ * In a worker that was made by exec it returns at once if the names of the two pools are the
+ * same. Until then no other pool can be run or started there.
+ *
  * Returns: 0 in a worker, with its task id in *ret_task_id; its handle is good for
  *   pf_pool_free() only. 0 in the supervisor, with -1 in *ret_task_id, when the pool is done.
  * Errors: -EINTR after a signal handler of the host has run: call again; PF_EGAVEUP, PF_EFATAL
  *   or the errno that the pool failed with, no worker being left; PF_ETHREADS, -EMFILE,
- *   -ENFILE, -ENOMEM, -ENOSPC (1,024 pools run already): nothing was started; -EALREADY after the pool's end, or if
- *   pf_pool_start() began it; -EBUSY from within a callback; -ECHILD also in a child that an
- *   event callback forked and returned in.
+ *   -ENFILE, -ENOMEM, -ENOSPC (1,024 pools run already): nothing was started; -EALREADY after
+ *   the pool's end, or if pf_pool_start() began it, and in a worker made by exec that belongs to
+ *   a pool of another name, until it has called this for its own; -ESRCH, for ever, in a process
+ *   that was started as a worker, but not by its parent; -EBUSY from within a callback; -ECHILD
+ *   also in a child that an event callback forked and returned in.
  * Since: 0.1
  */
 PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
@@ -350,7 +394,8 @@ PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
  * pool's own, events are taken by pf_pool_next_event().
  *
  * Returns: 0.
- * Errors: -EINVAL without a worker function; -EALREADY a second time; PF_ETHREADS, -EMFILE,
+ * Errors: -EINVAL without a worker function or a program; -EALREADY a second time, and in a
+ *   worker made by exec until it has called pf_pool_run(); -ESRCH as there; PF_ETHREADS, -EMFILE,
  *   -ENFILE, -ENOMEM, -ENOSPC: nothing has happened, and it may be called again.
  * Since: 0.1
  */
@@ -508,6 +553,27 @@ PF_API int pf_worker_heartbeat(void);
  * Since: 0.1
  */
 PF_API int pf_worker_stop_fd(void);
+
+/*
+ * Find a descriptor that the pool was given by pf_pool_add_fd(). In a worker made by exec it can
+ * be asked for from the load of the library on. Any thread may call it.
+ *
+ * Returns: the descriptor.
+ * Errors: -ENOENT if there is none of that name; -ECHILD in a process that is no worker; -EINVAL
+ *   if name is NULL.
+ * Since: 0.1
+ */
+PF_API int pf_worker_fd(const char *name);
+
+/*
+ * Tell the name of the pool that this worker belongs to; "" is that of pf_fork_processes() and of
+ * pools without a name. In a worker made by exec it is known from the load of the library on. Any
+ * thread may call it.
+ *
+ * Returns: the name, which stays valid, or NULL in a process that is no worker.
+ * Since: 0.1
+ */
+PF_API const char *pf_worker_pool(void);
 
 /* ---- Sockets -------------------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
 
 #include "api/event_callback.h"
 #include "base/heap_object.h"
+#include "os/identity.h"
 #include "os/processors.h"
 #include "os/worker_process.h"
 #include "prefork.h"
@@ -62,6 +63,11 @@ int run_to_the_end() {
 int pf_fork_processes(int num_processes, int max_restarts) {
     if (num_processes > static_cast<int>(core::workers_max)) {
         return -EINVAL;
+    }
+    // Its pool is the one without a name.
+    int task_id = -1;
+    if (int r = os::take_identity("", &task_id); r != 0) {
+        return r < 0 ? r : task_id;
     }
     if (os::task_id() >= 0) {
         return -EALREADY;

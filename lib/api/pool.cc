@@ -8,11 +8,13 @@
 #include "api/event_callback.h"
 #include "base/heap_object.h"
 #include "os/clock.h"
+#include "os/identity.h"
 #include "os/processors.h"
 #include "os/random.h"
 #include "os/worker_process.h"
 #include "prefork.h"
 
+using prefork::api::is_supervisor;
 using prefork::api::Stage;
 using prefork::core::State;
 using prefork::runtime::Pool;
@@ -30,7 +32,7 @@ int check_started(const pf_pool *pool) {
     if (pool == nullptr) {
         return -EINVAL;
     }
-    if (pool->owner != os::own_pid()) {
+    if (!is_supervisor(pool)) {
         return -ECHILD;
     }
     return pool->stage == Stage::settings ? -EINVAL : 0;
@@ -58,10 +60,17 @@ const core::Worker &worker_of(const pf_pool *pool, int task_id) {
 
 // Returns 0, or a negative code with which the pool is as it was.
 int start(pf_pool *pool) {
-    if (!pool->allow_threads && os::has_lasting_threads()) {
+    if (!pool->executes && !pool->allow_threads && os::has_lasting_threads()) {
         return PF_ETHREADS;
     }
     PoolOptions options = pool->options;
+    options.belongings = pool->belongings;
+    if (pool->executes) {
+        if (int r = pool->exec.open(&pool->program, pool->belongings); r < 0) {
+            return r;
+        }
+        options.exec = &pool->exec;
+    }
     if (!pool->chose_workers) {
         options.settings.workers = static_cast<uint32_t>(os::processor_count());
     }
@@ -77,6 +86,17 @@ int start(pf_pool *pool) {
         return result;
     }
     pool->stage = Stage::running;
+    return 0;
+}
+
+// In a worker by exec: from here on this process is what the pool in its supervisor has made it
+// for, and this pool is nothing.
+int be_worker(pf_pool *pool, int task_id, int *ret_task_id) {
+    pool->stage = Stage::of_worker;
+    if (pool->options.worker != nullptr) {
+        os::end_worker(pool->options.worker(task_id, pool->options.worker_user), false);
+    }
+    *ret_task_id = task_id;
     return 0;
 }
 
@@ -100,6 +120,11 @@ int pf_pool_new(pf_pool **ret_pool) {
     if (pool == nullptr) {
         return -ENOMEM;
     }
+    pool->belongings = base::make<os::Belongings>();
+    if (pool->belongings == nullptr) {
+        base::destroy(pool);
+        return -ENOMEM;
+    }
     pool->owner = os::own_pid();
     *ret_pool = pool;
     return 0;
@@ -117,6 +142,7 @@ pf_pool *pf_pool_free(pf_pool *pool) {
         pool->event_data.release();
         pool->worker_data.release();
     }
+    os::drop(pool->belongings);
     base::destroy(pool);
     return nullptr;
 }
@@ -125,7 +151,7 @@ int pf_pool_run(pf_pool *pool, int *ret_task_id) {
     if (pool == nullptr || ret_task_id == nullptr) {
         return -EINVAL;
     }
-    if (pool->owner != os::own_pid()) {
+    if (!is_supervisor(pool)) {
         return -ECHILD;
     }
     if (pool->working) {
@@ -134,12 +160,15 @@ int pf_pool_run(pf_pool *pool, int *ret_task_id) {
     if (pool->stage == Stage::ended || pool->pulled) {
         return -EALREADY;
     }
+    int task_id = -1;
     if (pool->stage == Stage::settings) {
+        if (int r = os::take_identity(pool->belongings->pool_name(), &task_id); r != 0) {
+            return r < 0 ? r : be_worker(pool, task_id, ret_task_id);
+        }
         if (int r = start(pool); r < 0) {
             return r;
         }
     }
-    int task_id = -1;
     pool->working = true;
     const int result = settle(pool, pool->pool.run(&task_id));
     if (result == 0) {
@@ -152,14 +181,17 @@ int pf_pool_start(pf_pool *pool) {
     if (pool == nullptr) {
         return -EINVAL;
     }
-    if (pool->owner != os::own_pid()) {
+    if (!is_supervisor(pool)) {
         return -ECHILD;
     }
     if (pool->stage != Stage::settings) {
         return -EALREADY;
     }
-    if (pool->options.worker == nullptr) {
+    if (pool->options.worker == nullptr && !pool->executes) {
         return -EINVAL;
+    }
+    if (int r = os::may_supervise(); r < 0) {
+        return r;
     }
     pool->pulled = true;
     const int result = start(pool);

@@ -6,6 +6,9 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "os/belongings.h"
+#include "os/exec.h"
+#include "os/worker_process.h"
 #include "runtime/pool.h"
 
 namespace prefork::api {
@@ -23,13 +26,12 @@ struct HostData {
     }
 };
 
-enum class Stage : uint8_t { settings, running, ended };
+// In a worker by exec, the pool that it belongs to does nothing any more.
+enum class Stage : uint8_t { settings, running, ended, of_worker };
 
 } // namespace prefork::api
 
 struct pf_pool {
-    static constexpr size_t name_max = 64;
-
     int32_t owner = 0;
     prefork::api::Stage stage = prefork::api::Stage::settings;
     bool working = false;       // inside run or dispatch
@@ -40,7 +42,22 @@ struct pf_pool {
     prefork::runtime::PoolOptions options;
     prefork::api::HostData event_data;
     prefork::api::HostData worker_data;
+    prefork::os::Belongings *belongings = nullptr; // outlives the pool in its workers
+    prefork::os::Program program;
+    prefork::os::Exec exec;
+    bool executes = false; // workers run the program
     prefork::runtime::Pool pool;
     pf_event event; // the last that pf_pool_next_event gave
-    char name[name_max] = "";
 };
+
+namespace prefork::api {
+
+// Whether this process supervises with the pool, or may come to.
+inline bool is_supervisor(const pf_pool *pool) {
+    return pool->owner == os::own_pid() && pool->stage != Stage::of_worker;
+}
+
+// Whether a setting may be made now: 0, or what the setter returns.
+int check_setting(const pf_pool *pool);
+
+} // namespace prefork::api

@@ -10,8 +10,8 @@
 #include "os/worker_process.h"
 #include "prefork.h"
 
+using prefork::api::check_setting;
 using prefork::api::HostData;
-using prefork::api::Stage;
 namespace base = prefork::base;
 namespace core = prefork::core;
 namespace os = prefork::os;
@@ -29,19 +29,8 @@ static_assert(PF_BACKEND_SIGCHLD == static_cast<int>(os::Backend::sigchld));
 
 namespace {
 
-// Whether a setting may be made now: 0, or what the setter returns.
-int check(const pf_pool *pool) {
-    if (pool == nullptr) {
-        return -EINVAL;
-    }
-    if (pool->owner != os::own_pid()) {
-        return -ECHILD;
-    }
-    return pool->stage == Stage::settings ? 0 : -EBUSY;
-}
-
 int check(const pf_pool *pool, bool in_range) {
-    const int result = check(pool);
+    const int result = check_setting(pool);
     return result < 0 || in_range ? result : -EINVAL;
 }
 
@@ -53,12 +42,22 @@ core::Duration duration_of(uint64_t milliseconds) { return milliseconds * base::
 
 } // namespace
 
+int prefork::api::check_setting(const pf_pool *pool) {
+    if (pool == nullptr) {
+        return -EINVAL;
+    }
+    if (!is_supervisor(pool)) {
+        return -ECHILD;
+    }
+    return pool->stage == Stage::settings ? 0 : -EBUSY;
+}
+
 int pf_pool_set_name(pf_pool *pool, const char *name) {
-    const bool fits = name != nullptr && base::length_of(name) < pf_pool::name_max;
+    const bool fits = name != nullptr && base::length_of(name) < os::Belongings::pool_name_size;
     if (int r = check(pool, fits); r < 0) {
         return r;
     }
-    base::Text(pool->name, sizeof(pool->name)).add(name);
+    pool->belongings->set_pool_name(name);
     return 0;
 }
 
@@ -80,7 +79,7 @@ int pf_pool_set_restart(pf_pool *pool, int when) {
 }
 
 int pf_pool_set_max_restarts(pf_pool *pool, int max) {
-    if (int r = check(pool); r < 0) {
+    if (int r = check_setting(pool); r < 0) {
         return r;
     }
     pool->options.settings.max_restarts = max < 0 ? core::restarts_default : max;
@@ -197,7 +196,7 @@ int pf_pool_set_threads(pf_pool *pool, int policy) {
 }
 
 int pf_pool_set_process_groups(pf_pool *pool, int on) {
-    if (int r = check(pool); r < 0) {
+    if (int r = check_setting(pool); r < 0) {
         return r;
     }
     pool->options.process_groups = on != 0;
@@ -213,7 +212,7 @@ int pf_pool_set_parent_death_signal(pf_pool *pool, int signal) {
 }
 
 int pf_pool_set_reap_orphans(pf_pool *pool, int on) {
-    if (int r = check(pool); r < 0) {
+    if (int r = check_setting(pool); r < 0) {
         return r;
     }
     pool->options.reap_orphans = on != 0;
@@ -235,7 +234,7 @@ int pf_pool_set_backend(pf_pool *pool, int backend) {
 int pf_pool_set_event_callback(pf_pool *pool, pf_event_fn fn, void *user,
                                void (*free_user)(void *)) {
     HostData data{user, free_user};
-    if (int r = check(pool); r < 0) {
+    if (int r = check_setting(pool); r < 0) {
         if (r != -ECHILD) { // only the process that made the pool releases anything
             data.release();
         }
@@ -251,7 +250,7 @@ int pf_pool_set_event_callback(pf_pool *pool, pf_event_fn fn, void *user,
 int pf_pool_set_worker_fn(pf_pool *pool, int (*fn)(int task_id, void *user), void *user,
                           void (*free_user)(void *)) {
     HostData data{user, free_user};
-    if (int r = check(pool); r < 0) {
+    if (int r = check_setting(pool); r < 0) {
         if (r != -ECHILD) { // only the process that made the pool releases anything
             data.release();
         }

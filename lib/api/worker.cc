@@ -1,10 +1,10 @@
-// What a worker can say and hear.
+// What a worker can say and hear, and what it was given.
 //
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 
 #include "os/cells.h"
-#include "os/worker_process.h"
+#include "os/identity.h"
 #include "prefork.h"
 
 namespace os = prefork::os;
@@ -20,3 +20,9 @@ int pf_worker_stop_fd(void) {
     const os::Post *post = os::own_post();
     return post == nullptr ? -ECHILD : os::stop_descriptor(*post);
 }
+
+int pf_worker_fd(const char *name) {
+    return name == nullptr ? -EINVAL : os::worker_descriptor(name);
+}
+
+const char *pf_worker_pool(void) { return os::worker_pool(); }

@@ -9,10 +9,12 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "os/exit_status.h"
+#include "os/identity.h"
 #include "os/worker_process.h"
 
 namespace prefork::os {
@@ -58,6 +60,16 @@ int open_socket(Descriptor *ret_socket, SocketName *ret_name) {
 
 size_t size_of(uint32_t cells) { return cells * sizeof(Cell) + sizeof(Notice); }
 
+// Where vm.memfd_noexec says so, only memory that can not be executed may be made; before Linux
+// 6.3 that can not be asked for.
+int create_memory() {
+    constexpr unsigned int not_executable = 8;
+    const int descriptor = memfd_create("prefork", MFD_CLOEXEC | not_executable);
+    return descriptor >= 0 || errno != EINVAL
+               ? descriptor
+               : memfd_create("prefork", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+}
+
 } // namespace
 
 Cells::~Cells() {
@@ -66,9 +78,21 @@ Cells::~Cells() {
     }
 }
 
-int Cells::open(uint32_t workers_max) {
-    void *memory = mmap(nullptr, size_of(workers_max), PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+int Cells::open(uint32_t workers_max, bool for_exec) {
+    const size_t size = size_of(workers_max);
+    if (for_exec) {
+        if (int r = memory_.take(create_memory()); r < 0) {
+            return r;
+        }
+        // Whoever has the descriptor as well can not take the memory away.
+        if (ftruncate(memory_.get(), static_cast<off_t>(size)) < 0 ||
+            fcntl(memory_.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0) {
+            return -errno;
+        }
+    }
+    void *memory =
+        mmap(nullptr, size, PROT_READ | PROT_WRITE,
+             MAP_SHARED | MAP_NORESERVE | (for_exec ? 0 : MAP_ANONYMOUS), memory_.get(), 0);
     if (memory == MAP_FAILED) {
         return -errno;
     }
@@ -123,8 +147,28 @@ bool Cells::take_word(uint32_t *ret_worker) const {
     }
 }
 
+int attach_cell(int memory, int32_t worker, Post *ret_post) {
+    struct stat status {};
+    if (fstat(memory, &status) < 0) {
+        return -errno;
+    }
+    const auto size = static_cast<size_t>(status.st_size);
+    if (worker < 0 || size_of(static_cast<uint32_t>(worker) + 1) > size) {
+        return -EINVAL;
+    }
+    void *mapped = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
+    if (mapped == MAP_FAILED) {
+        return -errno;
+    }
+    close(memory);
+    ret_post->cell = static_cast<Cell *>(mapped) + worker;
+    ret_post->notice = reinterpret_cast<Notice *>(static_cast<char *>(mapped) + size) - 1;
+    return 0;
+}
+
 void Cells::disown() {
     cells_ = nullptr;
+    memory_.disown();
     socket_.disown();
 }
 
@@ -198,14 +242,15 @@ int open_end(const Post &post) {
     // The parent is looked at after the pidfd was opened, so that it is the supervisor's if it is
     // still the parent, and not that of a later process with its pid.
     Descriptor end;
-    const int pidfd = post.liveness >= 0 ? -1 : open_pidfd(post.supervisor);
+    const int given = post.pidfd >= 0 ? post.pidfd : post.liveness;
+    const int pidfd = given >= 0 ? -1 : open_pidfd(post.supervisor);
     if (pidfd >= 0) {
         note_descriptor(pidfd);
         end.adopt(pidfd);
-    } else if (post.liveness < 0 && pidfd != -ESRCH) {
+    } else if (given < 0 && pidfd != -ESRCH) {
         return pidfd;
     }
-    const bool found = pidfd >= 0 || post.liveness >= 0;
+    const bool found = pidfd >= 0 || given >= 0;
     if (!found || is_supervisor_gone(post) || post.cell->stop.load() != 0) {
         // A pipe that nobody can write to is readable for ever.
         int ends[2] = {-1, -1};
@@ -217,7 +262,7 @@ int open_end(const Post &post) {
             return result;
         }
     }
-    ear.end = end.get() >= 0 ? end.release() : post.liveness;
+    ear.end = end.get() >= 0 ? end.release() : given;
     return 0;
 }
 

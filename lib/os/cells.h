@@ -44,8 +44,8 @@ class Cells {
     Cells &operator=(const Cells &) = delete;
 
     // Makes room for as many workers as a pool can ever have; memory is taken only as it is used.
-    // Returns 0 or a negative errno.
-    [[nodiscard]] int open(uint32_t workers_max);
+    // For workers that are executed it has a descriptor. Returns 0 or a negative errno.
+    [[nodiscard]] int open(uint32_t workers_max, bool for_exec);
 
     // Before a start.
     void reset(uint32_t worker);
@@ -62,6 +62,7 @@ class Cells {
     bool take_unheard() { return notice_->unheard.exchange(0) != 0; }
 
     [[nodiscard]] int socket() const { return socket_.get(); }
+    [[nodiscard]] int memory() const { return memory_.get(); }
     [[nodiscard]] Cell *cell(uint32_t worker) const { return &cells_[worker]; }
     [[nodiscard]] Notice *notice() const { return notice_; }
     [[nodiscard]] const SocketName &name() const { return name_; }
@@ -73,6 +74,7 @@ class Cells {
     Cell *cells_ = nullptr;
     Notice *notice_ = nullptr; // in the same memory
     uint32_t count_ = 0;
+    Descriptor memory_; // of the cells, if they are for workers by exec
     Descriptor socket_;
     SocketName name_{};
 };
@@ -84,8 +86,13 @@ struct Post {
     SocketName supervisor_name{};
     int32_t supervisor = 0;
     int32_t death_signal = 0;
+    int pidfd = -1;    // the supervisor's, in a worker by exec; others open it when they need it
     int liveness = -1; // readable when the supervisor is gone, where there are no pidfds
 };
+
+// In a worker by exec: maps the cell of the worker with that number, and closes the memory's
+// descriptor. Returns 0 or a negative errno.
+int attach_cell(int memory, int32_t worker, Post *ret_post);
 
 // Each returns 0, or a descriptor, or a negative errno. Not in a worker: -ECHILD.
 int say_ready(const Post &post);

@@ -85,6 +85,14 @@ void check_child_handler() {
     }
 }
 
+bool host_ignores_children() {
+    struct sigaction current {};
+    sigaction(SIGCHLD, nullptr, &current);
+    const struct sigaction &host =
+        is_ours(current) ? host_actions[host_action_in_force.load()] : current;
+    return (host.sa_flags & SA_SIGINFO) == 0 && host.sa_handler == SIG_IGN;
+}
+
 void restore_child_handler() {
     if (holders.load() == 0) {
         return;

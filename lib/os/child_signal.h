@@ -13,6 +13,9 @@ void release_child_handler();
 // Installs it again, with the host's new handler behind it, if the host has replaced it.
 void check_child_handler();
 
+// Whether the host ignores SIGCHLD, behind whatever handler.
+bool host_ignores_children();
+
 // In a new worker: the host's disposition.
 void restore_child_handler();
 

@@ -34,9 +34,9 @@ void Children::open(bool by_pidfd, bool groups, int epoll) {
 
 bool Children::grow(uint32_t workers) { return children_.grow(workers); }
 
-int Children::add(uint32_t worker, int32_t pid) {
+int Children::add(uint32_t worker, int32_t pid, int pidfd_given) {
     if (by_pidfd_) {
-        const int pidfd = open_pidfd(pid);
+        const int pidfd = pidfd_given >= 0 ? pidfd_given : open_pidfd(pid);
         if (pidfd < 0) {
             return pidfd;
         }
@@ -45,7 +45,9 @@ int Children::add(uint32_t worker, int32_t pid) {
         event.data.u32 = worker;
         if (epoll_ctl(epoll_, EPOLL_CTL_ADD, pidfd, &event) < 0) {
             const int error = -errno;
-            close(pidfd);
+            if (pidfd_given < 0) {
+                close(pidfd);
+            }
             return error;
         }
         // A plain number: an owner object a worker would cost more.

@@ -20,8 +20,9 @@ class Children {
     void open(bool by_pidfd, bool groups, int epoll);
     [[nodiscard]] bool grow(uint32_t workers);
 
-    // Returns 0 or a negative errno.
-    [[nodiscard]] int add(uint32_t worker, int32_t pid);
+    // A pidfd that there is already is taken over; -1: there is none. Returns 0 or a negative
+    // errno, with which a pidfd that was given stays the caller's.
+    [[nodiscard]] int add(uint32_t worker, int32_t pid, int pidfd_given);
 
     // If the worker has ended: reaps it, lets go of it and returns true.
     bool collect(uint32_t worker, base::Exit *ret_exit);

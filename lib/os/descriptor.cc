@@ -8,7 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "os/worker_process.h"
+#include "os/identity.h"
 
 namespace prefork::os {
 

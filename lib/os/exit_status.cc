@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -117,6 +118,22 @@ bool collect_exit_by_pid(int32_t pid, base::Exit *ret_exit) {
     }
     *ret_exit = exit;
     return true;
+}
+
+void discard_process(int32_t pid, int pidfd) {
+    const bool by_pidfd = pidfd >= 0;
+    if (by_pidfd) {
+        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
+    } else {
+        kill(pid, SIGKILL);
+    }
+    const auto how = by_pidfd ? static_cast<idtype_t>(wait_by_pidfd) : P_PID;
+    while (waitid(how, static_cast<id_t>(by_pidfd ? pidfd : pid), nullptr, WEXITED) < 0 &&
+           errno == EINTR) {
+    }
+    if (by_pidfd) {
+        close(pidfd);
+    }
 }
 
 int open_pidfd(int32_t pid) {

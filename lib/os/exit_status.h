@@ -13,6 +13,10 @@ bool collect_exit(int pidfd, base::Exit *ret_exit);
 // The same by pid, where there are no pidfds. What somebody else has reaped is unknown.
 bool collect_exit_by_pid(int32_t pid, base::Exit *ret_exit);
 
+// Ends a process that was started but can not be watched, reaps it and closes its pidfd, which may
+// be -1.
+void discard_process(int32_t pid, int pidfd);
+
 // Returns a descriptor, close-on-exec, or a negative errno.
 int open_pidfd(int32_t pid);
 

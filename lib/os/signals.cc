@@ -9,8 +9,8 @@
 
 #include "base/codes.h"
 #include "os/child_signal.h"
+#include "os/identity.h"
 #include "os/wakers.h"
-#include "os/worker_process.h"
 
 namespace prefork::os {
 

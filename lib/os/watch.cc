@@ -132,13 +132,18 @@ int Watch::room(size_t wanted, std::span<int> scratch) {
 
 int Watch::open_spare() { return spare_.take(fcntl(epoll_.get(), F_DUPFD_CLOEXEC, 0)); }
 
-int Watch::add(uint32_t worker, int32_t pid) {
-    const int result = children_.add(worker, pid);
-    if ((result != -EMFILE && result != -ENFILE) || spare_.get() < 0) {
+int Watch::add(uint32_t worker, int32_t pid, int pidfd) {
+    const int result = children_.add(worker, pid, pidfd);
+    if ((result != -EMFILE && result != -ENFILE) || !give_up_spare()) {
         return result;
     }
+    return children_.add(worker, pid, pidfd);
+}
+
+bool Watch::give_up_spare() {
+    const bool had_one = spare_.get() >= 0;
     spare_.reset();
-    return children_.add(worker, pid);
+    return had_one;
 }
 
 void Watch::abandon() {

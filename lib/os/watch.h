@@ -46,8 +46,12 @@ class Watch {
     // has room; or the negative errno that the first would fail with.
     int room(size_t wanted, std::span<int> scratch);
 
-    // Begins to watch a child that has not been reaped. Returns 0 or a negative errno.
-    [[nodiscard]] int add(uint32_t worker, int32_t pid);
+    // Begins to watch a child that has not been reaped, or one whose pidfd (-1: none) is there
+    // already. Returns 0, or a negative errno and leaves that pidfd to the caller.
+    [[nodiscard]] int add(uint32_t worker, int32_t pid, int pidfd);
+
+    // Makes room for one more descriptor where there is none. Returns whether it could.
+    bool give_up_spare();
 
     // If the worker has ended: reaps it, stops watching it and returns true.
     bool collect(uint32_t worker, base::Exit *ret_exit) {

@@ -1,56 +1,29 @@
 // SPDX-License-Identifier: MIT
 #include "os/worker_process.h"
 
-#include <atomic>
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #if __has_include(<sys/single_threaded.h>)
 #include <sys/single_threaded.h>
 #endif
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "os/descriptor.h"
+#include "os/identity.h"
 #include "os/random.h"
 #include "os/signals.h"
 
 namespace prefork::os {
 
 namespace {
-
-// All that a new worker writes in the library's own data, on one page: each page that it writes
-// first has to be copied.
-struct {
-    int task_id = -1;
-    uint32_t generation = 0;
-    int32_t pid = 0; // of the worker, not of its children
-    Post post;
-} self;
-
-// A page that a forked child finds zeroed, so that a worker's children know without a system call
-// that they are none. Mapped at the first sign of life.
-std::atomic<std::atomic<uint32_t> *> only_in_this_process{nullptr};
-
-bool supervisor_is_gone(const Birth &birth) {
-    const pid_t parent = getppid();
-    if (parent == birth.post.supervisor) {
-        return false;
-    }
-    // A parent outside of this pid namespace is 0. Its pidfd tells for certain.
-    pollfd supervisor{};
-    supervisor.fd = birth.supervisor_pidfd;
-    supervisor.events = POLLIN;
-    return parent != 0 || (birth.supervisor_pidfd >= 0 && poll(&supervisor, 1, 0) != 0);
-}
 
 // Waits until the supervisor holds the worker's pidfd; fails if the supervisor ends before.
 bool pass_gate(const Birth &birth) {
@@ -71,11 +44,8 @@ bool pass_gate(const Birth &birth) {
 // From the fork to the return into the host. Only async-signal-safe calls until the worker is known
 // to be alone.
 void become_worker(const Birth &birth) {
-    self.task_id = static_cast<int>(birth.task_id);
-    self.generation += 1;
-    self.pid = getpid();
-    self.post = birth.post;
-    only_in_this_process.store(nullptr, std::memory_order_relaxed);
+    become_worker_of(birth.task_id, birth.post, birth.belongings);
+    begin_generation();
     restore_host_handlers();
     if (birth.group) {
         setpgid(0, 0);
@@ -96,33 +66,22 @@ void become_worker(const Birth &birth) {
     }
 }
 
-// Returns 0 or a negative errno. Of several threads at the same time one maps it for all.
-int map_page_of_this_process(std::atomic<uint32_t> **ret_page) {
-    const auto size = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    void *memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) {
-        return -errno;
-    }
-    if (madvise(memory, size, MADV_WIPEONFORK) < 0) {
-        const int error = -errno;
-        munmap(memory, size);
-        return error;
-    }
-    auto *page = static_cast<std::atomic<uint32_t> *>(memory);
-    page->store(1, std::memory_order_relaxed);
-    std::atomic<uint32_t> *earlier = nullptr;
-    if (!only_in_this_process.compare_exchange_strong(earlier, page)) {
-        munmap(memory, size);
-        page = earlier;
-    }
-    *ret_page = page;
-    return 0;
-}
-
 } // namespace
 
+bool supervisor_is_gone(const Birth &birth) {
+    const pid_t parent = getppid();
+    if (parent == birth.post.supervisor) {
+        return false;
+    }
+    // A parent outside of this pid namespace is 0. Its pidfd tells for certain.
+    pollfd supervisor{};
+    supervisor.fd = birth.supervisor_pidfd;
+    supervisor.events = POLLIN;
+    return parent != 0 || (birth.supervisor_pidfd >= 0 && poll(&supervisor, 1, 0) != 0);
+}
+
 void become_stranger() {
-    self.generation += 1;
+    begin_generation();
     restore_host_handlers();
     close_noted_descriptors(-1);
 }
@@ -153,38 +112,7 @@ void give_way() { sched_yield(); }
 
 void exit_normally() { exit(EXIT_SUCCESS); }
 
-void discard_worker(int32_t pid) {
-    kill(pid, SIGKILL);
-    while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
-    }
-}
-
 int32_t own_pid() { return getpid(); }
-
-const Post *own_post() {
-    return self.post.cell != nullptr && self.pid == getpid() ? &self.post : nullptr;
-}
-
-int beat() {
-    std::atomic<uint32_t> *page = only_in_this_process.load(std::memory_order_acquire);
-    if (page == nullptr) {
-        if (own_post() == nullptr) {
-            return -ECHILD;
-        }
-        if (int r = map_page_of_this_process(&page); r < 0) {
-            return r;
-        }
-    }
-    if (page == nullptr || page->load(std::memory_order_relaxed) == 0) {
-        return -ECHILD;
-    }
-    self.post.cell->beats.fetch_add(1, std::memory_order_relaxed);
-    return 0;
-}
-
-uint32_t generation() { return self.generation; }
-
-int task_id() { return self.task_id; }
 
 bool has_threads() {
 #if __has_include(<sys/single_threaded.h>)

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "os/identity.h"
 #include "os/worker_process.h"
 
 namespace prefork::runtime {
@@ -11,7 +12,7 @@ int Pool::open(const PoolOptions &options) {
     const uint32_t workers = options.settings.workers * core::seats;
     options_ = options;
     owner_ = os::own_pid();
-    if (int r = cells_.open(core::workers_max * core::seats); r < 0) {
+    if (int r = cells_.open(core::workers_max * core::seats, options.exec != nullptr); r < 0) {
         return r;
     }
     if (int r = watch_.open(options.backend, options.process_groups, cells_.socket()); r < 0) {

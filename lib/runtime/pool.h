@@ -8,6 +8,8 @@
 
 #include "base/array.h"
 #include "core/supervisor.h"
+#include "os/belongings.h"
+#include "os/exec.h"
 #include "os/orphans.h"
 #include "os/signals.h"
 #include "os/watch.h"
@@ -24,6 +26,8 @@ struct PoolOptions {
     void *event_user = nullptr;
     WorkerFunction worker = nullptr; // nullptr: run() returns in the worker
     void *worker_user = nullptr;
+    const os::Belongings *belongings = nullptr; // nullptr: none
+    os::Exec *exec = nullptr;                   // opened; nullptr: workers are forked
     os::SignalSet signals = os::SignalSet::none;
     os::Backend backend = os::Backend::automatic;
     int32_t death_signal = base::signal_terminate; // to workers when the supervisor ends; 0: none
@@ -94,7 +98,9 @@ class Pool {
     Role start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &block);
     Role start_behind_gate(os::Birth *birth, os::SignalBlock &block);
     int32_t fork_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block);
-    void watch_started(uint32_t worker, int32_t pid, base::Instant since);
+    int32_t execute_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block,
+                           int *ret_pidfd);
+    void watch_started(uint32_t worker, int32_t pid, int pidfd, base::Instant since);
     void start_failed(uint32_t worker, int error);
 
     // What has come: inputs.cc.

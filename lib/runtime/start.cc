@@ -1,10 +1,12 @@
-// Starting workers by fork.
+// Starting workers, by fork or by exec.
 //
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 
 #include "os/clock.h"
+#include "os/exit_status.h"
 #include "os/gate.h"
+#include "os/identity.h"
 #include "os/worker_process.h"
 #include "runtime/pool.h"
 
@@ -29,19 +31,22 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
     // The kernel sends it when the thread that forked ends: only the main one lasts as long as the
     // process.
     birth.post.death_signal = os::is_main_thread() ? options_.death_signal : 0;
-    birth.threads = os::has_threads();
     birth.group = options_.process_groups;
-    if (!birth.threads && host_code_ran_) {
+    birth.belongings = options_.belongings;
+    // A program that is executed has memory of its own: neither stdio nor threads matter.
+    const bool forks = options_.exec == nullptr;
+    birth.threads = forks && os::has_threads();
+    if (forks && !birth.threads && host_code_ran_) {
         os::flush_stdio();
         host_code_ran_ = false;
     }
-    const size_t wanted = supervisor_.startable();
+    const size_t wanted = forks ? supervisor_.startable() : 1;
     const int room = watch_.room(wanted, {&batch_[0], batch_.size()});
     if (room < 0) {
         start_failed(supervisor_.take_start(), room);
         return Role::supervisor;
     }
-    if (watch_.by_pidfd() && (birth.threads || block.children_reap_themselves())) {
+    if (forks && watch_.by_pidfd() && (birth.threads || block.children_reap_themselves())) {
         return start_behind_gate(&birth, block);
     }
     return room == 1 ? start_one(&birth, block)
@@ -50,7 +55,9 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
 
 Pool::Role Pool::start_one(os::Birth *birth, os::SignalBlock &block) {
     const uint32_t worker = supervisor_.take_start();
-    const int32_t pid = fork_worker(worker, birth, block);
+    int pidfd = -1;
+    const int32_t pid = options_.exec != nullptr ? execute_worker(worker, birth, block, &pidfd)
+                                                 : fork_worker(worker, birth, block);
     if (pid == 0) {
         return Role::worker;
     }
@@ -58,8 +65,10 @@ Pool::Role Pool::start_one(os::Birth *birth, os::SignalBlock &block) {
         start_failed(worker, pid);
     } else {
         const base::Instant since = os::now();
-        os::give_way();
-        watch_started(worker, pid, since);
+        if (options_.exec == nullptr) {
+            os::give_way();
+        }
+        watch_started(worker, pid, pidfd, since);
     }
     return Role::supervisor;
 }
@@ -92,7 +101,7 @@ Pool::Role Pool::start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &b
         } else if (index + 1 == forked && pid < 0) {
             start_failed(worker, pid);
         } else {
-            watch_started(worker, batch_[size_t{2} * index + 1], os::now());
+            watch_started(worker, batch_[size_t{2} * index + 1], -1, os::now());
         }
     }
     return Role::supervisor;
@@ -116,7 +125,7 @@ Pool::Role Pool::start_behind_gate(os::Birth *birth, os::SignalBlock &block) {
     if (pid < 0) {
         start_failed(worker, pid);
     } else {
-        watch_started(worker, pid, os::now());
+        watch_started(worker, pid, -1, os::now());
         gate.let_through();
     }
     return Role::supervisor;
@@ -137,9 +146,23 @@ int32_t Pool::fork_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &bl
     return pid;
 }
 
-void Pool::watch_started(uint32_t worker, int32_t pid, base::Instant since) {
-    if (int r = watch_.add(worker, pid); r < 0) {
-        os::discard_worker(pid);
+// Returns the pid and its pidfd, or a negative errno, that of the program's start included.
+int32_t Pool::execute_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block,
+                             int *ret_pidfd) {
+    birth->task_id = core::slot_of(worker);
+    birth->post.cell = cells_.cell(worker);
+    cells_.reset(worker);
+    const bool wants_pidfd = watch_.by_pidfd();
+    int32_t pid = options_.exec->start(*birth, cells_.memory(), block, wants_pidfd, ret_pidfd);
+    if ((pid == -EMFILE || pid == -ENFILE) && watch_.give_up_spare()) {
+        pid = options_.exec->start(*birth, cells_.memory(), block, wants_pidfd, ret_pidfd);
+    }
+    return pid;
+}
+
+void Pool::watch_started(uint32_t worker, int32_t pid, int pidfd, base::Instant since) {
+    if (int r = watch_.add(worker, pid, pidfd); r < 0) {
+        os::discard_process(pid, pidfd);
         start_failed(worker, r);
         return;
     }

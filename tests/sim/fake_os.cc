@@ -10,7 +10,10 @@
 #include "os/child_signal.h"
 #include "os/clock.h"
 #include "os/descriptor.h"
+#include "os/exec.h"
+#include "os/exit_status.h"
 #include "os/gate.h"
+#include "os/identity.h"
 #include "os/orphans.h"
 #include "os/report.h"
 #include "os/worker_process.h"
@@ -103,7 +106,7 @@ int32_t fork_worker(const Birth &birth) {
     return process.pid;
 }
 
-void discard_worker(int32_t pid) {
+void discard_process(int32_t pid, int /*pidfd*/) {
     touch("it discards a worker");
     for (size_t index = 0; index < world.newborn.size(); index++) {
         if (world.newborn[index].pid == pid) {
@@ -115,6 +118,13 @@ void discard_worker(int32_t pid) {
         }
     }
     violate("discard", "pid %d is discarded, which is no new worker", pid);
+}
+
+// Starts by exec differ from forks in nothing that the core or the runtime could see.
+int32_t Exec::start(const Birth & /*birth*/, int /*memory*/, const SignalBlock & /*block*/,
+                    bool /*wants_pidfd*/, int * /*ret_pidfd*/) {
+    violate("exec", "a worker is executed");
+    return -1;
 }
 
 int Gate::open() {
@@ -148,7 +158,7 @@ bool Children::grow(uint32_t workers) {
     return true;
 }
 
-int Children::add(uint32_t worker, int32_t pid) {
+int Children::add(uint32_t worker, int32_t pid, int /*pidfd_given*/) {
     touch("it watches a worker");
     require(worker < children_.size(), "seat", "a worker without a place");
     require(!world.newborn.empty() && world.newborn.front().pid == pid, "watch-order",
@@ -228,7 +238,11 @@ int Watch::room(size_t wanted, std::span<int> scratch) {
     return static_cast<int>(world.promised);
 }
 
-int Watch::add(uint32_t worker, int32_t pid) { return children_.add(worker, pid); }
+int Watch::add(uint32_t worker, int32_t pid, int pidfd) {
+    return children_.add(worker, pid, pidfd);
+}
+
+bool Watch::give_up_spare() { return false; }
 
 void Watch::retire() {
     model.settle();

@@ -14,7 +14,7 @@ Notice silent_notice;
 
 Cells::~Cells() {}
 
-int Cells::open(uint32_t workers_max) {
+int Cells::open(uint32_t workers_max, bool /*for_exec*/) {
     cells_ = &silent_cell;
     notice_ = &silent_notice;
     count_ = workers_max;

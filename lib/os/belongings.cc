@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include "os/belongings.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/text.h"
+
+namespace prefork::os {
+
+namespace {
+
+// systemd's rule.
+bool is_name(const char *name) {
+    constexpr size_t length_max = 255;
+    size_t length = 0;
+    for (; name[length] != '\0'; length++) {
+        if (name[length] < ' ' || name[length] == ':' || name[length] == '\177') {
+            return false;
+        }
+    }
+    return length > 0 && length <= length_max;
+}
+
+} // namespace
+
+void Belongings::set_pool_name(const char *name) {
+    base::Text(pool_name_, sizeof(pool_name_)).add(name);
+}
+
+int Belongings::add(const char *name, int descriptor) {
+    if (!is_name(name)) {
+        return -EINVAL;
+    }
+    struct stat status {};
+    if (fstat(descriptor, &status) < 0) {
+        return -EBADF;
+    }
+    if (find(name) >= 0) {
+        return -EEXIST;
+    }
+    if (count_ == descriptors_max) {
+        return -ENOSPC;
+    }
+    const size_t size = strlen(name) + 1;
+    if (!entries_.grow(count_ + 1) || !names_.grow(names_length_ + size)) {
+        return -ENOMEM;
+    }
+    memcpy(&names_[names_length_], name, size);
+    entries_[count_] = Entry{status.st_dev, status.st_ino, names_length_, descriptor};
+    count_ += 1;
+    names_length_ += static_cast<uint32_t>(size);
+    return 0;
+}
+
+int Belongings::find(const char *name) const {
+    for (uint32_t index = 0; index < count_; index++) {
+        if (strcmp(this->name(index), name) == 0) {
+            return descriptor(index);
+        }
+    }
+    return -ENOENT;
+}
+
+int Belongings::check() const {
+    for (uint32_t index = 0; index < count_; index++) {
+        const Entry &entry = entries_[index];
+        struct stat status {};
+        if (fstat(entry.descriptor, &status) < 0 || status.st_dev != entry.device ||
+            status.st_ino != entry.inode) {
+            return -EBADF;
+        }
+    }
+    return 0;
+}
+
+} // namespace prefork::os

@@ -1,0 +1,51 @@
+// What the workers of a pool are given: its name, and descriptors by name.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <stdint.h>
+
+#include "base/array.h"
+
+namespace prefork::os {
+
+class Belongings {
+  public:
+    static constexpr uint32_t descriptors_max = 1024;
+    static constexpr size_t pool_name_size = 64; // with its zero byte
+
+    // Takes a name that fits.
+    void set_pool_name(const char *name);
+    [[nodiscard]] const char *pool_name() const { return pool_name_; }
+
+    // The descriptor stays the host's. A name is one that systemd's LISTEN_FDNAMES can hold.
+    // Returns 0, -EINVAL, -EBADF, -EEXIST, -ENOSPC or -ENOMEM.
+    [[nodiscard]] int add(const char *name, int descriptor);
+
+    // Returns the descriptor or -ENOENT.
+    [[nodiscard]] int find(const char *name) const;
+
+    // Whether each is open and what it was when it was added: 0 or -EBADF.
+    [[nodiscard]] int check() const;
+
+    [[nodiscard]] uint32_t count() const { return count_; }
+    [[nodiscard]] int descriptor(uint32_t index) const { return entries_[index].descriptor; }
+    [[nodiscard]] const char *name(uint32_t index) const { return &names_[entries_[index].name]; }
+    [[nodiscard]] size_t names_length() const { return names_length_; } // zero bytes included
+
+  private:
+    struct Entry {
+        uint64_t device;
+        uint64_t inode;
+        uint32_t name; // place in names_
+        int descriptor;
+    };
+
+    char pool_name_[pool_name_size] = "";
+    base::Array<Entry> entries_;
+    base::Array<char> names_;
+    uint32_t count_ = 0;
+    uint32_t names_length_ = 0;
+};
+
+} // namespace prefork::os

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+#include "os/environment.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/text.h"
+
+namespace prefork::os {
+
+namespace {
+
+using base::Text;
+
+constexpr char listen_count_name[] = "LISTEN_FDS";
+constexpr char listen_pid_name[] = "LISTEN_PID";
+constexpr char listen_names_name[] = "LISTEN_FDNAMES";
+
+// Of these the worker has its own, or is to have none.
+constexpr const char *not_passed_on[] = {
+    variable_task_id,     variable_supervisor,   variable_pool,
+    variable_descriptors, variable_process_name, listen_count_name,
+    listen_pid_name,      listen_names_name,     "LISTEN_PIDFDID",
+};
+
+constexpr size_t own_variables_max = 8;
+
+bool is_passed_on(const char *variable) {
+    for (const char *name : not_passed_on) {
+        const size_t length = base::length_of(name);
+        if (strncmp(variable, name, length) == 0 && variable[length] == '=') {
+            return false;
+        }
+    }
+    return true;
+}
+
+Text begin(char *buffer, size_t size, const char *name) {
+    Text text(buffer, size);
+    text.add(name).add("=");
+    return text;
+}
+
+} // namespace
+
+int WorkerEnvironment::open(char *const *base, const Belongings &belongings,
+                            const char *process_name) {
+    size_t of_base = 0;
+    while (base != nullptr && base[of_base] != nullptr) {
+        of_base += 1;
+    }
+    if (!variables_.allocate(of_base + own_variables_max + 1)) {
+        return -ENOMEM;
+    }
+    count_ = 0;
+    add(task_id_);
+    add(supervisor_);
+    begin(pool_, sizeof(pool_), variable_pool).add(belongings.pool_name());
+    add(pool_);
+    if (process_name[0] != '\0') {
+        begin(process_name_, sizeof(process_name_), variable_process_name).add(process_name);
+        add(process_name_);
+    }
+    if (int r = add_descriptors(belongings); r < 0) {
+        return r;
+    }
+    for (size_t index = 0; index < of_base; index++) {
+        if (is_passed_on(base[index])) {
+            add(base[index]);
+        }
+    }
+    return 0;
+}
+
+int WorkerEnvironment::add_descriptors(const Belongings &belongings) {
+    const uint32_t count = belongings.count();
+    if (count == 0) {
+        return 0;
+    }
+    const size_t size = belongings.names_length() + number_size;
+    if (!names_.allocate(2 * size)) {
+        return -ENOMEM;
+    }
+    char *ours = &names_[0];
+    char *theirs = &names_[size];
+    Text our_text = begin(ours, size, variable_descriptors);
+    Text their_text = begin(theirs, size, listen_names_name);
+    our_text.add(int64_t{first_passed});
+    for (uint32_t index = 0; index < count; index++) {
+        our_text.add(":").add(belongings.name(index));
+        their_text.add(index == 0 ? "" : ":").add(belongings.name(index));
+    }
+    begin(listen_count_, sizeof(listen_count_), listen_count_name).add(int64_t{count});
+    add(ours);
+    add(theirs);
+    add(listen_count_);
+    add(listen_pid_);
+    return 0;
+}
+
+void WorkerEnvironment::set_task_id(uint32_t task_id) {
+    begin(task_id_, sizeof(task_id_), variable_task_id).add(int64_t{task_id});
+}
+
+void WorkerEnvironment::set_supervisor(const Post &post, int pidfd, int liveness, int memory) {
+    Text text = begin(supervisor_, sizeof(supervisor_), variable_supervisor);
+    const int numbers[] = {
+        post.supervisor,  pidfd, liveness, memory, static_cast<int>(post.cell->number),
+        post.death_signal};
+    for (const int number : numbers) {
+        if (number >= 0) {
+            text.add(int64_t{number});
+        }
+        text.add(":");
+    }
+    for (uint8_t index = 0; index < post.supervisor_name.length; index++) {
+        const auto byte = static_cast<unsigned char>(post.supervisor_name.bytes[index]);
+        const char digits[] = {hexadecimal_digits[byte / 16], hexadecimal_digits[byte % 16], '\0'};
+        text.add(digits);
+    }
+}
+
+void WorkerEnvironment::set_listener(int32_t pid) {
+    begin(listen_pid_, sizeof(listen_pid_), listen_pid_name).add(int64_t{pid});
+}
+
+} // namespace prefork::os

@@ -1,0 +1,66 @@
+// The environment of a worker that is made by exec: who it is, for the library there, and which
+// descriptors it has, for that and for every program that knows systemd's protocol.
+//
+// SPDX-License-Identifier: MIT
+//
+// PF_TASK_ID     the task id
+// PF_SUPERVISOR  PID:PIDFD:LIVENESS:MEMORY:WORKER:SIGNAL:NAME, of the supervisor: its process; what
+//                a struct Post holds; a number that there is none of is left out
+// PF_POOL        the pool's name
+// PF_FDS         FIRST:NAME:NAME..., descriptors by name, FIRST being the first one's number
+// PF_COMM        the name that the process is to have
+// LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES as in sd_listen_fds(3)
+#pragma once
+
+#include <stdint.h>
+
+#include "base/array.h"
+#include "os/belongings.h"
+#include "os/cells.h"
+#include "os/strings.h"
+
+namespace prefork::os {
+
+inline constexpr char variable_task_id[] = "PF_TASK_ID";
+inline constexpr char variable_supervisor[] = "PF_SUPERVISOR";
+inline constexpr char hexadecimal_digits[] = "0123456789abcdef"; // of the bytes of NAME
+inline constexpr char variable_pool[] = "PF_POOL";
+inline constexpr char variable_descriptors[] = "PF_FDS";
+inline constexpr char variable_process_name[] = "PF_COMM";
+
+// The number that systemd gives to the first descriptor it passes on.
+inline constexpr int first_passed = 3;
+
+class WorkerEnvironment {
+  public:
+    // Adds to the base, whose strings are used as they are, what is the same for all workers; what
+    // was meant for this process itself is left out. Returns 0 or -ENOMEM.
+    [[nodiscard]] int open(char *const *base, const Belongings &belongings,
+                           const char *process_name);
+
+    // What each worker has for itself. Async-signal-safe, and without locks or memory.
+    void set_task_id(uint32_t task_id);
+    void set_supervisor(const Post &post, int pidfd, int liveness, int memory);
+    void set_listener(int32_t pid);
+
+    [[nodiscard]] char *const *get() const { return &variables_[0]; }
+
+  private:
+    int add_descriptors(const Belongings &belongings);
+    void add(char *variable) { variables_[count_++] = variable; }
+
+    static constexpr size_t number_size = 48; // of a variable with one number
+    static constexpr size_t numbers_size = 128;
+
+    base::Array<char *> variables_;
+    uint32_t count_ = 0;
+    base::Array<char> names_; // PF_FDS and LISTEN_FDNAMES
+    char task_id_[number_size] = "";
+    char supervisor_[numbers_size] = "";
+    char listen_pid_[number_size] = "";
+    char listen_count_[number_size] = "";
+    char process_name_[number_size] = "";
+    char pool_[sizeof(variable_pool) + Belongings::pool_name_size] = "";
+};
+
+} // namespace prefork::os

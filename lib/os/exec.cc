@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT
+#include "os/exec.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "os/child_signal.h"
+#include "os/descriptor.h"
+#include "os/exec_child.h"
+#include "os/exit_status.h"
+#include "os/program.h"
+
+namespace prefork::os {
+
+namespace {
+
+#ifndef CLONE_PIDFD
+constexpr int clone_pidfd = 0x1000; // Linux 5.2
+#else
+constexpr int clone_pidfd = CLONE_PIDFD;
+#endif
+
+// The child runs on it until it executes the program: a few small frames.
+constexpr size_t stack_size = size_t{32} * 1024;
+constexpr size_t stack_alignment = 16;
+
+// Blocks what a SignalBlock lets through as well: a handler that ran in the child would run in the
+// memory of its parent.
+class FullSignalBlock {
+  public:
+    FullSignalBlock() {
+        sigset_t all;
+        sigfillset(&all);
+        pthread_sigmask(SIG_SETMASK, &all, &before_);
+    }
+    ~FullSignalBlock() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+    FullSignalBlock(const FullSignalBlock &) = delete;
+    FullSignalBlock &operator=(const FullSignalBlock &) = delete;
+
+  private:
+    sigset_t before_;
+};
+
+// What vfork() does, and besides, the pidfd is there from the first moment: the process may have
+// been reaped by others before it could be opened, and no gate can hold a process back that the
+// parent sleeps for.
+pid_t clone_and_wait(char *stack_end, ExecChild *child, int *ret_pidfd) {
+    const FullSignalBlock block;
+    const int flags = CLONE_VM | CLONE_VFORK | SIGCHLD | (ret_pidfd != nullptr ? clone_pidfd : 0);
+    const pid_t pid = clone(run_exec_child, stack_end, flags, child, ret_pidfd);
+    return pid < 0 ? -errno : pid;
+}
+
+} // namespace
+
+int Program::choose(const char *path, const char *const *arguments,
+                    const char *const *environment) {
+    const char *const path_list[] = {path, nullptr};
+    const char *const *own = own_arguments();
+    if (arguments != nullptr && arguments[0] == nullptr) {
+        return -EINVAL;
+    }
+    if (arguments == nullptr && own == nullptr) {
+        return -ENOENT;
+    }
+    Program chosen;
+    if (!chosen.path_.copy(path_list) ||
+        !chosen.arguments_.copy(arguments != nullptr ? arguments : own) ||
+        (environment != nullptr && !chosen.environment_.copy(environment))) {
+        return -ENOMEM;
+    }
+    path_.swap(chosen.path_);
+    arguments_.swap(chosen.arguments_);
+    environment_.swap(chosen.environment_);
+    chose_environment_ = environment != nullptr;
+    return 0;
+}
+
+const char *Program::path() const { return is_own() ? own_path() : path_.get()[0]; }
+
+int Exec::open(const Program *program, const Belongings *belongings) {
+    program_ = program;
+    belongings_ = belongings;
+    const bool own = program->has_own_environment();
+    if ((own && environ != nullptr && !own_environment_.copy(environ)) ||
+        !sources_.allocate(belongings->count()) || !stack_.allocate(stack_size)) {
+        return -ENOMEM;
+    }
+    return environment_.open(own ? own_environment_.get() : program->environment(), *belongings,
+                             program->is_own() ? own_process_name() : "");
+}
+
+int32_t Exec::start(const Birth &birth, int memory, const SignalBlock &block, bool wants_pidfd,
+                    int *ret_pidfd) {
+    if (int r = belongings_->check(); r < 0) {
+        return r;
+    }
+    environment_.set_task_id(birth.task_id);
+    ExecChild child;
+    child.birth = &birth;
+    child.mask = &block.host_mask();
+    child.program = program_;
+    child.belongings = belongings_;
+    child.environment = &environment_;
+    child.memory = memory;
+    child.sources = sources_.size() == 0 ? nullptr : &sources_[0];
+    child.ignores_children = host_ignores_children();
+    int pidfd = -1;
+    char *const stack_end = &stack_[0] + stack_size;
+    const pid_t pid =
+        clone_and_wait(stack_end - reinterpret_cast<uintptr_t>(stack_end) % stack_alignment, &child,
+                       wants_pidfd ? &pidfd : nullptr);
+    if (pid < 0) {
+        return pid;
+    }
+    if (child.error != 0) {
+        discard_process(pid, pidfd);
+        return child.error;
+    }
+    if (pidfd >= 0) {
+        pidfd = above_stdio(pidfd);
+        if (pidfd < 0) {
+            discard_process(pid, -1);
+            return pidfd;
+        }
+    }
+    *ret_pidfd = pidfd;
+    return pid;
+}
+
+} // namespace prefork::os

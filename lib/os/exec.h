@@ -1,0 +1,58 @@
+// Making a worker by exec: this program or another, started anew.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <stdint.h>
+
+#include "base/array.h"
+#include "os/environment.h"
+#include "os/signals.h"
+#include "os/strings.h"
+#include "os/worker_process.h"
+
+namespace prefork::os {
+
+// Which program workers run, with which arguments and environment.
+class Program {
+  public:
+    // Copies each; nullptr is this program's own. Returns 0, -ENOMEM, -EINVAL for arguments without
+    // the first one, or -ENOENT if own arguments are not known.
+    [[nodiscard]] int choose(const char *path, const char *const *arguments,
+                             const char *const *environment);
+
+    // Whether it is this program, by the path that it was started from.
+    [[nodiscard]] bool is_own() const { return path_.empty(); }
+    [[nodiscard]] const char *path() const;
+    [[nodiscard]] char *const *arguments() const { return arguments_.get(); }
+    [[nodiscard]] bool has_own_environment() const { return !chose_environment_; }
+    [[nodiscard]] char *const *environment() const { return environment_.get(); }
+
+  private:
+    Strings path_;
+    Strings arguments_;
+    Strings environment_;
+    bool chose_environment_ = false;
+};
+
+class Exec {
+  public:
+    // Takes all the memory that starts need. Both stay the caller's. Returns 0 or -ENOMEM.
+    [[nodiscard]] int open(const Program *program, const Belongings *belongings);
+
+    // Starts a worker, which has the host's mask and dispositions, under a SignalBlock. Returns its
+    // pid and, where pidfds are wanted, its pidfd; or the negative errno of whatever failed, the
+    // program's start included, with no process left. The memory is that of the pool's cells.
+    int32_t start(const Birth &birth, int memory, const SignalBlock &block, bool wants_pidfd,
+                  int *ret_pidfd);
+
+  private:
+    const Program *program_ = nullptr;
+    const Belongings *belongings_ = nullptr;
+    Strings own_environment_; // as it was at open()
+    WorkerEnvironment environment_;
+    base::Array<int> sources_; // for the child
+    base::Array<char> stack_;  // of the child
+};
+
+} // namespace prefork::os

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+#include "os/exec_child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <initializer_list>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "os/environment.h"
+#include "os/exec.h"
+
+namespace prefork::os {
+
+namespace {
+
+// Handlers could run between the return of the host's mask and the program, in the memory of the
+// parent. What the host ignores stays ignored, as over a fork.
+void reset_handlers(bool ignores_children) {
+    for (int signal = 1; signal < NSIG; signal++) {
+        struct sigaction action {};
+        if (sigaction(signal, nullptr, &action) == 0 &&
+            ((action.sa_flags & SA_SIGINFO) != 0 ||
+             (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN))) {
+            action.sa_flags = 0;
+            action.sa_handler = signal == SIGCHLD && ignores_children ? SIG_IGN : SIG_DFL;
+            sigaction(signal, &action, nullptr);
+        }
+    }
+}
+
+int set_close_on_exec(int descriptor, bool on) {
+    return fcntl(descriptor, F_SETFD, on ? FD_CLOEXEC : 0) < 0 ? -errno : 0;
+}
+
+// Named descriptors go to their places, one after the other. Those that stand in a place of another
+// are moved away first. Under their old numbers they end here, whatever their flags.
+int place_descriptors(const ExecChild &child, int places_end) {
+    const auto count = static_cast<int>(child.belongings->count());
+    for (int index = 0; index < count; index++) {
+        const int given = child.belongings->descriptor(static_cast<uint32_t>(index));
+        child.sources[index] = given;
+        if (given >= first_passed && given < places_end) {
+            child.sources[index] = fcntl(given, F_DUPFD_CLOEXEC, places_end);
+            if (child.sources[index] < 0) {
+                return -errno;
+            }
+        } else if (given >= first_passed) {
+            (void)set_close_on_exec(given, true);
+        }
+    }
+    for (int index = 0; index < count; index++) {
+        if (dup2(child.sources[index], first_passed + index) < 0) {
+            return -errno;
+        }
+    }
+    return 0;
+}
+
+// Lets the program have one of the library's descriptors, whatever its number, which is told; -1
+// is none.
+int keep_beyond(int places_end, int *descriptor) {
+    if (*descriptor >= places_end) {
+        return set_close_on_exec(*descriptor, false);
+    }
+    if (*descriptor >= 0) {
+        *descriptor = fcntl(*descriptor, F_DUPFD, places_end);
+        return *descriptor < 0 ? -errno : 0;
+    }
+    return 0;
+}
+
+// Standard input, output and error stay; so does what connects the worker with its supervisor,
+// wherever it is; the host's other descriptors stay as the host has marked them. All of the
+// library's are close-on-exec.
+int hand_on_descriptors(const ExecChild &child) {
+    const int places_end = first_passed + static_cast<int>(child.belongings->count());
+    int pidfd = child.birth->supervisor_pidfd;
+    int liveness = child.birth->post.liveness;
+    int memory = child.memory;
+    for (int *descriptor : {&pidfd, &liveness, &memory}) {
+        if (int r = keep_beyond(places_end, descriptor); r < 0) {
+            return r;
+        }
+    }
+    child.environment->set_supervisor(child.birth->post, pidfd, liveness, memory);
+    if (int r = place_descriptors(child, places_end); r < 0) {
+        return r;
+    }
+    for (int descriptor = 0; descriptor < first_passed; descriptor++) {
+        (void)set_close_on_exec(descriptor, false); // one that the host has closed stays closed
+    }
+    return 0;
+}
+
+// Returns a negative errno, or not at all.
+int enter_program(const ExecChild &child) {
+    const Birth &birth = *child.birth;
+    reset_handlers(child.ignores_children);
+    if (birth.group) {
+        setpgid(0, 0);
+    }
+    if (birth.post.death_signal != 0) {
+        prctl(PR_SET_PDEATHSIG, birth.post.death_signal);
+    }
+    if (supervisor_is_gone(birth)) {
+        _exit(EXIT_FAILURE); // and nobody is to be told
+    }
+    if (int r = hand_on_descriptors(child); r < 0) {
+        return r;
+    }
+    child.environment->set_listener(getpid());
+    sigprocmask(SIG_SETMASK, child.mask, nullptr);
+    const Program &program = *child.program;
+    char *const *environment = child.environment->get();
+    execve(program.path(), program.arguments(), environment);
+    const int error = -errno;
+    // The file of a program that has been removed is still there while it runs.
+    if (program.is_own() && (error == -ENOENT || error == -ENOTDIR) &&
+        access(program.path(), F_OK) != 0) {
+        execve("/proc/self/exe", program.arguments(), environment);
+        return -errno;
+    }
+    return error;
+}
+
+} // namespace
+
+int run_exec_child(void *argument) {
+    constexpr int status_not_executed = 127;
+    auto &child = *static_cast<ExecChild *>(argument);
+    child.error = enter_program(child);
+    _exit(status_not_executed);
+}
+
+} // namespace prefork::os

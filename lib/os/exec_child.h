@@ -1,0 +1,32 @@
+// The way of a new process to its program. It runs in the memory of its parent, which sleeps
+// meanwhile: nothing here takes a lock or memory, and what it writes it writes for its parent too.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <signal.h>
+
+#include "os/worker_process.h"
+
+namespace prefork::os {
+
+class Program;
+class WorkerEnvironment;
+
+struct ExecChild {
+    const Birth *birth = nullptr;
+    const sigset_t *mask = nullptr; // that the program begins with
+    const Program *program = nullptr;
+    const Belongings *belongings = nullptr;
+    WorkerEnvironment *environment = nullptr;
+    int memory = -1;        // of the pool's cells
+    int *sources = nullptr; // room for as many descriptors as there are belongings
+    bool ignores_children = false;
+
+    volatile int error = 0; // for the parent: the negative errno with which it has failed
+};
+
+// With all signals blocked. Does not return: it becomes the program or ends.
+int run_exec_child(void *child);
+
+} // namespace prefork::os

@@ -1,0 +1,47 @@
+// What this process is: a worker, by fork or by exec, or none.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <stdint.h>
+
+#include "os/belongings.h"
+#include "os/cells.h"
+
+namespace prefork::os {
+
+// The task id of this process and of the children it made; -1 in no worker.
+int task_id();
+// The pool of this worker; nullptr in no worker.
+const char *worker_pool();
+// A descriptor that the pool gave this worker: its number, -ENOENT, or -ECHILD in no worker.
+int worker_descriptor(const char *name);
+
+// A worker that was made by exec has its task id from load on, and is to take it by the call that
+// made it in the supervisor. Until then it may not supervise: the same program would make the same
+// workers again. Returns whether it may: 0; -EALREADY; or -ESRCH, for ever, in a process that was
+// told to be the worker of a supervisor that is not its parent.
+int may_supervise();
+
+// Takes the identity if it is that of a worker of this pool. Returns 1, and the task id; else what
+// may_supervise() says.
+int take_identity(const char *pool_name, int *ret_task_id);
+
+// In a new worker by fork. Its belongings are nullptr where a pool has neither name nor
+// descriptors, and stay while the process lives. Async-signal-safe.
+void become_worker_of(uint32_t task_id, const Post &post, const Belongings *belongings);
+
+// What this worker got from its supervisor; nullptr in a process that is no worker itself.
+const Post *own_post();
+// Counts a sign of life. Without a system call but for the first time. Returns 0 or -ECHILD.
+int beat();
+
+// Destroys the belongings of a pool, unless this process is its worker.
+void drop(Belongings *belongings);
+
+// How many times this process and its ancestors became workers, or strangers to their pool: tables
+// of an earlier generation speak of what a new worker has closed or given back.
+uint32_t generation();
+void begin_generation();
+
+} // namespace prefork::os

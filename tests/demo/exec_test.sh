@@ -1,0 +1,83 @@
+#!/bin/sh
+# The example exec serves as its head says: its workers are itself started anew, answer on one
+# socket, have successors with the same task id, and end when it is told to.
+#
+# SPDX-License-Identifier: MIT
+set -eu
+
+examples=${PF_EXAMPLES_DIR:-${EXAMPLES_DIR:-build/examples}}
+directory=$(mktemp -d)
+log=$directory/log
+server=
+
+fail() {
+    echo "FAILED: $*"
+    sed 's/^/   /' "$log"
+    exit 1
+}
+
+clean_up() {
+    [ -z "$server" ] || kill -s KILL -- "-$server" 2>/dev/null || true
+    rm -rf "$directory"
+}
+trap clean_up EXIT
+trap 'exit 130' HUP INT PIPE TERM
+
+command -v curl >/dev/null || {
+    echo "skipped: curl is not there"
+    exit 77
+}
+
+until_true() {
+    tries=0
+    until "$@" >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 250 ] || fail "waited in vain for: $*"
+        sleep 0.02
+    done
+}
+
+has_url() {
+    url=$(sed -n 's|^\(http://127.0.0.1:[0-9]*/\)$|\1|p' "$log")
+    [ -n "$url" ]
+}
+
+# The answers so far, one a line.
+ask() {
+    curl -q --noproxy '*' --silent --show-error --max-time 5 "$url" >>"$directory/answers"
+}
+
+answers_from() {
+    ask && grep -q "^Hello from worker $1, pid [0-9]*\$" "$directory/answers"
+}
+
+pid_of() {
+    sed -n "s/^Hello from worker $1, pid //p" "$directory/answers" | tail -n 1
+}
+
+answers_from_successor() {
+    ask && [ "$(pid_of 0)" != "$first" ]
+}
+
+setsid "$examples/exec" 0 >"$log" 2>&1 &
+server=$!
+until_true has_url
+until_true answers_from 0
+until_true answers_from 1
+
+first=$(pid_of 0)
+[ "$(tr '\0' ' ' <"/proc/$first/cmdline")" = "$(tr '\0' ' ' <"/proc/$server/cmdline")" ] ||
+    fail "the worker has other arguments than the server"
+[ "$(cat "/proc/$first/comm")" = exec ] || fail "the worker is named $(cat "/proc/$first/comm")"
+! tr '\0' '\n' <"/proc/$server/environ" | grep -q '^PF_TASK_ID=' || fail "the server has a task id"
+
+kill -KILL "$first"
+until_true answers_from_successor
+until_true grep -q "child 0 (pid $first) killed by signal 9, restarting" "$log"
+
+kill -TERM "$server"
+status=0
+wait "$server" || status=$?
+[ "$status" -eq 143 ] || fail "the server ended with $status"
+[ -z "$(ps -o pid= -s "$server")" ] || fail "processes are left"
+server=
