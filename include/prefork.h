@@ -331,9 +331,10 @@ PF_API int pf_pool_set_worker_fn(pf_pool *pool, int (*fn)(int task_id, void *use
 /*
  * Hand on a descriptor of this process to each worker, which finds it by pf_worker_fd(name). It
  * stays the caller's and stays open while the pool lives. In a worker that was forked it has its
- * own number; one that was executed has those of its pool from 3 on, in the order in which they
- * were added, as LISTEN_FDS tells it too, close-on-exec if it loads this library. The name has 1
- * to 255 bytes, none of them a colon or a control character.
+ * own number; one that was executed has from 3 on what systemd passed and what was bound, and then
+ * those of its pool, in the order in which they were added, as LISTEN_FDS tells it too;
+ * close-on-exec if it loads this library. The name has 1 to 255 bytes, none of them a colon or a
+ * control character.
  *
  * Returns: 0.
  * Errors: -EINVAL for such a name, -EBADF if it is not open, -EEXIST if the name is taken,
@@ -354,7 +355,8 @@ PF_API int pf_pool_add_fd(pf_pool *pool, const char *name, int fd);
  * start opens the path anew; this program's own file is used if it is not there any more.
  *
  * Workers have the signal mask of this process, the signals that it ignores, descriptors 0 to 2
- * and others that are not close-on-exec, and those of pf_pool_add_fd(). A program that can not be
+ * and others that are not close-on-exec, those of pf_pool_add_fd(), and the sockets that this
+ * process has bound by this library, or was passed by systemd. A program that can not be
  * executed is told with its errno by PF_EVENT_START_FAILED.
  *
  * Returns: 0.
@@ -587,7 +589,8 @@ enum { PF_BIND_REUSEPORT = 1 };
  * only. With port 0 all get one port that the kernel chooses. backlog is listen(2)'s; 0 or
  * negative: 128. PF_BIND_REUSEPORT lets others that set it too bind the same address. The
  * sockets are non-blocking and close-on-exec and belong to the caller. Bind before the workers
- * are started: they then share the sockets. One thread at a time may call it.
+ * are started: they then share the sockets. In a worker made by exec the nth call with the same
+ * words gives what the nth gave in the supervisor. One thread at a time may call it.
  *
  * Returns: how many sockets there are in ret_fds, at least 1.
  * Errors, with nothing bound: -EADDRINUSE; PF_ERESOLVE if the name is not found;

@@ -3,72 +3,83 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "os/open_file.h"
+#include "os/strings.h"
 
 namespace prefork::os {
 
 namespace {
 
 int passed_count = 0;
+OpenFile *passed = nullptr;
 
-// Returns the number, or -1 if it is none, or too large to count descriptors; 0 without a variable.
+// Returns a negative number if it is none; 0 without a variable.
 int number_in(const char *variable) {
     const char *text = secure_getenv(variable);
-    int number = 0;
     if (text == nullptr) {
         return 0;
     }
-    do {
-        if (*text < '0' || *text > '9' || number > (INT_MAX - 16) / 10) {
-            return -1;
-        }
-        number = number * 10 + (*text - '0');
-    } while (*++text != '\0');
-    return number;
+    const int number = read_number(&text);
+    return *text == '\0' ? number : -1;
 }
-
-int read_environment() {
-    if (number_in("LISTEN_PID") != getpid()) {
-        return 0;
-    }
-    const int count = number_in("LISTEN_FDS");
-    if (count < 0) {
-        return -EINVAL;
-    }
-    for (int index = 0; index < count; index++) {
-        if (fcntl(first_passed_descriptor + index, F_GETFD) < 0) {
-            return -EBADF;
-        }
-    }
-    return count;
-}
-
-// When the library is loaded: the environment may be changed later, and a forked process is not the
-// one that it names. It is left as it is, for the host may read it too.
-__attribute__((constructor)) void note_passed_descriptors() { passed_count = read_environment(); }
 
 } // namespace
 
+void note_passed_descriptors() {
+    if (number_in("LISTEN_PID") == getpid()) {
+        const int count = number_in("LISTEN_FDS");
+        set_passed_descriptors(count < 0 ? -EINVAL : count);
+    }
+}
+
+void set_passed_descriptors(int count) {
+    free(passed);
+    passed = nullptr;
+    passed_count = count;
+    for (int index = 0; index < passed_count; index++) {
+        // So many of them as are open, whatever was said.
+        const auto size = static_cast<size_t>(index + 1) * sizeof(OpenFile);
+        auto *more = static_cast<OpenFile *>(realloc(passed, size));
+        if (more == nullptr) {
+            passed_count = -ENOMEM;
+            return;
+        }
+        passed = more;
+        if (!look_at(first_passed_descriptor + index, &passed[index])) {
+            passed_count = -EBADF;
+        }
+    }
+}
+
 int passed_descriptor_count() { return passed_count; }
 
-int take_passed_descriptors() {
+int check_passed_descriptors() {
     for (int index = 0; index < passed_count; index++) {
-        const int descriptor = first_passed_descriptor + index;
-        if (fcntl(descriptor, F_SETFD, FD_CLOEXEC) != 0) {
-            return -errno;
+        if (!is_still_open(passed[index])) {
+            return -EBADF;
         }
+    }
+    return passed_count;
+}
+
+int take_passed_descriptors() {
+    const int count = check_passed_descriptors();
+    for (int index = 0; index < count; index++) {
+        const int descriptor = first_passed_descriptor + index;
+        // Neither can fail for what is open, and non-blocking is only what listens.
+        fcntl(descriptor, F_SETFD, FD_CLOEXEC);
         int listens = 0;
         socklen_t size = sizeof(listens);
         if (getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 &&
             listens != 0) {
-            // Can not fail for a socket.
             fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK);
         }
     }
-    return passed_count;
+    return count;
 }
 
 } // namespace prefork::os

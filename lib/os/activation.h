@@ -7,12 +7,22 @@ namespace prefork::os {
 
 inline constexpr int first_passed_descriptor = 3;
 
+// When the library is loaded: the environment may be changed later, and a forked process is not the
+// one that it names. It is left as it is, for the host may read it too.
+void note_passed_descriptors();
+
+// In a worker by exec: how many of those that it was given its supervisor had been passed, or the
+// errno that it answers with.
+void set_passed_descriptors(int count);
+
 // How many there are, from first_passed_descriptor on; or the negative errno that says why what the
 // environment told, when the library was loaded, can not be. Processes forked since say the same.
 int passed_descriptor_count();
 
-// Makes them close-on-exec, and those that listen non-blocking. Returns what the above returns, or
-// -EBADF if one has been closed.
+// The same, but -EBADF if one has been closed since, or is another file.
+int check_passed_descriptors();
+
+// Makes them close-on-exec, and those that listen non-blocking. Returns what the above returns.
 int take_passed_descriptors();
 
 } // namespace prefork::os

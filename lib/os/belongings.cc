@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/text.h"
 
@@ -33,8 +32,8 @@ int Belongings::add(const char *name, int descriptor) {
     if (!is_name(name)) {
         return -EINVAL;
     }
-    struct stat status {};
-    if (fstat(descriptor, &status) < 0) {
+    OpenFile file{};
+    if (!look_at(descriptor, &file)) {
         return -EBADF;
     }
     if (find(name) >= 0) {
@@ -48,7 +47,7 @@ int Belongings::add(const char *name, int descriptor) {
         return -ENOMEM;
     }
     memcpy(&names_[names_length_], name, size);
-    entries_[count_] = Entry{status.st_dev, status.st_ino, names_length_, descriptor};
+    entries_[count_] = Entry{file, names_length_};
     count_ += 1;
     names_length_ += static_cast<uint32_t>(size);
     return 0;
@@ -57,22 +56,10 @@ int Belongings::add(const char *name, int descriptor) {
 int Belongings::find(const char *name) const {
     for (uint32_t index = 0; index < count_; index++) {
         if (strcmp(this->name(index), name) == 0) {
-            return descriptor(index);
+            return file(index).descriptor;
         }
     }
     return -ENOENT;
-}
-
-int Belongings::check() const {
-    for (uint32_t index = 0; index < count_; index++) {
-        const Entry &entry = entries_[index];
-        struct stat status {};
-        if (fstat(entry.descriptor, &status) < 0 || status.st_dev != entry.device ||
-            status.st_ino != entry.inode) {
-            return -EBADF;
-        }
-    }
-    return 0;
 }
 
 } // namespace prefork::os

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/array.h"
+#include "os/open_file.h"
 
 namespace prefork::os {
 
@@ -25,20 +26,15 @@ class Belongings {
     // Returns the descriptor or -ENOENT.
     [[nodiscard]] int find(const char *name) const;
 
-    // Whether each is open and what it was when it was added: 0 or -EBADF.
-    [[nodiscard]] int check() const;
-
     [[nodiscard]] uint32_t count() const { return count_; }
-    [[nodiscard]] int descriptor(uint32_t index) const { return entries_[index].descriptor; }
+    [[nodiscard]] const OpenFile &file(uint32_t index) const { return entries_[index].file; }
     [[nodiscard]] const char *name(uint32_t index) const { return &names_[entries_[index].name]; }
     [[nodiscard]] size_t names_length() const { return names_length_; } // zero bytes included
 
   private:
     struct Entry {
-        uint64_t device;
-        uint64_t inode;
+        OpenFile file;
         uint32_t name; // place in names_
-        int descriptor;
     };
 
     char pool_name_[pool_name_size] = "";

@@ -5,18 +5,17 @@
 #include <new>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 namespace prefork::os {
 
 namespace {
 
-BoundSet *first_set = nullptr;
-HandedOn handed_on = nullptr;
+BoundSet *first_bound = nullptr;
+BoundSet *first_handed_on = nullptr;
 
-bool any_is_bound(const BoundSet &set) {
-    for (const BoundSocket &socket : set.sockets) {
-        if (is_still_bound(socket)) {
+bool any_is_open(const BoundSet &set) {
+    for (const OpenFile &socket : set.sockets) {
+        if (is_still_open(socket)) {
             return true;
         }
     }
@@ -24,11 +23,11 @@ bool any_is_bound(const BoundSet &set) {
 }
 
 // A host that binds and closes again and again takes no more memory than one that does so once.
-BoundSet **drop_closed_sets() {
-    BoundSet **place = &first_set;
+// Returns the end of the list.
+BoundSet **drop_closed_sets(BoundSet **place) {
     while (*place != nullptr) {
         BoundSet *set = *place;
-        if (any_is_bound(*set)) {
+        if (any_is_open(*set)) {
             place = &set->next;
         } else {
             *place = set->next;
@@ -38,47 +37,90 @@ BoundSet **drop_closed_sets() {
     return place;
 }
 
-} // namespace
-
-int note_bound_sockets(const SocketKey &key, std::span<const int> descriptors) {
+// Returns 0 or -ENOMEM.
+int make_set(const SocketKey &key, std::span<const OpenFile> sockets, BoundSet **ret_set) {
     // One piece of memory: the set, its sockets, the name.
-    const size_t before_name = sizeof(BoundSet) + descriptors.size() * sizeof(BoundSocket);
+    const size_t before_name = sizeof(BoundSet) + sockets.size_bytes();
     const size_t name_size = strlen(key.name) + 1;
     char *memory = static_cast<char *>(malloc(before_name + name_size));
     if (memory == nullptr) {
         return -ENOMEM;
     }
-    auto *sockets = new (memory + sizeof(BoundSet)) BoundSocket[descriptors.size()];
+    auto *copies = new (memory + sizeof(BoundSet)) OpenFile[sockets.size()];
+    memcpy(copies, sockets.data(), sockets.size_bytes());
     memcpy(memory + before_name, key.name, name_size);
-    auto *set = new (memory) BoundSet{nullptr, key, {sockets, descriptors.size()}};
+    auto *set = new (memory) BoundSet{nullptr, key, {copies, sockets.size()}};
     set->key.name = memory + before_name;
-    for (const int descriptor : descriptors) {
-        struct stat status {};
-        fstat(descriptor, &status); // can not fail: the socket has just been made
-        *sockets++ = {descriptor, status.st_dev, status.st_ino};
-    }
-    *drop_closed_sets() = set;
+    *ret_set = set;
     return 0;
 }
 
-const BoundSet *bound_sets() { return first_set; }
-
-bool is_still_bound(const BoundSocket &socket) {
-    struct stat status {};
-    return fstat(socket.descriptor, &status) == 0 && status.st_dev == socket.device &&
-           status.st_ino == socket.inode;
+int note(BoundSet **first, const SocketKey &key, std::span<const int> descriptors) {
+    OpenFile sockets[bound_sockets_max];
+    size_t count = 0;
+    for (const int descriptor : descriptors) {
+        count += static_cast<size_t>(look_at(descriptor, &sockets[count]));
+    }
+    return make_set(key, std::span(sockets).first(count), drop_closed_sets(first));
 }
 
-void set_handed_on(HandedOn function) { handed_on = function; }
+} // namespace
+
+int note_bound_sockets(const SocketKey &key, std::span<const int> descriptors) {
+    return note(&first_bound, key, descriptors);
+}
+
+const BoundSet *bound_sets() { return first_bound; }
+
+int copy_bound_sets(BoundSet **ret_first) {
+    BoundSet *first = nullptr;
+    BoundSet **place = &first;
+    for (const BoundSet *set = first_bound; set != nullptr; set = set->next) {
+        if (int r = make_set(set->key, set->sockets, place); r < 0) {
+            free_sets(first);
+            return r;
+        }
+        place = &(*place)->next;
+    }
+    *ret_first = first;
+    return 0;
+}
+
+void free_sets(BoundSet *first) {
+    while (first != nullptr) {
+        BoundSet *set = first;
+        first = set->next;
+        free(set);
+    }
+}
+
+int note_handed_on(const SocketKey &key, std::span<const int> descriptors) {
+    return note(&first_handed_on, key, descriptors);
+}
 
 int find_handed_on(const SocketKey &key, std::span<int> descriptors) {
-    const int count = handed_on == nullptr ? 0 : handed_on(key, descriptors);
-    if (count <= 0) {
-        return count;
+    drop_closed_sets(&first_handed_on);
+    BoundSet **place = &first_handed_on;
+    while (*place != nullptr && !are_equal((*place)->key, key)) {
+        place = &(*place)->next;
     }
-    // A worker may have workers of its own that are to be given it.
-    const int r = note_bound_sockets(key, descriptors.first(static_cast<size_t>(count)));
-    return r < 0 ? r : count;
+    BoundSet *set = *place;
+    if (set == nullptr) {
+        return 0;
+    }
+    int count = 0;
+    if (set->sockets.size() > descriptors.size()) {
+        return -ENOBUFS;
+    }
+    for (const OpenFile &socket : set->sockets) {
+        if (is_still_open(socket)) {
+            descriptors[static_cast<size_t>(count++)] = socket.descriptor;
+        }
+    }
+    *place = set->next;
+    set->next = nullptr;
+    *drop_closed_sets(&first_bound) = set;
+    return count;
 }
 
 } // namespace prefork::os

@@ -9,6 +9,8 @@
 #include <span>
 #include <string.h>
 
+#include "os/open_file.h"
+
 namespace prefork::os {
 
 inline constexpr size_t bound_sockets_max = 64; // of one set
@@ -21,16 +23,10 @@ struct SocketKey {
     uint32_t flags;
 };
 
-struct BoundSocket {
-    int descriptor;
-    uint64_t device; // with the inode: what it was when it was bound
-    uint64_t inode;
-};
-
 struct BoundSet {
     BoundSet *next;
     SocketKey key;
-    std::span<BoundSocket> sockets;
+    std::span<OpenFile> sockets;
 };
 
 // Not for two threads at the same time. Sets of which the host has closed all are forgotten.
@@ -40,18 +36,20 @@ struct BoundSet {
 // All sets that are noted, in the order of the calls; nullptr: none.
 const BoundSet *bound_sets();
 
-// Whether the host has left the socket where it was.
-bool is_still_bound(const BoundSocket &socket);
+// Copies them all. Returns 0 or -ENOMEM.
+[[nodiscard]] int copy_bound_sets(BoundSet **ret_first);
+void free_sets(BoundSet *first);
 
 inline bool are_equal(const SocketKey &one, const SocketKey &other) {
     return one.port == other.port && one.family == other.family && one.flags == other.flags &&
            strcmp(one.name, other.name) == 0;
 }
 
-// In a worker that was started by exec: gives the next set of that key that the supervisor handed
-// on. Returns how many descriptors, all of them set; 0: there is none; or a negative errno.
-using HandedOn = int (*)(const SocketKey &key, std::span<int> descriptors);
-void set_handed_on(HandedOn function);
+// In a worker that was started by exec: notes what its supervisor handed on. Returns 0 or -ENOMEM.
+[[nodiscard]] int note_handed_on(const SocketKey &key, std::span<const int> descriptors);
+
+// Gives the next set of that key that was handed on, which this process has bound then, as it were.
+// Returns how many descriptors it has set; 0: there is none; or -ENOBUFS.
 int find_handed_on(const SocketKey &key, std::span<int> descriptors);
 
 } // namespace prefork::os

@@ -14,13 +14,12 @@ using base::Text;
 
 constexpr char listen_count_name[] = "LISTEN_FDS";
 constexpr char listen_pid_name[] = "LISTEN_PID";
-constexpr char listen_names_name[] = "LISTEN_FDNAMES";
 
 // Of these the worker has its own, or is to have none.
 constexpr const char *not_passed_on[] = {
     variable_task_id,     variable_supervisor,   variable_pool,
     variable_descriptors, variable_process_name, listen_count_name,
-    listen_pid_name,      listen_names_name,     "LISTEN_PIDFDID",
+    listen_pid_name,      variable_listen_names, "LISTEN_PIDFDID",
 };
 
 constexpr size_t own_variables_max = 8;
@@ -43,7 +42,7 @@ Text begin(char *buffer, size_t size, const char *name) {
 
 } // namespace
 
-int WorkerEnvironment::open(char *const *base, const Belongings &belongings,
+int WorkerEnvironment::open(char *const *base, const char *pool_name, Handover *handover,
                             const char *process_name) {
     size_t of_base = 0;
     while (base != nullptr && base[of_base] != nullptr) {
@@ -55,47 +54,32 @@ int WorkerEnvironment::open(char *const *base, const Belongings &belongings,
     count_ = 0;
     add(task_id_);
     add(supervisor_);
-    begin(pool_, sizeof(pool_), variable_pool).add(belongings.pool_name());
+    begin(pool_, sizeof(pool_), variable_pool).add(pool_name);
     add(pool_);
     if (process_name[0] != '\0') {
         begin(process_name_, sizeof(process_name_), variable_process_name).add(process_name);
         add(process_name_);
     }
-    if (int r = add_descriptors(belongings); r < 0) {
-        return r;
-    }
+    add(handover->variable());
     for (size_t index = 0; index < of_base; index++) {
         if (is_passed_on(base[index])) {
             add(base[index]);
         }
     }
+    listen_at_ = count_;
     return 0;
 }
 
-int WorkerEnvironment::add_descriptors(const Belongings &belongings) {
-    const uint32_t count = belongings.count();
-    if (count == 0) {
-        return 0;
+void WorkerEnvironment::set_descriptors(Handover *handover) {
+    count_ = listen_at_;
+    if (handover->count() > 0) {
+        begin(listen_count_, sizeof(listen_count_), listen_count_name)
+            .add(int64_t{handover->count()});
+        add(listen_count_);
+        add(listen_pid_);
+        add(handover->listen_names());
     }
-    const size_t size = belongings.names_length() + number_size;
-    if (!names_.allocate(2 * size)) {
-        return -ENOMEM;
-    }
-    char *ours = &names_[0];
-    char *theirs = &names_[size];
-    Text our_text = begin(ours, size, variable_descriptors);
-    Text their_text = begin(theirs, size, listen_names_name);
-    our_text.add(int64_t{first_passed});
-    for (uint32_t index = 0; index < count; index++) {
-        our_text.add(":").add(belongings.name(index));
-        their_text.add(index == 0 ? "" : ":").add(belongings.name(index));
-    }
-    begin(listen_count_, sizeof(listen_count_), listen_count_name).add(int64_t{count});
-    add(ours);
-    add(theirs);
-    add(listen_count_);
-    add(listen_pid_);
-    return 0;
+    add(nullptr);
 }
 
 void WorkerEnvironment::set_task_id(uint32_t task_id) {
@@ -108,10 +92,7 @@ void WorkerEnvironment::set_supervisor(const Post &post, int pidfd, int liveness
         post.supervisor,  pidfd, liveness, memory, static_cast<int>(post.cell->number),
         post.death_signal};
     for (const int number : numbers) {
-        if (number >= 0) {
-            text.add(int64_t{number});
-        }
-        text.add(":");
+        text.add(int64_t{number}).add(":");
     }
     for (uint8_t index = 0; index < post.supervisor_name.length; index++) {
         const auto byte = static_cast<unsigned char>(post.supervisor_name.bytes[index]);

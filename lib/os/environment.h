@@ -5,9 +5,9 @@
 //
 // PF_TASK_ID     the task id
 // PF_SUPERVISOR  PID:PIDFD:LIVENESS:MEMORY:WORKER:SIGNAL:NAME, of the supervisor: its process; what
-//                a struct Post holds; a number that there is none of is left out
+//                a struct Post holds; -1 stands for a descriptor that there is none of
 // PF_POOL        the pool's name
-// PF_FDS         FIRST:NAME:NAME..., descriptors by name, FIRST being the first one's number
+// PF_FDS         its descriptors, see handover.h
 // PF_COMM        the name that the process is to have
 // LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES as in sd_listen_fds(3)
 #pragma once
@@ -17,6 +17,7 @@
 #include "base/array.h"
 #include "os/belongings.h"
 #include "os/cells.h"
+#include "os/handover.h"
 #include "os/strings.h"
 
 namespace prefork::os {
@@ -25,28 +26,24 @@ inline constexpr char variable_task_id[] = "PF_TASK_ID";
 inline constexpr char variable_supervisor[] = "PF_SUPERVISOR";
 inline constexpr char hexadecimal_digits[] = "0123456789abcdef"; // of the bytes of NAME
 inline constexpr char variable_pool[] = "PF_POOL";
-inline constexpr char variable_descriptors[] = "PF_FDS";
 inline constexpr char variable_process_name[] = "PF_COMM";
-
-// The number that systemd gives to the first descriptor it passes on.
-inline constexpr int first_passed = 3;
 
 class WorkerEnvironment {
   public:
     // Adds to the base, whose strings are used as they are, what is the same for all workers; what
     // was meant for this process itself is left out. Returns 0 or -ENOMEM.
-    [[nodiscard]] int open(char *const *base, const Belongings &belongings,
+    [[nodiscard]] int open(char *const *base, const char *pool_name, Handover *handover,
                            const char *process_name);
 
     // What each worker has for itself. Async-signal-safe, and without locks or memory.
     void set_task_id(uint32_t task_id);
+    void set_descriptors(Handover *handover);
     void set_supervisor(const Post &post, int pidfd, int liveness, int memory);
     void set_listener(int32_t pid);
 
     [[nodiscard]] char *const *get() const { return &variables_[0]; }
 
   private:
-    int add_descriptors(const Belongings &belongings);
     void add(char *variable) { variables_[count_++] = variable; }
 
     static constexpr size_t number_size = 48; // of a variable with one number
@@ -54,7 +51,7 @@ class WorkerEnvironment {
 
     base::Array<char *> variables_;
     uint32_t count_ = 0;
-    base::Array<char> names_; // PF_FDS and LISTEN_FDNAMES
+    uint32_t listen_at_ = 0; // where LISTEN_FDS and the like are, the last ones
     char task_id_[number_size] = "";
     char supervisor_[numbers_size] = "";
     char listen_pid_[number_size] = "";

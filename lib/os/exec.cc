@@ -82,30 +82,33 @@ const char *Program::path() const { return is_own() ? own_path() : path_.get()[0
 
 int Exec::open(const Program *program, const Belongings *belongings) {
     program_ = program;
-    belongings_ = belongings;
     const bool own = program->has_own_environment();
     if ((own && environ != nullptr && !own_environment_.copy(environ)) ||
-        !sources_.allocate(belongings->count()) || !stack_.allocate(stack_size)) {
+        !stack_.allocate(stack_size)) {
         return -ENOMEM;
     }
-    return environment_.open(own ? own_environment_.get() : program->environment(), *belongings,
+    if (int r = handover_.open(belongings); r < 0) {
+        return r;
+    }
+    return environment_.open(own ? own_environment_.get() : program->environment(),
+                             belongings->pool_name(), &handover_,
                              program->is_own() ? own_process_name() : "");
 }
 
 int32_t Exec::start(const Birth &birth, int memory, const SignalBlock &block, bool wants_pidfd,
                     int *ret_pidfd) {
-    if (int r = belongings_->check(); r < 0) {
+    if (int r = handover_.prepare(); r < 0) {
         return r;
     }
     environment_.set_task_id(birth.task_id);
+    environment_.set_descriptors(&handover_);
     ExecChild child;
     child.birth = &birth;
     child.mask = &block.host_mask();
     child.program = program_;
-    child.belongings = belongings_;
+    child.handover = &handover_;
     child.environment = &environment_;
     child.memory = memory;
-    child.sources = sources_.size() == 0 ? nullptr : &sources_[0];
     child.ignores_children = host_ignores_children();
     int pidfd = -1;
     char *const stack_end = &stack_[0] + stack_size;

@@ -48,11 +48,10 @@ class Exec {
 
   private:
     const Program *program_ = nullptr;
-    const Belongings *belongings_ = nullptr;
+    Handover handover_;
     Strings own_environment_; // as it was at open()
     WorkerEnvironment environment_;
-    base::Array<int> sources_; // for the child
-    base::Array<char> stack_;  // of the child
+    base::Array<char> stack_; // of the child
 };
 
 } // namespace prefork::os

@@ -8,6 +8,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include "os/activation.h"
 #include "os/environment.h"
 #include "os/exec.h"
 
@@ -34,24 +35,24 @@ int set_close_on_exec(int descriptor, bool on) {
     return fcntl(descriptor, F_SETFD, on ? FD_CLOEXEC : 0) < 0 ? -errno : 0;
 }
 
-// Named descriptors go to their places, one after the other. Those that stand in a place of another
-// are moved away first. Under their old numbers they end here, whatever their flags.
+// The worker's descriptors go to their places, one after the other. Those that stand in a place of
+// another are moved away first. Under their old numbers they end here, whatever their flags.
 int place_descriptors(const ExecChild &child, int places_end) {
-    const auto count = static_cast<int>(child.belongings->count());
-    for (int index = 0; index < count; index++) {
-        const int given = child.belongings->descriptor(static_cast<uint32_t>(index));
-        child.sources[index] = given;
-        if (given >= first_passed && given < places_end) {
-            child.sources[index] = fcntl(given, F_DUPFD_CLOEXEC, places_end);
-            if (child.sources[index] < 0) {
+    const uint32_t count = child.handover->count();
+    for (uint32_t index = 0; index < count; index++) {
+        int &source = child.handover->descriptor(index);
+        if (source >= first_passed_descriptor && source < places_end) {
+            source = fcntl(source, F_DUPFD_CLOEXEC, places_end);
+            if (source < 0) {
                 return -errno;
             }
-        } else if (given >= first_passed) {
-            (void)set_close_on_exec(given, true);
+        } else if (source >= first_passed_descriptor) {
+            (void)set_close_on_exec(source, true);
         }
     }
-    for (int index = 0; index < count; index++) {
-        if (dup2(child.sources[index], first_passed + index) < 0) {
+    int place = first_passed_descriptor;
+    for (uint32_t index = 0; index < count; index++) {
+        if (dup2(child.handover->descriptor(index), place++) < 0) {
             return -errno;
         }
     }
@@ -75,7 +76,7 @@ int keep_beyond(int places_end, int *descriptor) {
 // wherever it is; the host's other descriptors stay as the host has marked them. All of the
 // library's are close-on-exec.
 int hand_on_descriptors(const ExecChild &child) {
-    const int places_end = first_passed + static_cast<int>(child.belongings->count());
+    const int places_end = first_passed_descriptor + static_cast<int>(child.handover->count());
     int pidfd = child.birth->supervisor_pidfd;
     int liveness = child.birth->post.liveness;
     int memory = child.memory;
@@ -88,7 +89,7 @@ int hand_on_descriptors(const ExecChild &child) {
     if (int r = place_descriptors(child, places_end); r < 0) {
         return r;
     }
-    for (int descriptor = 0; descriptor < first_passed; descriptor++) {
+    for (int descriptor = 0; descriptor < first_passed_descriptor; descriptor++) {
         (void)set_close_on_exec(descriptor, false); // one that the host has closed stays closed
     }
     return 0;

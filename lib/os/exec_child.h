@@ -12,15 +12,15 @@ namespace prefork::os {
 
 class Program;
 class WorkerEnvironment;
+class Handover;
 
 struct ExecChild {
     const Birth *birth = nullptr;
     const sigset_t *mask = nullptr; // that the program begins with
     const Program *program = nullptr;
-    const Belongings *belongings = nullptr;
+    Handover *handover = nullptr;
     WorkerEnvironment *environment = nullptr;
-    int memory = -1;        // of the pool's cells
-    int *sources = nullptr; // room for as many descriptors as there are belongings
+    int memory = -1; // of the pool's cells
     bool ignores_children = false;
 
     volatile int error = 0; // for the parent: the negative errno with which it has failed

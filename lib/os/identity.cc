@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include "base/heap_object.h"
+#include "os/activation.h"
 #include "os/descriptor.h"
 #include "os/environment.h"
+#include "os/handover.h"
 #include "os/program.h"
 
 namespace prefork::os {
@@ -50,18 +52,6 @@ struct Papers {
     const char *process_name;
 };
 
-// Reads a decimal number and moves the text behind it; -1 if there is none.
-int32_t read_number(const char **text) {
-    int64_t number = 0;
-    if (**text < '0' || **text > '9') {
-        return -1;
-    }
-    while (**text >= '0' && **text <= '9' && number <= INT32_MAX) {
-        number = 10 * number + (*(*text)++ - '0');
-    }
-    return number <= INT32_MAX ? static_cast<int32_t>(number) : -1;
-}
-
 // Takes a variable out of the environment, so that no child of this process sees it. The text of
 // the process's first environment stays where it is. A set-user-id program believes none of it.
 const char *take_variable(const char *name) {
@@ -77,30 +67,6 @@ bool is_parent(int32_t supervisor, int pidfd) {
     alive.fd = pidfd;
     alive.events = POLLIN;
     return parent == supervisor || (parent == 0 && pidfd >= 0 && poll(&alive, 1, 0) == 0);
-}
-
-// What was passed on for this worker is not for the programs that it executes.
-bool keep_from_children(int descriptor) { return fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0; }
-
-// FIRST:NAME:NAME... Returns 0 or a negative errno.
-int take_descriptors(const char *text, Belongings *belongings) {
-    int32_t descriptor = read_number(&text);
-    while (descriptor >= 0 && *text == ':') {
-        char name[256];
-        const size_t length = strcspn(++text, ":");
-        if (length >= sizeof(name)) {
-            return -EINVAL;
-        }
-        memcpy(name, text, length);
-        name[length] = '\0';
-        if (int r = belongings->add(name, descriptor); r < 0) {
-            return r;
-        }
-        (void)keep_from_children(descriptor); // it is open: it has just been looked at
-        descriptor += 1;
-        text += length;
-    }
-    return descriptor >= 0 && *text == '\0' ? 0 : -EINVAL;
 }
 
 // What stands in PF_SUPERVISOR: the numbers first, then the name of the pool's socket.
@@ -137,7 +103,7 @@ bool read_link(const char *text, Link *ret_link) {
     int32_t *const numbers[] = {&ret_link->supervisor, &ret_link->pidfd,  &ret_link->liveness,
                                 &ret_link->memory,     &ret_link->worker, &ret_link->death_signal};
     for (int32_t *number : numbers) {
-        *number = read_number(&text); // there may be none
+        *number = read_number(&text);
         if (*text++ != ':') {
             return false;
         }
@@ -219,6 +185,7 @@ int map_page_of_this_process(std::atomic<uint32_t> **ret_page) {
 
 // When the library is loaded, which usually is before there are threads.
 [[gnu::constructor]] void find_identity() {
+    note_passed_descriptors();
     const Papers papers = {
         take_variable(variable_task_id),      take_variable(variable_supervisor),
         take_variable(variable_pool),         take_variable(variable_descriptors),

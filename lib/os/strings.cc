@@ -5,6 +5,23 @@
 
 namespace prefork::os {
 
+int32_t read_number(const char **text) {
+    const bool is_negative = **text == '-';
+    const char *digit = *text + (is_negative ? 1 : 0);
+    int64_t number = 0;
+    if (*digit < '0' || *digit > '9') {
+        return -1;
+    }
+    while (*digit >= '0' && *digit <= '9' && number <= INT32_MAX) {
+        number = 10 * number + (*digit++ - '0');
+    }
+    *text = digit;
+    if (number > INT32_MAX) {
+        return -1;
+    }
+    return static_cast<int32_t>(is_negative ? -number : number);
+}
+
 bool Strings::allocate(size_t count, size_t length) {
     base::Array<char *> pointers;
     base::Array<char> text;

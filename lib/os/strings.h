@@ -1,4 +1,4 @@
-// A list of strings as execve() wants it: copied, and ended by a null pointer.
+// Numbers in text, and a list of strings as execve() wants it: copied, and ended by a null pointer.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -9,6 +9,9 @@
 #include "base/array.h"
 
 namespace prefork::os {
+
+// Reads a decimal number and moves the text behind it; -1 if there is none, or one too large.
+int32_t read_number(const char **text);
 
 class Strings {
   public:

@@ -102,9 +102,21 @@ static void papers_of_another_supervisor_start_nothing(void **state) {
         {"PF_TASK_ID=1", other, "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3:0:15:", "PF_POOL=own", "PF_COMM=other", NULL},
         /* What a worker needs is not there. */
-        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=900:a", NULL},
-        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:a:a", NULL},
+        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=900:0:0:a", NULL},
+        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:0:a:a", NULL},
         {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=a", NULL},
+        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0", NULL},
+        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0", NULL},
+        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:0a", NULL},
+        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=900:1:0", NULL},
+        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=900:0:1:80:2:0:4:host:0", NULL},
+        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:-1:80:2:0:4:host:0", NULL},
+        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:65:80:2:0:4:host:0", NULL},
+        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:1:80:2:0:-4:host:0", NULL},
+        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:1:80:2:0:2000:host:0", NULL},
+        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:1:80:2:0:400:host:0", NULL},
+        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:1:80:2:0:4:host", NULL},
+        {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:1:80:2", NULL},
         {"PF_TASK_ID=1", no_memory, "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", no_cell, "PF_POOL=own", NULL},
     };
@@ -127,7 +139,7 @@ static void papers_of_the_parent_are_believed(void **state) {
     begin_papers();
     const char *arguments[] = {program_path("exec_worker"), "run:own", "fd:err", NULL};
     (void)snprintf(report_variable, sizeof(report_variable), "REPORT=%s", getenv("REPORT"));
-    const char *environment[] = {"PF_TASK_ID=65535", us,  "PF_POOL=own", "PF_FDS=0:in:out:err",
+    const char *environment[] = {"PF_TASK_ID=65535", us,  "PF_POOL=own", "PF_FDS=0:0:0:in:out:err",
                                  report_variable,    NULL};
 
     assert_int_equal(execute_and_wait(arguments, environment), 0);

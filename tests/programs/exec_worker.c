@@ -6,6 +6,7 @@
  *   run:POOL        pf_pool_run() of a pool with that name
  *   start:POOL      pf_pool_start()
  *   fork            pf_fork_processes()
+ *   own:POOL        the same, and the workers of the pool are this program
  *   supervise:POOL  the pool has a worker function of its own, and is run to its end
  *   twin            the same two, in a child that was forked before
  *   child           executes this program with the step env in a child
@@ -13,6 +14,10 @@
  *   beat:N          so many signs of life, 5 ms apart
  *   told            waits for the stop descriptor, which nothing else tells it
  *   mute            tries to say something from a child of its own
+ *   listen          pf_listen_fds()
+ *   bind:PORT       pf_bind_sockets() for 127.0.0.1
+ *   unix:PATH       pf_bind_unix_socket()
+ *   shut:FD         closes it, in the supervisor alone
  *   fd:NAME fds env signals args   what this process has
  *   exit:N wait term               the end
  *
@@ -27,6 +32,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -89,6 +96,16 @@ static void run(const char *name) {
     (void)pf_pool_free(pool);
 }
 
+static void execute_own(const char *name) {
+    pf_pool *pool = make_pool(name);
+    int task_id = -2;
+    int result = pf_pool_set_exec(pool, NULL, NULL, NULL);
+
+    result = result < 0 ? result : pf_pool_run(pool, &task_id);
+    report("own %s result=%d task=%d", name, result, task_id);
+    (void)pf_pool_free(pool);
+}
+
 static void start(const char *name) {
     pf_pool *pool = make_pool(name);
     int result = pf_pool_set_worker_fn(pool, works, NULL, NULL);
@@ -148,6 +165,37 @@ static void tell_descriptor(const char *name) {
 
     content[length < 0 ? 0 : length] = '\0';
     report("fd %s=%d flags=%d content=%s", name, fd, fd < 0 ? -1 : fcntl(fd, F_GETFD), content);
+}
+
+/* For each the number, the inode and the flags: c close-on-exec, n non-blocking. */
+static void tell_sockets(const char *what, const char *of, const int *sockets, int count) {
+    char list[256] = "";
+
+    for (int i = 0; i < count; i++) {
+        struct stat status = {0};
+        (void)fstat(sockets[i], &status); /* then its inode is 0 */
+        (void)snprintf(list + strlen(list), sizeof(list) - strlen(list), " %d=%lu%s%s", sockets[i],
+                       (unsigned long)status.st_ino,
+                       (fcntl(sockets[i], F_GETFD) & FD_CLOEXEC) != 0 ? "c" : "",
+                       (fcntl(sockets[i], F_GETFL) & O_NONBLOCK) != 0 ? "n" : "");
+    }
+    report("%s %s: %d%s.", what, of, count, list);
+}
+
+static void take_passed(void) {
+    int sockets[8];
+    tell_sockets("listen", "fds", sockets, pf_listen_fds(sockets, 8));
+}
+
+static void bind_port(const char *port) {
+    int sockets[8];
+    tell_sockets("bind", port, sockets,
+                 pf_bind_sockets("127.0.0.1", atoi(port), AF_INET, 0, 0, sockets, 8));
+}
+
+static void bind_path(const char *path) {
+    int socket = pf_bind_unix_socket(path, 0600, 0);
+    tell_sockets("unix", path, &socket, socket < 0 ? socket : 1);
 }
 
 /* The tests themselves are told of directories. */
@@ -251,6 +299,18 @@ static void take_step(char *step) {
         start(value);
     } else if (strcmp(step, "fork") == 0) {
         report("fork result=%d", pf_fork_processes(1, 0));
+    } else if (strcmp(step, "own") == 0) {
+        execute_own(value);
+    } else if (strcmp(step, "shut") == 0) {
+        if (pf_task_id() < 0 && close(atoi(value)) != 0) {
+            report("can not shut %s", value);
+        }
+    } else if (strcmp(step, "listen") == 0) {
+        take_passed();
+    } else if (strcmp(step, "bind") == 0) {
+        bind_port(value);
+    } else if (strcmp(step, "unix") == 0) {
+        bind_path(value);
     } else if (strcmp(step, "supervise") == 0) {
         supervise(value);
     } else if (strcmp(step, "twin") == 0) {

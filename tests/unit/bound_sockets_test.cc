@@ -66,15 +66,15 @@ void sets_are_kept_in_order_and_by_value(void **) {
 void another_file_under_the_number_is_not_taken_for_it(void **) {
     const int descriptor = open_one();
     note({"moved", 0, AF_UNIX, 0}, {&descriptor, 1});
-    const os::BoundSocket bound = os::bound_sets()->sockets[0];
-    assert_true(os::is_still_bound(bound));
+    const os::OpenFile bound = os::bound_sets()->sockets[0];
+    assert_true(os::is_still_open(bound));
 
     const int other = open_one();
     assert_int_equal(dup3(other, descriptor, O_CLOEXEC), descriptor);
 
-    assert_false(os::is_still_bound(bound));
+    assert_false(os::is_still_open(bound));
     close(descriptor);
-    assert_false(os::is_still_bound(bound));
+    assert_false(os::is_still_open(bound));
     close(other);
 }
 
@@ -96,49 +96,81 @@ void a_set_is_forgotten_when_all_of_it_is_closed(void **) {
 
 // ---- Handed on ---------------------------------------------------------------------------
 
-SocketKey asked_for;
-int handed = -1;
+void what_was_handed_on_is_given_instead(void **) {
+    const SocketKey host{"name.invalid", 7, AF_INET6, 1}; // nobody could bind these
+    const SocketKey path{"/nowhere/at/all", 0, AF_UNIX, 0};
+    const int handed[] = {open_one(), open_one(), open_one(), open_one()};
+    const size_t count_before = set_count();
+    int got[2] = {-1, -1};
+    assert_int_equal(os::note_handed_on(host, std::span(handed).first(1)), 0);
+    assert_int_equal(os::note_handed_on(path, std::span(handed).subspan(1, 1)), 0);
+    assert_int_equal(os::note_handed_on(host, std::span(handed).last(2)), 0);
+    assert_int_equal(set_count(), count_before);
 
-int give_one(const SocketKey &key, std::span<int> descriptors) {
-    asked_for = key;
-    if (descriptors.empty()) {
-        return -ENOBUFS;
+    // In their order, and those of one key apart from the others.
+    assert_int_equal(os::bind_sockets(host, 0, got), 1);
+    assert_int_equal(got[0], handed[0]);
+    assert_int_equal(os::bind_sockets(host, 0, std::span(got).first(1)), -ENOBUFS);
+    assert_int_equal(os::bind_sockets(host, 0, got), 2);
+    assert_int_equal(got[0], handed[2]);
+    assert_int_equal(got[1], handed[3]);
+    assert_int_equal(os::bind_unix_socket(path.name, 0600, 0), handed[1]);
+
+    // Each once. All are noted, as they may be handed on again.
+    assert_int_equal(os::find_handed_on(host, got), 0);
+    assert_int_equal(set_count(), 3);
+    for (const int descriptor : handed) {
+        close(descriptor);
     }
-    descriptors[0] = handed;
-    return 1;
 }
 
-int give_none(const SocketKey &, std::span<int>) { return 0; }
-
-void what_was_handed_on_is_given_instead(void **) {
-    handed = open_one();
+void of_those_handed_on_what_was_closed_is_not_given(void **) {
+    const SocketKey key{"name.invalid", 7, AF_INET6, 1};
+    const int handed[] = {open_one(), open_one(), open_one()};
     int got[2] = {-1, -1};
-    os::set_handed_on(give_one);
+    assert_int_equal(os::note_handed_on(key, std::span(handed).first(1)), 0);
+    assert_int_equal(os::note_handed_on(key, std::span(handed).last(2)), 0);
+    close(handed[0]);
+    close(handed[1]);
 
-    // Nobody could bind these.
-    assert_int_equal(os::bind_sockets({"name.invalid", 7, AF_INET6, 1}, 0, got), 1);
-    assert_int_equal(got[0], handed);
-    assert_true(os::are_equal(asked_for, {"name.invalid", 7, AF_INET6, 1}));
-    assert_int_equal(os::bind_unix_socket("/nowhere/at/all", 0600, 0), handed);
-    assert_true(os::are_equal(asked_for, {"/nowhere/at/all", 0, AF_UNIX, 0}));
+    assert_int_equal(os::find_handed_on(key, got), 1);
 
-    // Both are noted, as they may be handed on again.
-    assert_int_equal(set_count(), 2);
-    assert_int_equal(os::bind_sockets({"name.invalid", 7, AF_INET6, 1}, 0, {}), -ENOBUFS);
-    os::set_handed_on(nullptr);
-    close(handed);
+    assert_int_equal(got[0], handed[2]);
+    assert_int_equal(os::find_handed_on(key, got), 0);
+    close(handed[2]);
 }
 
 void without_a_match_sockets_are_bound(void **) {
+    const int handed = open_one();
     int got[1] = {-1};
-    os::set_handed_on(give_none);
+    assert_int_equal(os::note_handed_on({"127.0.0.1", 0, AF_INET, 1}, {&handed, 1}), 0);
 
     assert_int_equal(os::bind_sockets({"127.0.0.1", 0, AF_INET, 0}, 1, got), 1);
 
-    os::set_handed_on(nullptr);
-    assert_true(os::is_still_bound(os::bound_sets()->sockets[0]));
+    assert_int_not_equal(got[0], handed);
+    assert_true(os::is_still_open(os::bound_sets()->sockets[0]));
     assert_int_equal(os::bound_sets()->sockets[0].descriptor, got[0]);
     close(got[0]);
+    close(handed);
+}
+
+void a_copy_stays_when_the_sockets_are_closed(void **) {
+    const int descriptors[] = {open_one(), open_one()};
+    note({"one", 1, AF_INET, 0}, std::span(descriptors).first(1));
+    note({"two", 2, AF_INET, 0}, std::span(descriptors).last(1));
+    os::BoundSet *copy = nullptr;
+
+    assert_int_equal(os::copy_bound_sets(&copy), 0);
+    close(descriptors[0]);
+    close(descriptors[1]);
+    note({"three", 3, AF_INET, 0}, {});
+
+    assert_true(os::are_equal(copy->key, {"one", 1, AF_INET, 0}));
+    assert_true(os::are_equal(copy->next->key, {"two", 2, AF_INET, 0}));
+    assert_null(copy->next->next);
+    assert_int_equal(copy->next->sockets[0].descriptor, descriptors[1]);
+    assert_false(os::is_still_open(copy->next->sockets[0]));
+    os::free_sets(copy);
 }
 
 } // namespace
@@ -150,6 +182,8 @@ int main() {
         cmocka_unit_test(another_file_under_the_number_is_not_taken_for_it),
         cmocka_unit_test(a_set_is_forgotten_when_all_of_it_is_closed),
         cmocka_unit_test(what_was_handed_on_is_given_instead),
+        cmocka_unit_test(of_those_handed_on_what_was_closed_is_not_given),
+        cmocka_unit_test(a_copy_stays_when_the_sockets_are_closed),
         cmocka_unit_test(without_a_match_sockets_are_bound),
     };
 

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#include "os/open_file.h"
+
+#include <sys/stat.h>
+
+namespace prefork::os {
+
+bool look_at(int descriptor, OpenFile *ret_file) {
+    struct stat status {};
+    if (fstat(descriptor, &status) != 0) {
+        return false;
+    }
+    *ret_file = {descriptor, status.st_dev, status.st_ino};
+    return true;
+}
+
+bool is_still_open(const OpenFile &file) {
+    OpenFile now{};
+    return look_at(file.descriptor, &now) && now.device == file.device && now.inode == file.inode;
+}
+
+} // namespace prefork::os
