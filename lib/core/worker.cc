@@ -120,7 +120,7 @@ void Supervisor::exited(const Input &input, Instant now) {
     if (state == State::stopping || state == State::killing) {
         report_exit(input, true, false, 0, now);
         end_asked(input.worker);
-    } else if (is_replacement(input.worker)) {
+    } else if (is_replacement(input.worker) && !input.exit.is_status(settings_.fatal_exit)) {
         end_replacement(input, now);
     } else {
         end_current(input, now);
@@ -149,7 +149,8 @@ void Supervisor::end_replacement(const Input &input, Instant now) {
 void Supervisor::end_current(const Input &input, Instant now) {
     const uint32_t worker = input.worker;
     const uint32_t other = other_seat(worker);
-    if (is_busy(state_of(other)) && is_replacement(other)) {
+    const bool replaced = is_busy(state_of(other)) && is_replacement(other);
+    if (replaced && !input.exit.is_status(settings_.fatal_exit)) {
         // The new one is there already, or on its way.
         report_exit(input, false, true, 0, now);
         set_state(worker, State::empty);

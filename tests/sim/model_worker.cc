@@ -258,6 +258,8 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
         if (was_present && is_wanted(number)) {
             want_start(number);
         }
+    } else if (exit.is_status(settings_.fatal_exit)) {
+        ended_in_service(number, life, exit);
     } else if (!was_present) {
         tell_exit(number, life, exit, false, 0);
         tell(event_of(EventType::reload_failed, Level::error, static_cast<int>(number)));
@@ -277,8 +279,7 @@ void Model::ended_in_service(uint32_t number, const Life &life, const Exit &exit
     Slot &slot = table_[number];
     const Duration uptime = world.clock - life.started;
     const bool normal = exit.kind == Exit::Kind::exited && exit.code == 0;
-    const bool fatal = settings_.fatal_exit != 0 && exit.kind == Exit::Kind::exited &&
-                       exit.code == settings_.fatal_exit;
+    const bool fatal = exit.is_status(settings_.fatal_exit);
     const bool wanted = !fatal && settings_.restart != core::RestartWhen::none &&
                         (!normal || settings_.restart == core::RestartWhen::always);
     const bool counts = !normal || uptime < second;

@@ -1,0 +1,59 @@
+// Planned replacements that meet failures, other plans and a host that is late: the core alone.
+//
+// SPDX-License-Identifier: MIT
+#include "cmocka_all.h"
+
+#include <errno.h>
+
+#include "supervised.h"
+
+using namespace tests;
+
+namespace {
+
+uint32_t new_worker(const Supervised &pool, uint32_t slot) {
+    return other_seat(pool.core.current(slot));
+}
+
+void fatal_exit_of_a_replacement_ends_the_pool(void **) {
+    Supervised pool;
+    Settings settings;
+    settings.fatal_exit = 78;
+    assert_true(pool.begin(2, settings));
+    pool.start_all();
+    pool.replace(0);
+    pool.start_one();
+
+    pool.end_worker(new_worker(pool, 0), exit_with(78));
+
+    assert_int_equal(pool.find(EventType::gave_up).error, code_fatal);
+    assert_int_equal(pool.find(EventType::stopping).count, 2);
+    assert_int_equal(pool.core.result(), code_fatal);
+}
+
+void fatal_exit_of_a_worker_that_is_being_replaced_ends_the_pool(void **) {
+    Supervised pool;
+    Settings settings;
+    settings.fatal_exit = 78;
+    assert_true(pool.begin(2, settings));
+    pool.start_all();
+    pool.replace(0);
+    pool.start_one();
+
+    pool.end(0, exit_with(78));
+
+    assert_false(pool.find(EventType::exited).will_restart);
+    assert_int_equal(pool.find(EventType::gave_up).error, code_fatal);
+    assert_int_equal(pool.find(EventType::stopping).count, 2);
+}
+
+const CMUnitTest tests_of_replacement[] = {
+    cmocka_unit_test(fatal_exit_of_a_replacement_ends_the_pool),
+    cmocka_unit_test(fatal_exit_of_a_worker_that_is_being_replaced_ends_the_pool),
+};
+
+} // namespace
+
+int main() {
+    return cmocka_run_group_tests_name("replacement", tests_of_replacement, nullptr, nullptr);
+}
