@@ -142,14 +142,15 @@ void Supervisor::stop(const Input &input, Instant now) {
         stop_signal_ = input.signal;
         stop_signal_time_ = now;
     }
-    if (phase_ != Phase::running) {
-        return;
-    }
     const Duration chosen = settings_.stop_timeout;
     if (input.quick && (chosen == 0 || chosen > quick_stop_timeout)) {
         settings_.stop_timeout = quick_stop_timeout;
     }
-    begin_stopping(input.signal, now);
+    if (phase_ == Phase::running) {
+        begin_stopping(input.signal, now);
+    } else if (!input.quick) {
+        return;
+    }
     ask_all_to_stop(now);
 }
 

@@ -65,9 +65,6 @@ void Model::stop(int32_t number, bool quick) {
         stop_signal_ = number;
         stop_signal_time_ = world.clock;
     }
-    if (phase_ != Phase::running) {
-        return;
-    }
     if (quick && (settings_.stop_timeout == 0 || settings_.stop_timeout > second)) {
         settings_.stop_timeout = second;
     }
@@ -80,6 +77,10 @@ void Model::stop(int32_t number, bool quick) {
                 }
             }
         }
+    }
+    deadline_known_ = false;
+    if (phase_ != Phase::running) {
+        return;
     }
     begin_stopping(number);
     for (uint32_t slot = 0; slot < table_.size(); slot++) {

@@ -47,9 +47,29 @@ void fatal_exit_of_a_worker_that_is_being_replaced_ends_the_pool(void **) {
     assert_int_equal(pool.find(EventType::stopping).count, 2);
 }
 
+void signal_to_stop_soon_makes_a_stop_under_way_quick(void **) {
+    Supervised pool;
+    assert_true(pool.begin(1, 5));
+    pool.start_all();
+    pool.give(Input::Kind::stop);
+    pool.pass(second);
+    Input input;
+    input.kind = Input::Kind::stop;
+    input.signal = 2;
+    input.quick = true;
+
+    pool.core.step(input, pool.now);
+
+    assert_int_equal(pool.count_signals(15), 1);
+    pool.pass(quick_stop_timeout);
+    assert_int_equal(pool.count_signals(9), 1);
+    assert_int_equal(pool.core.stop_signal(), 2);
+}
+
 const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(fatal_exit_of_a_replacement_ends_the_pool),
     cmocka_unit_test(fatal_exit_of_a_worker_that_is_being_replaced_ends_the_pool),
+    cmocka_unit_test(signal_to_stop_soon_makes_a_stop_under_way_quick),
 };
 
 } // namespace
