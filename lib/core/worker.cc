@@ -77,8 +77,10 @@ void Supervisor::start_failed(const Input &input, Instant now) {
     // succeed is not tried for ever. Later it uses up restarts like a worker that ended.
     const bool replacement = is_replacement(worker);
     const bool wanted = phase_ == Phase::running && slot_of(worker) < slots_;
-    const bool again =
-        wanted && (input.transient || (!replacement && some_worker_ran_ && policy_.allow(now)));
+    const bool counted =
+        wanted && !input.transient && !replacement && some_worker_ran_ && policy_.allow(now);
+    const bool again = wanted && (input.transient || counted);
+    slot_table_[slot_of(worker)].count(counted);
     if (again) {
         start_queue_.failed(now);
         set_state(worker, State::waiting);
@@ -189,7 +191,7 @@ void Supervisor::decide_restart(const Input &input, Instant now) {
         }
         return;
     }
-    slot.restarts += counts && slot.restarts < INT32_MAX ? 1 : 0;
+    slot.count(counts);
     const Duration delay = counts ? policy_.draw_delay(uptime, &slot.backoff) : 0;
     if (!counts && uptime >= settings_.backoff_max) {
         slot.backoff = 0; // it was stable, though it did not crash

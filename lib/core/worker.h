@@ -69,6 +69,8 @@ struct Slot {
     uint8_t current;  // the seat that the slot's worker has
     Plan plan;
     bool in_expired; // its number waits among the expired ones
+
+    void count(bool restart) { restarts += restart && restarts < INT32_MAX ? 1 : 0; }
 };
 
 constexpr uint32_t seat_of(uint32_t slot, uint32_t seat) { return slot * seats + seat; }

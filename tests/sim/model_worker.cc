@@ -212,7 +212,9 @@ void Model::start_failed(uint32_t number, int32_t error) {
     underway_ -= 1;
     // Its room in the queue of events is only given back after what is told now.
     const bool wanted = is_wanted(number);
-    const bool again = wanted && (passes || (!replaces && some_ran_ && allow_restart()));
+    const bool counted = wanted && !passes && !replaces && some_ran_ && allow_restart();
+    const bool again = wanted && (passes || counted);
+    slot.restarts += counted ? 1 : 0;
     if (again) {
         close_gate();
         queue_.push_back(Waiting{number, ++next_key_});

@@ -66,10 +66,27 @@ void signal_to_stop_soon_makes_a_stop_under_way_quick(void **) {
     assert_int_equal(pool.core.stop_signal(), 2);
 }
 
+void start_failure_that_counts_is_counted_in_its_slot(void **) {
+    Supervised pool;
+    assert_true(pool.begin(2, 5));
+    pool.start_all();
+    pool.end(1, exit_with(1));
+    assert_int_equal(pool.core.restarts(1), 1);
+
+    assert_int_equal(pool.fail_one(-ENOENT, false), 1);
+    assert_int_equal(pool.core.restarts(1), 2);
+    pool.pass(start_retry_first);
+    assert_int_equal(pool.fail_one(-EAGAIN, true), 1);
+
+    assert_int_equal(pool.core.restarts(1), 2);
+    assert_int_equal(pool.core.restarts(0), 0);
+}
+
 const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(fatal_exit_of_a_replacement_ends_the_pool),
     cmocka_unit_test(fatal_exit_of_a_worker_that_is_being_replaced_ends_the_pool),
     cmocka_unit_test(signal_to_stop_soon_makes_a_stop_under_way_quick),
+    cmocka_unit_test(start_failure_that_counts_is_counted_in_its_slot),
 };
 
 } // namespace
