@@ -51,6 +51,7 @@ void Supervisor::abort(uint32_t worker, int32_t signal, Duration timeout, Instan
     deadlines_.disarm(worker);
     set_state(worker, State::aborting);
     send(worker, signal);
+    seat(worker).killed = signal == signal_kill;
     if (signal != signal_kill && timeout != 0) {
         deadlines_.arm(worker, after(now, timeout));
     }

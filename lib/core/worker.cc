@@ -247,6 +247,7 @@ void Supervisor::due(uint32_t worker, Instant now) {
     case State::aborting:
         report_killed(worker, now);
         send(worker, signal_kill);
+        seat(worker).killed = true;
         break;
     case State::backing_off:
         set_state(worker, State::empty);
@@ -313,10 +314,6 @@ void Supervisor::begin(uint32_t worker) {
 // Whatever the worker is about to do, it ends; one without a process at once.
 void Supervisor::ask_to_stop(uint32_t worker, Instant now) {
     switch (state_of(worker)) {
-    case State::aborting:
-        // It has been told to die already; now its end is asked for.
-        set_state(worker, State::stopping);
-        break;
     case State::running:
     case State::ready:
         set_state(worker, State::stopping);
@@ -338,6 +335,14 @@ void Supervisor::ask_to_stop(uint32_t worker, Instant now) {
         // The slot of a worker that is done stays so to the pool's end.
         set_state(worker, phase_ == Phase::running ? State::empty : State::done);
         break;
+    case State::aborting:
+        // It has been told to die already; now its end is asked for.
+        if (seat(worker).killed) {
+            set_state(worker, State::killing);
+            break;
+        }
+        set_state(worker, State::stopping);
+        [[fallthrough]];
     case State::stopping:
         // Asked before; a quick stop leaves it less time.
         if (settings_.stop_timeout != 0) {

@@ -55,6 +55,7 @@ struct Worker {
     uint32_t beats;    // at the last look
     int32_t pid;
     State state;
+    bool killed; // aborting: SIGKILL has been sent
 };
 
 // Why a slot's worker is being replaced.

@@ -82,11 +82,60 @@ void start_failure_that_counts_is_counted_in_its_slot(void **) {
     assert_int_equal(pool.core.restarts(0), 0);
 }
 
+void worker_that_was_killed_for_its_silence_is_told_so_once(void **) {
+    Supervised pool;
+    Settings settings;
+    settings.heartbeat_timeout = second;
+    settings.stop_timeout = 10 * second;
+    assert_true(pool.begin(2, settings));
+    pool.start_all();
+    pool.pass_and_beat(second, 1);
+    while (pool.state(1) == State::ready) {
+        pool.pass_and_beat(second / 4, 1);
+    }
+    assert_int_equal(pool.count_signals(signal_abort), 2);
+    pool.pass(10 * second);
+    assert_int_equal(pool.count_signals(signal_kill), 2);
+    assert_int_not_equal(pool.find(EventType::killed).task_id, -2);
+    assert_int_not_equal(pool.find(EventType::killed).task_id, -2);
+
+    pool.resize(1); // it takes its time to die, and nobody wants it any more
+    pool.give(Input::Kind::stop);
+    pool.pass(20 * second);
+
+    assert_int_equal(pool.find(EventType::killed).task_id, -2);
+    assert_int_equal(pool.count_signals(signal_kill), 0);
+}
+
+void quick_stop_leaves_a_silent_worker_no_more_time_than_others(void **) {
+    Supervised pool;
+    Settings settings;
+    settings.heartbeat_timeout = second;
+    settings.stop_timeout = 60 * second;
+    assert_true(pool.begin(1, settings));
+    pool.start_all();
+    pool.pass_and_beat(second, 1);
+    while (pool.state(0) == State::ready) {
+        pool.pass_and_beat(second / 4, 1);
+    }
+    Input input;
+    input.kind = Input::Kind::stop;
+    input.signal = 2;
+    input.quick = true;
+
+    pool.core.step(input, pool.now);
+    pool.pass(quick_stop_timeout);
+
+    assert_int_equal(pool.find(EventType::killed).task_id, 0);
+}
+
 const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(fatal_exit_of_a_replacement_ends_the_pool),
     cmocka_unit_test(fatal_exit_of_a_worker_that_is_being_replaced_ends_the_pool),
     cmocka_unit_test(signal_to_stop_soon_makes_a_stop_under_way_quick),
     cmocka_unit_test(start_failure_that_counts_is_counted_in_its_slot),
+    cmocka_unit_test(worker_that_was_killed_for_its_silence_is_told_so_once),
+    cmocka_unit_test(quick_stop_leaves_a_silent_worker_no_more_time_than_others),
 };
 
 } // namespace
