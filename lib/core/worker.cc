@@ -95,7 +95,9 @@ void Supervisor::start_failed(const Input &input, Instant now) {
         } else if (!replacement) {
             fail_with(input.error, now);
         }
-        end_plan(slot_of(worker), false, input.error, now);
+    }
+    if (wanted && !input.transient) {
+        end_plan(slot_of(worker), false, input.error, now); // tried again or not
     }
     events_.release_life();
 }

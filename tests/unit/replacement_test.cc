@@ -129,6 +129,26 @@ void quick_stop_leaves_a_silent_worker_no_more_time_than_others(void **) {
     assert_int_equal(pool.find(EventType::killed).task_id, 0);
 }
 
+void start_that_can_not_succeed_ends_a_reload_that_stops_first(void **) {
+    Supervised pool;
+    Settings settings;
+    settings.reload_order = ReloadOrder::stop_first;
+    assert_true(pool.begin(2, settings));
+    pool.start_all();
+    pool.give(Input::Kind::reload);
+    pool.end(0, killed_by(15));
+
+    assert_int_equal(pool.fail_one(-ENOENT, false), 0);
+
+    const Event failed = pool.find(EventType::reload_failed);
+    assert_int_equal(failed.task_id, 0);
+    assert_int_equal(failed.error, -ENOENT);
+    pool.pass(start_retry_first);
+    assert_int_equal(pool.start_one(), 0); // by the restart policy
+    assert_true(pool.state(0) == State::ready);
+    assert_int_equal(pool.count_signals(15), 1);
+}
+
 const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(fatal_exit_of_a_replacement_ends_the_pool),
     cmocka_unit_test(fatal_exit_of_a_worker_that_is_being_replaced_ends_the_pool),
@@ -136,6 +156,7 @@ const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(start_failure_that_counts_is_counted_in_its_slot),
     cmocka_unit_test(worker_that_was_killed_for_its_silence_is_told_so_once),
     cmocka_unit_test(quick_stop_leaves_a_silent_worker_no_more_time_than_others),
+    cmocka_unit_test(start_that_can_not_succeed_ends_a_reload_that_stops_first),
 };
 
 } // namespace
