@@ -161,10 +161,10 @@ void Supervisor::end_current(const Input &input, Instant now) {
         slot_table_[slot_of(worker)].current ^= 1U;
         if (slot_table_[slot_of(worker)].plan == Plan::host) {
             end_plan(slot_of(worker), true, 0, now); // it is a restart like any other now
-        }
-        if (state_of(other) == State::running && settings_.ready_timeout == 0) {
-            deadlines_.disarm(other);
-            become_ready(other, now);
+            if (state_of(other) == State::running && settings_.ready_timeout == 0) {
+                deadlines_.disarm(other);
+                become_ready(other, now);
+            }
         }
         return;
     }

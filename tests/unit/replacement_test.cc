@@ -149,6 +149,22 @@ void start_that_can_not_succeed_ends_a_reload_that_stops_first(void **) {
     assert_int_equal(pool.count_signals(15), 1);
 }
 
+void new_worker_of_a_reload_stays_on_trial_when_the_old_one_crashes(void **) {
+    Supervised pool;
+    assert_true(pool.begin(2, 5));
+    pool.start_all();
+    pool.give(Input::Kind::reload);
+    pool.start_one();
+    pool.end(0, killed_by(11));
+    assert_int_equal(pool.core.startable(), 0); // slot 1 is not touched before the new one is good
+
+    pool.end(0, exit_with(1));
+
+    assert_int_equal(pool.find(EventType::reload_failed).task_id, 0);
+    assert_int_equal(pool.start_all(), 1);
+    assert_int_equal(pool.core.alive(), 2);
+}
+
 const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(fatal_exit_of_a_replacement_ends_the_pool),
     cmocka_unit_test(fatal_exit_of_a_worker_that_is_being_replaced_ends_the_pool),
@@ -157,6 +173,7 @@ const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(worker_that_was_killed_for_its_silence_is_told_so_once),
     cmocka_unit_test(quick_stop_leaves_a_silent_worker_no_more_time_than_others),
     cmocka_unit_test(start_that_can_not_succeed_ends_a_reload_that_stops_first),
+    cmocka_unit_test(new_worker_of_a_reload_stays_on_trial_when_the_old_one_crashes),
 };
 
 } // namespace
