@@ -17,7 +17,7 @@ void Supervisor::advance_plans(Instant now) {
     if (phase_ != Phase::running) {
         return;
     }
-    if (!reloading_ && reload_wanted_ && events_.has_room_for_extra()) {
+    if (can_begin_reload()) {
         reload_wanted_ = false;
         reloading_ = true;
         reload_next_ = 0; // slots of one that failed may still be under way

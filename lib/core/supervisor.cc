@@ -111,6 +111,9 @@ bool Supervisor::take_event(Event *ret_event) {
 }
 
 Instant Supervisor::next_deadline() const {
+    if (phase_ == Phase::running && can_begin_reload()) {
+        return 0; // the host has made room for its event
+    }
     const Instant retry = start_queue_.deadline();
     return retry < deadlines_.nearest() ? retry : deadlines_.nearest();
 }

@@ -126,6 +126,9 @@ class Supervisor {
 
     // Planned replacements: reload.cc.
     void reload(Instant now);
+    [[nodiscard]] bool can_begin_reload() const {
+        return reload_wanted_ && !reloading_ && events_.has_room_for_extra();
+    }
     void advance_plans(Instant now);
     void advance_reload(Instant now);
     void reload_slot(uint32_t slot, Instant now);

@@ -165,6 +165,33 @@ void new_worker_of_a_reload_stays_on_trial_when_the_old_one_crashes(void **) {
     assert_int_equal(pool.core.alive(), 2);
 }
 
+void reload_that_waits_for_room_begins_when_there_is_some(void **) {
+    Supervised pool;
+    assert_true(pool.begin(1, restarts_unlimited));
+    uint32_t lives = 0;
+    while (pool.start_one() != Supervised::none) { // until no life would have room
+        pool.end(0, exit_with(1));
+        lives += 1;
+    }
+    for (uint32_t change = 0; change < 20; change++) {
+        assert_true(pool.core.reserve(2));
+        pool.resize(1 + change % 2);
+    }
+    pool.give(Input::Kind::reload);
+    assert_true(pool.core.next_deadline() == never);
+
+    for (uint32_t taken = 0; taken < lives; taken++) {
+        Event event;
+        assert_true(pool.core.take_event(&event));
+        assert_true(event.type != EventType::reloading);
+    }
+
+    assert_true(pool.core.next_deadline() <= pool.now);
+    pool.pass(0);
+    assert_int_equal(pool.find(EventType::reloading).task_id, -1);
+    assert_true(pool.core.next_deadline() == never);
+}
+
 const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(fatal_exit_of_a_replacement_ends_the_pool),
     cmocka_unit_test(fatal_exit_of_a_worker_that_is_being_replaced_ends_the_pool),
@@ -174,6 +201,7 @@ const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(quick_stop_leaves_a_silent_worker_no_more_time_than_others),
     cmocka_unit_test(start_that_can_not_succeed_ends_a_reload_that_stops_first),
     cmocka_unit_test(new_worker_of_a_reload_stays_on_trial_when_the_old_one_crashes),
+    cmocka_unit_test(reload_that_waits_for_room_begins_when_there_is_some),
 };
 
 } // namespace
