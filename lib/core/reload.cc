@@ -26,13 +26,17 @@ void Supervisor::advance_plans(Instant now) {
     if (reloading_) {
         advance_reload(now);
     }
-    while (!lifetime_under_way_ && !reloading_ && reload_under_way_ == 0 && !expired_.empty()) {
+    for (size_t left = expired_.size();
+         left > 0 && !lifetime_under_way_ && !reloading_ && reload_under_way_ == 0; left--) {
         const uint32_t slot = expired_.pop();
+        if (slot < slots_ && is_being_replaced(slot)) {
+            (void)expired_.push(slot); // until it is known what becomes of that
+            continue;
+        }
         slot_table_[slot].in_expired = false;
         const Worker &old = worker(current(slot));
         // It may have been replaced meanwhile for another reason.
-        const bool expired = old.state == State::ready && old.expires == never;
-        if (slot < slots_ && expired && !is_being_replaced(slot)) {
+        if (slot < slots_ && old.state == State::ready && old.expires == never) {
             lifetime_under_way_ = true;
             replace(slot, Plan::lifetime);
         }
@@ -95,9 +99,7 @@ void Supervisor::end_plan(uint32_t slot, bool good, int32_t error, Instant now) 
     }
     report_worker(EventType::reload_failed, Level::error, other_seat(current(slot)), error, now);
     Worker &old = seat(current(slot));
-    // Too old already, and nobody else sees to it.
-    if (settings_.lifetime != 0 && old.state == State::ready && old.expires == never &&
-        !slot_table_[slot].in_expired) {
+    if (plan == Plan::lifetime && old.state == State::ready) {
         const Duration pause =
             settings_.backoff_first > lifetime_retry ? settings_.backoff_first : lifetime_retry;
         old.expires = after(now, pause);

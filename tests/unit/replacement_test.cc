@@ -192,6 +192,27 @@ void reload_that_waits_for_room_begins_when_there_is_some(void **) {
     assert_true(pool.core.next_deadline() == never);
 }
 
+void age_is_not_forgotten_while_the_worker_before_takes_its_time(void **) {
+    Supervised pool;
+    Settings settings;
+    settings.lifetime = 5 * second;
+    settings.stop_timeout = 0;
+    assert_true(pool.begin(1, settings));
+    pool.start_all();
+    const uint32_t first = pool.core.current(0);
+    pool.pass(5 * second);
+    assert_int_equal(pool.start_one(), 0);
+    pool.pass(replacement_trial);
+    assert_int_equal(pool.count_signals(15), 1);
+    pool.pass(5 * second); // the new one is old too, and the slot's other seat is taken
+    assert_int_equal(pool.core.startable(), 0);
+
+    pool.end_worker(first, killed_by(15));
+
+    assert_int_equal(pool.start_one(), 0);
+    assert_int_equal(pool.core.alive(), 2);
+}
+
 const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(fatal_exit_of_a_replacement_ends_the_pool),
     cmocka_unit_test(fatal_exit_of_a_worker_that_is_being_replaced_ends_the_pool),
@@ -202,6 +223,7 @@ const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(start_that_can_not_succeed_ends_a_reload_that_stops_first),
     cmocka_unit_test(new_worker_of_a_reload_stays_on_trial_when_the_old_one_crashes),
     cmocka_unit_test(reload_that_waits_for_room_begins_when_there_is_some),
+    cmocka_unit_test(age_is_not_forgotten_while_the_worker_before_takes_its_time),
 };
 
 } // namespace
