@@ -61,7 +61,9 @@ void Supervisor::started(const Input &input, Instant now) {
     start_queue_.succeeded();
     report_worker(EventType::started, Level::information, input.worker, 0, now);
     set_state(input.worker, State::running);
-    if (phase_ == Phase::stopping || slot_of(input.worker) >= slots_) {
+    const uint32_t slot = slot_of(input.worker);
+    const bool dropped = is_replacement(input.worker) && slot_table_[slot].plan == Plan::none;
+    if (phase_ == Phase::stopping || slot >= slots_ || dropped) {
         ask_to_stop(input.worker, now);
     } else {
         expect_ready(input.worker, now);

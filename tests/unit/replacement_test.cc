@@ -213,6 +213,30 @@ void age_is_not_forgotten_while_the_worker_before_takes_its_time(void **) {
     assert_int_equal(pool.core.alive(), 2);
 }
 
+void replacement_under_way_in_a_slot_that_was_dropped_is_stopped(void **) {
+    Supervised pool;
+    assert_true(pool.begin(2, 5));
+    pool.start_all();
+    pool.replace(1);
+    Input input;
+    input.kind = Input::Kind::started;
+    input.worker = pool.core.take_start();
+    input.pid = 200;
+    pool.resize(1);
+    pool.resize(2);
+    const uint32_t old = pool.core.current(1);
+    assert_int_equal(pool.count_signals(15), 1);
+
+    pool.core.step(input, pool.now);
+
+    assert_int_equal(pool.count_signals(15), 1);
+    pool.end_worker(old, killed_by(15));
+    assert_int_equal(pool.start_one(), 1);
+    pool.end_worker(input.worker, killed_by(15));
+    assert_true(pool.state(1) == State::ready);
+    assert_int_equal(pool.core.alive(), 2);
+}
+
 const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(fatal_exit_of_a_replacement_ends_the_pool),
     cmocka_unit_test(fatal_exit_of_a_worker_that_is_being_replaced_ends_the_pool),
@@ -224,6 +248,7 @@ const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(new_worker_of_a_reload_stays_on_trial_when_the_old_one_crashes),
     cmocka_unit_test(reload_that_waits_for_room_begins_when_there_is_some),
     cmocka_unit_test(age_is_not_forgotten_while_the_worker_before_takes_its_time),
+    cmocka_unit_test(replacement_under_way_in_a_slot_that_was_dropped_is_stopped),
 };
 
 } // namespace
