@@ -174,7 +174,7 @@ PF_API int pf_event_core_dumped(const pf_event *event);     /* 1: it left a core
 PF_API int pf_event_will_restart(const pf_event *event);    /* 1: it is restarted */
 PF_API int pf_event_error(const pf_event *event);           /* negative code; 0: none */
 PF_API int pf_event_restarts(const pf_event *event);        /* counted so far in the pool */
-PF_API uint64_t pf_event_delay_ms(const pf_event *event);   /* before the next attempt */
+PF_API uint64_t pf_event_delay_ms(const pf_event *event);   /* before the next try, rounded up */
 PF_API uint64_t pf_event_uptime_ms(const pf_event *event);  /* of the worker that ended */
 PF_API uint64_t pf_event_time_ns(const pf_event *event);    /* CLOCK_MONOTONIC */
 PF_API uint64_t pf_event_user_us(const pf_event *event);    /* CPU time in user mode */

@@ -6,6 +6,7 @@
 #include "prefork.h"
 
 using prefork::base::millisecond;
+using prefork::base::whole_milliseconds;
 using prefork::core::Duration;
 using prefork::core::EventType;
 using prefork::core::Exit;
@@ -79,7 +80,7 @@ int pf_event_error(const pf_event *event) { return event == nullptr ? 0 : event-
 int pf_event_restarts(const pf_event *event) { return event == nullptr ? 0 : event->fact.restarts; }
 
 uint64_t pf_event_delay_ms(const pf_event *event) {
-    return event == nullptr ? 0 : event->fact.delay / millisecond;
+    return event == nullptr ? 0 : whole_milliseconds(event->fact.delay);
 }
 
 uint64_t pf_event_uptime_ms(const pf_event *event) {

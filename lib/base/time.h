@@ -23,4 +23,9 @@ constexpr Instant after(Instant start, Duration duration) {
 
 constexpr Duration elapsed(Instant start, Instant now) { return now > start ? now - start : 0; }
 
+// Rounded up, so that a delay never looks like none.
+constexpr uint64_t whole_milliseconds(Duration duration) {
+    return duration / millisecond + (duration % millisecond != 0 ? 1 : 0);
+}
+
 } // namespace prefork::base

@@ -15,7 +15,7 @@ using core::EventType;
 using core::Exit;
 
 int64_t milliseconds(core::Duration duration) {
-    return static_cast<int64_t>(duration / base::millisecond);
+    return static_cast<int64_t>(base::whole_milliseconds(duration));
 }
 
 Text &add_child(Text &text, const Event &fact) {

@@ -1,0 +1,48 @@
+// What is said of an event.
+//
+// SPDX-License-Identifier: MIT
+#include "cmocka_all.h"
+
+#include "prefork.h"
+#include "runtime/event.h"
+
+using namespace prefork;
+
+namespace {
+
+pf_event restart_after(core::Duration delay) {
+    core::Event fact;
+    fact.type = core::EventType::exited;
+    fact.task_id = 3;
+    fact.pid = 42;
+    fact.exit.kind = core::Exit::Kind::exited;
+    fact.exit.code = 1;
+    fact.will_restart = true;
+    fact.delay = delay;
+    pf_event event;
+    runtime::describe(fact, &event);
+    return event;
+}
+
+void delay_is_told_in_whole_milliseconds_and_never_as_none(void **) {
+    const pf_event none = restart_after(0);
+    const pf_event short_one = restart_after(1);
+    const pf_event longer = restart_after(2 * core::millisecond + 1);
+    const pf_event whole = restart_after(2 * core::millisecond);
+
+    assert_string_equal(none.message, "child 3 (pid 42) exited with status 1, restarting");
+    assert_int_equal(pf_event_delay_ms(&none), 0);
+    assert_string_equal(short_one.message,
+                        "child 3 (pid 42) exited with status 1, restarting in 1 ms");
+    assert_int_equal(pf_event_delay_ms(&short_one), 1);
+    assert_int_equal(pf_event_delay_ms(&longer), 3);
+    assert_int_equal(pf_event_delay_ms(&whole), 2);
+}
+
+const CMUnitTest tests_of_event[] = {
+    cmocka_unit_test(delay_is_told_in_whole_milliseconds_and_never_as_none),
+};
+
+} // namespace
+
+int main() { return cmocka_run_group_tests_name("event", tests_of_event, nullptr, nullptr); }
