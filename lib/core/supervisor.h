@@ -112,6 +112,7 @@ class Supervisor {
     [[nodiscard]] bool wants_restart(const Exit &exit, bool normal, Duration uptime,
                                      bool *ret_counts) const;
     [[nodiscard]] bool is_replacement(uint32_t worker) const;
+    [[nodiscard]] bool has_replacement(uint32_t worker) const;
     [[nodiscard]] State state_of(uint32_t id) const { return worker(id).state; }
     Worker &seat(uint32_t id) { return slot_table_[slot_of(id)].workers[id % seats]; }
     void set_state(uint32_t worker, State state);

@@ -17,6 +17,12 @@ bool Supervisor::is_replacement(uint32_t worker) const {
            state != State::killing;
 }
 
+// The new worker for its slot is there already, or on its way.
+bool Supervisor::has_replacement(uint32_t worker) const {
+    const uint32_t other = other_seat(worker);
+    return is_busy(state_of(other)) && is_replacement(other);
+}
+
 void Supervisor::replace(uint32_t slot, Plan plan) {
     if (phase_ != Phase::running || slot >= slots_ || is_being_replaced(slot)) {
         return;
@@ -155,9 +161,7 @@ void Supervisor::end_replacement(const Input &input, Instant now) {
 void Supervisor::end_current(const Input &input, Instant now) {
     const uint32_t worker = input.worker;
     const uint32_t other = other_seat(worker);
-    const bool replaced = is_busy(state_of(other)) && is_replacement(other);
-    if (replaced && !input.exit.is_status(settings_.fatal_exit)) {
-        // The new one is there already, or on its way.
+    if (has_replacement(worker) && !input.exit.is_status(settings_.fatal_exit)) {
         report_exit(input, false, true, 0, now);
         set_state(worker, State::empty);
         slot_table_[slot_of(worker)].current ^= 1U;
@@ -295,6 +299,7 @@ void Supervisor::ready(uint32_t worker, Instant now) {
 void Supervisor::become_ready(uint32_t worker, Instant now) {
     const uint32_t slot = slot_of(worker);
     const bool replacement = is_replacement(worker);
+    const bool old = has_replacement(worker);
     set_state(worker, State::ready);
     if (settings_.ready_timeout != 0) {
         report_worker(EventType::ready, Level::information, worker, 0, now);
@@ -307,7 +312,9 @@ void Supervisor::become_ready(uint32_t worker, Instant now) {
         slot_table_[slot].current ^= 1U;
         ask_to_stop(other_seat(worker), now);
     }
-    end_plan(slot, true, 0, now);
+    if (!old) {
+        end_plan(slot, true, 0, now);
+    }
 }
 
 void Supervisor::begin(uint32_t worker) {

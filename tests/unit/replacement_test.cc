@@ -237,6 +237,24 @@ void replacement_under_way_in_a_slot_that_was_dropped_is_stopped(void **) {
     assert_int_equal(pool.core.alive(), 2);
 }
 
+void old_worker_that_gets_ready_meanwhile_does_not_end_its_replacement(void **) {
+    Supervised pool;
+    Settings settings;
+    settings.ready_timeout = 10 * second;
+    assert_true(pool.begin(2, settings));
+    pool.start_all();
+    pool.give(Input::Kind::reload);
+    assert_int_equal(pool.start_all(), 1);
+
+    pool.say(Input::Kind::ready, 0);
+    assert_int_equal(pool.core.startable(), 0); // slot 1 has to wait for the new worker
+    assert_int_equal(pool.count_signals(15), 0);
+
+    pool.end_worker(new_worker(pool, 0), exit_with(1));
+    assert_int_equal(pool.find(EventType::reload_failed).task_id, 0);
+    assert_int_equal(pool.core.startable(), 0);
+}
+
 const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(fatal_exit_of_a_replacement_ends_the_pool),
     cmocka_unit_test(fatal_exit_of_a_worker_that_is_being_replaced_ends_the_pool),
@@ -249,6 +267,7 @@ const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(reload_that_waits_for_room_begins_when_there_is_some),
     cmocka_unit_test(age_is_not_forgotten_while_the_worker_before_takes_its_time),
     cmocka_unit_test(replacement_under_way_in_a_slot_that_was_dropped_is_stopped),
+    cmocka_unit_test(old_worker_that_gets_ready_meanwhile_does_not_end_its_replacement),
 };
 
 } // namespace
