@@ -17,13 +17,12 @@ void Supervisor::advance_plans(Instant now) {
     if (phase_ != Phase::running) {
         return;
     }
+    advance_reload(now);
     if (can_begin_reload()) {
         reload_wanted_ = false;
         reloading_ = true;
         reload_next_ = 0; // slots of one that failed may still be under way
         report_pool(EventType::reloading, Level::information, 0, now);
-    }
-    if (reloading_) {
         advance_reload(now);
     }
     for (size_t left = expired_.size();

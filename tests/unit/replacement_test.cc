@@ -255,6 +255,26 @@ void old_worker_that_gets_ready_meanwhile_does_not_end_its_replacement(void **) 
     assert_int_equal(pool.core.startable(), 0);
 }
 
+void reload_that_was_remembered_begins_when_the_first_is_over(void **) {
+    Supervised pool;
+    assert_true(pool.begin(1, 5));
+    pool.start_all();
+    pool.give(Input::Kind::reload);
+    pool.give(Input::Kind::reload);
+    pool.start_one();
+
+    pool.pass(replacement_trial);
+
+    Event event;
+    bool over = false;
+    while (pool.core.take_event(&event) && !(over && event.type == EventType::reloading)) {
+        over = over || event.type == EventType::reloaded;
+    }
+    assert_true(event.type == EventType::reloading);
+    assert_int_equal(pool.core.startable(), 0); // the old one is still there
+    assert_true(pool.core.next_deadline() > pool.now);
+}
+
 const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(fatal_exit_of_a_replacement_ends_the_pool),
     cmocka_unit_test(fatal_exit_of_a_worker_that_is_being_replaced_ends_the_pool),
@@ -268,6 +288,7 @@ const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(age_is_not_forgotten_while_the_worker_before_takes_its_time),
     cmocka_unit_test(replacement_under_way_in_a_slot_that_was_dropped_is_stopped),
     cmocka_unit_test(old_worker_that_gets_ready_meanwhile_does_not_end_its_replacement),
+    cmocka_unit_test(reload_that_was_remembered_begins_when_the_first_is_over),
 };
 
 } // namespace
