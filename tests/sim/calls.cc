@@ -6,6 +6,7 @@
 #include "host.h"
 #include "model.h"
 #include "violation.h"
+#include "witness.h"
 
 namespace sim {
 
@@ -103,8 +104,11 @@ void Host::resize_to(uint32_t count) {
     const bool grows = count > model.slots();
     world.may_allocate = can && grows;
     world.allocation_failed = false;
+    // It sends signals, which are expected from here on.
     if (!grows) {
-        model.resize(count); // it sends signals, which are expected from here on
+        model.resize(count);
+    } else if (can) {
+        model.grow(count);
     }
     SIM_TRACE("resize to %u", count);
     const int result = pool_->resize(count);
@@ -113,14 +117,13 @@ void Host::resize_to(uint32_t count) {
     if (result != wanted) {
         violate("result", "resize returns %d, not %d", result, wanted);
     }
-    if (grows && result == 0) {
-        model.resize(count);
-    }
+    model.settle();
     world.allocation_failed = false;
 }
 
 void Host::restart(uint32_t choice) {
     const uint32_t slot = choice % model.slots();
+    witness.wants_restart(slot);
     const int wanted = model.restart(slot);
     const int result = pool_->restart(slot);
     SIM_TRACE("restart of slot %u: %d", slot, result);
@@ -157,6 +160,13 @@ void Host::request_kill() {
     pool_->request_kill();
 }
 
+void Host::request_reload() {
+    SIM_TRACE("a reload is requested");
+    model.request_reload();
+    witness.wants_reload();
+    pool_->request_reload();
+}
+
 // From a callback.
 void Host::control(uint32_t what, uint32_t first, uint32_t second_number) {
     switch (what % 8) {
@@ -178,6 +188,8 @@ void Host::control(uint32_t what, uint32_t first, uint32_t second_number) {
             request_stop();
         } else if (first % 8 == 1) {
             request_kill();
+        } else if (first % 8 < 4) {
+            request_reload();
         } else {
             signal_all(second_number);
         }

@@ -13,7 +13,7 @@ namespace runtime = prefork::runtime;
 namespace {
 
 // What a history is mostly about: its operations are drawn more often.
-enum class Theme : uint8_t { any, ends, starts, control, host, signals, time, count };
+enum class Theme : uint8_t { any, ends, starts, control, host, signals, time, health, count };
 
 struct Weight {
     Kind kind;
@@ -37,7 +37,10 @@ constexpr Weight weights[] = {
     {Kind::newborn, 4, Theme::starts},      {Kind::notice, 8, Theme::host},
     {Kind::unknown_status, 3, Theme::ends}, {Kind::no_memory, 2, Theme::host},
     {Kind::in_callback, 8, Theme::host},    {Kind::fork_cost, 3, Theme::starts},
-    {Kind::enter_worker, 1, Theme::host},
+    {Kind::enter_worker, 1, Theme::host},   {Kind::ready, 30, Theme::health},
+    {Kind::readiness, 6, Theme::health},    {Kind::beat, 20, Theme::health},
+    {Kind::hang, 6, Theme::health},         {Kind::reload, 10, Theme::control},
+    {Kind::freeze, 6, Theme::health},
 };
 static_assert(sizeof(weights) / sizeof(weights[0]) == static_cast<size_t>(Kind::count));
 
@@ -96,11 +99,30 @@ void draw_limits(History *history, Random &random) {
     history->set(Choice::fatal_exit, random.below(6) == 0 ? 3 : 0);
 }
 
+void draw_health(History *history, Random &random) {
+    constexpr int64_t timeouts_ms[] = {1, 40, 900, 5000};
+    constexpr int64_t lifetimes_ms[] = {1, 300, 2000, 30'000};
+    if (random.below(2) == 0) {
+        history->set(Choice::ready_timeout_ms, random.pick(timeouts_ms));
+    }
+    if (random.below(3) == 0) {
+        history->set(Choice::heartbeat_timeout_ms, random.pick(timeouts_ms));
+    }
+    if (random.below(3) == 0) {
+        const int64_t lifetime_ms = random.pick(lifetimes_ms);
+        history->set(Choice::lifetime_ms, lifetime_ms);
+        history->set(Choice::lifetime_jitter_ms, lifetime_ms * random.below(3) / 2);
+    }
+    history->set(Choice::reload_order, random.below(3) == 0 ? 1 : 0);
+    history->set(Choice::reload_width, random.below(2) == 0 ? 1 : 1 + random.below(5));
+}
+
 } // namespace
 
 int64_t plain_value(Choice choice) {
     switch (choice) {
     case Choice::workers:
+    case Choice::reload_width:
         return 1;
     case Choice::max_restarts:
         return core::restarts_unlimited;
@@ -116,6 +138,11 @@ int64_t plain_value(Choice choice) {
     case Choice::on_limit:
     case Choice::fatal_exit:
     case Choice::jitter_seed:
+    case Choice::ready_timeout_ms:
+    case Choice::heartbeat_timeout_ms:
+    case Choice::lifetime_ms:
+    case Choice::lifetime_jitter_ms:
+    case Choice::reload_order:
     case Choice::callback:
     case Choice::signals:
     case Choice::backend:
@@ -141,6 +168,7 @@ void draw(History *history, uint64_t seed, uint32_t steps) {
     history->set(Choice::jitter_seed, static_cast<int64_t>(random.next() >> 1));
     history->set(Choice::stop_signal, random.pick(signals));
     history->set(Choice::stop_timeout_ms, random.pick(timeouts_ms));
+    draw_health(history, random);
     history->set(Choice::callback, random.below(2));
     history->set(Choice::signals, random.below(3));
     history->set(Choice::backend, 1 + random.below(2));
@@ -178,6 +206,12 @@ runtime::PoolOptions options_of(const History &history) {
     settings.seed = static_cast<uint64_t>(history.get(Choice::jitter_seed));
     settings.stop_signal = number(Choice::stop_signal);
     settings.stop_timeout = duration(Choice::stop_timeout_ms);
+    settings.ready_timeout = duration(Choice::ready_timeout_ms);
+    settings.heartbeat_timeout = duration(Choice::heartbeat_timeout_ms);
+    settings.lifetime = duration(Choice::lifetime_ms);
+    settings.lifetime_jitter = duration(Choice::lifetime_jitter_ms);
+    settings.reload_order = static_cast<core::ReloadOrder>(history.get(Choice::reload_order));
+    settings.reload_width = static_cast<uint32_t>(history.get(Choice::reload_width));
     options.signals = static_cast<os::SignalSet>(history.get(Choice::signals));
     options.backend = static_cast<os::Backend>(history.get(Choice::backend));
     return options;

@@ -18,6 +18,7 @@
 #include "os/report.h"
 #include "os/worker_process.h"
 #include "violation.h"
+#include "witness.h"
 #include "world.h"
 
 using sim::host;
@@ -173,8 +174,11 @@ int Children::add(uint32_t worker, int32_t pid, int /*pidfd_given*/) {
     }
     const sim::Process process = world.newborn.front();
     world.newborn.erase(world.newborn.begin());
-    world.settle_in(worker, process);
-    model.started(worker, process.task_id, pid);
+    const base::Instant since = world.clock;
+    world.clock += 1; // no two workers are of the same age, so that it is known who is the first
+    model.started(worker, process.task_id, pid, since);
+    world.settle_in(worker, process, since);
+    sim::witness.started(worker);
     return 0;
 }
 
@@ -193,11 +197,13 @@ bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
 
 void Children::send(uint32_t worker, int32_t signal) const {
     touch("it sends a signal");
-    const sim::Process &process = world.seats[worker];
+    sim::Process &process = world.seats[worker];
     if (process.pid == 0) {
         violate("signal-after-reap", "signal %d for worker %u, which is gone", signal, worker);
     }
     SIM_TRACE("signal %d is sent to pid %d", signal, process.pid);
+    process.condemned =
+        process.condemned || signal == base::signal_abort || signal == base::signal_kill;
     if (model.sent(worker, signal)) {
         world.obey(worker, signal);
     } else {
@@ -291,9 +297,10 @@ int Watch::wait(int timeout_ms, SignalBlock & /*block*/, Wakeup *ret_wakeup) {
     if (ready) {
         world.gather(ret_wakeup);
     }
-    SIM_TRACE("wait %d: %u ended%s%s", timeout_ms, ret_wakeup->ended_count,
-              ret_wakeup->timer ? ", timer" : "", ret_wakeup->interrupted ? ", interrupted" : "");
-    model.woke(ret_wakeup->ended_count, ret_wakeup->timer, ret_wakeup->interrupted);
+    SIM_TRACE("wait %d: %u ended%s%s%s", timeout_ms, ret_wakeup->ended_count,
+              ret_wakeup->timer ? ", timer" : "", ret_wakeup->word ? ", word" : "",
+              ret_wakeup->interrupted ? ", interrupted" : "");
+    model.woke(*ret_wakeup);
     return 0;
 }
 

@@ -25,6 +25,12 @@ enum class Choice : uint8_t {
     jitter_seed,
     stop_signal,
     stop_timeout_ms,
+    ready_timeout_ms,
+    heartbeat_timeout_ms,
+    lifetime_ms,
+    lifetime_jitter_ms,
+    reload_order,
+    reload_width,
     callback, // events are told by callback, else they are taken
     signals,
     backend,
@@ -66,6 +72,12 @@ enum class Kind : uint8_t {
     in_callback,
     fork_cost,
     enter_worker,
+    ready,
+    readiness,
+    beat,
+    hang,
+    reload,
+    freeze,
     count
 };
 

@@ -6,6 +6,7 @@
 
 #include "model.h"
 #include "violation.h"
+#include "witness.h"
 
 namespace sim {
 
@@ -21,9 +22,6 @@ namespace {
 
 alignas(Pool) unsigned char pool_memory[sizeof(Pool)];
 
-constexpr uint8_t start_seen = 1;
-constexpr uint8_t end_seen = 2;
-
 struct OwnSignal {
     int number;
     bool in_stops;
@@ -34,7 +32,7 @@ struct OwnSignal {
 // As prefork.h has them.
 constexpr OwnSignal own_signals[] = {
     {15, true, true, Request::Kind::stop},      {2, true, true, Request::Kind::quick_stop},
-    {3, true, true, Request::Kind::quick_stop}, {1, true, false, Request::Kind::stop},
+    {3, true, true, Request::Kind::quick_stop}, {1, true, true, Request::Kind::reload},
     {21, false, true, Request::Kind::grow},     {22, false, true, Request::Kind::shrink},
     {10, false, true, Request::Kind::pass_on},  {12, false, true, Request::Kind::pass_on},
 };
@@ -48,10 +46,7 @@ void Host::clear() {
         pool_->~Pool();
         pool_ = nullptr;
     }
-    std::vector<uint8_t> seen = std::move(seen_);
     *this = Host{};
-    seen_ = std::move(seen);
-    seen_.clear();
 }
 
 void Host::play(const History &history) {
@@ -94,6 +89,7 @@ bool Host::open(const History &history) {
         options.event_user = this;
     }
     world.begin();
+    witness.begin(options.settings);
     model.begin(options.settings, !callback_, options.backend == os::Backend::pidfd);
     const auto fails = static_cast<uint32_t>(history.get(Choice::open_fails));
     world.may_allocate = true;
@@ -110,7 +106,7 @@ bool Host::open(const History &history) {
         return false;
     }
     require(result == 0, "open", "it fails");
-    model.open();
+    model.open(pool_->supervisor());
     check();
     return true;
 }
@@ -147,23 +143,8 @@ void Host::see(const pf_event &event) {
     model.told(fact);
     outcome_.events += 1;
     require(event.message[0] != '\0', "event-message", "there is none");
-    require((fact.type == EventType::starting) == (events_seen_ == 0), "starting-first",
-            "STARTING is the first event and no other");
-    require(!done_seen_, "done-last", "an event after DONE");
-    events_seen_ += 1;
+    witness.told(fact);
     done_seen_ = fact.type == EventType::done;
-    if (fact.type != EventType::started && fact.type != EventType::exited) {
-        return;
-    }
-    const auto place = static_cast<size_t>(fact.pid - 100);
-    if (place >= seen_.size()) {
-        seen_.resize(place + 64);
-    }
-    const bool starts = fact.type == EventType::started;
-    require(seen_[place] == (starts ? 0 : start_seen), "told-once",
-            "a start or an end is told twice, or the end first");
-    seen_[place] |= starts ? start_seen : end_seen;
-    (starts ? starts_seen_ : ends_seen_) += 1;
 }
 
 void Host::act_in_callback() {
@@ -247,6 +228,9 @@ void Host::raise_own(uint32_t which) {
         world.signals_taken == os::SignalSet::standard && own_signals[index].in_standard;
     if (world.signals_held && (stops || standard)) {
         SIM_TRACE("signal %d comes", own_signals[index].number);
+        if (own_signals[index].kind == Request::Kind::reload && standard) {
+            witness.wants_reload();
+        }
         world.own_signals |= 1U << index;
         world.woken = true;
     }
@@ -329,7 +313,7 @@ void Host::check_end() {
     require(world.timer == never, "timer", "armed after the end");
     require(world.retired, "retire", "a pool that is done still watches");
     require(!world.signals_held, "own-signals", "not given back after the end");
-    require(starts_seen_ == ends_seen_, "told-once", "not as many ends as starts");
+    require(witness.all_ended(), "told-once", "not as many ends as starts");
     require(pool_->finished(), "done", "it does not say that it has finished");
     outcome_.done = true;
 }

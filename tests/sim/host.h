@@ -3,8 +3,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <vector>
-
 #include "history.h"
 #include "os/signals.h"
 #include "world.h"
@@ -23,6 +21,7 @@ class Host {
     bool next_own_signal(prefork::os::SignalRequest *ret_request);
     [[nodiscard]] bool wants_to_be_worker() const { return running_ && enter_worker_; }
 
+    [[nodiscard]] uint32_t capacity() const { return pool_->supervisor().capacity(); }
     [[nodiscard]] bool is_broken() const { return pool_->supervisor().broken(); }
 
     [[nodiscard]] const Outcome &outcome() const { return outcome_; }
@@ -49,6 +48,8 @@ class Host {
     void perform_trouble(const Operation &operation);
     void end_process(uint32_t which, const Exit &exit);
     void storm(uint32_t count, uint32_t how);
+    void perform_on_health(const Operation &operation);
+    void freeze(uint32_t how, uint32_t much);
 
     // calls.cc
     void dispatch(int timeout_ms);
@@ -61,6 +62,7 @@ class Host {
     void signal_all(uint32_t choice);
     void request_stop();
     void request_kill();
+    void request_reload();
     void control(uint32_t what, uint32_t first, uint32_t second);
 
     prefork::runtime::Pool *pool_ = nullptr;
@@ -73,11 +75,7 @@ class Host {
     uint32_t happening_number_ = 0;
     Operation planned_; // for a callback
     uint32_t planned_in_ = 0;
-    uint32_t events_seen_ = 0;
     bool done_seen_ = false;
-    std::vector<uint8_t> seen_; // of each process: its start, its end
-    uint32_t starts_seen_ = 0;
-    uint32_t ends_seen_ = 0;
 };
 
 extern Host host;

@@ -38,7 +38,8 @@ void Model::begin(const core::Settings &settings, bool pulled, bool by_pidfd) {
     by_pidfd_ = by_pidfd;
 }
 
-void Model::open() {
+void Model::open(const core::Supervisor &supervisor) {
+    supervisor_ = &supervisor;
     phase_ = Phase::running;
     slots_ = settings_.workers;
     table_.resize(slots_);
@@ -86,8 +87,7 @@ void Model::stop(int32_t number, bool quick) {
     for (uint32_t slot = 0; slot < table_.size(); slot++) {
         ask_slot(slot);
     }
-    open_gate_if_unused();
-    finish_if_idle();
+    conclude();
 }
 
 void Model::kill() {
@@ -108,12 +108,13 @@ void Model::kill() {
         }
         withdraw(slot);
     }
-    open_gate_if_unused();
-    finish_if_idle();
+    conclude();
 }
 
 void Model::resize(uint32_t count) {
+    resolve_choice();
     if (phase_ != Phase::running || count == slots_) {
+        conclude();
         return;
     }
     const uint32_t before = slots_;
@@ -131,23 +132,23 @@ void Model::resize(uint32_t count) {
     for (uint32_t slot = before; slot > count; slot--) {
         ask_slot(slot - 1);
         table_[slot - 1].finished = false;
+        end_plan(slot - 1, true);
     }
-    if (count < before) {
-        open_gate_if_unused();
-    }
-    finish_if_idle();
+    conclude();
 }
 
 int Model::restart(uint32_t number) {
+    resolve_choice();
     if (phase_ != Phase::running) {
         return -ECANCELED;
     }
     Slot &slot = table_[number];
-    if (slot.second >= 0 || slot.pending == Pending::replacement) {
+    if (is_being_replaced(number)) {
         return -EALREADY;
     }
     if (slot.present >= 0) {
-        if (slot.lives[slot.present].stage == Stage::serving) {
+        if (is_at_work(slot.lives[slot.present])) {
+            plan(number, Plan::asked);
             want_start(number);
             slot.pending = Pending::replacement;
         }
@@ -155,6 +156,7 @@ int Model::restart(uint32_t number) {
         withdraw(number);
         want_start(number);
     }
+    conclude();
     return 0;
 }
 
@@ -186,7 +188,7 @@ void Model::own_signal(const prefork::os::SignalRequest &request) {
         stop(request.number, request.kind == Kind::quick_stop);
         break;
     case Kind::grow:
-        owed_growth_ = true; // if there is memory for it
+        grow(slots_ + 1);
         break;
     case Kind::shrink:
         if (slots_ > 1) {
@@ -201,7 +203,9 @@ void Model::own_signal(const prefork::os::SignalRequest &request) {
             }
         }
         break;
-    case Kind::reload: // not simulated
+    case Kind::reload:
+        reload();
+        break;
     case Kind::look:
         break;
     }
@@ -216,7 +220,6 @@ void Model::fail(int32_t error) {
         for (uint32_t slot = 0; slot < table_.size(); slot++) {
             ask_slot(slot);
         }
-        open_gate_if_unused();
     }
 }
 
@@ -239,12 +242,19 @@ void Model::ask_slot(uint32_t slot) {
 // Nobody waits any more: the next who does has nothing to do with earlier failures.
 void Model::open_gate_if_unused() {
     deadline_known_ = false;
-    if (start_withdrawn_ && queue_.empty()) {
+    if (start_withdrawn_ && queue_.empty() && !choosing_) {
         gate_ = Gate::open;
         retry_delay_ = 0;
         retry_at_ = never;
     }
     start_withdrawn_ = false;
+}
+
+// What follows from whatever has happened.
+void Model::conclude() {
+    advance_plans();
+    open_gate_if_unused();
+    finish_if_idle();
 }
 
 void Model::finish_if_idle() {
@@ -264,8 +274,6 @@ void Model::finish_if_idle() {
     tell(event);
 }
 
-// ---- Time -----------------------------------------------------------------------------------
-
 void Model::close_gate() {
     if (gate_ == Gate::closed) {
         return;
@@ -274,86 +282,6 @@ void Model::close_gate() {
     retry_at_ = world.clock + retry_delay_;
     gate_ = Gate::closed;
     deadline_known_ = false;
-}
-
-void Model::tick() {
-    if (next_deadline() > world.clock) {
-        return;
-    }
-    deadline_known_ = false;
-    tick_asked();
-    tick_trials();
-    tick_delays();
-    if (gate_ == Gate::closed && retry_at_ <= world.clock) {
-        gate_ = Gate::probing;
-        retry_at_ = never;
-    }
-    finish_if_idle();
-}
-
-void Model::tick_asked() {
-    due_.clear();
-    for (uint32_t slot = 0; slot < table_.size(); slot++) {
-        for (int life = 0; life < 2; life++) {
-            const Life &asked = table_[slot].lives[life];
-            if (asked.stage == Stage::asked && asked.deadline <= world.clock) {
-                due_.push_back(Due{asked.deadline, slot, life});
-            }
-        }
-    }
-    std::sort(due_.begin(), due_.end(),
-              [](const Due &one, const Due &other) { return one.deadline < other.deadline; });
-    for (const Due &due : due_) {
-        Life &life = table_[due.slot].lives[due.life];
-        core::Event event = event_of(EventType::killed, Level::warning, static_cast<int>(due.slot));
-        event.pid = life.pid;
-        event.delay = settings_.stop_timeout;
-        tell(event);
-        life.stage = Stage::killed;
-        life.deadline = never;
-        sending_.push_back(Sending{due.slot * 2 + static_cast<uint32_t>(due.life), 9, false});
-    }
-}
-
-void Model::tick_delays() {
-    due_.clear();
-    for (uint32_t slot = 0; slot < table_.size(); slot++) {
-        if (table_[slot].pending == Pending::delay && table_[slot].due <= world.clock) {
-            due_.push_back(Due{table_[slot].due, slot, 0});
-        }
-    }
-    std::sort(due_.begin(), due_.end(),
-              [](const Due &one, const Due &other) { return one.deadline < other.deadline; });
-    for (size_t index = 0; index < due_.size(); index++) {
-        const bool tied = index > 0 && due_[index - 1].deadline == due_[index].deadline;
-        withdraw(due_[index].slot);
-        want_start(due_[index].slot, tied ? next_key_ : 0);
-    }
-}
-
-void Model::tick_trials() {
-    for (uint32_t slot = 0; slot < table_.size(); slot++) {
-        if (is_on_trial(table_[slot]) &&
-            table_[slot].lives[table_[slot].second].deadline <= world.clock) {
-            become_present(slot);
-        }
-    }
-}
-
-Instant Model::next_deadline() const {
-    if (deadline_known_) {
-        return deadline_;
-    }
-    Instant next = gate_ == Gate::closed ? retry_at_ : never;
-    for (const Slot &slot : table_) {
-        next = std::min(next, std::min(slot.lives[0].deadline, slot.lives[1].deadline));
-        if (slot.pending == Pending::delay) {
-            next = std::min(next, slot.due);
-        }
-    }
-    deadline_ = next;
-    deadline_known_ = true;
-    return next;
 }
 
 } // namespace sim

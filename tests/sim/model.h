@@ -12,6 +12,7 @@
 #include "core/settings.h"
 #include "core/supervisor.h"
 #include "os/signals.h"
+#include "os/watch.h"
 #include "world.h"
 
 namespace sim {
@@ -23,15 +24,17 @@ using core::Level;
 class Model {
   public:
     void begin(const core::Settings &settings, bool pulled, bool by_pidfd);
-    void open(); // the pool has been opened
+    void open(const core::Supervisor &supervisor); // the pool has been opened
     void set_event_capacity(size_t capacity) { event_capacity_ = capacity; }
     [[nodiscard]] bool by_pidfd() const { return by_pidfd_; }
 
     // What the host asks for. Those with a result say what the call must return.
     void request_stop() { stop_requested_ = true; }
     void request_kill() { kill_requested_ = true; }
+    void request_reload() { reload_requested_ = true; }
     [[nodiscard]] bool can_change() const { return phase_ == Phase::running; }
     void resize(uint32_t count);
+    void grow(uint32_t count) { owed_growth_ = count; } // if there is memory for it
     int restart(uint32_t slot);
     int signal(uint32_t slot, int number);
     void signal_all(int number);
@@ -46,12 +49,16 @@ class Model {
     void first_refused(int32_t error);
     void watch_failed(int32_t pid, int32_t error);
     void discarded(uint32_t slot, int32_t pid);
-    void started(uint32_t worker, uint32_t slot, int32_t pid);
+    void started(uint32_t worker, uint32_t slot, int32_t pid, Instant since);
+    void said_ready(uint32_t worker);
+    void no_more_words();
+    void looked(uint32_t worker, uint32_t beats);
     void collecting();
     void exited(uint32_t worker, int32_t pid, const Exit &exit);
+    void told_to_stop(uint32_t worker);
     bool sent(uint32_t worker, int32_t number); // whether it asks the worker to end
     void check_wait(int timeout_ms, Instant timer);
-    void woke(uint32_t ended_count, bool timer, bool interrupted);
+    void woke(const prefork::os::Wakeup &wakeup);
     void no_more_signals();
     void own_signal(const prefork::os::SignalRequest &request);
     void told(const core::Event &event);
@@ -66,6 +73,7 @@ class Model {
     [[nodiscard]] bool done() const { return phase_ == Phase::done; }
     [[nodiscard]] int32_t result() const { return result_; }
     [[nodiscard]] uint32_t slots() const { return slots_; }
+    [[nodiscard]] const core::Settings &settings() const { return settings_; }
     [[nodiscard]] uint32_t alive() const { return alive_; }
 
     // To be compared with what the pool says of itself.
@@ -75,7 +83,8 @@ class Model {
 
   private:
     enum class Phase : uint8_t { idle, running, stopping, done };
-    enum class Stage : uint8_t { none, trial, serving, asked, killed };
+    enum class Stage : uint8_t { none, trial, serving, dying, asked, killed };
+    enum class Plan : uint8_t { none, asked, lifetime, reload, count };
     enum class Pending : uint8_t { none, start, delay, replacement };
     enum class Gate : uint8_t { open, closed, probing };
 
@@ -83,15 +92,22 @@ class Model {
         int32_t pid = 0;
         Stage stage = Stage::none;
         Instant started = 0;
-        Instant deadline = never; // on trial until then, or asked to end until then
+        Instant deadline = never; // when something comes of its stage by itself
+        Instant expires = never;  // when it is too old
+        Instant beat_at = never;  // when it was last seen to be well
+        uint32_t beats = 0;
+        bool overdue = false;  // too old already
+        bool look_due = false; // its heartbeat has to be looked at
+        bool slain = false;    // SIGKILL was sent for its silence
     };
     struct Slot {
         Life lives[2];
         int present = -1; // the slot's worker
         int second = -1;  // the one that replaces it, or that was replaced by it
         Pending pending = Pending::none;
-        bool underway = false; // a start has begun, and its result is not known
-        bool finished = false; // its worker has ended normally
+        Plan plan = Plan::none; // why it is being replaced
+        bool underway = false;  // a start has begun, and its result is not known
+        bool finished = false;  // its worker has ended normally
         Instant due = 0;
         Duration backoff = 0;
         int32_t restarts = 0;
@@ -102,17 +118,19 @@ class Model {
     };
     struct Sending {
         uint32_t worker;
-        int32_t number;
+        int32_t number; // 0: only its descriptor tells
         bool asks;
+        bool told = false;
     };
     struct Told {
         core::Event event;
-        bool late; // told when there was room again
+        bool late;   // told when there was room again
+        Instant tie; // events of the same moment and deadline may come in any order
     };
     struct Due {
         Instant deadline;
         uint32_t slot;
-        int life;
+        int life; // -1: the slot's delay
     };
 
     // model.cc: the pool.
@@ -122,13 +140,31 @@ class Model {
     void begin_stopping(int32_t number);
     void ask_slot(uint32_t slot);
     void open_gate_if_unused();
-    void tick();
-    void tick_asked();
-    void tick_delays();
-    void tick_trials();
     void close_gate();
+    void conclude();
     void finish_if_idle();
+
+    // model_time.cc: deadlines and signs of life.
+    void tick();
+    void life_due(const Due &due);
+    void renew_after_pause();
+    void expect_sign(Life &life);
+    void be_silent(uint32_t slot, int number, int32_t signal, Instant deadline, Instant tie);
     [[nodiscard]] Instant next_deadline() const;
+
+    // model_plans.cc: planned replacements.
+    void reload();
+    void advance_plans();
+    void advance_reload();
+    void advance_lifetimes();
+    void resolve_choice();
+    void plan(uint32_t slot, Plan plan);
+    void end_plan(uint32_t slot, bool good, int32_t error = 0);
+    void tell_reload_failed(uint32_t slot, int32_t error);
+    [[nodiscard]] bool can_begin_reload() const;
+    [[nodiscard]] bool is_being_replaced(uint32_t slot) const;
+    [[nodiscard]] bool can_expire(uint32_t slot) const;
+    [[nodiscard]] uint32_t planned(Plan plan) const { return plans_[static_cast<int>(plan)]; }
 
     // model_worker.cc: one slot.
     void want_start(uint32_t slot, uint64_t key = 0);
@@ -136,21 +172,31 @@ class Model {
     void skip_rest_of_batch();
     bool put_in_turn(uint32_t slot);
     void ask(uint32_t slot, int life);
-    void become_present(uint32_t slot);
+    void get_ready(uint32_t slot, int number);
+    void replacement_takes_over(uint32_t slot);
     void start_failed(uint32_t slot, int32_t error);
     void ended_in_service(uint32_t slot, const Life &life, const Exit &exit);
     void give_up(uint32_t slot, bool fatal);
     bool allow_restart();
     Duration draw_delay(Slot &slot);
-    [[nodiscard]] bool is_on_trial(const Slot &slot) const {
-        return slot.second >= 0 && slot.lives[slot.second].stage == Stage::trial;
+    Duration draw_lifetime();
+    uint64_t draw_number();
+    // Whether the second worker is the new one.
+    [[nodiscard]] static bool has_new(const Slot &slot) {
+        const Stage stage = slot.second < 0 ? Stage::none : slot.lives[slot.second].stage;
+        return stage == Stage::trial || stage == Stage::dying;
+    }
+    [[nodiscard]] static bool is_at_work(const Life &life) {
+        return life.stage == Stage::trial || life.stage == Stage::serving;
     }
     [[nodiscard]] bool is_wanted(uint32_t slot) const {
         return phase_ == Phase::running && slot < slots_;
     }
 
     // model_events.cc: what is told.
-    void tell(core::Event event, bool late = false);
+    void tell(core::Event event, bool late = false, Instant tie = 0);
+    void tell_life(EventType type, uint32_t slot, const Life &life, Instant tie);
+    [[nodiscard]] bool has_room_for_extra() const;
     core::Event event_of(EventType type, Level level, int slot = -1) const;
     void tell_exit(uint32_t slot, const Life &life, const Exit &exit, bool restart, Duration delay);
     void tell_start_failure(uint32_t slot, int32_t error, bool again);
@@ -171,6 +217,12 @@ class Model {
     std::vector<Told> events_; // from first_event_ on they wait for the host
     std::vector<Instant> counted_at_;
     std::vector<Due> due_;
+    const core::Supervisor *supervisor_ = nullptr; // only asked which of several it has chosen
+    uint32_t plans_[static_cast<int>(Plan::count)] = {}; // how many slots have each
+    uint32_t reload_next_ = 0;
+    bool reloading_ = false;
+    bool reload_wanted_ = false;
+    bool choosing_ = false; // a worker has to be replaced for its age, and any of several may be
     size_t forked_ = 0;
     size_t first_event_ = 0;
     size_t event_capacity_ = 0;
@@ -200,6 +252,7 @@ class Model {
 
     bool stop_requested_ = false;
     bool kill_requested_ = false;
+    bool reload_requested_ = false;
     int timeout_ms_ = 0;
     bool interrupted_ = false;
     bool had_request_ = false;
@@ -207,7 +260,9 @@ class Model {
     uint32_t owed_collects_ = 0;
     bool owed_tick_ = false;
     bool signals_first_ = false; // before it
-    bool owed_growth_ = false;
+    bool words_first_ = false;   // before it
+    uint32_t owed_looks_ = 0;
+    uint32_t owed_growth_ = 0;
     uint32_t owed_fork_failure_ = 0; // the slot, plus 1
     int32_t fork_error_ = 0;
     int32_t owed_discard_ = 0;

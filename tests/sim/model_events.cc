@@ -30,9 +30,13 @@ void Model::check_event_capacity() const {
             "the queue has no room for the lives of all workers");
 }
 
-void Model::tell(core::Event event, bool late) {
+bool Model::has_room_for_extra() const {
+    return room() > life_room * (alive_ + underway_) + pool_room;
+}
+
+void Model::tell(core::Event event, bool late, Instant tie) {
     event.time = world.clock;
-    events_.push_back(Told{event, late});
+    events_.push_back(Told{event, late, tie});
     require(events_.size() - first_event_ <= event_capacity_, "event-overflow",
             "more events wait than there is room for");
 }
@@ -47,10 +51,19 @@ core::Event Model::event_of(EventType type, Level level, int slot) const {
     return event;
 }
 
+void Model::tell_life(EventType type, uint32_t slot, const Life &life, Instant tie) {
+    const bool good = type == EventType::ready;
+    core::Event event =
+        event_of(type, good ? Level::information : Level::warning, static_cast<int>(slot));
+    event.pid = life.pid;
+    event.delay = type == EventType::killed ? settings_.stop_timeout : 0;
+    tell(event, false, tie);
+}
+
 void Model::tell_exit(uint32_t slot, const Life &life, const Exit &exit, bool restart,
                       Duration delay) {
     const bool asked = life.stage == Stage::asked || life.stage == Stage::killed;
-    const bool normal = exit.kind == Exit::Kind::exited && exit.code == 0;
+    const bool normal = exit.normal() && life.stage != Stage::dying;
     core::Event event =
         event_of(EventType::exited, asked || normal ? Level::information : Level::warning,
                  static_cast<int>(slot));
@@ -76,20 +89,21 @@ void Model::tell_start_failure(uint32_t slot, int32_t error, bool again) {
 
 // Never at the cost of the room that others have been promised.
 void Model::tell_resized() {
-    resize_untold_ = room() <= life_room * (alive_ + underway_) + pool_room;
+    resize_untold_ = !has_room_for_extra();
     if (!resize_untold_) {
         tell(event_of(EventType::resized, Level::information), true);
     }
 }
 
-// Workers that are killed at the same moment may be told of in any order.
+// Of workers whose deadlines come at the same moment any may be the first.
 void Model::put_tied_event_first(const core::Event &event) {
-    for (size_t index = first_event_; index < events_.size(); index++) {
-        const core::Event &other = events_[index].event;
-        if (other.type != EventType::killed || other.time != event.time) {
+    const Instant tie = events_[first_event_].tie;
+    for (size_t index = first_event_; tie != 0 && index < events_.size(); index++) {
+        const Told &other = events_[index];
+        if (other.tie != tie || other.event.time != event.time) {
             return;
         }
-        if (other.pid == event.pid) {
+        if (other.event.pid == event.pid) {
             std::swap(events_[index], events_[first_event_]);
             return;
         }
@@ -101,9 +115,7 @@ void Model::told(const core::Event &event) {
     if (!has_events()) {
         violate("event", "of type %d, when there is nothing to tell", static_cast<int>(event.type));
     }
-    if (event.type == EventType::killed) {
-        put_tied_event_first(event);
-    }
+    put_tied_event_first(event);
     const core::Event &wanted = events_[first_event_].event;
     const auto same = [](const char *what, int64_t is, int64_t should_be, const char *check) {
         if (is != should_be) {
@@ -148,7 +160,29 @@ void Model::told(const core::Event &event) {
 
 // ---- Signals --------------------------------------------------------------------------------
 
+// Before any signal, and without one where the pool sends none.
+void Model::told_to_stop(uint32_t worker) {
+    resolve_choice();
+    const auto is_it = [=](const Sending &sending) {
+        return sending.worker == worker && sending.asks && !sending.told;
+    };
+    auto found = std::find_if(sending_.begin(), sending_.end(), is_it);
+    if (found == sending_.end() && sending_.empty()) {
+        settle();
+        found = std::find_if(sending_.begin(), sending_.end(), is_it);
+    }
+    if (found == sending_.end()) {
+        violate("asked", "worker %u is told to stop for no reason", worker);
+    }
+    found->told = true;
+    if (found->number == 0) {
+        *found = sending_.back();
+        sending_.pop_back();
+    }
+}
+
 bool Model::sent(uint32_t worker, int32_t number) {
+    resolve_choice();
     const auto is_it = [=](const Sending &sending) {
         return sending.worker == worker && sending.number == number;
     };
@@ -159,6 +193,7 @@ bool Model::sent(uint32_t worker, int32_t number) {
     }
     if (found != sending_.end()) {
         const bool asks = found->asks;
+        require(asks == found->told, "asked", "the signal comes before the word");
         *found = sending_.back();
         sending_.pop_back();
         return asks;
@@ -195,25 +230,32 @@ void Model::check_wait(int timeout_ms, Instant timer) {
     require(pulled_ || !has_events(), "event-missing", "it waits before it has told all");
     require(timeout_ms == (has_events() ? 0 : timeout_ms_), "wait", "the time-out is another");
     require(owed_collects_ == 0, "collect", "ends that were noticed are not collected");
-    if (timer != next_deadline()) {
-        violate("timer", "for a wait at %" PRIu64 ", not %" PRIu64, timer, next_deadline());
+    require(owed_looks_ == 0, "look-missing", "nobody has looked at a heartbeat");
+    const Instant wanted = can_begin_reload() ? 0 : next_deadline();
+    if (timer != wanted) {
+        violate("timer", "for a wait at %" PRIu64 ", not %" PRIu64, timer, wanted);
     }
 }
 
-void Model::woke(uint32_t ended_count, bool timer, bool interrupted) {
-    owed_collects_ = ended_count;
-    owed_tick_ = timer;
+void Model::woke(const prefork::os::Wakeup &wakeup) {
+    owed_collects_ = wakeup.ended_count;
+    owed_tick_ = wakeup.timer;
     signals_first_ = true;
-    interrupted_ = interrupted;
+    words_first_ = wakeup.word || wakeup.timer;
+    interrupted_ = wakeup.interrupted;
     had_signal_ = false;
-    had_request_ = stop_requested_ || kill_requested_;
+    had_request_ = stop_requested_ || kill_requested_ || reload_requested_;
     if (kill_requested_) {
         kill();
     } else if (stop_requested_) {
         stop(0, false);
     }
+    if (reload_requested_) {
+        reload();
+    }
     stop_requested_ = false;
     kill_requested_ = false;
+    reload_requested_ = false;
 }
 
 void Model::no_more_signals() {
@@ -231,6 +273,7 @@ void Model::collecting() {
 }
 
 void Model::settle() {
+    resolve_choice();
     if (!sending_.empty()) {
         violate("signal-missing", "signal %d was not sent to worker %u", sending_[0].number,
                 sending_[0].worker);
@@ -239,19 +282,22 @@ void Model::settle() {
         const uint32_t slot = owed_fork_failure_ - 1;
         owed_fork_failure_ = 0;
         start_failed(slot, fork_error_);
+        resolve_choice();
         skip_rest_of_batch();
     }
     require(forked_ == batch_.size(), "start-missing", "a start was begun and left");
-    if (owed_growth_) {
-        owed_growth_ = false;
+    if (owed_growth_ != 0) {
+        const uint32_t count = owed_growth_;
+        owed_growth_ = 0;
         if (!world.allocation_failed) {
-            resize(slots_ + 1);
+            resize(count);
         }
         world.allocation_failed = false;
     }
-    if (owed_tick_ && owed_collects_ == 0 && !signals_first_) {
+    if (owed_tick_ && owed_collects_ == 0 && !signals_first_ && !words_first_) {
         owed_tick_ = false;
         tick();
+        resolve_choice();
     }
 }
 
@@ -260,7 +306,7 @@ void Model::settle() {
 void Model::check_armed() {
     settle();
     require(sending_.empty(), "signal-missing", "a signal was not sent");
-    const bool at_once = startable() > 0 || (pulled_ && has_events());
+    const bool at_once = startable() > 0 || (pulled_ && has_events()) || can_begin_reload();
     const Instant wanted = at_once ? 0 : next_deadline();
     if (world.timer != wanted) {
         violate("timer", "at %" PRIu64 ", not %" PRIu64 " (now %" PRIu64 ")", world.timer, wanted,
@@ -292,9 +338,11 @@ void Model::check_slots(const core::Supervisor &supervisor) {
         require((worker.state == core::State::ready) ==
                     (slot.present >= 0 && slot.lives[slot.present].stage == Stage::serving),
                 "slot-state", "its worker is ready, or not");
-        require(supervisor.is_being_replaced(number) ==
-                    (slot.second >= 0 || slot.pending == Pending::replacement),
-                "slot-state", "it is being replaced, or not");
+        require((worker.state == core::State::aborting) ==
+                    (slot.present >= 0 && slot.lives[slot.present].stage == Stage::dying),
+                "slot-state", "it is dying of its silence, or not");
+        require(supervisor.is_being_replaced(number) == is_being_replaced(number), "slot-state",
+                "it is being replaced, or not");
     }
 }
 

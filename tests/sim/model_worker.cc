@@ -5,7 +5,6 @@
 #include <cerrno>
 
 #include "model.h"
-#include "random.h"
 #include "violation.h"
 
 namespace sim {
@@ -37,29 +36,70 @@ void Model::withdraw(uint32_t number) {
 
 void Model::ask(uint32_t slot, int number) {
     Life &life = table_[slot].lives[number];
-    if (life.stage != Stage::trial && life.stage != Stage::serving) {
-        return;
-    }
-    deadline_known_ = false;
-    life.stage = Stage::asked;
-    life.deadline =
+    const Instant latest =
         settings_.stop_timeout == 0 ? never : base::after(world.clock, settings_.stop_timeout);
-    if (settings_.stop_signal != 0) {
-        const uint32_t worker = slot * 2 + static_cast<uint32_t>(number);
-        sending_.push_back(Sending{worker, settings_.stop_signal, true});
+    deadline_known_ = false;
+    switch (life.stage) {
+    case Stage::trial:
+    case Stage::serving:
+        life.stage = Stage::asked;
+        life.deadline = latest;
+        owed_looks_ -= life.look_due ? 1 : 0;
+        life.look_due = false;
+        sending_.push_back(
+            Sending{slot * 2 + static_cast<uint32_t>(number), settings_.stop_signal, true});
+        break;
+    case Stage::dying:
+        life.stage = life.slain ? Stage::killed : Stage::asked;
+        life.deadline = life.slain ? never : std::min(life.deadline, latest);
+        break;
+    case Stage::asked:
+        life.deadline = std::min(life.deadline, latest);
+        break;
+    case Stage::none:
+    case Stage::killed:
+        break;
     }
 }
 
-// The worker on trial takes over, and the old one, if it is still there, has to go.
-void Model::become_present(uint32_t number) {
+// It works, and if it is a new one the old one, if that is still there, has to go.
+void Model::get_ready(uint32_t number, int seat) {
     Slot &slot = table_[number];
-    deadline_known_ = false;
-    Life &life = slot.lives[slot.second];
+    Life &life = slot.lives[seat];
     life.stage = Stage::serving;
-    life.deadline = never;
+    if (settings_.ready_timeout > 0) {
+        tell_life(EventType::ready, number, life, 0);
+        life.beat_at = world.clock;
+    }
+    if (settings_.lifetime > 0) {
+        life.expires = base::after(world.clock, draw_lifetime());
+    }
+    expect_sign(life);
+    if (seat == slot.second) {
+        std::swap(slot.present, slot.second);
+        if (slot.second >= 0) {
+            ask(number, slot.second);
+        }
+    } else if (has_new(slot) || slot.pending == Pending::replacement) {
+        return; // it is the old one
+    }
+    end_plan(number, true);
+}
+
+// The old worker has ended by itself: the new one, or the one to come, is the slot's worker.
+void Model::replacement_takes_over(uint32_t number) {
+    Slot &slot = table_[number];
+    const bool is_there = slot.second >= 0;
     std::swap(slot.present, slot.second);
-    if (slot.second >= 0) {
-        ask(number, slot.second);
+    if (slot.pending == Pending::replacement) {
+        slot.pending = Pending::start;
+    }
+    if (slot.plan == Plan::asked) {
+        end_plan(number, true);
+        if (is_there && slot.lives[slot.present].stage == Stage::trial &&
+            settings_.ready_timeout == 0) {
+            get_ready(number, slot.present);
+        }
     }
 }
 
@@ -77,6 +117,9 @@ size_t Model::startable() const {
 
 bool Model::order_is_certain() const {
     const auto tied = [](const Waiting &one, const Waiting &other) { return one.key == other.key; };
+    if (!batch_.empty() && !queue_.empty() && tied(batch_.back(), queue_.front())) {
+        return false;
+    }
     return std::adjacent_find(queue_.begin(), queue_.end(), tied) == queue_.end() &&
            std::adjacent_find(batch_.begin(), batch_.end(), tied) == batch_.end();
 }
@@ -146,8 +189,8 @@ void Model::skip_rest_of_batch() {
             slot.pending = Pending::none;
             pending_ -= 1;
         }
+        conclude();
     }
-    finish_if_idle();
 }
 
 // Before it came to a fork: it is the first's failure.
@@ -158,6 +201,7 @@ void Model::start_refused(int32_t error) {
 
 void Model::first_refused(int32_t error) {
     forked_ = 1;
+    resolve_choice();
     start_failed(batch_[0].slot, error);
 }
 
@@ -169,16 +213,18 @@ void Model::watch_failed(int32_t pid, int32_t error) {
 void Model::discarded(uint32_t slot, int32_t pid) {
     require(owed_discard_ == pid, "discard", "a worker is discarded for no reason");
     owed_discard_ = 0;
+    resolve_choice();
     start_failed(slot, watch_error_);
 }
 
-void Model::started(uint32_t worker, uint32_t number, int32_t pid) {
+void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since) {
     require(owed_discard_ == 0, "discard", "a worker that is not watched is left alone");
     Slot &slot = table_[number];
     const int seat = static_cast<int>(worker % 2);
     require(worker / 2 == number, "seat", "a worker in another slot's place");
     require(slot.underway, "start", "of a slot that nobody started");
     require(slot.lives[seat].stage == Stage::none, "seat", "a worker in another's place");
+    resolve_choice();
     const bool replaces = slot.pending == Pending::replacement;
     slot.underway = false;
     underway_ -= 1;
@@ -191,16 +237,24 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid) {
     retry_at_ = never;
     deadline_known_ = false;
     Life &life = slot.lives[seat];
-    life = Life{pid, replaces ? Stage::trial : Stage::serving, world.clock, never};
+    life = Life{};
+    life.pid = pid;
+    life.stage = Stage::trial;
+    life.started = since;
     (replaces ? slot.second : slot.present) = seat;
     core::Event event = event_of(EventType::started, Level::information, static_cast<int>(number));
     event.pid = pid;
     tell(event);
     if (!is_wanted(number)) {
         ask(number, seat);
-    } else if (replaces) {
+    } else if (settings_.ready_timeout > 0) {
+        life.deadline = base::after(world.clock, settings_.ready_timeout);
+    } else if (slot.plan != Plan::none) {
         life.deadline = world.clock + second;
+    } else {
+        get_ready(number, seat);
     }
+    conclude();
 }
 
 void Model::start_failed(uint32_t number, int32_t error) {
@@ -223,19 +277,17 @@ void Model::start_failed(uint32_t number, int32_t error) {
         pending_ -= 1;
     }
     tell_start_failure(number, error, again);
-    if (wanted && !again) {
-        if (replaces) {
-            core::Event event =
-                event_of(EventType::reload_failed, Level::error, static_cast<int>(number));
-            event.error = error;
-            tell(event);
-        } else if (some_ran_) {
+    if (wanted && !again && !replaces) {
+        if (some_ran_) {
             give_up(number, false);
         } else {
             fail(error);
         }
     }
-    finish_if_idle();
+    if (wanted && !passes) {
+        end_plan(number, false, error);
+    }
+    conclude();
 }
 
 // ---- Ends -----------------------------------------------------------------------------------
@@ -253,6 +305,7 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
         gate_ = Gate::probing;
         retry_at_ = never;
     }
+    owed_looks_ -= life.look_due ? 1 : 0;
     const bool was_present = slot.present == seat;
     (was_present ? slot.present : slot.second) = -1;
     if (life.stage == Stage::asked || life.stage == Stage::killed) {
@@ -264,23 +317,24 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
         ended_in_service(number, life, exit);
     } else if (!was_present) {
         tell_exit(number, life, exit, false, 0);
-        tell(event_of(EventType::reload_failed, Level::error, static_cast<int>(number)));
-    } else if (is_on_trial(slot)) {
+        end_plan(number, false);
+    } else if (has_new(slot) || slot.pending == Pending::replacement) {
         tell_exit(number, life, exit, true, 0);
-        become_present(number);
-    } else if (slot.pending == Pending::replacement) {
-        tell_exit(number, life, exit, true, 0);
-        slot.pending = Pending::start;
+        replacement_takes_over(number);
     } else {
+        const bool was_new = slot.plan != Plan::none && life.stage != Stage::serving;
         ended_in_service(number, life, exit);
+        if (was_new) {
+            end_plan(number, false);
+        }
     }
-    finish_if_idle();
+    conclude();
 }
 
 void Model::ended_in_service(uint32_t number, const Life &life, const Exit &exit) {
     Slot &slot = table_[number];
     const Duration uptime = world.clock - life.started;
-    const bool normal = exit.kind == Exit::Kind::exited && exit.code == 0;
+    const bool normal = exit.normal() && life.stage != Stage::dying;
     const bool fatal = exit.is_status(settings_.fatal_exit);
     const bool wanted = !fatal && settings_.restart != core::RestartWhen::none &&
                         (!normal || settings_.restart == core::RestartWhen::always);
@@ -321,39 +375,6 @@ void Model::give_up(uint32_t number, bool fatal) {
     } else {
         some_given_up_ = true;
     }
-}
-
-// ---- Limits ---------------------------------------------------------------------------------
-
-bool Model::allow_restart() {
-    if (settings_.max_restarts != core::restarts_unlimited && counted_ >= settings_.max_restarts) {
-        return false;
-    }
-    if (settings_.window_max > 0) {
-        // The window ends now, and what is as old as it is long is out of it.
-        const auto is_old = [this](Instant at) { return world.clock - at >= settings_.window; };
-        counted_at_.erase(std::remove_if(counted_at_.begin(), counted_at_.end(), is_old),
-                          counted_at_.end());
-        if (counted_at_.size() >= settings_.window_max) {
-            return false;
-        }
-        counted_at_.push_back(world.clock);
-    }
-    counted_ += 1;
-    return true;
-}
-
-// The drawn numbers are those of the pool's seed, one for each delay.
-Duration Model::draw_delay(Slot &slot) {
-    if (settings_.backoff_first == 0) {
-        return 0;
-    }
-    slot.backoff = slot.backoff == 0 ? settings_.backoff_first
-                                     : std::min(2 * slot.backoff, settings_.backoff_max);
-    Random random(random_);
-    const uint64_t number = random.next();
-    random_ += 0x9E3779B97F4A7C15U;
-    return slot.backoff - slot.backoff / 2 + number % (slot.backoff / 2 + 1);
 }
 
 } // namespace sim

@@ -47,6 +47,7 @@ void Host::perform(const Operation &operation) {
     case Kind::signal_all:
     case Kind::in_callback:
     case Kind::enter_worker:
+    case Kind::reload:
         perform_on_pool(operation);
         break;
     case Kind::exit:
@@ -62,6 +63,13 @@ void Host::perform(const Operation &operation) {
     case Kind::notice:
     case Kind::unknown_status:
         perform_on_world(operation);
+        break;
+    case Kind::ready:
+    case Kind::readiness:
+    case Kind::beat:
+    case Kind::hang:
+    case Kind::freeze:
+        perform_on_health(operation);
         break;
     case Kind::fork_trouble:
     case Kind::watch_trouble:
@@ -119,6 +127,11 @@ void Host::perform_on_pool(const Operation &operation) {
     case Kind::kill:
         request_kill();
         break;
+    case Kind::reload:
+        for (uint32_t count = operation.a % 4 == 0 ? 2 : 1; count > 0; count--) {
+            request_reload();
+        }
+        break;
     case Kind::resize:
         resize(operation.a, operation.b);
         break;
@@ -170,7 +183,15 @@ void Host::perform_on_world(const Operation &operation) {
         world.real_time += operation.a % 2 == 0 ? operation.b * second : 0 - operation.b * second;
         break;
     case Kind::own_signal:
-        raise_own(operation.a % 16 < 2 ? operation.a : 4 + operation.a % 4);
+        // Few that stop the pool.
+        if (operation.a % 16 < 2) {
+            raise_own(operation.a);
+        } else if (operation.a % 16 < 6 &&
+                   world.signals_taken == prefork::os::SignalSet::standard) {
+            raise_own(3);
+        } else {
+            raise_own(4 + operation.a % 4);
+        }
         break;
     case Kind::temper:
         world.temper = static_cast<Temper>(operation.a % 4);
@@ -230,6 +251,56 @@ void Host::perform_trouble(const Operation &operation) {
     default:
         break;
     }
+}
+
+// ---- Signs of life --------------------------------------------------------------------------
+
+void Host::perform_on_health(const Operation &operation) {
+    const uint32_t a = operation.a;
+    const uint32_t b = operation.b;
+    const size_t count = world.living.size();
+    // One worker, or all of them.
+    const size_t first = count == 0 || b % 4 == 0 ? 0 : a % count;
+    const size_t end = count == 0 || b % 4 == 0 ? count : first + 1;
+    switch (operation.kind) {
+    case Kind::ready:
+        for (size_t index = first; index < end; index++) {
+            world.say_ready(world.living[index], operation.c % 8 == 0);
+        }
+        break;
+    case Kind::beat:
+        for (size_t index = first; index < end; index++) {
+            world.beat(world.living[index]);
+        }
+        break;
+    case Kind::hang:
+        for (size_t index = first; index < end; index++) {
+            world.seats[world.living[index]].hung = operation.c % 2 == 0;
+        }
+        break;
+    case Kind::readiness:
+        world.readiness = a % 2 == 0 ? Readiness::at_once : Readiness::later;
+        world.all_beat = b % 4 != 0;
+        world.words_late = operation.c % 4 == 0;
+        break;
+    case Kind::freeze:
+        freeze(a, b);
+        break;
+    default:
+        break;
+    }
+}
+
+// The supervisor was stopped, and sees its timer late by about half a time-out, or by far more.
+void Host::freeze(uint32_t how, uint32_t much) {
+    const prefork::core::Settings &settings = model.settings();
+    const Duration timeout = how % 2 == 0 ? settings.ready_timeout : settings.heartbeat_timeout;
+    if (world.timer == never || world.timer == 0 || timeout == 0) {
+        return;
+    }
+    world.all_beat = false; // its workers were stopped with it
+    const Instant begin = world.timer > world.clock ? world.timer : world.clock;
+    world.clock = begin + timeout / 2 + much % 3 - 1 + (how % 4 == 3 ? timeout * (much % 8) : 0);
 }
 
 // ---- Processes ------------------------------------------------------------------------------

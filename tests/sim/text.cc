@@ -11,9 +11,18 @@ namespace sim {
 namespace {
 
 constexpr const char *choice_names[] = {
-    "workers",        "restart",  "max_restarts", "window_max",  "window_ms",   "backoff_ms",
-    "backoff_max_ms", "on_limit", "fatal_exit",   "jitter_seed", "stop_signal", "stop_timeout_ms",
-    "callback",       "signals",  "backend",      "open_fails",  "ending",
+    "workers",          "restart",
+    "max_restarts",     "window_max",
+    "window_ms",        "backoff_ms",
+    "backoff_max_ms",   "on_limit",
+    "fatal_exit",       "jitter_seed",
+    "stop_signal",      "stop_timeout_ms",
+    "ready_timeout_ms", "heartbeat_timeout_ms",
+    "lifetime_ms",      "lifetime_jitter_ms",
+    "reload_order",     "reload_width",
+    "callback",         "signals",
+    "backend",          "open_fails",
+    "ending",
 };
 static_assert(sizeof(choice_names) / sizeof(choice_names[0]) == static_cast<size_t>(Choice::count));
 
@@ -25,7 +34,9 @@ constexpr const char *kind_names[] = {
     "signal_all",   "own_signal",    "temper",         "doom",
     "fork_trouble", "watch_trouble", "room_trouble",   "gate",
     "newborn",      "notice",        "unknown_status", "no_memory",
-    "in_callback",  "fork_cost",     "enter_worker",
+    "in_callback",  "fork_cost",     "enter_worker",   "ready",
+    "readiness",    "beat",          "hang",           "reload",
+    "freeze",
 };
 static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == static_cast<size_t>(Kind::count));
 

@@ -31,15 +31,21 @@ void World::begin() {
     std::vector<uint32_t> old_living = std::move(living);
     std::vector<uint32_t> old_ended = std::move(ended);
     std::vector<Process> old_newborn = std::move(newborn);
+    std::vector<Share> old_shares = std::move(shares);
+    std::vector<uint32_t> old_words = std::move(words);
     *this = World{};
     seats = std::move(old_seats);
     living = std::move(old_living);
     ended = std::move(old_ended);
     newborn = std::move(old_newborn);
+    shares = std::move(old_shares);
+    words = std::move(old_words);
     seats.clear();
     living.clear();
     ended.clear();
     newborn.clear();
+    shares.clear();
+    words.clear();
     clock = 1000 * second;
     real_time = 1'000'000 * second;
     reaping = false;
@@ -56,6 +62,7 @@ void World::called() {
 void World::make_seats(uint32_t count) {
     if (count > seats.size()) {
         seats.resize(count);
+        shares.resize(count);
     }
 }
 
@@ -78,11 +85,32 @@ void World::remove(std::vector<uint32_t> &list, uint32_t worker) {
     list.pop_back();
 }
 
-void World::settle_in(uint32_t worker, const Process &process) {
+void World::settle_in(uint32_t worker, const Process &process, Instant since) {
     seats[worker] = process;
+    seats[worker].born = since;
     std::vector<uint32_t> &list = process.ended ? ended : living;
     seats[worker].place = static_cast<uint32_t>(list.size());
     list.push_back(worker);
+    if (readiness == Readiness::at_once && !process.ended) {
+        say_ready(worker, false);
+    }
+}
+
+// Its share tells; the word only makes the pool look there.
+void World::say_ready(uint32_t worker, bool lost) {
+    SIM_TRACE("pid %d says that it is ready%s", seats[worker].pid, lost ? ", unheard" : "");
+    shares[worker].ready = true;
+    seats[worker].said_ready = true;
+    if (lost) {
+        unheard = true;
+    } else {
+        words.push_back(worker);
+    }
+}
+
+void World::beat(uint32_t worker) {
+    shares[worker].beats += 1;
+    seats[worker].beaten = clock;
 }
 
 void World::end(uint32_t worker, const Exit &exit) {
@@ -121,8 +149,11 @@ void World::deliver(uint32_t worker, int32_t signal) {
         }
         return;
     }
-    if (dies_of_others) {
-        end(worker, killed_by(signal));
+    const bool aborts = signal == prefork::base::signal_abort;
+    if (aborts && temper == Temper::exits) {
+        end(worker, exit_with(0)); // which makes it no better
+    } else if (dies_of_others || (aborts && temper == Temper::dies)) {
+        end(worker, killed_by(signal, aborts));
     }
 }
 
@@ -170,6 +201,10 @@ void World::gather(os::Wakeup *ret_wakeup) {
     }
     if (woken) {
         woken = false;
+        room_left -= 1;
+    }
+    if (has_word() && order % 11 != 10) {
+        ret_wakeup->word = true;
         room_left -= 1;
     }
     const size_t count = ended.size();

@@ -20,6 +20,15 @@ using prefork::base::millisecond;
 using prefork::base::never;
 using prefork::base::second;
 
+// When a worker says that it is ready.
+enum class Readiness : uint8_t { at_once, later, count };
+
+// What a worker shares with the pool; it outlives the worker.
+struct Share {
+    bool ready = false;
+    uint32_t beats = 0;
+};
+
 // What a process does when it is asked to end.
 enum class Temper : uint8_t { later, dies, exits, ignores };
 
@@ -29,6 +38,12 @@ struct Process {
     uint32_t place = 0;  // in the list of the living or the ended
     bool ended = false;  // and not reaped yet
     bool doomed = false; // killed, and about to end
+    bool hung = false;   // it gives no sign of life
+    bool said_ready = false;
+    bool asked = false;     // to end
+    bool condemned = false; // sent a signal that ends it for its silence
+    Instant born = 0;
+    Instant beaten = 0; // its last sign of life
     Exit exit;
 };
 
@@ -68,6 +83,10 @@ struct World {
     std::vector<uint32_t> living;
     std::vector<uint32_t> ended;
     std::vector<Process> newborn; // forked and not watched
+    std::vector<Share> shares;    // by the number of the worker
+    std::vector<uint32_t> words;  // of workers, that the pool has not heard yet
+    bool unheard = false;         // a word found no room
+    bool looking_at_all = false;  // the pool goes through all shares because of it
     int32_t next_pid = 100;
     int32_t own_pid = 50;
     bool reaping = true; // nothing is checked any more: the rest is only cleared away
@@ -79,6 +98,9 @@ struct World {
 
     // What goes wrong, or is out of the ordinary.
     Temper temper = Temper::dies;
+    Readiness readiness = Readiness::at_once;
+    bool all_beat = true;     // who is not hung has beaten whenever somebody looks
+    bool words_late = false;  // they are not noticed by themselves
     bool slow_to_die = false; // SIGKILL takes its time
     bool dies_of_others = false;
     bool status_unknown = false;
@@ -118,9 +140,14 @@ struct World {
         return held_back == 0 || static_cast<uint32_t>(process.pid) % 3 != held_back - 1;
     }
     [[nodiscard]] bool has_noticed() const;
-    [[nodiscard]] bool readable() const { return woken || timer <= clock || has_noticed(); }
+    [[nodiscard]] bool readable() const {
+        return woken || timer <= clock || has_noticed() || has_word();
+    }
+    [[nodiscard]] bool has_word() const { return !words_late && (unheard || !words.empty()); }
+    void say_ready(uint32_t worker, bool lost);
+    void beat(uint32_t worker);
 
-    void settle_in(uint32_t worker, const Process &process);
+    void settle_in(uint32_t worker, const Process &process, Instant since);
     void end(uint32_t worker, const Exit &exit);
     void reap(uint32_t worker, Exit *ret_exit);
     void deliver(uint32_t worker, int32_t signal);

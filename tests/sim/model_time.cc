@@ -1,0 +1,183 @@
+// Deadlines, and whether workers are well.
+//
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+
+#include "model.h"
+#include "violation.h"
+
+namespace sim {
+
+namespace base = prefork::base;
+
+Instant Model::next_deadline() const {
+    if (deadline_known_) {
+        return deadline_;
+    }
+    Instant next = gate_ == Gate::closed ? retry_at_ : never;
+    for (const Slot &slot : table_) {
+        next = std::min(next, std::min(slot.lives[0].deadline, slot.lives[1].deadline));
+        if (slot.pending == Pending::delay) {
+            next = std::min(next, slot.due);
+        }
+    }
+    deadline_ = next;
+    deadline_known_ = true;
+    return next;
+}
+
+// All that is due, the earliest first.
+void Model::tick() {
+    if (next_deadline() > world.clock) {
+        conclude();
+        return;
+    }
+    deadline_known_ = false;
+    due_.clear();
+    for (uint32_t number = 0; number < table_.size(); number++) {
+        const Slot &slot = table_[number];
+        for (int life = 0; life < 2; life++) {
+            if (slot.lives[life].deadline <= world.clock) {
+                due_.push_back(Due{slot.lives[life].deadline, number, life});
+            }
+        }
+        if (slot.pending == Pending::delay && slot.due <= world.clock) {
+            due_.push_back(Due{slot.due, number, -1});
+        }
+    }
+    std::sort(due_.begin(), due_.end(),
+              [](const Due &one, const Due &other) { return one.deadline < other.deadline; });
+    renew_after_pause();
+    Instant last_delay = never;
+    for (const Due &due : due_) {
+        if (due.life >= 0) {
+            life_due(due);
+            continue;
+        }
+        withdraw(due.slot);
+        want_start(due.slot, last_delay == due.deadline ? next_key_ : 0);
+        last_delay = due.deadline;
+    }
+    if (gate_ == Gate::closed && retry_at_ <= world.clock) {
+        gate_ = Gate::probing;
+        retry_at_ = never;
+    }
+    conclude();
+}
+
+// Who was not seen for longer than half a time-out has it all once more.
+void Model::renew_after_pause() {
+    const Duration late = due_.empty() ? 0 : world.clock - due_.front().deadline;
+    const bool for_ready = settings_.ready_timeout > 0 && late > settings_.ready_timeout / 2;
+    const bool for_beats =
+        settings_.heartbeat_timeout > 0 && late > settings_.heartbeat_timeout / 2;
+    for (Slot &slot : table_) {
+        for (Life &life : slot.lives) {
+            if (for_ready && life.stage == Stage::trial) {
+                life.deadline = base::after(world.clock, settings_.ready_timeout);
+            }
+            if (for_beats && life.stage == Stage::serving && life.beat_at != never) {
+                life.beat_at = world.clock;
+            }
+        }
+    }
+}
+
+// Its deadline may be another by now, because of one that was due before it.
+void Model::life_due(const Due &due) {
+    Life &life = table_[due.slot].lives[due.life];
+    if (life.deadline > world.clock) {
+        return;
+    }
+    life.deadline = never;
+    switch (life.stage) {
+    case Stage::asked:
+    case Stage::dying:
+        tell_life(EventType::killed, due.slot, life, due.deadline);
+        sending_.push_back(Sending{due.slot * 2 + static_cast<uint32_t>(due.life), 9, false});
+        life.slain = life.stage == Stage::dying;
+        life.stage = life.slain ? Stage::dying : Stage::killed;
+        break;
+    case Stage::trial:
+        if (settings_.ready_timeout > 0) {
+            be_silent(due.slot, due.life, 9, never, due.deadline);
+        } else {
+            get_ready(due.slot, due.life);
+        }
+        break;
+    case Stage::serving:
+        if (life.expires <= world.clock) {
+            life.expires = never;
+            life.overdue = true;
+        }
+        if (settings_.heartbeat_timeout > 0) {
+            life.look_due = true;
+            owed_looks_ += 1;
+        }
+        break;
+    case Stage::none:
+    case Stage::killed:
+        break;
+    }
+}
+
+// It is not ready in time, or beats no more.
+void Model::be_silent(uint32_t slot, int number, int32_t signal, Instant deadline, Instant tie) {
+    Life &life = table_[slot].lives[number];
+    tell_life(EventType::unresponsive, slot, life, tie);
+    life.stage = Stage::dying;
+    life.deadline = deadline;
+    life.slain = signal == 9;
+    sending_.push_back(Sending{slot * 2 + static_cast<uint32_t>(number), signal, false});
+    deadline_known_ = false;
+}
+
+// A worker at work is looked at four times in a time-out, and when it gets too old.
+void Model::expect_sign(Life &life) {
+    deadline_known_ = false;
+    life.deadline = life.expires;
+    if (settings_.heartbeat_timeout > 0) {
+        const Instant look = base::after(world.clock, settings_.heartbeat_timeout / 4 + 1);
+        life.deadline = std::min(life.deadline, look);
+    }
+}
+
+// The pool looks at a heartbeat.
+void Model::looked(uint32_t worker, uint32_t beats) {
+    settle();
+    Life &life = table_[worker / 2].lives[worker % 2];
+    if (life.stage != Stage::serving) {
+        return; // it was asked to stop at the same moment
+    }
+    require(life.look_due, "look", "at the heartbeat of a worker whose time it is not");
+    life.look_due = false;
+    owed_looks_ -= 1;
+    if (beats != life.beats) {
+        life.beats = beats;
+        life.beat_at = world.clock;
+    } else if (life.beat_at != never && world.clock - life.beat_at >= settings_.heartbeat_timeout) {
+        require(world.clock - world.seats[worker].beaten >= settings_.heartbeat_timeout, "healthy",
+                "a worker that has given a sign of life is killed for its silence");
+        const Instant deadline =
+            settings_.stop_timeout == 0 ? never : base::after(world.clock, settings_.stop_timeout);
+        be_silent(worker / 2, static_cast<int>(worker % 2), 6, deadline, world.clock);
+        conclude();
+        return;
+    }
+    expect_sign(life);
+    conclude();
+}
+
+// It says that it is ready, for the first time or again.
+void Model::said_ready(uint32_t worker) {
+    settle();
+    const Life &life = table_[worker / 2].lives[worker % 2];
+    if (life.stage == Stage::trial) {
+        get_ready(worker / 2, static_cast<int>(worker % 2));
+    }
+    conclude();
+}
+
+void Model::no_more_words() { words_first_ = false; }
+
+} // namespace sim

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MIT
+#include "witness.h"
+
+#include "violation.h"
+
+namespace sim {
+
+namespace core = prefork::core;
+using core::EventType;
+
+Witness witness;
+
+namespace {
+
+// Nobody has asked it to end, or made it.
+bool is_at_work(const Process &process) {
+    return process.pid != 0 && !process.asked && !process.condemned;
+}
+
+} // namespace
+
+void Witness::begin(const core::Settings &settings) {
+    std::vector<uint8_t> seen = std::move(seen_);
+    *this = Witness{};
+    seen_ = std::move(seen);
+    seen_.clear();
+    settings_ = settings;
+}
+
+void Witness::wants_restart(uint32_t slot) {
+    host_wanted_any_ = true;
+    if (slot >= host_wants_.size()) {
+        host_wants_.resize(slot + 1);
+    }
+    host_wants_[slot] = true;
+}
+
+// It may take over: it has said that it is ready, or lived long enough where nobody has to say so.
+bool Witness::is_good(const Process &process, uint32_t worker) const {
+    return world.shares[worker].ready ||
+           (settings_.ready_timeout == 0 && world.clock - process.born >= second);
+}
+
+// A second process in a slot has a reason, and there are not too many of them.
+void Witness::started(uint32_t worker) {
+    const uint32_t slot = worker / 2;
+    const Process &other = world.seats[worker ^ 1U];
+    if (!is_at_work(other)) {
+        return;
+    }
+    const bool asked_for = slot < host_wants_.size() && host_wants_[slot];
+    const bool is_old = settings_.lifetime > 0 && world.clock - other.born >= settings_.lifetime;
+    const bool in_reload =
+        reloads_wanted_ > 0 && settings_.reload_order == core::ReloadOrder::start_first;
+    require(asked_for || is_old || in_reload, "second-worker", "in a slot, for no reason");
+    if (host_wanted_any_) {
+        return;
+    }
+    size_t pairs = 0;
+    for (size_t seat = 0; seat + 1 < world.seats.size(); seat += 2) {
+        pairs += is_at_work(world.seats[seat]) && is_at_work(world.seats[seat + 1]) ? 1U : 0U;
+    }
+    const size_t most =
+        in_reload ? settings_.reload_width : (settings_.lifetime > 0 ? size_t{1} : 0);
+    require(pairs <= most, "second-workers", "more are replaced at once than may be");
+}
+
+// A worker of a slot that is still wanted only has to go for one that has taken its place.
+void Witness::asked(uint32_t worker, bool running, uint32_t slots) {
+    Process &process = world.seats[worker];
+    require(process.pid != 0, "asked", "somebody who is not there");
+    require(!process.asked, "asked-once", "a worker is asked to stop again");
+    process.asked = true;
+    if (!running || worker / 2 >= slots) {
+        return;
+    }
+    const uint32_t other = worker ^ 1U;
+    const Process &next = world.seats[other];
+    const bool taken_over = next.pid != 0 && !next.asked && is_good(next, other);
+    const bool stops_first =
+        reloads_wanted_ > 0 && settings_.reload_order == core::ReloadOrder::stop_first;
+    require(taken_over || stops_first, "asked-early",
+            "a worker is asked to stop before its new one is good");
+}
+
+void Witness::told(const core::Event &event) {
+    require((event.type == EventType::starting) == !any_, "starting-first",
+            "STARTING is the first event and no other");
+    require(!done_, "done-last", "an event after DONE");
+    any_ = true;
+    done_ = event.type == EventType::done;
+    stopping_ = stopping_ || event.type == EventType::stopping;
+    if (event.pid != 0) {
+        told_of_worker(event);
+    }
+    told_of_reload(event);
+}
+
+void Witness::told_of_worker(const core::Event &event) {
+    const auto place = static_cast<size_t>(event.pid - 100);
+    if (place >= seen_.size()) {
+        seen_.resize(place + 64);
+    }
+    uint8_t now = 0;
+    uint8_t not_after = seen_end;
+    switch (event.type) {
+    case EventType::started:
+        now = seen_start;
+        starts_ += 1;
+        break;
+    case EventType::ready:
+        now = seen_ready;
+        not_after |= seen_silence | seen_kill;
+        break;
+    case EventType::unresponsive:
+        now = seen_silence;
+        not_after |= seen_kill;
+        break;
+    case EventType::killed:
+        now = seen_kill;
+        break;
+    case EventType::exited:
+        now = seen_end;
+        ends_ += 1;
+        break;
+    default:
+        violate("event-pid", "an event of type %d about a process", static_cast<int>(event.type));
+    }
+    const uint8_t seen = seen_[place];
+    require((seen & now) == 0, "told-once", "what happened to a worker is told twice");
+    require((seen & seen_start) != 0 || now == seen_start, "told-order", "before its start");
+    require((seen & not_after) == 0, "told-order", "what can not come any more");
+    seen_[place] |= now;
+}
+
+void Witness::told_of_reload(const core::Event &event) {
+    switch (event.type) {
+    case EventType::reloading:
+        require(!reloading_ || perhaps_failed_, "reload-order", "one begins during another");
+        perhaps_failed_ = false;
+        require(!stopping_, "reload-order", "one begins in a pool that stops");
+        reloads_begun_ += 1;
+        require(reloads_begun_ <= reloads_wanted_, "reload-order", "more than were asked for");
+        reloading_ = true;
+        break;
+    case EventType::reloaded:
+        require(reloading_ && !stopping_, "reload-order", "the end of none");
+        reloading_ = false;
+        break;
+    case EventType::reload_failed:
+        require(!stopping_, "reload-order", "it fails in a pool that stops");
+        require(reloading_ || host_wanted_any_ || settings_.lifetime > 0, "reload-order",
+                "the end of none");
+        // That of a single worker ends no reload, but whose this was is not told.
+        perhaps_failed_ = reloading_ && (host_wanted_any_ || settings_.lifetime > 0);
+        reloading_ = perhaps_failed_;
+        break;
+    default:
+        break;
+    }
+}
+
+} // namespace sim
