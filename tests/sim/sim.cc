@@ -8,8 +8,9 @@
 // can be, with what happens in it as comments; --replay reads it so from a file (- is stdin).
 //
 // The parts: draw.cc makes histories, host.cc, perform.cc and calls.cc play them with the real
-// pool over the system calls of fake_os.cc in the world of world.cc, and the model says what has
-// to happen. A check that fails jumps back to shrink.cc.
+// pool over the system calls of fake_os.cc and fake_rest.cc in the world of world.cc. The model
+// says what has to happen, the witness what may never be seen. A check that fails jumps back to
+// shrink.cc.
 //
 // SPDX-License-Identifier: MIT
 #include <chrono>
