@@ -168,8 +168,8 @@ SCRIPT_ENV = CC='$(CC)' CXX='$(CXX)' PKG_CONFIG='$(PKG_CONFIG)' BUILD_DIR='$(abs
 	PF_EXAMPLES_DIR='$(abspath $(BUILD))/examples' SAN='$(SAN)' V='$(V)' MAKE='$(MAKE)' \
 	CLANG_FORMAT='$(CLANG_FORMAT)' CLANG_TIDY='$(CLANG_TIDY)'
 
-.PHONY: all demo demo-run check check-run sim sim-mutants bench bench-run lint lint-run install \
-	uninstall \
+.PHONY: all demo demo-run check check-run sim sim-mutants bench bench-run load \
+	load-run lint lint-run install uninstall \
 	installcheck installcheck-run deps dist clean help tests examples programs format FORCE
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -185,6 +185,7 @@ help:
 	@echo 'make sim-mutants  show that the simulator finds deliberate defects'
 	@echo 'make check        every test; TEST=name for one, SAN=address,undefined for sanitizers'
 	@echo 'make bench        measure the library beside the smallest possible fork loops'
+	@echo 'make load         reload a server and kill its workers under the load of wrk, and count'
 	@echo 'make lint         formatting, static analysis, spelling and the rules of the house'
 	@echo 'make format       set lib, tests and examples as lint wants them'
 	@echo 'make install      to prefix=$(prefix), below DESTDIR if that is set'
@@ -349,6 +350,14 @@ bench:
 
 bench-run: all $(BENCHES)
 	$(Q)BENCH_DIR='$(BUILD)/bench' tests/bench/run.sh
+
+load:
+	@CC='$(CC)' CXX='$(CXX)' tests/support/deps.sh load
+	@$(MAKE) --no-print-directory load-run
+
+load-run: all examples
+	$(Q)EXAMPLES_DIR='$(BUILD)/examples' tests/bench/reload_load.sh
+	$(Q)EXAMPLES_DIR='$(BUILD)/examples' tests/bench/reload_load.sh -x
 
 lint:
 	@CC='$(CC)' CXX='$(CXX)' tests/support/deps.sh lint

@@ -3,8 +3,9 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * reload PORT FILE [WORKERS]. Connections are kept alive. A worker that is told to end takes no
- * more of them; its next answer on each that it has is the last one there, and says so.
+ * reload [-x] PORT FILE [WORKERS]. Connections are kept alive. A worker that is told to end takes
+ * no more of them; its next answer on each that it has is the last one there, and says so. With -x
+ * the workers execute the program anew: a reload then puts a new release of it to work, too.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -34,6 +35,7 @@ struct connection {
 static struct connection connections[CONNECTIONS];
 static struct pollfd fds[CONNECTIONS + 2]; /* of the connections, the listener, and the stop */
 static char text[TEXT_MAX];
+static const char release[] = "release 0000";
 
 static void close_connection(int number) {
     close(fds[number].fd);
@@ -52,9 +54,9 @@ static int find_place(int is_taken) {
 static int answer(int number, int is_last) {
     char reply[TEXT_MAX + 256];
     int length = snprintf(reply, sizeof reply,
-                          "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                          "HTTP/1.1 200 OK\r\nServer: %s\r\nContent-Type: text/plain\r\n"
                           "Content-Length: %zu\r\n%s\r\n%s",
-                          strlen(text), is_last ? "Connection: close\r\n" : "", text);
+                          release, strlen(text), is_last ? "Connection: close\r\n" : "", text);
     if (send(fds[number].fd, reply, (size_t)length, MSG_NOSIGNAL) != length) {
         return -1; /* gone, or it does not read what it asked for */
     }
@@ -111,11 +113,9 @@ static int read_text(const char *file) {
     return fclose(stream);
 }
 
-static int serve(int task_id, void *user) {
-    const struct server *server = user;
+static int serve(const struct server *server) {
     struct pollfd *listener = &fds[CONNECTIONS], *stop = &fds[CONNECTIONS + 1];
     int all[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM}, is_stopping = 0;
-    (void)task_id;
     for (int i = 0; i < 4; i++) {
         signal(all[i], SIG_IGN); /* what follows from them, the stop descriptor tells */
     }
@@ -162,10 +162,12 @@ static void check(int result, const char *what) {
 
 int main(int argc, char **argv) {
     struct server server;
-    int task_id, result;
+    int task_id, result, executes = argc > 1 && strcmp(argv[1], "-x") == 0;
     pf_pool *pool;
+    argc -= executes;
+    argv += executes;
     if (argc < 3) {
-        errx(2, "usage: reload PORT FILE [WORKERS]");
+        errx(2, "usage: reload [-x] PORT FILE [WORKERS]");
     }
     server.file = argv[2];
     /* One socket for all workers, past and to come: what waits in it belongs to none of them. */
@@ -176,7 +178,9 @@ int main(int argc, char **argv) {
 
     check(pf_pool_new(&pool), "pf_pool_new");
     check(pf_pool_set_workers(pool, argc > 3 ? atoi(argv[3]) : 4), "pf_pool_set_workers");
-    check(pf_pool_set_worker_fn(pool, serve, &server, NULL), "pf_pool_set_worker_fn");
+    if (executes) {
+        check(pf_pool_set_exec(pool, NULL, NULL, NULL), "pf_pool_set_exec");
+    }
     check(pf_pool_set_event_callback(pool, print_event, NULL, NULL), "pf_pool_set_event_callback");
     check(pf_pool_set_signals(pool, PF_SIGNALS_STANDARD), "pf_pool_set_signals");
     check(pf_pool_set_ready_timeout(pool, 10000), "pf_pool_set_ready_timeout");
@@ -187,5 +191,5 @@ int main(int argc, char **argv) {
     } while (result == -EINTR);
     pf_pool_free(pool);
     check(result, "pf_pool_run");
-    return EXIT_SUCCESS;
+    return task_id >= 0 ? serve(&server) : EXIT_SUCCESS;
 }

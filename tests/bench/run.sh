@@ -77,6 +77,11 @@ wait "$driver"
 driver=$!
 wait "$driver"
 describe_library >>"$report"
+# Sections that others keep there stay, see reload_load.sh.
+if [ -n "$results" ] && grep -q '^## ' "$results" 2>/dev/null; then
+    echo >>"$report"
+    sed -n '/^## /,$p' "$results" >>"$report"
+fi
 cat "$report"
 if [ -n "$results" ]; then
     cp "$report" "$results"

@@ -122,8 +122,8 @@ expect "connections for two requests" '1 0 ' "$(curl -q --noproxy '*' --silent -
 echo 'text 1' >"$directory/text"
 kill -s HUP "$server"
 until_true has 1 '^Reloaded 2 processes$'
+until_true has 2 'exited normally$' # until then an old one may answer
 expect "the text after a reload" 'text 1' "$(get)"
-until_true has 2 'exited normally$'
 
 rm "$directory/text"
 kill -s HUP "$server"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # See to the tools and libraries that a target of the Makefile needs.
 #
-#   tests/support/deps.sh build|demo|check|lint|all
+#   tests/support/deps.sh build|demo|check|load|lint|all
 #
 # Does nothing, without network or rights, when all is there. Otherwise installs the Debian
 # packages that are missing with apt-get, as root or by sudo; where that can not be done, it
@@ -63,6 +63,13 @@ check() {
     tool curl curl
     tool readelf binutils
     tool strip binutils
+    tool pgrep procps
+}
+
+load() {
+    tool wrk wrk
+    tool curl curl
+    tool pgrep procps
 }
 
 # GLib is large: without it, `make check` skips its one test.
@@ -85,8 +92,9 @@ look() {
     build) ;;
     demo) demo ;;
     check) check ;;
+    load) load ;;
     lint) lint ;;
-    all) demo && check && lint ;;
+    all) demo && check && load && lint ;;
     *) echo "$0: no such set: $1" >&2 && exit 2 ;;
     esac
 }

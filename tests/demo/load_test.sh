@@ -1,0 +1,12 @@
+#!/bin/sh
+# Reloads lose no request and refuse no connection; kills lose only what the killed worker had
+# accepted. Small, and counted by a client of our own; "make load" is the whole of it.
+#
+# SPDX-License-Identifier: MIT
+set -eu
+
+export EXAMPLES_DIR="${PF_EXAMPLES_DIR:-build/examples}"
+export LOAD="${PF_PROGRAMS_DIR:-build/tests/programs}/load"
+export RELOADS=5 KILLS=5
+"$(dirname "$0")/../bench/reload_load.sh"
+"$(dirname "$0")/../bench/reload_load.sh" -x
