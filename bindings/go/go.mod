@@ -1,0 +1,3 @@
+module libprefork/bindings/go
+
+go 1.21

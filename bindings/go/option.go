@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+
+package prefork
+
+// #include <stdlib.h>
+// #include "shim.h"
+import "C"
+
+import (
+	"log/slog"
+	"os"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// Unlimited is no limit on the number of restarts.
+const Unlimited = C.PF_UNLIMITED
+
+// Restart says which ends of a worker lead to a restart.
+type Restart int
+
+// OnLimit says what happens at a limit of restarts.
+type OnLimit int
+
+// ReloadOrder says whether a reload starts the new worker or stops the old one first.
+type ReloadOrder int
+
+// Backend says how ends of workers are noticed.
+type Backend int
+
+// The values of options; the first of each is the default.
+const (
+	RestartOnFailure Restart = C.PF_RESTART_ON_FAILURE
+	RestartAlways    Restart = C.PF_RESTART_ALWAYS
+	RestartNever     Restart = C.PF_RESTART_NEVER
+
+	LimitStop    OnLimit = C.PF_LIMIT_STOP    // stop all workers and fail with ErrGaveUp
+	LimitDegrade OnLimit = C.PF_LIMIT_DEGRADE // leave that slot empty and go on
+
+	ReloadStartFirst ReloadOrder = C.PF_RELOAD_START_FIRST
+	ReloadStopFirst  ReloadOrder = C.PF_RELOAD_STOP_FIRST
+
+	BackendAuto    Backend = C.PF_BACKEND_AUTO
+	BackendPidfd   Backend = C.PF_BACKEND_PIDFD
+	BackendSigchld Backend = C.PF_BACKEND_SIGCHLD // takes SIGCHLD away from os/signal
+)
+
+// Option is a setting of a pool.
+type Option func(*Pool) error
+
+func withNumber(op string, value int, set func(*C.pf_pool, C.int) C.int) Option {
+	return func(p *Pool) error {
+		converted, err := number(op, value)
+		if err != nil {
+			return err
+		}
+		return check(op, set(p.handle, converted))
+	}
+}
+
+func withTimes(op string, first, second time.Duration,
+	set func(handle *C.pf_pool, first, second C.uint64_t) C.int) Option {
+	return func(p *Pool) error {
+		a, err := milliseconds(op, first)
+		if err != nil {
+			return err
+		}
+		b, err := milliseconds(op, second)
+		if err != nil {
+			return err
+		}
+		return check(op, set(p.handle, a, b))
+	}
+}
+
+// WithName names the pool, which tells several pools of a program apart; at most 63 bytes.
+// A worker takes its place when it runs the pool that has the name of its own.
+func WithName(name string) Option {
+	return func(p *Pool) error {
+		text := C.CString(name)
+		defer C.free(unsafe.Pointer(text))
+		return check("pf_pool_set_name", C.pf_pool_set_name(p.handle, text))
+	}
+}
+
+// WithWorkers sets the number of workers; 0 or less is [CPUCount], the default.
+func WithWorkers(count int) Option {
+	return withNumber("pf_pool_set_workers", count,
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_workers(h, n) })
+}
+
+// WithRestart sets which ends lead to a restart.
+func WithRestart(when Restart) Option {
+	return withNumber("pf_pool_set_restart", int(when),
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_restart(h, n) })
+}
+
+// WithMaxRestarts limits the restarts in the pool's life, over all workers. The default, also
+// for negatives, is 100; see [Unlimited].
+func WithMaxRestarts(limit int) Option {
+	return withNumber("pf_pool_set_max_restarts", limit,
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_max_restarts(h, n) })
+}
+
+// WithRestartWindow allows no more than limit restarts in any time so long, over all workers.
+func WithRestartWindow(limit int, window time.Duration) Option {
+	const op = "pf_pool_set_restart_window"
+	return withTimes(op, window, 0, func(h *C.pf_pool, ms, _ C.uint64_t) C.int {
+		n, err := number(op, limit)
+		if err != nil {
+			return -C.int(syscall.EINVAL)
+		}
+		return C.pf_pool_set_restart_window(h, n, ms)
+	})
+}
+
+// WithBackoff delays the restarts of a worker, doubling from first to longest, each drawn from
+// half of it to the whole. By default a restart is at once.
+func WithBackoff(first, longest time.Duration) Option {
+	return withTimes("pf_pool_set_backoff", first, longest,
+		func(h *C.pf_pool, a, b C.uint64_t) C.int { return C.pf_pool_set_backoff(h, a, b) })
+}
+
+// WithOnLimit sets what happens when there were too many restarts.
+func WithOnLimit(action OnLimit) Option {
+	return withNumber("pf_pool_set_on_limit", int(action),
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_on_limit(h, n) })
+}
+
+// WithStop sets how workers are stopped: by this signal, default SIGTERM, and by SIGKILL after
+// the time-out, default 10 s. Signal 0: only the stop descriptor tells. Time-out 0: no SIGKILL.
+func WithStop(signal syscall.Signal, timeout time.Duration) Option {
+	return withTimes("pf_pool_set_stop", timeout, 0, func(h *C.pf_pool, ms, _ C.uint64_t) C.int {
+		return C.pf_pool_set_stop(h, C.int(signal), ms)
+	})
+}
+
+// WithFatalExit sets the exit status, 1 to 255, by which a worker says that the pool can not
+// work: all are stopped, and the pool fails with [ErrFatal].
+func WithFatalExit(code int) Option {
+	return withNumber("pf_pool_set_fatal_exit", code,
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_fatal_exit(h, n) })
+}
+
+// WithReadyTimeout sets how long a worker may take to call [Ready]. By default a worker is ready
+// when it has started.
+func WithReadyTimeout(timeout time.Duration) Option {
+	return withTimes("pf_pool_set_ready_timeout", timeout, 0,
+		func(h *C.pf_pool, ms, _ C.uint64_t) C.int { return C.pf_pool_set_ready_timeout(h, ms) })
+}
+
+// WithHeartbeatTimeout sets how long a worker may be without a call of [Heartbeat].
+func WithHeartbeatTimeout(timeout time.Duration) Option {
+	return withTimes("pf_pool_set_heartbeat_timeout", timeout, 0,
+		func(h *C.pf_pool, ms, _ C.uint64_t) C.int {
+			return C.pf_pool_set_heartbeat_timeout(h, ms)
+		})
+}
+
+// WithLifetime replaces a worker when it is older than this and a random part of jitter.
+func WithLifetime(longest, jitter time.Duration) Option {
+	return withTimes("pf_pool_set_lifetime", longest, jitter,
+		func(h *C.pf_pool, a, b C.uint64_t) C.int { return C.pf_pool_set_lifetime(h, a, b) })
+}
+
+// WithReloadOrder sets which comes first in a reload.
+func WithReloadOrder(order ReloadOrder) Option {
+	return withNumber("pf_pool_set_reload_order", int(order),
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_reload_order(h, n) })
+}
+
+// WithReloadWidth sets how many workers a reload replaces at a time; default 1.
+func WithReloadWidth(count int) Option {
+	return withNumber("pf_pool_set_reload_width", count,
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_reload_width(h, n) })
+}
+
+// WithProcessGroups makes each worker lead a process group, which gets its signals.
+func WithProcessGroups() Option {
+	return withNumber("pf_pool_set_process_groups", 1,
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_process_groups(h, n) })
+}
+
+// WithParentDeathSignal sets the signal that a worker gets when the supervisor has ended;
+// default SIGTERM; 0: only the stop descriptor tells.
+func WithParentDeathSignal(signal syscall.Signal) Option {
+	return func(p *Pool) error {
+		err := check("pf_pool_set_parent_death_signal",
+			C.pf_pool_set_parent_death_signal(p.handle, C.int(signal)))
+		if err == nil {
+			p.deathSignal = signal
+		}
+		return err
+	}
+}
+
+// WithBackend sets how ends are noticed. The default leaves SIGCHLD alone where it can.
+func WithBackend(backend Backend) Option {
+	return withNumber("pf_pool_set_backend", int(backend),
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_backend(h, n) })
+}
+
+// WithFile hands an open file on to each worker, which finds it by [File]. It has to stay open
+// while the pool lives. The name has 1 to 255 bytes, no colon and no control character.
+func WithFile(name string, file *os.File) Option {
+	return func(p *Pool) error {
+		p.files = append(p.files, file) // so that it is not closed as garbage
+		return p.addDescriptor(name, file)
+	}
+}
+
+// WithCommand makes workers of another program. path is not searched for in PATH; args begins
+// with the program's name. "" and nil stand for those of this program, as without the option.
+func WithCommand(path string, args, env []string) Option {
+	return func(p *Pool) error {
+		p.path, p.args, p.env = path, args, env
+		return nil
+	}
+}
+
+// WithSignals has signals to this process control the pool while it runs, except those that are
+// ignored. SIGTERM stops it gracefully; SIGINT and SIGQUIT too, but within 1 s; a second of these,
+// at least 200 ms later, kills. SIGHUP reloads, SIGTTIN and SIGTTOU add and take away a worker,
+// SIGUSR1, SIGUSR2 and SIGWINCH are passed on to workers that are ready.
+func WithSignals() Option {
+	return func(p *Pool) error {
+		p.signals = standardSignals
+		return nil
+	}
+}
+
+// WithLogger has all events logged. Without it, warnings and errors go to [slog.Default].
+func WithLogger(logger *slog.Logger) Option {
+	return func(p *Pool) error {
+		p.logger = logger
+		return nil
+	}
+}

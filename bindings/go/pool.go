@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+
+package prefork
+
+// #include <stdlib.h>
+// #include "shim.h"
+import "C"
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"sync"
+	"syscall"
+	"unsafe"
+)
+
+// Pool is a set of workers that this process supervises. It is used once.
+type Pool struct {
+	mutex  sync.Mutex // held while the library has the handle
+	handle *C.pf_pool // nil once closed
+
+	path        string
+	args, env   []string
+	files       []*os.File
+	deathSignal syscall.Signal
+	signals     map[os.Signal]request
+	logger      *slog.Logger
+
+	prepared   bool    // what workers are given is set
+	waiter     *waiter // for the pool's descriptor, once it runs
+	events     chan Event
+	ended      bool           // events is closed, as it will not run
+	wanted     bool           // someone reads events
+	stopSignal syscall.Signal // that stopped the pool
+}
+
+// New makes a pool with the default settings and those of the options. It starts nothing.
+func New(options ...Option) (*Pool, error) {
+	if err := checkVersion(); err != nil {
+		return nil, err
+	}
+	p := &Pool{deathSignal: syscall.SIGTERM, events: make(chan Event, eventsRoom)}
+	if err := check("pf_pool_new", C.pf_pool_new(&p.handle)); err != nil {
+		return nil, err
+	}
+	for _, option := range options {
+		if err := option(p); err != nil {
+			p.Close()
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// Close frees the pool. Workers that are still alive are killed first, and a Run under way
+// returns [ErrClosed].
+func (p *Pool) Close() error {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if p.handle == nil {
+		return ErrClosed
+	}
+	if p.waiter != nil {
+		p.waiter.close()
+	} else {
+		p.closeEvents()
+	}
+	p.handle = C.pf_pool_free(p.handle)
+	return nil
+}
+
+// Run starts the workers and supervises them until all are done.
+//
+// In a worker of this pool it returns its task id at once; the pool is good for Close only
+// there. In the supervisor it returns -1: with nil when all workers have ended as they should,
+// which they are asked to when ctx is done, with [ErrGaveUp] or [ErrFatal], or with what else the
+// pool failed with. No worker is left then.
+//
+// In a worker of another pool it fails with [syscall.EALREADY] until that pool has been run.
+func (p *Pool) Run(ctx context.Context) (int, error) {
+	taskID, err := p.start()
+	if err != nil || taskID >= 0 {
+		return taskID, err
+	}
+	defer p.obeySignals()()
+	defer context.AfterFunc(ctx, func() { p.Stop() })()
+	return -1, p.supervise()
+}
+
+// Events returns a channel of all events in their order, which is closed after the last. Call it
+// before Run, and read the channel to its end: while nobody does, workers that end are not
+// started again once the library has no room for more events.
+func (p *Pool) Events() <-chan Event {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.wanted = true
+	return p.events
+}
+
+// start returns a task id in a worker, and -1 in the supervisor.
+func (p *Pool) start() (int, error) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if p.handle == nil {
+		return -1, ErrClosed
+	}
+	if !p.prepared {
+		if err := p.setProgram(); err != nil {
+			return -1, err
+		}
+		if err := p.addListeners(); err != nil {
+			return -1, err
+		}
+		p.prepared = true
+	}
+	started := C.pf_pool_start(p.handle)
+	if started == -C.int(syscall.EALREADY) {
+		// In a worker that has not taken its place, run does not fork. Elsewhere it fails.
+		taskID := C.int(-1)
+		if err := check("pf_pool_run", C.pf_pool_run(p.handle, &taskID)); err != nil {
+			return -1, err
+		}
+		p.closeEvents()
+		return int(taskID), watchSupervisor(p.deathSignal)
+	}
+	if err := check("pf_pool_start", started); err != nil {
+		return -1, err
+	}
+	waiter, err := newWaiter(C.pf_pool_fd(p.handle), "prefork pool")
+	if err != nil {
+		p.handle = C.pf_pool_free(p.handle) // no worker has been started yet
+		return -1, err
+	}
+	p.waiter = waiter
+	return -1, nil
+}
+
+// setProgram has workers be this program, or that of WithCommand. The environment is Go's, as
+// that of C must not be read while other goroutines change it.
+func (p *Pool) setProgram() error {
+	path := (*C.char)(nil)
+	if p.path != "" {
+		path = C.CString(p.path)
+		defer C.free(unsafe.Pointer(path))
+	}
+	env := p.env
+	if env == nil {
+		env = os.Environ()
+	}
+	if limit, ok := limitVariable(); ok && p.path == "" {
+		env = append(env[:len(env):len(env)], limit)
+	}
+	argv, envp := newStrings(p.args), newStrings(env)
+	defer argv.free(len(p.args))
+	defer envp.free(len(env))
+	return check("pf_pool_set_exec", C.pf_pool_set_exec(p.handle, path, argv.first, envp.first))
+}
+
+// cStrings is an array of strings in C's memory, ended by NULL.
+type cStrings struct{ first **C.char }
+
+// newStrings returns no array for nil.
+func newStrings(texts []string) cStrings {
+	if texts == nil {
+		return cStrings{}
+	}
+	size := C.size_t(len(texts)+1) * C.size_t(unsafe.Sizeof((*C.char)(nil)))
+	all := cStrings{(**C.char)(C.malloc(size))}
+	list := unsafe.Slice(all.first, len(texts)+1)
+	for i, text := range texts {
+		list[i] = C.CString(text)
+	}
+	list[len(texts)] = nil
+	return all
+}
+
+func (s cStrings) free(count int) {
+	if s.first == nil {
+		return
+	}
+	for _, text := range unsafe.Slice(s.first, count) {
+		C.free(unsafe.Pointer(text))
+	}
+	C.free(unsafe.Pointer(s.first))
+}
+
+// addDescriptor hands on what has one. Its Fd method would make it block for all processes.
+func (p *Pool) addDescriptor(name string, file syscall.Conn) error {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return err
+	}
+	text := C.CString(name)
+	defer C.free(unsafe.Pointer(text))
+	controlErr := raw.Control(func(descriptor uintptr) {
+		err = check("pf_pool_add_fd", C.pf_pool_add_fd(p.handle, text, C.int(descriptor)))
+	})
+	if controlErr != nil {
+		return controlErr
+	}
+	return err
+}
+
+// closeEvents is for a pool that will not run.
+func (p *Pool) closeEvents() {
+	if !p.ended {
+		p.ended = true
+		close(p.events)
+	}
+}
