@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT
+use std::ffi::{CString, OsStr, OsString};
+use std::fmt;
+use std::os::raw::{c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::io::{AsFd, AsRawFd, OwnedFd};
+use std::process::Command;
+use std::ptr;
+use std::time::Duration;
+
+use libprefork_sys as sys;
+
+use crate::error::{check, check_library};
+use crate::owned::Owned;
+use crate::{Backend, Control, Error, Event, Limit, Pool, ReloadOrder, Restart, Signals};
+
+/// The settings of a [`Pool`], each with the limits and the meaning that the manual page of the C
+/// function of its name tells. The first one that is wrong makes [`build`](Builder::build) fail.
+///
+/// ```
+/// use libprefork::{Pool, Restart, Signals};
+/// use std::time::Duration;
+///
+/// let pool = Pool::builder()
+///     .name("web")
+///     .workers(4)
+///     .restart(Restart::Always)
+///     .backoff(Duration::from_millis(100), Duration::from_secs(10))
+///     .signals(Signals::Standard)
+///     .build()?;
+/// # Ok::<(), libprefork::Error>(())
+/// ```
+#[must_use]
+pub struct Builder {
+    pool: Result<Owned, Error>,
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("error", &self.pool.as_ref().err())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder {
+            pool: check_library().and_then(|()| Owned::new()),
+        }
+    }
+}
+
+/// Longer than any time that is meant.
+fn ms(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn string(text: &OsStr) -> Result<CString, Error> {
+    CString::new(text.as_bytes()).map_err(|_| Error::invalid())
+}
+
+/// Pointers to all of them, ended by a null one.
+fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+    strings
+        .iter()
+        .map(|text| text.as_ptr())
+        .chain([ptr::null()])
+        .collect()
+}
+
+impl Builder {
+    /// A pool with the default settings.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    fn set(mut self, set: impl FnOnce(&mut Owned) -> Result<c_int, Error>) -> Builder {
+        self.pool = self.pool.and_then(|mut pool| set(&mut pool).map(|_| pool));
+        self
+    }
+
+    fn set_number(
+        self,
+        set: unsafe extern "C" fn(*mut sys::pf_pool, c_int) -> c_int,
+        value: u32,
+    ) -> Builder {
+        // SAFETY: the pool is valid, and has not started.
+        self.set(|pool| check(unsafe { set(pool.raw(), crate::int(value)?) }))
+    }
+
+    fn set_times(
+        self,
+        set: unsafe extern "C" fn(*mut sys::pf_pool, u64, u64) -> c_int,
+        first: Duration,
+        second: Duration,
+    ) -> Builder {
+        // SAFETY: the pool is valid, and has not started.
+        self.set(|pool| check(unsafe { set(pool.raw(), ms(first), ms(second)) }))
+    }
+
+    fn set_time(
+        self,
+        set: unsafe extern "C" fn(*mut sys::pf_pool, u64) -> c_int,
+        time: Duration,
+    ) -> Builder {
+        // SAFETY: the pool is valid, and has not started.
+        self.set(|pool| check(unsafe { set(pool.raw(), ms(time)) }))
+    }
+
+    /// A name that tells pools apart, of at most 63 bytes.
+    pub fn name(self, name: &str) -> Builder {
+        self.set(|pool| {
+            let name = string(OsStr::new(name))?;
+            // SAFETY: the pool is valid, and the name is copied.
+            check(unsafe { sys::pf_pool_set_name(pool.raw(), name.as_ptr()) })
+        })
+    }
+
+    /// The number of workers to start with; 0, the default, is one for each processor.
+    pub fn workers(self, count: u32) -> Builder {
+        self.set_number(sys::pf_pool_set_workers, count)
+    }
+
+    /// Which ends lead to a restart.
+    pub fn restart(self, when: Restart) -> Builder {
+        let when = match when {
+            Restart::OnFailure => sys::PF_RESTART_ON_FAILURE,
+            Restart::Always => sys::PF_RESTART_ALWAYS,
+            Restart::Never => sys::PF_RESTART_NEVER,
+        };
+        self.set_number(sys::pf_pool_set_restart, when as u32)
+    }
+
+    /// Restarts in the pool's life, over all slots; 100 by default, [`UNLIMITED`](crate::UNLIMITED)
+    /// for any number.
+    pub fn max_restarts(self, max: u32) -> Builder {
+        self.set_number(sys::pf_pool_set_max_restarts, max)
+    }
+
+    /// Restarts in any window of this length, over all slots.
+    pub fn restart_window(self, max: u32, window: Duration) -> Builder {
+        self.set(|pool| {
+            let max = crate::int(max)?;
+            // SAFETY: the pool is valid, and has not started.
+            check(unsafe { sys::pf_pool_set_restart_window(pool.raw(), max, ms(window)) })
+        })
+    }
+
+    /// The delay before a slot's restart, which doubles from the first to the largest. None by
+    /// default.
+    pub fn backoff(self, first: Duration, max: Duration) -> Builder {
+        self.set_times(sys::pf_pool_set_backoff, first, max)
+    }
+
+    /// What happens at a limit of restarts.
+    pub fn on_limit(self, action: Limit) -> Builder {
+        let action = match action {
+            Limit::Stop => sys::PF_LIMIT_STOP,
+            Limit::Degrade => sys::PF_LIMIT_DEGRADE,
+        };
+        self.set_number(sys::pf_pool_set_on_limit, action as u32)
+    }
+
+    /// The signal that stops workers (SIGTERM by default), and the time after which they are killed
+    /// (10 seconds by default, zero: never).
+    pub fn stop(self, signal: i32, timeout: Duration) -> Builder {
+        self.set(|pool| {
+            // SAFETY: the pool is valid, and has not started.
+            check(unsafe { sys::pf_pool_set_stop(pool.raw(), signal, ms(timeout)) })
+        })
+    }
+
+    /// Workers are asked to end by their stop descriptor alone, not by signals, also when the
+    /// supervisor is gone: for workers that use [`Task::wait`](crate::Task::wait) or
+    /// [`Task::stop_fd`](crate::Task::stop_fd). They are killed after the time-out.
+    pub fn stop_by_descriptor(self, timeout: Duration) -> Builder {
+        self.stop(0, timeout).parent_death_signal(0)
+    }
+
+    /// The exit status by which a worker says that the pool can not work.
+    pub fn fatal_exit(self, status: u8) -> Builder {
+        self.set_number(sys::pf_pool_set_fatal_exit, status.into())
+    }
+
+    /// How long a worker may take until it calls [`Task::ready`](crate::Task::ready).
+    pub fn ready_timeout(self, timeout: Duration) -> Builder {
+        self.set_time(sys::pf_pool_set_ready_timeout, timeout)
+    }
+
+    /// How long a worker may be without a call of [`Task::heartbeat`](crate::Task::heartbeat).
+    pub fn heartbeat_timeout(self, timeout: Duration) -> Builder {
+        self.set_time(sys::pf_pool_set_heartbeat_timeout, timeout)
+    }
+
+    /// The age at which a worker is replaced, and a random part that is added to it.
+    pub fn lifetime(self, max: Duration, jitter: Duration) -> Builder {
+        self.set_times(sys::pf_pool_set_lifetime, max, jitter)
+    }
+
+    /// In which order a reload replaces a worker.
+    pub fn reload_order(self, order: ReloadOrder) -> Builder {
+        let order = match order {
+            ReloadOrder::StartFirst => sys::PF_RELOAD_START_FIRST,
+            ReloadOrder::StopFirst => sys::PF_RELOAD_STOP_FIRST,
+        };
+        self.set_number(sys::pf_pool_set_reload_order, order as u32)
+    }
+
+    /// How many slots a reload replaces at a time; 1 by default.
+    pub fn reload_width(self, count: u32) -> Builder {
+        self.set_number(sys::pf_pool_set_reload_width, count)
+    }
+
+    /// Which signals of this process control the pool while it runs.
+    pub fn signals(self, signals: Signals) -> Builder {
+        let set = match signals {
+            Signals::None => sys::PF_SIGNALS_NONE,
+            Signals::Standard => sys::PF_SIGNALS_STANDARD,
+        };
+        self.set_number(sys::pf_pool_set_signals, set as u32)
+    }
+
+    /// Workers may be forked while other threads run.
+    ///
+    /// # Safety
+    ///
+    /// Such a worker may do no more than what POSIX allows after a fork beside threads: call
+    /// async-signal-safe functions. Locks that other threads held stay locked in it for ever, among
+    /// them those of memory allocation and of standard output.
+    pub unsafe fn allow_threads(self) -> Builder {
+        self.set(|pool| {
+            pool.allow_threads();
+            // SAFETY: the pool is valid, and has not started.
+            check(unsafe { sys::pf_pool_set_threads(pool.raw(), sys::PF_THREADS_ALLOW) })
+        })
+    }
+
+    /// Each worker leads a process group, which gets its signals and is killed after its end.
+    pub fn process_groups(self, on: bool) -> Builder {
+        self.set_number(sys::pf_pool_set_process_groups, on.into())
+    }
+
+    /// What the kernel sends a worker when the supervisor ends, SIGTERM by default; 0: nothing.
+    pub fn parent_death_signal(self, signal: i32) -> Builder {
+        self.set(|pool| {
+            // SAFETY: the pool is valid, and has not started.
+            check(unsafe { sys::pf_pool_set_parent_death_signal(pool.raw(), signal) })
+        })
+    }
+
+    /// As process 1 or subreaper: reap the children that were adopted.
+    pub fn reap_orphans(self, on: bool) -> Builder {
+        self.set_number(sys::pf_pool_set_reap_orphans, on.into())
+    }
+
+    /// How ends of workers are noticed.
+    pub fn backend(self, backend: Backend) -> Builder {
+        let backend = match backend {
+            Backend::Auto => sys::PF_BACKEND_AUTO,
+            Backend::Pidfd => sys::PF_BACKEND_PIDFD,
+            Backend::Sigchld => sys::PF_BACKEND_SIGCHLD,
+        };
+        self.set_number(sys::pf_pool_set_backend, backend as u32)
+    }
+
+    /// A descriptor for each worker, which finds it by [`Task::fd`](crate::Task::fd) under this
+    /// name. It is duplicated: what is given may be closed.
+    pub fn fd(self, name: &str, fd: &impl AsFd) -> Builder {
+        self.set(|pool| {
+            let name = string(OsStr::new(name))?;
+            let own: OwnedFd = fd
+                .as_fd()
+                .try_clone_to_owned()
+                .map_err(|error| error.raw_os_error().map_or_else(Error::invalid, Error::Os))?;
+            let fd = own.as_raw_fd();
+            pool.keep(own);
+            // SAFETY: the pool is valid, and the descriptor stays open as long as it lives.
+            check(unsafe { sys::pf_pool_add_fd(pool.raw(), name.as_ptr(), fd) })
+        })
+    }
+
+    /// Workers are this program started anew, with the arguments that it was started with and the
+    /// environment that it has when the pool starts.
+    ///
+    /// In such a worker [`Task::current`](crate::Task::current) tells from the beginning of `main`
+    /// on what it is, and [`Pool::run`] of the pool of the same name enters the closure at once.
+    /// Other threads are no obstacle.
+    pub fn exec_self(self) -> Builder {
+        self.set(|pool| {
+            pool.set_exec();
+            let null = ptr::null();
+            // SAFETY: the pool is valid, and null means this program's own.
+            check(unsafe { sys::pf_pool_set_exec(pool.raw(), ptr::null(), null, null) })
+        })
+    }
+
+    /// Workers are another program. Of the command its program (a path: `PATH` is not searched),
+    /// its arguments and the changes of its environment are used, and nothing else.
+    pub fn exec(self, command: &Command) -> Builder {
+        self.set(|pool| {
+            pool.set_exec();
+            let path = string(command.get_program())?;
+            let mut words = vec![path.clone()];
+            for argument in command.get_args() {
+                words.push(string(argument)?);
+            }
+            let environment = environment_of(command)?;
+            let (argv, envp) = (pointers(&words), environment.as_deref().map(pointers));
+            let envp = envp.as_ref().map_or(ptr::null(), |envp| envp.as_ptr());
+            // SAFETY: the pool is valid; all strings are copied.
+            check(unsafe { sys::pf_pool_set_exec(pool.raw(), path.as_ptr(), argv.as_ptr(), envp) })
+        })
+    }
+
+    /// Who is told of the events of [`Pool::run`], instead of the default that writes warnings and
+    /// errors to standard error. Called from within `run`, with what controls the pool.
+    ///
+    /// A panic stops the pool, and goes on in the caller of `run` once all workers have ended.
+    /// If the closure starts threads while workers are forked, the pool is killed and `run` fails
+    /// with [`Error::Threads`]. A pool that is [started](Pool::start) ignores the closure.
+    pub fn on_event(self, on_event: impl FnMut(&Event, &Control) + Send + 'static) -> Builder {
+        self.set(|pool| {
+            pool.set_on_event(Box::new(on_event));
+            Ok(0)
+        })
+    }
+
+    /// The pool, or the error of the first setting that was wrong.
+    pub fn build(self) -> Result<Pool, Error> {
+        self.pool.map(Pool::new)
+    }
+}
+
+/// `None` if nothing was changed: then it is what the process has when the pool starts.
+fn environment_of(command: &Command) -> Result<Option<Vec<CString>>, Error> {
+    if command.get_envs().next().is_none() {
+        return Ok(None);
+    }
+    let mut variables: std::collections::BTreeMap<OsString, OsString> =
+        std::env::vars_os().collect();
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => variables.insert(name.into(), value.into()),
+            None => variables.remove(name),
+        };
+    }
+    let line = |(name, value): (OsString, OsString)| {
+        let mut line = name;
+        line.push("=");
+        line.push(value);
+        string(&line)
+    };
+    variables
+        .into_iter()
+        .map(line)
+        .collect::<Result<_, _>>()
+        .map(Some)
+}

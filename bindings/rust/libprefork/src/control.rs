@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: MIT
+use std::fmt;
+use std::os::raw::c_int;
+use std::ptr;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use libprefork_sys as sys;
+
+use crate::error::check;
+use crate::Error;
+
+/// What a slot of a pool holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WorkerState {
+    /// No worker, and none is to come.
+    Empty,
+    /// On its way.
+    Starting,
+    /// At work.
+    Ready,
+    /// Asked to end.
+    Stopping,
+    /// Restarted after a delay.
+    Backoff,
+    /// Exited normally; not restarted.
+    Done,
+}
+
+/// Controls a pool that runs, and tells what it looks like now. Task ids that the pool does not
+/// have, and a pool that has not started, are an error.
+pub struct Control {
+    pool: *mut sys::pf_pool,
+}
+
+impl Control {
+    pub(crate) fn raw(&self) -> *mut sys::pf_pool {
+        self.pool
+    }
+
+    pub(crate) fn new(pool: *mut sys::pf_pool) -> Control {
+        Control { pool }
+    }
+
+    /// Stops all workers gracefully.
+    pub fn stop(&self) -> Result<(), Error> {
+        // SAFETY: the pool is valid, here and below, and this is the thread that uses it.
+        check(unsafe { sys::pf_pool_stop(self.pool) }).map(drop)
+    }
+
+    /// Kills all workers.
+    pub fn kill(&self) -> Result<(), Error> {
+        // SAFETY: as above.
+        check(unsafe { sys::pf_pool_kill(self.pool) }).map(drop)
+    }
+
+    /// Replaces all workers, one after the other.
+    pub fn reload(&self) -> Result<(), Error> {
+        // SAFETY: as above.
+        check(unsafe { sys::pf_pool_reload(self.pool) }).map(drop)
+    }
+
+    /// Changes the number of slots.
+    pub fn resize(&self, count: u32) -> Result<(), Error> {
+        // SAFETY: as above.
+        check(unsafe { sys::pf_pool_resize(self.pool, crate::int(count)?) }).map(drop)
+    }
+
+    /// Replaces one worker, which does not count as a restart.
+    pub fn restart(&self, task_id: u32) -> Result<(), Error> {
+        // SAFETY: as above.
+        check(unsafe { sys::pf_pool_restart(self.pool, crate::int(task_id)?) }).map(drop)
+    }
+
+    /// Sends a signal to one worker, or with `None` to all. An end that it leads to is abnormal.
+    pub fn signal(&self, task_id: impl Into<Option<u32>>, signal: i32) -> Result<(), Error> {
+        let task_id = task_id.into().map_or(Ok(-1), crate::int)?;
+        // SAFETY: as above.
+        check(unsafe { sys::pf_pool_signal(self.pool, task_id, signal) }).map(drop)
+    }
+
+    /// The number of slots.
+    pub fn worker_count(&self) -> Result<u32, Error> {
+        // SAFETY: as above.
+        check(unsafe { sys::pf_pool_worker_count(self.pool) }).map(|count| count as u32)
+    }
+
+    /// The number of processes.
+    pub fn alive_count(&self) -> Result<u32, Error> {
+        // SAFETY: as above.
+        check(unsafe { sys::pf_pool_alive_count(self.pool) }).map(|count| count as u32)
+    }
+
+    /// The process of a slot, if it has one now.
+    pub fn worker_pid(&self, task_id: u32) -> Result<Option<u32>, Error> {
+        // SAFETY: as above.
+        let pid = check(unsafe { sys::pf_pool_worker_pid(self.pool, crate::int(task_id)?) })?;
+        Ok(Some(pid as u32).filter(|&pid| pid != 0))
+    }
+
+    /// What a slot holds.
+    pub fn worker_state(&self, task_id: u32) -> Result<WorkerState, Error> {
+        // SAFETY: as above.
+        let state = check(unsafe { sys::pf_pool_worker_state(self.pool, crate::int(task_id)?) })?;
+        Ok(match state {
+            sys::PF_WORKER_EMPTY => WorkerState::Empty,
+            sys::PF_WORKER_STARTING => WorkerState::Starting,
+            sys::PF_WORKER_STOPPING => WorkerState::Stopping,
+            sys::PF_WORKER_BACKOFF => WorkerState::Backoff,
+            sys::PF_WORKER_DONE => WorkerState::Done,
+            _ => WorkerState::Ready,
+        })
+    }
+
+    /// The restarts of a slot that were counted.
+    pub fn worker_restarts(&self, task_id: u32) -> Result<u32, Error> {
+        // SAFETY: as above.
+        let count = unsafe { sys::pf_pool_worker_restarts(self.pool, crate::int(task_id)?) };
+        check(count).map(|count| count as u32)
+    }
+
+    /// How long the worker of a slot has lived.
+    pub fn worker_uptime(&self, task_id: u32) -> Result<Duration, Error> {
+        self.worker_state(task_id)?;
+        // SAFETY: as above.
+        let uptime = unsafe { sys::pf_pool_worker_uptime_ms(self.pool, crate::int(task_id)?) };
+        Ok(Duration::from_millis(uptime))
+    }
+
+    /// The signal that stopped the pool, so that the host can die of it too.
+    pub fn stop_signal(&self) -> Option<i32> {
+        // SAFETY: as above.
+        Some(unsafe { sys::pf_pool_stop_signal(self.pool) }).filter(|&signal| signal > 0)
+    }
+}
+
+impl fmt::Debug for Control {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Control")
+            .field("worker_count", &self.worker_count().ok())
+            .field("alive_count", &self.alive_count().ok())
+            .finish()
+    }
+}
+
+/// The address of a pool for other threads; null once it is freed.
+struct Address(*mut sys::pf_pool);
+
+// SAFETY: what is done with it, see Remote, may be done from any thread.
+unsafe impl Send for Address {}
+
+/// Stops or reloads a pool from any thread. Once the pool is gone nothing is left to be done.
+#[derive(Clone)]
+pub struct Remote {
+    address: Arc<Mutex<Address>>,
+}
+
+impl Remote {
+    pub(crate) fn new(pool: *mut sys::pf_pool) -> Remote {
+        Remote {
+            address: Arc::new(Mutex::new(Address(pool))),
+        }
+    }
+
+    /// Before the pool is freed.
+    pub(crate) fn forget(&self) {
+        self.lock().0 = ptr::null_mut();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Address> {
+        self.address
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    fn ask(&self, ask: unsafe extern "C" fn(*mut sys::pf_pool) -> c_int) -> Result<(), Error> {
+        let address = self.lock();
+        if address.0.is_null() {
+            return Ok(());
+        }
+        // SAFETY: the pool is not freed while this is locked, and any thread may ask.
+        check(unsafe { ask(address.0) }).map(drop)
+    }
+
+    /// Stops all workers gracefully.
+    pub fn stop(&self) -> Result<(), Error> {
+        self.ask(sys::pf_pool_stop)
+    }
+
+    /// Kills all workers.
+    pub fn kill(&self) -> Result<(), Error> {
+        self.ask(sys::pf_pool_kill)
+    }
+
+    /// Replaces all workers, one after the other.
+    pub fn reload(&self) -> Result<(), Error> {
+        self.ask(sys::pf_pool_reload)
+    }
+}
+
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,99 @@
+//! One program becomes a supervised pool of worker processes.
+//!
+//! The workers share what was opened before, such as a listening socket. Each has a *task id* that
+//! survives restarts: a worker that crashes is replaced by one with the same id. No worker outlives
+//! its supervisor, whatever ends it.
+//!
+//! ```
+//! use libprefork::{Pool, Task};
+//! use std::process::ExitCode;
+//!
+//! fn serve(task: Task) -> ExitCode {
+//!     println!("worker {} is process {}", task.id(), std::process::id());
+//!     ExitCode::SUCCESS
+//! }
+//!
+//! # fn main() -> Result<(), libprefork::Error> {
+//! let mut pool = Pool::builder().workers(2).build()?;
+//! pool.run(serve)?; // returns when all workers have ended, in the supervisor only
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Which way
+//!
+//! A worker is made in one of two ways:
+//!
+//! * **fork**, by [`Pool::run`]: the worker is a copy of this process that enters a closure, and
+//!   ends when it returns. As nothing but the thread that forks lives on in the copy, a process
+//!   with other threads is refused ([`Error::Threads`]). So fork first, and start runtimes and
+//!   threads in the workers. An event loop or tokio runtime that was made before the fork must not
+//!   be used in a worker: the kernel shares it with the supervisor.
+//! * **exec**, by [`Builder::exec_self`] or [`Builder::exec`]: the worker is a program started
+//!   anew, with the descriptors of [`Builder::fd`]. The supervisor may have threads, a tokio
+//!   runtime and any size, and a replaced program file is used from the next start on.
+//!
+//! And the supervisor waits in one of two ways: [`Pool::run`] blocks until the pool is done; a pool
+//! that is [started](Pool::start) has a descriptor for an event loop, and events to be taken.
+//!
+//! [`fork_processes`] is both fork and wait in one call that returns in the workers, and `unsafe`.
+//!
+//! # What a forked worker is
+//!
+//! The closure runs on top of the supervisor's stack, and the worker ends without unwinding that:
+//! values that were made before are dropped once, by the supervisor. A panic ends the worker with
+//! status 101, which is an abnormal end. What was printed without a newline before the fork is
+//! written by the supervisor alone.
+//!
+//! # The library
+//!
+//! libprefork must be installed, version 0.1: its `prefork.pc` is found by `pkg-config`. Manual
+//! pages, from `prefork(7)` on, tell what each setting does to the letter. Linux only.
+//
+// SPDX-License-Identifier: MIT
+#![warn(missing_docs, rust_2018_idioms)]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod builder;
+mod callbacks;
+mod control;
+mod error;
+mod event;
+mod fork;
+pub mod net;
+mod owned;
+mod pool;
+mod running;
+mod settings;
+mod task;
+
+use std::os::raw::c_int;
+use std::time::Duration;
+
+pub use builder::Builder;
+pub use control::{Control, Remote, WorkerState};
+pub use error::Error;
+pub use event::{Event, EventKind, Level, Usage};
+pub use fork::{cpu_count, fork_processes, set_event_callback, version, UNLIMITED};
+pub use pool::Pool;
+pub use running::{Events, RunningPool};
+pub use settings::{Backend, Limit, ReloadOrder, Restart, Signals};
+pub use task::{Task, Wake};
+
+/// A number that C takes as an `int`.
+fn int(value: u32) -> Result<c_int, Error> {
+    c_int::try_from(value).map_err(|_| Error::invalid())
+}
+
+/// A time-out of `poll`: rounded up, so that nobody wakes too early; `None`: -1.
+fn milliseconds(timeout: Option<Duration>) -> c_int {
+    timeout.map_or(-1, |timeout| {
+        let rounded = timeout.as_nanos().saturating_add(999_999) / 1_000_000;
+        c_int::try_from(rounded).unwrap_or(c_int::MAX)
+    })
+}
+
+/// The README's examples are compiled too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,0 +1,65 @@
+// What a fork does to a Rust program, and what the crate makes of it.
+//
+// SPDX-License-Identifier: MIT
+#[macro_use]
+#[path = "../support/mod.rs"]
+mod support;
+
+mod policies;
+mod processes;
+mod threads;
+
+use libprefork::RunningPool;
+use support::Program;
+
+fn runs_well(program: &str) {
+    Program::start(program, &[]).ends_well("all as expected");
+}
+
+fn end(pool: &mut RunningPool) {
+    while pool.dispatch(None).unwrap() {
+        let _ = pool.events().count();
+    }
+}
+
+fn main() {
+    support::main(
+        all![
+            threads::threads_are_refused,
+            threads::a_locked_stdout_hangs_no_worker,
+            threads::threads_are_refused_later_too,
+            threads::threads_can_be_allowed,
+            threads::exec_workers_bear_threads_and_other_children,
+            processes::workers_work_as_usual,
+            processes::partial_lines_are_written_once,
+            processes::guards_are_dropped_once,
+            processes::a_panic_in_the_event_callback_goes_on_in_the_caller,
+            processes::workers_may_have_pools,
+            processes::exec_takes_a_command,
+            processes::fork_processes_returns_in_each_worker,
+            policies::a_slot_can_be_given_up_alone,
+            policies::silent_workers_are_noticed,
+            policies::a_dropped_pool_leaves_nobody,
+            policies::a_stopped_supervisor_goes_on,
+        ],
+        all![
+            threads::refuse_threads,
+            threads::refuse_locked_stdout,
+            threads::refuse_threads_later,
+            threads::allow_threads,
+            threads::exec_beside_threads,
+            threads::tell_task,
+            processes::work_as_usual,
+            processes::print_partly,
+            processes::hold_guards,
+            processes::panic_in_event,
+            processes::pool_in_worker,
+            processes::run_another_program,
+            processes::one_call,
+            policies::degrade,
+            policies::heartbeat_and_ready,
+            policies::dropped_pool,
+            policies::stopped_run,
+        ],
+    );
+}
