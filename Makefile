@@ -170,7 +170,7 @@ SCRIPT_ENV = CC='$(CC)' CXX='$(CXX)' PKG_CONFIG='$(PKG_CONFIG)' BUILD_DIR='$(abs
 
 .PHONY: all demo demo-run check check-run sim sim-mutants bench bench-run load \
 	load-run lint lint-run install uninstall \
-	installcheck installcheck-run deps dist clean help tests examples programs format FORCE
+	installcheck installcheck-run bindings-check deps dist clean help tests examples programs format FORCE
 .DELETE_ON_ERROR:
 .SUFFIXES:
 # Objects of the tests are kept, though make takes them for steps on the way.
@@ -191,6 +191,7 @@ help:
 	@echo 'make install      to prefix=$(prefix), below DESTDIR if that is set'
 	@echo 'make uninstall    remove what install put there'
 	@echo 'make installcheck install into a scratch directory, build and run a consumer there'
+	@echo 'make bindings-check  the tests of the bindings, against an installation; LANGUAGES=go'
 	@echo 'make deps         install with apt-get whatever the targets above need'
 	@echo 'make dist         build/libprefork-$(VERSION).tar.gz of the last commit'
 	@echo 'make clean        remove $(BUILD)/'
@@ -414,6 +415,18 @@ installcheck:
 
 installcheck-run: all
 	+@$(SCRIPT_ENV) tests/support/run.sh $(INSTALL_CHECKS)
+
+# ---- bindings --------------------------------------------------------------------------
+# Against the library as it is installed. LANGUAGES= chooses; one that is not here is skipped.
+
+LANGUAGES = $(notdir $(patsubst %/check.sh,%,$(wildcard bindings/*/check.sh)))
+BINDINGS_PREFIX = $(abspath $(BUILD))/bindings/prefix
+
+bindings-check: all
+	@rm -rf '$(BINDINGS_PREFIX)'
+	@$(MAKE) --no-print-directory install prefix='$(BINDINGS_PREFIX)' exec_prefix='$(BINDINGS_PREFIX)' \
+		libdir='$(BINDINGS_PREFIX)/lib' includedir='$(BINDINGS_PREFIX)/include' DESTDIR= >/dev/null
+	+@NO_SKIP='$(NO_SKIP)' bindings/check.sh '$(BINDINGS_PREFIX)' $(LANGUAGES)
 
 # ---- dist, clean -----------------------------------------------------------------------
 

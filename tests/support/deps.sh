@@ -1,7 +1,7 @@
 #!/bin/sh
 # See to the tools and libraries that a target of the Makefile needs.
 #
-#   tests/support/deps.sh build|demo|check|load|lint|all
+#   tests/support/deps.sh build|demo|check|load|lint|bindings|all
 #
 # Does nothing, without network or rights, when all is there. Otherwise installs the Debian
 # packages that are missing with apt-get, as root or by sudo; where that can not be done, it
@@ -85,6 +85,13 @@ lint() {
     tool codespell codespell
 }
 
+bindings() {
+    tool pkg-config pkg-config
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv
+    tool go golang-go
+    tool cargo cargo
+}
+
 look() {
     packages=
     build
@@ -94,7 +101,8 @@ look() {
     check) check ;;
     load) load ;;
     lint) lint ;;
-    all) demo && check && load && lint ;;
+    bindings) bindings ;;
+    all) demo && check && load && lint && bindings ;;
     *) echo "$0: no such set: $1" >&2 && exit 2 ;;
     esac
 }

@@ -1,0 +1,62 @@
+#!/bin/sh
+# Test the bindings against an installed library, as a user would have it.
+#
+#   bindings/check.sh PREFIX LANGUAGE...
+#
+# The library is found by pkg-config under PREFIX. Each language has a script check.sh of its own,
+# which ends with "N passed, N failed". A language that is not on this machine is skipped by name,
+# with NO_SKIP=1 it is a failure. Ends with the sum.
+#
+# SPDX-License-Identifier: MIT
+set -u
+export LC_ALL=C
+
+prefix=$1
+shift
+here=$(cd "$(dirname "$0")" && pwd)
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+trap 'exit 130' INT TERM HUP
+passed=0
+failed=0
+skipped=0
+
+tool_of() { # language
+    case $1 in
+    python) echo python3 ;;
+    rust) echo cargo ;;
+    *) echo "$1" ;;
+    esac
+}
+
+for language; do
+    printf '\n== %s\n' "$language"
+    if ! command -v "$(tool_of "$language")" >/dev/null 2>&1; then
+        echo "  skip $language: there is no $(tool_of "$language")"
+        skipped=$((skipped + 1))
+        continue
+    fi
+    # The status of the script, not that of tee.
+    { sh "$here/$language/check.sh" "$prefix" 2>&1 || echo "check.sh ended with $?"; } | tee "$log"
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1)
+    if test -z "$line"; then
+        failed=$((failed + 1))
+        continue
+    fi
+    bad=${line#* passed, }
+    bad=${bad% failed}
+    passed=$((passed + ${line%% *}))
+    # One that ends badly has failed, whatever it counted.
+    if test "$bad" -eq 0 && grep -q '^check.sh ended with ' "$log"; then
+        bad=1
+    fi
+    failed=$((failed + bad))
+done
+
+if test "${NO_SKIP:-0}" = 1; then
+    failed=$((failed + skipped))
+fi
+echo
+test "$skipped" -eq 0 || echo "$skipped skipped"
+echo "$passed passed, $failed failed"
+test "$failed" -eq 0
