@@ -6,7 +6,8 @@
 set -eu
 export LC_ALL=C
 
-size_max=65536
+size_goal=65536 # CONTRIBUTING.md tells what keeps it from that
+size_max=73728
 library=$BUILD_DIR/libprefork.so
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -57,5 +58,5 @@ nm -g --defined-only "$BUILD_DIR/libprefork.a" 2>/dev/null |
         >"$scratch/strays"
 test ! -s "$scratch/strays" || complain "libprefork.a defines: $(cat "$scratch/strays")"
 
-echo "$size bytes when stripped"
+echo "$size bytes when stripped, the goal being $size_goal"
 exit "$found"
