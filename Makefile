@@ -140,7 +140,8 @@ BENCHES := $(patsubst tests/%.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 
 # Scripts that look at the tree, at the plain build, or at what is installed from it. They
 # have nothing to say about a build with sanitizers.
-LINT_CHECKS := $(addprefix tests/lint/,layers.sh sizes.sh ffi.sh man.sh versions.sh)
+LINT_CHECKS := $(addprefix tests/lint/,layers.sh sizes.sh ffi.sh man.sh versions.sh \
+	service.sh manifest.sh)
 ABI_CHECKS := $(sort $(wildcard tests/abi/*_test.sh))
 INSTALL_CHECKS := $(sort $(wildcard tests/install/*_test.sh))
 LOOP_CHECKS := $(filter %_test,$(LOOPS)) $(sort $(wildcard tests/loops/*_test.sh))
@@ -391,7 +392,7 @@ FILES = 644:$(includedir)/prefork.h:include/prefork.h \
 	644:$(pkgconfigdir)/prefork.pc:$(BUILD)/prefork.pc \
 	$(foreach page,$(PAGES),644:$(mandir)/man$(subst .,,$(suffix $(page)))/$(page):man/$(page)) \
 	$(subst @man3@,$(mandir)/man3,$(ALIASES)) \
-	$(foreach file,$(wildcard man/examples/*.c),644:$(docdir)/examples/$(notdir $(file)):$(file))
+	$(foreach file,$(wildcard man/examples/*),644:$(docdir)/examples/$(notdir $(file)):$(file))
 
 install: all
 	$(Q)set -e; for file in $(FILES); do \

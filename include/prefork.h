@@ -311,6 +311,13 @@ PF_API int pf_pool_set_parent_death_signal(pf_pool *pool, int signal);
 /* As PID 1 or subreaper: reap the children that were adopted, never the host's own. */
 PF_API int pf_pool_set_reap_orphans(pf_pool *pool, int on);
 
+/*
+ * Speak systemd's notification protocol, see pf_pool_set_notify(3), to the socket that NOTIFY_SOCKET
+ * names when the pool starts. Without one, and in workers, it does nothing. Workers do not find
+ * NOTIFY_SOCKET in their environment. Off by default.
+ */
+PF_API int pf_pool_set_notify(pf_pool *pool, int on);
+
 /* How ends are noticed. -ENOTSUP if the kernel, or a filter on its calls, lacks it. */
 PF_API int pf_pool_set_backend(pf_pool *pool, int backend);
 
@@ -642,6 +649,42 @@ PF_API int pf_accept(int fd);
  * Since: 0.1
  */
 PF_API int pf_listen_fds(int *ret_fds, int max_fds);
+
+/* ---- Daemon --------------------------------------------------------------------------- */
+
+/*
+ * Go on as a daemon: in a new session without a terminal, with the umask and the directory of the
+ * caller. Call it before sockets are bound and pools made.
+ *
+ * The launching process waits for the daemon to be ready: until all pools that began before the
+ * first wait of any, or the one of pf_fork_processes(), have had all workers ready; or until
+ * pf_daemon_ready(). It then exits with status 0, or with 1 if the daemon has ended before. stdio
+ * stays as it was until then, so that the daemon can say why it fails; afterwards 0 to 2 lead to
+ * /dev/null, each unless the host has put another file there. In a worker they do so from its
+ * start, or with a ready time-out from pf_worker_ready().
+ *
+ * pid_file, if not NULL, gets the daemon's process id. It is locked, and removed at the daemon's
+ * normal end. A file that no living daemon holds is taken over.
+ *
+ * Returns: 0 in the daemon; 0 in a worker, where it does nothing; a negative code in the
+ *   launching process if there is no daemon.
+ * Errors: -EEXIST if a living daemon holds pid_file; PF_ETHREADS if other threads are running;
+ *   -EALREADY in a daemon; -EINVAL if pid_file is another kind of file; -ESRCH in a worker by
+ *   exec whose parent is not its supervisor; any other errno of the pid file, of fork(2) or for
+ *   want of descriptors.
+ * Since: 0.1
+ */
+PF_API int pf_daemonize(const char *pid_file);
+
+/*
+ * Tell the launching process that the daemon is ready, without waiting for workers. Again, and in
+ * a process that is no daemon, it has no effect.
+ *
+ * Returns: 0.
+ * Errors: -ECHILD in a child of the daemon.
+ * Since: 0.1
+ */
+PF_API int pf_daemon_ready(void);
 
 #ifdef __cplusplus
 }

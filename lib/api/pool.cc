@@ -66,7 +66,8 @@ int start(pf_pool *pool) {
     PoolOptions options = pool->options;
     options.belongings = pool->belongings;
     if (pool->executes) {
-        if (int r = pool->exec.open(&pool->program, pool->belongings); r < 0) {
+        if (int r = pool->exec.open(&pool->program, pool->belongings, pool->options.notify);
+            r < 0) {
             return r;
         }
         options.exec = &pool->exec;

@@ -219,6 +219,14 @@ int pf_pool_set_reap_orphans(pf_pool *pool, int on) {
     return 0;
 }
 
+int pf_pool_set_notify(pf_pool *pool, int on) {
+    if (int r = check_setting(pool); r < 0) {
+        return r;
+    }
+    pool->options.notify = on != 0;
+    return 0;
+}
+
 int pf_pool_set_backend(pf_pool *pool, int backend) {
     if (int r = check(pool, backend >= PF_BACKEND_AUTO && backend <= PF_BACKEND_SIGCHLD); r < 0) {
         return r;

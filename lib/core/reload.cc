@@ -21,6 +21,7 @@ void Supervisor::advance_plans(Instant now) {
     if (can_begin_reload()) {
         reload_wanted_ = false;
         reloading_ = true;
+        reloads_ += 1;
         reload_next_ = 0; // slots of one that failed may still be under way
         report_pool(EventType::reloading, Level::information, 0, now);
         advance_reload(now);

@@ -61,14 +61,22 @@ class Supervisor {
     // Whether a slot's worker is being replaced already.
     [[nodiscard]] bool is_being_replaced(uint32_t slot) const;
 
+    // Reloads that have begun, and whether the last one has not ended.
+    [[nodiscard]] uint32_t reloads() const { return reloads_; }
+    [[nodiscard]] bool reloading() const { return reloading_; }
+
     [[nodiscard]] uint32_t slots() const { return slots_; }
     [[nodiscard]] uint32_t alive() const { return alive_; }
+    [[nodiscard]] uint32_t ready() const { return ready_; }
+    // Whether each slot's worker is ready, or has finished already.
+    [[nodiscard]] bool all_ready() const { return ready_ + done_ >= slots_; }
     [[nodiscard]] uint32_t current(uint32_t slot) const {
         return seat_of(slot, slot_table_[slot].current);
     }
     [[nodiscard]] const Worker &worker(uint32_t worker) const {
         return slot_table_[slot_of(worker)].workers[worker % seats];
     }
+    [[nodiscard]] int32_t restarts() const { return policy_.counted(); }
     [[nodiscard]] int32_t restarts(uint32_t slot) const { return slot_table_[slot].restarts; }
     // Workers that there is memory for.
     [[nodiscard]] uint32_t capacity() const {
@@ -163,7 +171,10 @@ class Supervisor {
     Instant stop_signal_time_ = 0;
     uint32_t slots_ = 0;
     uint32_t alive_ = 0;
-    uint32_t busy_ = 0;             // workers in a busy state
+    uint32_t busy_ = 0; // workers in a busy state
+    uint32_t ready_ = 0;
+    uint32_t done_ = 0;
+    uint32_t reloads_ = 0;          // begun
     uint32_t reload_next_ = 0;      // the first slot that has not had its turn
     uint32_t reload_under_way_ = 0; // slots
     int32_t result_ = 0;

@@ -381,6 +381,10 @@ void Supervisor::set_state(uint32_t worker, State state) {
     Worker &changed = seat(worker);
     busy_ -= is_busy(changed.state) ? 1U : 0U;
     busy_ += is_busy(state) ? 1U : 0U;
+    ready_ -= changed.state == State::ready ? 1U : 0U;
+    ready_ += state == State::ready ? 1U : 0U;
+    done_ -= changed.state == State::done ? 1U : 0U;
+    done_ += state == State::done ? 1U : 0U;
     changed.state = state;
     if (!is_alive(state)) {
         changed.pid = 0;

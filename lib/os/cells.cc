@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "os/daemon.h"
 #include "os/exit_status.h"
 #include "os/identity.h"
 #include "os/worker_process.h"
@@ -292,6 +293,7 @@ int say_ready(const Post &post) {
     if (int r = open_ear(post); r < 0) {
         return r;
     }
+    worker_is_ready(); // before the launching process can hear of it
     post.cell->ready.store(1);
     if (int r = send_word(post.cell->number); r != -EAGAIN) {
         return r;

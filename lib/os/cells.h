@@ -22,11 +22,12 @@ struct SocketName {
 // One worker's share: a cache line, so that the heartbeats of neighbours do not disturb each other.
 struct alignas(64) Cell {
     std::atomic<uint32_t> beats;
-    std::atomic<uint32_t> ready; // the worker says so
-    std::atomic<uint32_t> stop;  // the supervisor asks for it
-    std::atomic<uint32_t> named; // `name` is complete
-    uint32_t number;             // the worker's, in its pool
-    SocketName name;             // of the socket by which the worker hears of a stop
+    std::atomic<uint32_t> ready;   // the worker says so
+    std::atomic<uint32_t> stop;    // the supervisor asks for it
+    std::atomic<uint32_t> named;   // `name` is complete
+    std::atomic<uint32_t> awaited; // by who launched a daemon: keeps its stdio until it is ready
+    uint32_t number;               // the worker's, in its pool
+    SocketName name;               // of the socket by which the worker hears of a stop
 };
 static_assert(sizeof(Cell) == 64 && std::atomic<uint32_t>::is_always_lock_free);
 

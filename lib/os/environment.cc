@@ -24,10 +24,14 @@ constexpr const char *not_passed_on[] = {
 
 constexpr size_t own_variables_max = 8;
 
+bool is_of(const char *variable, const char *name) {
+    const size_t length = base::length_of(name);
+    return length > 0 && strncmp(variable, name, length) == 0 && variable[length] == '=';
+}
+
 bool is_passed_on(const char *variable) {
     for (const char *name : not_passed_on) {
-        const size_t length = base::length_of(name);
-        if (strncmp(variable, name, length) == 0 && variable[length] == '=') {
+        if (is_of(variable, name)) {
             return false;
         }
     }
@@ -43,7 +47,7 @@ Text begin(char *buffer, size_t size, const char *name) {
 } // namespace
 
 int WorkerEnvironment::open(char *const *base, const char *pool_name, Handover *handover,
-                            const char *process_name) {
+                            const char *process_name, const char *left_out) {
     size_t of_base = 0;
     while (base != nullptr && base[of_base] != nullptr) {
         of_base += 1;
@@ -62,7 +66,7 @@ int WorkerEnvironment::open(char *const *base, const char *pool_name, Handover *
     }
     add(handover->variable());
     for (size_t index = 0; index < of_base; index++) {
-        if (is_passed_on(base[index])) {
+        if (is_passed_on(base[index]) && !is_of(base[index], left_out)) {
             add(base[index]);
         }
     }

@@ -31,9 +31,10 @@ inline constexpr char variable_process_name[] = "PF_COMM";
 class WorkerEnvironment {
   public:
     // Adds to the base, whose strings are used as they are, what is the same for all workers; what
-    // was meant for this process itself is left out. Returns 0 or -ENOMEM.
+    // was meant for this process itself is left out, and so is another variable; "": none. Returns
+    // 0 or -ENOMEM.
     [[nodiscard]] int open(char *const *base, const char *pool_name, Handover *handover,
-                           const char *process_name);
+                           const char *process_name, const char *left_out);
 
     // What each worker has for itself. Async-signal-safe, and without locks or memory.
     void set_task_id(uint32_t task_id);

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "os/child_signal.h"
+#include "os/daemon.h"
 #include "os/descriptor.h"
 #include "os/exec_child.h"
 #include "os/exit_status.h"
+#include "os/notify.h"
 #include "os/program.h"
 
 namespace prefork::os {
@@ -80,7 +82,7 @@ int Program::choose(const char *path, const char *const *arguments,
 
 const char *Program::path() const { return is_own() ? own_path() : path_.get()[0]; }
 
-int Exec::open(const Program *program, const Belongings *belongings) {
+int Exec::open(const Program *program, const Belongings *belongings, bool notifies) {
     program_ = program;
     const bool own = program->has_own_environment();
     if ((own && environ != nullptr && !own_environment_.copy(environ)) ||
@@ -90,9 +92,9 @@ int Exec::open(const Program *program, const Belongings *belongings) {
     if (int r = handover_.open(belongings); r < 0) {
         return r;
     }
-    return environment_.open(own ? own_environment_.get() : program->environment(),
-                             belongings->pool_name(), &handover_,
-                             program->is_own() ? own_process_name() : "");
+    return environment_.open(
+        own ? own_environment_.get() : program->environment(), belongings->pool_name(), &handover_,
+        program->is_own() ? own_process_name() : "", own && notifies ? notify_variable : "");
 }
 
 int32_t Exec::start(const Birth &birth, int memory, const SignalBlock &block, bool wants_pidfd,
@@ -102,6 +104,7 @@ int32_t Exec::start(const Birth &birth, int memory, const SignalBlock &block, bo
     }
     environment_.set_task_id(birth.task_id);
     environment_.set_descriptors(&handover_);
+    birth.post.cell->awaited.store(birth.awaits_ready && is_launching() ? 1 : 0);
     ExecChild child;
     child.birth = &birth;
     child.mask = &block.host_mask();

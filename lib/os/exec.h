@@ -37,8 +37,10 @@ class Program {
 
 class Exec {
   public:
-    // Takes all the memory that starts need. Both stay the caller's. Returns 0 or -ENOMEM.
-    [[nodiscard]] int open(const Program *program, const Belongings *belongings);
+    // Takes all the memory that starts need. A supervisor that notifies the service manager leaves
+    // its socket out of what workers inherit of its environment. Both stay the caller's. Returns 0
+    // or -ENOMEM.
+    [[nodiscard]] int open(const Program *program, const Belongings *belongings, bool notifies);
 
     // Starts a worker, which has the host's mask and dispositions, under a SignalBlock. Returns its
     // pid and, where pidfds are wanted, its pidfd; or the negative errno of whatever failed, the

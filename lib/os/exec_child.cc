@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "os/activation.h"
+#include "os/daemon.h"
 #include "os/environment.h"
 #include "os/exec.h"
 
@@ -107,6 +108,9 @@ int enter_program(const ExecChild &child) {
     }
     if (supervisor_is_gone(birth)) {
         _exit(EXIT_FAILURE); // and nobody is to be told
+    }
+    if (is_launching() && !birth.awaits_ready) {
+        lead_stdio_nowhere();
     }
     if (int r = hand_on_descriptors(child); r < 0) {
         return r;

@@ -13,6 +13,7 @@
 
 #include "base/heap_object.h"
 #include "os/activation.h"
+#include "os/daemon.h"
 #include "os/descriptor.h"
 #include "os/environment.h"
 #include "os/handover.h"
@@ -157,6 +158,9 @@ void take_papers(const Papers &papers) {
         set_process_name(papers.process_name);
     }
     become_worker_of(static_cast<uint32_t>(task_id), post, belongings);
+    if (post.cell->awaited.load() != 0) {
+        keep_stdio_until_ready();
+    }
     self.standing = Standing::untaken;
 }
 

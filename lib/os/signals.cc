@@ -9,6 +9,7 @@
 
 #include "base/codes.h"
 #include "os/child_signal.h"
+#include "os/daemon.h"
 #include "os/identity.h"
 #include "os/wakers.h"
 
@@ -234,8 +235,9 @@ void restore_host_handlers() {
 }
 
 void die_of(int signal) {
-    // The C library would do this at an exit, which this end replaces.
+    // What would be done at an exit, which this end replaces.
     fflush(nullptr);
+    remove_pid_file();
     reset_to_default(signal);
     sigset_t only;
     sigemptyset(&only);

@@ -16,8 +16,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/daemon.h"
 #include "os/descriptor.h"
 #include "os/identity.h"
+#include "os/notify.h"
 #include "os/random.h"
 #include "os/signals.h"
 
@@ -57,12 +59,16 @@ void become_worker(const Birth &birth) {
     if (supervisor_is_gone(birth) || (birth.gate >= 0 && !pass_gate(birth))) {
         _exit(EXIT_FAILURE);
     }
+    begin_in_child(birth.awaits_ready ? Stdio::until_ready : Stdio::detached);
     close_noted_descriptors(birth.post.liveness);
     if (birth.post.liveness >= 0) {
         note_descriptor(birth.post.liveness); // as its own, which its workers are rid of
     }
     if (!birth.threads) {
         reseed_generators();
+        if (birth.notifies) {
+            unsetenv(notify_variable); // not waited for by who speaks there
+        }
     }
 }
 
@@ -83,6 +89,7 @@ bool supervisor_is_gone(const Birth &birth) {
 void become_stranger() {
     begin_generation();
     restore_host_handlers();
+    begin_in_child(Stdio::kept);
     close_noted_descriptors(-1);
 }
 

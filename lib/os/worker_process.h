@@ -14,8 +14,10 @@ namespace prefork::os {
 struct Birth {
     uint32_t task_id = 0;
     int supervisor_pidfd = -1;
-    bool threads = false; // the supervisor has other threads
-    bool group = false;   // the worker leads a process group
+    bool threads = false;      // the supervisor has other threads
+    bool group = false;        // the worker leads a process group
+    bool awaits_ready = false; // the worker is to say that it is ready
+    bool notifies = false;     // the supervisor speaks to the service manager
     const Belongings *belongings = nullptr;
     Post post;     // what the worker keeps of it
     int gate = -1; // wait here for one byte before anything else; -1: do not wait

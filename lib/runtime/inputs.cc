@@ -17,7 +17,7 @@ core::Input input_of(core::Input::Kind kind, uint32_t worker) {
 
 // Returns 1, -EINTR, or another negative errno.
 int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
-    watch_.set_deadline(supervisor_.next_deadline());
+    watch_.set_deadline(next_deadline());
     os::Wakeup wakeup;
     if (int r = watch_.wait(timeout_ms, block, &wakeup); r < 0) {
         return r;
@@ -137,7 +137,7 @@ void Pool::obey(const os::SignalRequest &request) {
 void Pool::arm() {
     const bool at_once =
         supervisor_.startable() > 0 || (options_.on_event == nullptr && supervisor_.has_event());
-    watch_.set_deadline(at_once ? 0 : supervisor_.next_deadline());
+    watch_.set_deadline(at_once ? 0 : next_deadline());
 }
 
 void Pool::step(const core::Input &input) {

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "os/clock.h"
+#include "os/daemon.h"
 #include "os/identity.h"
 #include "os/worker_process.h"
 
@@ -22,9 +24,15 @@ int Pool::open(const PoolOptions &options) {
         !batch_.grow(size_t{2} * workers)) {
         return -ENOMEM;
     }
+    if (options.notify) {
+        if (int r = notifier_.open(os::now()); r < 0) {
+            return r;
+        }
+    }
     if (options.reap_orphans) {
         orphans_.open();
     }
+    awaited_ = os::await_pool();
     step(core::Input::Kind::start);
     arm();
     return 0;
@@ -68,6 +76,7 @@ int Pool::round(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
     *ret_role = act(block);
     int result = 1;
     if (*ret_role == Role::supervisor && !supervisor_.done() && !supervisor_.broken()) {
+        os::await_no_more_pools();
         result = wait_for_inputs(supervisor_.has_event() ? 0 : timeout_ms, block);
         *ret_role = act(block);
     }
@@ -148,6 +157,9 @@ Pool::Role Pool::act(os::SignalBlock &block) {
             role = deliver_events(block);
         }
     }
+    if (role == Role::supervisor) {
+        announce();
+    }
     return role;
 }
 
@@ -200,12 +212,15 @@ void Pool::disown() {
     signals_.disown();
     watch_.disown();
     cells_.disown();
+    notifier_.disown();
+    awaited_ = false;
 }
 
 int Pool::finish() {
     if (!finished_) {
         finished_ = true;
         signals_.give_back();
+        notifier_.close();
         watch_.retire();
     }
     if (supervisor_.broken()) {

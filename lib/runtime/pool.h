@@ -10,6 +10,7 @@
 #include "core/supervisor.h"
 #include "os/belongings.h"
 #include "os/exec.h"
+#include "os/notify.h"
 #include "os/orphans.h"
 #include "os/signals.h"
 #include "os/watch.h"
@@ -33,6 +34,7 @@ struct PoolOptions {
     int32_t death_signal = base::signal_terminate; // to workers when the supervisor ends; 0: none
     bool process_groups = false;
     bool reap_orphans = false;
+    bool notify = false; // the service manager
 };
 
 // Belongs to one thread at a time of the process that opened it. In a worker it is left as it was
@@ -40,6 +42,7 @@ struct PoolOptions {
 class Pool {
   public:
     Pool() = default;
+    ~Pool();
     Pool(const Pool &) = delete;
     Pool &operator=(const Pool &) = delete;
 
@@ -103,6 +106,11 @@ class Pool {
     void watch_started(uint32_t worker, int32_t pid, int pidfd, base::Instant since);
     void start_failed(uint32_t worker, int error);
 
+    // Telling those outside: announce.cc.
+    void announce();
+    void announce_reload();
+    [[nodiscard]] base::Instant next_deadline() const;
+
     // What has come: inputs.cc.
     int wait_for_inputs(int timeout_ms, os::SignalBlock &block);
     bool take_requests();
@@ -120,12 +128,17 @@ class Pool {
     os::Watch watch_;
     os::OwnSignals signals_;
     os::OrphanReaper orphans_;
+    os::Notifier notifier_;
     base::Array<int32_t> batch_; // pairs: a worker that is being started, and its pid
     std::atomic<uint32_t> requests_{0};
     int32_t owner_ = 0;
     bool signals_taken_ = false;
     bool host_code_ran_ = false; // since stdio was flushed
     bool finished_ = false;
+    bool was_ready_ = false; // all workers at one time
+    bool awaited_ = false;   // by who launched the daemon
+    bool reload_told_ = false;
+    uint32_t reloads_told_ = 0;
 };
 
 core::Input input_of(core::Input::Kind kind, uint32_t worker = 0);

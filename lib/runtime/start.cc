@@ -32,6 +32,8 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
     // process.
     birth.post.death_signal = os::is_main_thread() ? options_.death_signal : 0;
     birth.group = options_.process_groups;
+    birth.awaits_ready = options_.settings.ready_timeout != 0;
+    birth.notifies = options_.notify;
     birth.belongings = options_.belongings;
     // A program that is executed has memory of its own: neither stdio nor threads matter.
     const bool forks = options_.exec == nullptr;

@@ -163,7 +163,7 @@ static void execute_shell(struct host *host, const char *script) {
 
 static void behind_a_wrapper_nothing_is_started(void **state) {
     struct host *host = *state;
-    execute_shell(host, "\"$1\" run: start: fork supervise:jobs run: env; exit 4");
+    execute_shell(host, "\"$1\" run: start: fork supervise:jobs run: daemonize env; exit 4");
     assert_int_equal(pf_pool_set_restart(host->pool, PF_RESTART_NEVER), 0);
     assert_int_equal(host_begin(host, 2), 0);
 
@@ -173,6 +173,7 @@ static void behind_a_wrapper_nothing_is_started(void **state) {
     assert_int_equal(report_count(text_of("-1 start  result=%d", -ESRCH)), 2);
     assert_int_equal(report_count(text_of("-1 fork result=%d", -ESRCH)), 2);
     assert_int_equal(report_count(text_of("-1 supervise jobs result=%d", -ESRCH)), 2);
+    assert_int_equal(report_count(text_of("-1 daemonize result=%d ready=0", -ESRCH)), 2);
     assert_int_equal(report_count("function"), 0);
     assert_int_equal(report_count("loaded"), 2);
     assert_int_equal(report_count("pool=none"), 2);

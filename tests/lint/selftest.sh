@@ -107,5 +107,20 @@ bites versions 'other than' 'mkdir build && echo "Version: 0.0.9" >build/prefork
 bites versions 'HISTORY does not say' "sed -i '/^.Sh HISTORY/,\$s/0[.]1/0.2/' man/pf_version.3"
 bites versions 'pf_task_id is not said' "sed -i '/int pf_task_id/s/^/ /' include/prefork.h"
 
+# These two have nothing to say where their tools are not installed.
+if command -v systemd-analyze >/dev/null; then
+    unit=man/examples/prefork.service
+    bites service 'Unknown key' "echo 'Nonsense=1' >>$unit"
+    bites service 'Unbalanced' "sed -i 's/^ExecStart=.*/&  \"/' $unit"
+    bites service 'Type' "sed -i 's/^Type=.*/Type=simple/' $unit"
+    bites service 'TimeoutStopSec' "sed -i 's/^TimeoutStopSec=.*/TimeoutStopSec=10/' $unit"
+fi
+if python3 -c 'import yaml' 2>/dev/null || command -v yq >/dev/null; then
+    manifest=man/examples/deployment.yaml
+    bites manifest '.' "echo ' : broken' >>$manifest"
+    bites manifest 'too short' "sed -i 's/Seconds: 20/Seconds: 15/' $manifest"
+    bites manifest 'PID 1' "sed -i 's|command: \\[\"/|command: [\"sh\", \"/|' $manifest"
+fi
+
 echo "$rules rules seen to bite"
 exit "$failed"

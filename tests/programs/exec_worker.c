@@ -12,6 +12,8 @@
  *   child           executes this program with the step env in a child
  *   ready           pf_worker_ready()
  *   beat:N          so many signs of life, 5 ms apart
+ *   daemonize       pf_daemonize()
+ *   stderr          where it leads
  *   told            waits for the stop descriptor, which nothing else tells it
  *   mute            tries to say something from a child of its own
  *   listen          pf_listen_fds()
@@ -201,7 +203,8 @@ static void bind_path(const char *path) {
 /* The tests themselves are told of directories. */
 static bool is_of_interest(const char *variable) {
     return (strncmp(variable, "PF_", 3) == 0 && strstr(variable, "_DIR=") == NULL) ||
-           strncmp(variable, "LISTEN_", 7) == 0 || strncmp(variable, "TEST_", 5) == 0;
+           strncmp(variable, "LISTEN_", 7) == 0 || strncmp(variable, "TEST_", 5) == 0 ||
+           strncmp(variable, "NOTIFY_", 7) == 0;
 }
 
 static void tell_environment(void) {
@@ -216,6 +219,13 @@ static void tell_environment(void) {
     const char *listener = getenv("LISTEN_PID");
     report("variables=%u listens=%d", count,
            listener != NULL && strtol(listener, NULL, 10) == (long)getpid());
+}
+
+static void tell_stderr(void) {
+    char target[256] = "";
+
+    (void)!readlink("/proc/self/fd/2", target, sizeof(target) - 1);
+    report("stderr %s.", target);
 }
 
 /* Without the two that the C library has for itself. */
@@ -319,6 +329,10 @@ static void take_step(char *step) {
         in_child(execute_again);
     } else if (strcmp(step, "ready") == 0) {
         report("is ready result=%d", pf_worker_ready());
+    } else if (strcmp(step, "daemonize") == 0) {
+        report("daemonize result=%d ready=%d", pf_daemonize(NULL), pf_daemon_ready());
+    } else if (strcmp(step, "stderr") == 0) {
+        tell_stderr();
     } else if (strcmp(step, "beat") == 0) {
         beat(atoi(value));
     } else if (strcmp(step, "told") == 0) {

@@ -83,6 +83,8 @@ lint() {
     tool clang-tidy clang-tidy
     tool shellcheck shellcheck
     tool codespell codespell
+    tool systemd-analyze systemd
+    command -v yq >/dev/null 2>&1 || python3 -c 'import yaml' 2>/dev/null || need python3-yaml
 }
 
 bindings() {

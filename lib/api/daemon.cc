@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+#include "os/daemon.h"
+#include "os/identity.h"
+#include "os/worker_process.h"
+#include "prefork.h"
+
+namespace os = prefork::os;
+
+int pf_daemonize(const char *pid_file) {
+    if (os::task_id() >= 0) {
+        return 0;
+    }
+    if (int r = os::may_supervise(); r < 0) {
+        return r;
+    }
+    return os::has_lasting_threads() ? PF_ETHREADS : os::daemonize(pid_file);
+}
+
+int pf_daemon_ready(void) { return os::daemon_ready(); }

@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: MIT
+#include "os/daemon.h"
+
+#include <atomic>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "os/descriptor.h"
+#include "os/exit_status.h"
+#include "os/worker_process.h"
+
+namespace prefork::os {
+
+namespace {
+
+constexpr uint32_t a_pool_waited = 1U << 31;
+
+// No file is the one with two zeros.
+struct FileId {
+    dev_t device;
+    ino_t inode;
+
+    bool operator==(const FileId &) const = default;
+};
+
+constexpr FileId no_file{};
+
+// All zero: no daemon. Descriptors are plain numbers, because an owner of static life would run
+// code at the end of every process; 0 is none, for they lie above stdio.
+struct {
+    std::atomic<int32_t> process; // the daemon
+    std::atomic<bool> launching;  // somebody waits for its readiness
+    std::atomic<uint32_t> pools;  // that it waits for, and a_pool_waited
+    int launcher;                 // the way to who waits
+    int nowhere;                  // opened early: the host may go where there is no /dev/null
+    int pid_file;
+    FileId pid_file_id;
+    FileId stdio[STDERR_FILENO + 1]; // as the launching process had it
+} daemon_state{};
+
+FileId file_behind(int descriptor) {
+    struct stat status;
+    return fstat(descriptor, &status) < 0 ? no_file : FileId{status.st_dev, status.st_ino};
+}
+
+FileId file_at(const char *path) {
+    struct stat status;
+    return lstat(path, &status) < 0 ? no_file : FileId{status.st_dev, status.st_ino};
+}
+
+int hold(int descriptor_or_error, int *ret_descriptor) {
+    const int descriptor = above_stdio(descriptor_or_error);
+    if (descriptor < 0) {
+        return descriptor;
+    }
+    note_descriptor(descriptor);
+    *ret_descriptor = descriptor;
+    return 0;
+}
+
+void let_go(int *descriptor) {
+    forget_descriptor(*descriptor);
+    close(*descriptor);
+    *descriptor = 0;
+}
+
+// The launching process may have been killed: then nobody hears it, and no SIGPIPE comes of it.
+void tell(int socket, int32_t word) { (void)!send(socket, &word, sizeof(word), MSG_NOSIGNAL); }
+
+bool hear(int socket, int flags, int32_t *ret_word) {
+    ssize_t length = 0;
+    do {
+        length = recv(socket, ret_word, sizeof(*ret_word), flags);
+    } while (length < 0 && errno == EINTR);
+    return length == static_cast<ssize_t>(sizeof(*ret_word));
+}
+
+// In the launching process. The daemon says first what its pid is, or why there is none, and
+// later that it is ready.
+int await_daemon(int socket, pid_t child) {
+    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    int32_t word = 0;
+    bool heard = hear(socket, 0, &word);
+    if (heard && word < 0) {
+        return word;
+    }
+    if (heard) {
+        // Its end is told by its pidfd too, for a child of the host may hold the socket open.
+        pollfd either[2] = {};
+        either[0].fd = socket;
+        either[0].events = POLLIN;
+        either[1].fd = open_pidfd(word);
+        either[1].events = POLLIN;
+        const int timeout_ms = either[1].fd == -ESRCH ? 0 : -1;
+        while (poll(either, 2, timeout_ms) < 0 && errno == EINTR) {
+        }
+        heard = hear(socket, MSG_DONTWAIT, &word);
+    }
+    _exit(heard ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
+// A record lock belongs to this process alone, so that no child of it keeps the file taken.
+int lock_pid_file(const char *path) {
+    for (;;) {
+        const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
+        if (int r = hold(open(path, flags, 0644), &daemon_state.pid_file); r < 0) {
+            return r;
+        }
+        struct flock whole {};
+        whole.l_type = F_WRLCK;
+        if (fcntl(daemon_state.pid_file, F_SETLK, &whole) < 0) {
+            return errno == EAGAIN || errno == EACCES ? -EEXIST : -errno;
+        }
+        daemon_state.pid_file_id = file_behind(daemon_state.pid_file);
+        if (daemon_state.pid_file_id == file_at(path)) {
+            return 0;
+        }
+        // An earlier daemon has removed it, at its end, before it was locked here.
+        let_go(&daemon_state.pid_file);
+    }
+}
+
+int write_pid_file() {
+    // Fails for all but regular files, before anything is written.
+    const bool written = ftruncate(daemon_state.pid_file, 0) == 0 &&
+                         dprintf(daemon_state.pid_file, "%d\n", getpid()) >= 0;
+    return written ? 0 : -errno;
+}
+
+// Returns 0 or a negative errno.
+int prepare_to_detach() {
+    for (int number = 0; number <= STDERR_FILENO; number++) {
+        daemon_state.stdio[number] = file_behind(number);
+    }
+    return hold(open("/dev/null", O_RDWR | O_CLOEXEC), &daemon_state.nowhere);
+}
+
+// Returns 0 or a negative errno, with which the process is to end.
+int become_daemon(const char *pid_file) {
+    if (int r = prepare_to_detach(); r < 0) {
+        return r;
+    }
+    daemon_state.pid_file = 0; // a daemon's child has its number
+    if (pid_file != nullptr) {
+        if (int r = lock_pid_file(pid_file); r < 0) {
+            return r;
+        }
+        if (int r = write_pid_file(); r < 0) {
+            return r;
+        }
+    }
+    daemon_state.process = getpid();
+    daemon_state.launching = true;
+    return 0;
+}
+
+// Once in a process. Async-signal-safe.
+void detach_stdio() {
+    lead_stdio_nowhere();
+    let_go(&daemon_state.nowhere);
+}
+
+// The same, after what the host has written is on its way.
+bool detach_written_stdio() {
+    if (!daemon_state.launching.exchange(false)) {
+        return false;
+    }
+    if (!has_threads()) {
+        flush_stdio();
+    }
+    detach_stdio();
+    return true;
+}
+
+bool is_launching_daemon() { return daemon_state.launching && daemon_state.process == getpid(); }
+
+// Runs at every normal end of every process that has the library.
+__attribute__((destructor)) void at_end_of_process() { remove_pid_file(); }
+
+} // namespace
+
+int daemonize(const char *pid_file) {
+    if (daemon_state.process == getpid()) {
+        return -EALREADY;
+    }
+    int ends[2] = {-1, -1};
+    Descriptor launching;
+    Descriptor launched;
+    const bool made = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0;
+    if (int r = launching.take(made ? ends[0] : -1); r < 0) {
+        return r;
+    }
+    if (int r = launched.take(ends[1]); r < 0) {
+        return r;
+    }
+    flush_stdio();
+    const pid_t child = fork();
+    if (child < 0) {
+        return -errno;
+    }
+    if (child > 0) {
+        launched.reset();
+        return await_daemon(launching.get(), child);
+    }
+    launching.reset();
+    // A session without a terminal; and since its leader ends, it can not come by one.
+    setsid();
+    const pid_t daemon = fork();
+    if (daemon == 0) {
+        daemon_state.launcher = launched.get();
+        launched.disown();
+        const int result = become_daemon(pid_file);
+        tell(daemon_state.launcher, result < 0 ? result : getpid());
+        if (result == 0) {
+            return 0;
+        }
+    } else if (daemon < 0) {
+        tell(launched.get(), -errno);
+    }
+    _exit(EXIT_SUCCESS);
+}
+
+int daemon_ready() {
+    if (daemon_state.process != 0 && daemon_state.process != getpid()) {
+        return -ECHILD;
+    }
+    if (is_launching_daemon() && detach_written_stdio()) {
+        tell(daemon_state.launcher, 0);
+        let_go(&daemon_state.launcher);
+    }
+    return 0;
+}
+
+bool await_pool() {
+    uint32_t pools = daemon_state.pools;
+    while (is_launching_daemon() && (pools & a_pool_waited) == 0) {
+        if (daemon_state.pools.compare_exchange_weak(pools, pools + 1)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void awaited_pool_is_ready() {
+    if (daemon_state.pools.fetch_sub(1) - 1 == a_pool_waited) {
+        daemon_ready();
+    }
+}
+
+// If it was the last one, the daemon did not get ready with these pools: the next ones count.
+void awaited_pool_is_gone() {
+    uint32_t pools = daemon_state.pools;
+    while (!daemon_state.pools.compare_exchange_weak(pools,
+                                                     pools - 1 == a_pool_waited ? 0 : pools - 1)) {
+    }
+}
+
+void await_no_more_pools() {
+    if (is_launching_daemon() && daemon_state.pools.fetch_or(a_pool_waited) == 0) {
+        daemon_ready();
+    }
+}
+
+bool is_launching() { return daemon_state.launching; }
+
+// What the host has put in its place meanwhile is left alone.
+void lead_stdio_nowhere() {
+    for (int number = 0; number <= STDERR_FILENO; number++) {
+        const FileId file = file_behind(number);
+        if (file == no_file || file == daemon_state.stdio[number]) {
+            dup2(daemon_state.nowhere, number);
+        }
+    }
+}
+
+void keep_stdio_until_ready() { daemon_state.launching = prepare_to_detach() == 0; }
+
+void begin_in_child(Stdio stdio) {
+    if (!daemon_state.launching) {
+        return;
+    }
+    if (stdio == Stdio::until_ready) {
+        forget_descriptor(daemon_state.nowhere); // not to be closed with all others
+        return;
+    }
+    daemon_state.launching = false;
+    if (stdio == Stdio::detached) {
+        detach_stdio();
+    } else {
+        let_go(&daemon_state.nowhere);
+    }
+}
+
+void worker_is_ready() { (void)detach_written_stdio(); }
+
+void remove_pid_file() {
+    // The host may have closed the descriptor, and have another file under its number.
+    if (daemon_state.pid_file == 0 || daemon_state.process != getpid() ||
+        file_behind(daemon_state.pid_file) != daemon_state.pid_file_id) {
+        return;
+    }
+    char link[32];
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", daemon_state.pid_file);
+    char path[PATH_MAX] = "";
+    (void)!readlink(link, path, sizeof(path) - 1);
+    // Where it can not be removed, for lack of rights or behind another root, it names nobody.
+    if (file_at(path) != daemon_state.pid_file_id || unlink(path) < 0) {
+        (void)!ftruncate(daemon_state.pid_file, 0);
+    }
+}
+
+} // namespace prefork::os

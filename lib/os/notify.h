@@ -1,0 +1,71 @@
+// The notification socket of the service manager, as sd_notify(3) describes it, without systemd's
+// library.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/time.h"
+#include "os/descriptor.h"
+
+namespace prefork::os {
+
+inline constexpr char notify_variable[] = "NOTIFY_SOCKET";
+
+// What a status says.
+struct PoolCounts {
+    uint32_t ready;
+    uint32_t slots;
+    uint32_t processes;
+    int32_t restarts;
+
+    bool operator==(const PoolCounts &) const = default;
+};
+
+class Notifier {
+  public:
+    // Looks into the environment. If no socket is named there, and in a worker, nothing is ever
+    // sent. Returns 0 or a negative errno.
+    [[nodiscard]] int open(base::Instant now);
+    void close() { socket_.reset(); }
+    void disown() { socket_.disown(); }
+
+    // What the next update() tells. READY=1 also ends a reload, and a reload ends readiness.
+    void ready() { pending_ |= ready_flag; }
+    void reloading() { pending_ = (pending_ & ~ready_flag) | reloading_flag; }
+    void stopping();
+
+    // Sends what there is to tell, without waiting: a status when the counts have changed, at most
+    // once a second, and a sign of life when one is due. What the socket has no room for is tried
+    // again.
+    void update(const PoolCounts &counts, base::Instant now);
+
+    // When the next update() is due at the latest.
+    [[nodiscard]] base::Instant deadline() const;
+
+  private:
+    // In the order in which they are sent.
+    static constexpr uint32_t reloading_flag = 1;
+    static constexpr uint32_t ready_flag = 2;
+    static constexpr uint32_t stopping_flag = 4;
+    static constexpr uint32_t alive_flag = 8;
+    static constexpr uint32_t status_flag = 16;
+
+    void read_watchdog(base::Instant now);
+    [[nodiscard]] bool send(uint32_t flag, const PoolCounts &counts, base::Instant now) const;
+
+    Descriptor socket_; // none: nobody is to be told
+    sockaddr_un address_{};
+    socklen_t address_size_ = 0;
+    uint32_t pending_ = 0;
+    bool stopping_ = false;
+    PoolCounts told_{};
+    base::Instant resume_ = 0; // not before: a status, or what found no room
+    base::Instant sign_of_life_ = base::never;
+    base::Duration sign_of_life_interval_ = 0;
+};
+
+} // namespace prefork::os

@@ -1,0 +1,61 @@
+// What those outside are told of a pool: who launched the daemon, and the service manager.
+//
+// SPDX-License-Identifier: MIT
+#include <utility>
+
+#include "os/clock.h"
+#include "os/daemon.h"
+#include "runtime/pool.h"
+
+namespace prefork::runtime {
+
+Pool::~Pool() {
+    if (awaited_) {
+        os::awaited_pool_is_gone();
+    }
+}
+
+// After each round of work.
+void Pool::announce() {
+    if (!was_ready_) {
+        reloads_told_ = supervisor_.reloads(); // in whose midst the pool gets ready: not told
+        if (supervisor_.all_ready()) {
+            was_ready_ = true;
+            notifier_.ready();
+            if (std::exchange(awaited_, false)) {
+                os::awaited_pool_is_ready();
+            }
+        }
+    }
+    if (options_.notify) {
+        if (!supervisor_.running()) {
+            notifier_.stopping();
+        } else {
+            announce_reload();
+        }
+        notifier_.update(
+            {supervisor_.ready(), supervisor_.slots(), supervisor_.alive(), supervisor_.restarts()},
+            os::now());
+    }
+}
+
+// One may have begun and ended since the last look, or ended and another begun.
+void Pool::announce_reload() {
+    if (reloads_told_ != supervisor_.reloads()) {
+        reloads_told_ = supervisor_.reloads();
+        reload_told_ = true;
+        notifier_.reloading();
+    }
+    if (reload_told_ && !supervisor_.reloading()) {
+        reload_told_ = false;
+        notifier_.ready();
+    }
+}
+
+base::Instant Pool::next_deadline() const {
+    const base::Instant telling = notifier_.deadline();
+    const base::Instant deadline = supervisor_.next_deadline();
+    return telling < deadline ? telling : deadline;
+}
+
+} // namespace prefork::runtime

@@ -1,0 +1,141 @@
+#!/bin/sh
+# The example daemon as a script uses it: when the command that launches it has ended, the next
+# line finds the port answering; or the command says why not, and there is no daemon.
+#
+# SPDX-License-Identifier: MIT
+set -eu
+
+daemon=${PF_EXAMPLES_DIR:-${EXAMPLES_DIR:-build/examples}}/daemon
+directory=$(mktemp -d)
+pid_file=$directory/daemon.pid
+port=$((30000 + $$ % 10000))
+rounds=20
+
+fail() {
+    echo "FAILED: $*"
+    exit 1
+}
+
+clean_up() {
+    for file in "$directory"/*.pid; do
+        [ ! -s "$file" ] || kill -s KILL "$(cat "$file")" 2>/dev/null || true
+    done
+    rm -rf "$directory"
+}
+trap clean_up EXIT
+trap 'exit 130' HUP INT PIPE TERM
+
+command -v curl >/dev/null || {
+    echo "skipped: curl is not there"
+    exit 77
+}
+
+# expect WHAT WANTED GOT
+expect() {
+    [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
+}
+
+until_true() {
+    tries=0
+    until "$@" >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 500 ] || fail "waited in vain for: $*"
+        sleep 0.02
+    done
+}
+
+answer() {
+    curl -q --noproxy '*' --silent --show-error --max-time 5 "http://127.0.0.1:$port/"
+}
+
+# Whoever is the parent of a daemon may take its time to reap it.
+is_gone() {
+    ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status"
+}
+
+# launch PID_FILE: its status in $status, what it wrote in $written. A substitution would wait
+# for ever if the daemon or a worker kept the output open.
+launch() {
+    status=0
+    written=$("$daemon" "$port" "$1" 2>&1) || status=$?
+}
+
+stop() {
+    pid=$(cat "$pid_file")
+    kill -TERM "$pid"
+    until_true is_gone "$pid"
+    [ ! -e "$pid_file" ] || fail "the pid file is still there"
+}
+
+# The first port that nobody has.
+launch "$pid_file"
+while [ "$status" -ne 0 ]; do
+    case $written in
+    *'Address already in use'*) port=$((port + 1)) ;;
+    *) fail "the daemon did not start: $written" ;;
+    esac
+    launch "$pid_file"
+done
+stop
+
+# ---- started, and the next line --------------------------------------------------------------
+
+round=0
+while [ "$round" -lt "$rounds" ]; do
+    "$daemon" "$port" "$pid_file"
+    answer >"$directory/answer" || fail "round $round: the next line finds nobody"
+    grep -q '^Hello from task [0-9]*$' "$directory/answer" || fail "round $round: a wrong answer"
+    stop
+    round=$((round + 1))
+done
+
+# ---- what can not be bound -----------------------------------------------------------------
+
+launch "$pid_file"
+expect "status of the first" "0 " "$status $written"
+launch "$directory/second.pid"
+expect "status on a port that is taken" 1 "$status"
+expect "message on a port that is taken" "daemon: port $port: Address already in use" "$written"
+[ ! -e "$directory/second.pid" ] || fail "a daemon that failed left its pid file"
+
+# ---- two at once -----------------------------------------------------------------------------
+
+launch "$pid_file"
+expect "status of a second one" 1 "$status"
+expect "message of a second one" "daemon: $pid_file: already running" "$written"
+stop
+
+for name in first second third; do
+    {
+        status=0
+        "$daemon" "$port" "$pid_file" 2>"$directory/$name.message" || status=$?
+        echo "$status" >"$directory/$name.status"
+    } &
+done
+wait
+expect "statuses of three at once" "0 1 1 " \
+    "$(sort "$directory"/*.status | tr '\n' ' ')"
+answer >/dev/null || fail "of three at once none serves"
+expect "those who were told" 2 "$(cat "$directory"/*.message | grep -c 'already running')"
+
+# ---- killed and started again ------------------------------------------------------------------
+
+pid=$(cat "$pid_file")
+kill -KILL "$pid"
+until_true is_gone "$pid"
+expect "the pid file of a daemon that was killed" "$pid" "$(cat "$pid_file")"
+# Its workers end with it, and with them what they hold of the port.
+until_true "$daemon" "$port" "$pid_file"
+answer >/dev/null || fail "after a SIGKILL the next one does not serve"
+[ "$pid" != "$(cat "$pid_file")" ] || fail "the pid file names the one that was killed"
+stop
+
+# ---- in the foreground -------------------------------------------------------------------------
+
+"$daemon" "$port" &
+pid=$!
+until_true answer
+kill -TERM "$pid"
+status=0
+wait "$pid" || status=$?
+expect "status of the server in the foreground" 0 "$status"
