@@ -110,28 +110,6 @@ static void stdio_is_written_once_and_atexit_is_the_hosts(void **state) {
 static struct descriptors host_descriptors;
 static sigset_t host_mask;
 
-/* Takes out what a worker has of its own where there are no process descriptors: the end of one
- * pipe, close-on-exec. */
-static void leave_out_one_pipe(struct board *board, const struct descriptors *host,
-                               struct descriptors *own) {
-    size_t at = 0;
-
-    while (own->text[at] != '\0' && own->text[at] == host->text[at]) {
-        at++;
-    }
-    while (at > 0 && own->text[at - 1] != '\n') {
-        at--;
-    }
-    char *line = own->text + at;
-    char *end = strchr(line, '\n');
-    int number = -1, flags = -1, inode = -1;
-    board_require(board, end != NULL);
-    board_require(board, sscanf(line, "%d %d pipe:[%d]", &number, &flags, &inode) == 3);
-    board_require(board, flags == FD_CLOEXEC);
-    board_require(board, (fcntl(number, F_GETFL) & O_ACCMODE) == O_RDONLY);
-    memmove(line, end + 1, strlen(end + 1) + 1);
-}
-
 static int compares_with_host(struct board *board, int task_id, int run) {
     struct descriptors own;
     sigset_t mask;
@@ -139,10 +117,7 @@ static int compares_with_host(struct board *board, int task_id, int run) {
 
     board_require(board, pf_task_id() == task_id);
     descriptors_take(&own);
-    if (backend_under_test == PF_BACKEND_SIGCHLD) {
-        leave_out_one_pipe(board, &host_descriptors, &own);
-    }
-    board_require(board, strcmp(own.text, host_descriptors.text) == 0);
+    worker_has_descriptors_of(board, &own, &host_descriptors);
     board_require(board, sigprocmask(SIG_BLOCK, NULL, &mask) == 0);
     for (int number = 1; number < NSIG; number++) {
         board_require(board, sigismember(&mask, number) == sigismember(&host_mask, number));

@@ -83,6 +83,11 @@ int ignores_term(struct board *board, int task_id, int run);
 int crashes_at_once(struct board *board, int task_id, int run);
 int ends_at_once(struct board *board, int task_id, int run);
 
+/* In a worker: requires that it has the descriptors that the host had, and none of the library's
+ * but the one that tells of the supervisor's end where there are no process descriptors. */
+void worker_has_descriptors_of(struct board *board, struct descriptors *own,
+                               const struct descriptors *host);
+
 /* ---- Groups and fixtures --------------------------------------------------------------- */
 
 /* For cmocka_unit_test_setup_teardown(): *state is a struct host with a pool that has not
