@@ -141,7 +141,8 @@ enum {
 	PF_EVENT_RELOADED = 11,    /* all have been */
 	PF_EVENT_RELOAD_FAILED = 12, /* a replacement ended too soon; the old worker stays */
 	PF_EVENT_RESIZED = 13,     /* the pool has another number of slots */
-	PF_EVENT_DONE = 14         /* the pool has ended; its last event */
+	PF_EVENT_DONE = 14,        /* the pool has ended; its last event */
+	PF_EVENT_FORK_WANTED = 15  /* the host is to fork a worker: pf_pool_forked() */
 };
 
 /*
@@ -189,8 +190,8 @@ PF_API uint64_t pf_event_max_rss_kib(const pf_event *event); /* largest resident
  * pf_pool_stop() and pf_pool_kill() may be called from any thread and from signal handlers.
  * Pools are independent of each other. A pool is used once.
  *
- * All functions of pools return -ECHILD, and do nothing, in a process that did not make the
- * pool; -EINVAL for a NULL pool.
+ * All functions of pools but pf_pool_free() and pf_pool_forked() return -ECHILD, and do
+ * nothing, in a process that did not make the pool; -EINVAL for a NULL pool.
  */
 typedef struct pf_pool pf_pool;
 
@@ -374,6 +375,13 @@ PF_API int pf_pool_add_fd(pf_pool *pool, const char *name, int fd);
 PF_API int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *argv,
 			    const char *const *envp);
 
+/*
+ * The host forks the workers, for a runtime that has to see the fork: each PF_EVENT_FORK_WANTED
+ * asks for one, and pf_pool_forked() answers. For pf_pool_start() without a callback; no worker
+ * function is needed, and one that is set is not called. Other threads are the host's business.
+ */
+PF_API int pf_pool_set_host_fork(pf_pool *pool, int on);
+
 /* ---- Pools: running ------------------------------------------------------------------- */
 
 /*
@@ -391,8 +399,9 @@ PF_API int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *
  *   -ENFILE, -ENOMEM, -ENOSPC (1,024 pools run already): nothing was started; -EALREADY after
  *   the pool's end, or if pf_pool_start() began it, and in a worker made by exec that belongs to
  *   a pool of another name, until it has called this for its own; -ESRCH, for ever, in a process
- *   that was started as a worker, but not by its parent; -EBUSY from within a callback; -ECHILD
- *   also in a child that an event callback forked and returned in.
+ *   that was started as a worker, but not by its parent; -EINVAL after pf_pool_set_host_fork();
+ *   -EBUSY from within a callback; -ECHILD also in a child that an event callback forked and
+ *   returned in.
  * Since: 0.1
  */
 PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
@@ -403,8 +412,10 @@ PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
  * pool's own, events are taken by pf_pool_next_event().
  *
  * Returns: 0.
- * Errors: -EINVAL without a worker function or a program; -EALREADY a second time, and in a
- *   worker made by exec until it has called pf_pool_run(); -ESRCH as there; PF_ETHREADS, -EMFILE,
+ * Errors: -EINVAL without a way to make workers: a worker function, a program, or
+ *   pf_pool_set_host_fork() with neither a program nor a callback of the pool's own; -EALREADY a
+ *   second time, and in a worker made by exec until it has called pf_pool_run(); -ESRCH as there;
+ *   PF_ETHREADS, -EMFILE,
  *   -ENFILE, -ENOMEM, -ENOSPC: nothing has happened, and it may be called again.
  * Since: 0.1
  */
@@ -439,6 +450,32 @@ PF_API int pf_pool_dispatch(pf_pool *pool, int timeout_ms);
  * Since: 0.1
  */
 PF_API int pf_pool_next_event(pf_pool *pool, const pf_event **ret_event);
+
+/*
+ * Answer a PF_EVENT_FORK_WANTED, in both processes of the host's fork.
+ *
+ * In the process that made the pool pid is what the fork returned, or a negative errno if it
+ * failed. Each such event that the host has taken is owed an answer, within 10,000 ms; until
+ * then the slot is starting, and dispatch goes on. When the time is over PF_EVENT_START_FAILED
+ * tells so with -ETIMEDOUT, and the host is asked anew. A stop takes back the requests that the
+ * host has not taken; the worker of one that it has is stopped at once.
+ *
+ * In the child, which is known by its process id, pid has no meaning: 0. The call waits until
+ * the pool knows the child, and makes it a worker: pf_task_id() tells, signals are as the host
+ * had them, no descriptor of the library is open. Only pf_pool_free() may be called with the
+ * pool afterwards.
+ *
+ * Returns: 0.
+ * Errors, in the process that made the pool: -ESRCH if no answer is owed, as after the 10,000 ms
+ *   or the end of the pool: the child has been killed and reaped; -ECHILD if pid is no child of
+ *   this process; -EALREADY if it is a worker of the pool already; -EINVAL if pid is 0, there is
+ *   no such slot, or the host does not fork for this pool; -EMFILE, -ENFILE, -ENOMEM and others
+ *   if the child could not be watched: it has been killed and reaped, and the start has failed.
+ * Errors, in the child: -ESRCH if the supervisor or its pool has ended, or waits for no worker
+ *   in this slot: the process is no worker, and should end; -EALREADY a second time.
+ * Since: 0.1
+ */
+PF_API int pf_pool_forked(pf_pool *pool, int task_id, int32_t pid);
 
 /*
  * Stop all workers gracefully: the next dispatch, or the run under way, does it. Again it has

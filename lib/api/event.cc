@@ -25,6 +25,7 @@ static_assert(PF_EVENT_RELOADED == static_cast<int>(EventType::reloaded));
 static_assert(PF_EVENT_RELOAD_FAILED == static_cast<int>(EventType::reload_failed));
 static_assert(PF_EVENT_RESIZED == static_cast<int>(EventType::resized));
 static_assert(PF_EVENT_DONE == static_cast<int>(EventType::done));
+static_assert(PF_EVENT_FORK_WANTED == static_cast<int>(EventType::fork_wanted));
 
 namespace prefork::api {
 

@@ -27,6 +27,8 @@ static_assert(PF_EFATAL == base::code_fatal);
 
 namespace {
 
+constexpr int32_t errno_max = 4095;
+
 // Whether the pool runs and this process may use it: 0, or what the caller returns.
 int check_started(const pf_pool *pool) {
     if (pool == nullptr) {
@@ -60,7 +62,8 @@ const core::Worker &worker_of(const pf_pool *pool, int task_id) {
 
 // Returns 0, or a negative code with which the pool is as it was.
 int start(pf_pool *pool) {
-    if (!pool->executes && !pool->allow_threads && os::has_lasting_threads()) {
+    const bool threads_matter = !pool->executes && !pool->options.host_fork;
+    if (threads_matter && !pool->allow_threads && os::has_lasting_threads()) {
         return PF_ETHREADS;
     }
     PoolOptions options = pool->options;
@@ -161,6 +164,9 @@ int pf_pool_run(pf_pool *pool, int *ret_task_id) {
     if (pool->stage == Stage::ended || pool->pulled) {
         return -EALREADY;
     }
+    if (pool->options.host_fork) {
+        return -EINVAL;
+    }
     int task_id = -1;
     if (pool->stage == Stage::settings) {
         if (int r = os::take_identity(pool->belongings->pool_name(), &task_id); r != 0) {
@@ -188,7 +194,11 @@ int pf_pool_start(pf_pool *pool) {
     if (pool->stage != Stage::settings) {
         return -EALREADY;
     }
-    if (pool->options.worker == nullptr && !pool->executes) {
+    // A host that forks has to hear when.
+    const bool has_way = pool->options.host_fork
+                             ? pool->options.on_event == nullptr && !pool->executes
+                             : pool->options.worker != nullptr || pool->executes;
+    if (!has_way) {
         return -EINVAL;
     }
     if (int r = os::may_supervise(); r < 0) {
@@ -235,6 +245,23 @@ int pf_pool_next_event(pf_pool *pool, const pf_event **ret_event) {
     }
     *ret_event = &pool->event;
     return 1;
+}
+
+int pf_pool_forked(pf_pool *pool, int task_id, int32_t pid) {
+    if (pool == nullptr || !pool->options.host_fork || pool->stage == Stage::settings ||
+        task_id < 0 ||
+        static_cast<uint32_t>(task_id) >= pool->pool.supervisor().capacity() / core::seats) {
+        return -EINVAL;
+    }
+    const auto slot = static_cast<uint32_t>(task_id);
+    if (pool->owner == os::own_pid()) {
+        return pid == 0 || pid < -errno_max ? -EINVAL : pool->pool.forked(slot, pid);
+    }
+    if (pool->stage == Stage::ended) {
+        return pool->pool.finished() ? -ESRCH : -EALREADY;
+    }
+    pool->stage = Stage::ended; // in this process
+    return pool->pool.join(slot);
 }
 
 int pf_pool_stop(pf_pool *pool) {
@@ -317,6 +344,7 @@ int pf_pool_worker_state(const pf_pool *pool, int task_id) {
     case State::empty:
         return PF_WORKER_EMPTY;
     case State::waiting:
+    case State::requested:
     case State::starting:
     case State::running:
         return PF_WORKER_STARTING;

@@ -195,6 +195,14 @@ int pf_pool_set_threads(pf_pool *pool, int policy) {
     return 0;
 }
 
+int pf_pool_set_host_fork(pf_pool *pool, int on) {
+    if (int r = check(pool, true); r < 0) {
+        return r;
+    }
+    pool->options.host_fork = on != 0;
+    return 0;
+}
+
 int pf_pool_set_process_groups(pf_pool *pool, int on) {
     if (int r = check_setting(pool); r < 0) {
         return r;

@@ -13,6 +13,8 @@ inline constexpr int32_t code_threads = -4098; // PF_ETHREADS
 inline constexpr int32_t code_resolve = -4099; // PF_ERESOLVE
 inline constexpr int32_t code_fatal = -4100;   // PF_EFATAL
 
+inline constexpr int32_t code_timed_out = -110; // -ETIMEDOUT
+
 inline constexpr int32_t signal_abort = 6;
 inline constexpr int32_t signal_kill = 9;
 inline constexpr int32_t signal_terminate = 15;

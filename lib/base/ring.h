@@ -58,6 +58,17 @@ class Ring {
         return value;
     }
 
+    // Takes out all those of which the predicate says so; the others keep their order.
+    template <typename Predicate>
+    void remove_if(Predicate is_unwanted) {
+        for (size_t rest = size_; rest > 0; rest--) {
+            const Value value = pop();
+            if (!is_unwanted(value)) {
+                (void)push(value);
+            }
+        }
+    }
+
   private:
     [[nodiscard]] size_t wrapped(size_t index) const {
         return index < values_.size() ? index : index - values_.size();

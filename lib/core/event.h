@@ -25,6 +25,7 @@ enum class EventType : uint8_t {
     reload_failed = 12,
     resized = 13,
     done = 14,
+    fork_wanted = 15,
 };
 
 // The numbers are those of syslog(3).

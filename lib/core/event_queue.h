@@ -40,6 +40,11 @@ class EventQueue {
     [[nodiscard]] bool empty() const { return events_.empty(); }
     Event pop() { return events_.pop(); }
 
+    template <typename Predicate>
+    void remove_if(Predicate is_unwanted) {
+        events_.remove_if(is_unwanted);
+    }
+
   private:
     base::Ring<Event> events_;
     size_t reserved_ = 0;

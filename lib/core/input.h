@@ -19,7 +19,8 @@ struct Input {
         tick,   // time has passed
         reload, // replace all workers
         // To a slot.
-        replace, // the worker of slot `worker` by a new one
+        replace,       // the worker of slot `worker` by a new one
+        request_taken, // the host has heard that it is to fork the worker of slot `worker`
         // To a worker.
         started,       // `pid` is running
         start_failed,  // with the negative `error`; `transient`: for want of resources

@@ -42,9 +42,12 @@ inline constexpr uint64_t heartbeat_looks = 4;
 // A worker whose replacement for its age failed is not replaced again sooner.
 inline constexpr Duration lifetime_retry = 1 * second;
 
-// The events of one worker's life: started, ready, unresponsive, killed, exited, and what followed
-// from its end.
-inline constexpr uint32_t events_per_life = 6;
+// A host that was asked to fork, and has heard of it, has this long to answer.
+inline constexpr Duration fork_answer_timeout = 10 * second;
+
+// The events of one worker's life: fork wanted, started, ready, unresponsive, killed, exited, and
+// what followed from its end.
+inline constexpr uint32_t events_per_life = 7;
 // The events of the pool as a whole that must always find room: starting, gave up, stopping, done,
 // and the end of a reload.
 inline constexpr uint32_t events_of_pool = 5;

@@ -116,6 +116,29 @@ void Supervisor::end_reload(EventType type, uint32_t slot, int32_t error, Instan
     }
 }
 
+// The new worker for its slot is there already, or on its way.
+bool Supervisor::has_replacement(uint32_t worker) const {
+    const uint32_t other = other_seat(worker);
+    return is_busy(state_of(other)) && is_replacement(other);
+}
+
+// The current worker has left the slot to its successor, if it has one.
+bool Supervisor::hand_over(uint32_t worker, Instant now) {
+    if (!has_replacement(worker)) {
+        return false;
+    }
+    const uint32_t other = other_seat(worker);
+    slot_table_[slot_of(worker)].current ^= 1U;
+    if (slot_table_[slot_of(worker)].plan == Plan::host) {
+        end_plan(slot_of(worker), true, 0, now); // it is a restart like any other now
+        if (state_of(other) == State::running && settings_.ready_timeout == 0) {
+            deadlines_.disarm(other);
+            become_ready(other, now);
+        }
+    }
+    return true;
+}
+
 // The worker is old enough.
 void Supervisor::expire(uint32_t worker) {
     const uint32_t slot = slot_of(worker);

@@ -49,11 +49,12 @@ void Supervisor::report_killed(uint32_t worker, Instant now) {
     events_.push(event);
 }
 
-// A start that fails again and again is told of at most once a second.
+// A start that fails again and again is told of at most once a second; a host that owes an answer,
+// which takes longer, each time.
 void Supervisor::report_start_failed(const Input &input, bool will_restart, Instant now) {
     const bool recent = last_start_failed_ != never &&
                         elapsed(last_start_failed_, now) < start_failed_event_interval;
-    if (will_restart && recent) {
+    if (will_restart && recent && input.error != code_timed_out) {
         return;
     }
     last_start_failed_ = now;
@@ -61,7 +62,8 @@ void Supervisor::report_start_failed(const Input &input, bool will_restart, Inst
     event.level = Level::error;
     event.will_restart = will_restart;
     event.error = input.error;
-    event.delay = will_restart ? elapsed(now, start_queue_.deadline()) : 0;
+    const Instant retry = start_queue_.deadline(); // never: at once
+    event.delay = will_restart && retry != never ? elapsed(now, retry) : 0;
     events_.push(event);
 }
 
@@ -72,9 +74,14 @@ void Supervisor::report_pool(EventType type, Level level, int32_t error, Instant
     events_.push(event);
 }
 
-void Supervisor::report_stopping(int32_t signal, Instant now) {
+// Once, as soon as there is something to stop: at first there may be only starts that are owed.
+void Supervisor::report_stopping(Instant now) {
+    if (phase_ != Phase::stopping || stopping_told_ || alive_ == 0) {
+        return;
+    }
+    stopping_told_ = true;
     Event event = event_of(EventType::stopping, now);
-    event.signal = signal;
+    event.signal = stop_signal_;
     event.count = static_cast<int32_t>(alive_);
     events_.push(event);
 }

@@ -18,13 +18,14 @@ class StartQueue {
     void push(uint32_t worker) { (void)waiting_.push(worker); } // a worker waits at most once
     [[nodiscard]] bool empty() const { return waiting_.empty(); }
 
-    // How many may be started now. Their results must be told before it is asked again.
-    [[nodiscard]] size_t startable() const {
+    // How many may be started now. While the results of others are out, nothing new is tried
+    // where a start has failed.
+    [[nodiscard]] size_t startable(bool others_are_out) const {
         switch (state_) {
         case State::open:
             return waiting_.size();
         case State::probing:
-            return waiting_.empty() ? 0 : 1;
+            return waiting_.empty() || others_are_out ? 0 : 1;
         case State::closed:
             return 0;
         }
@@ -33,15 +34,9 @@ class StartQueue {
 
     uint32_t pop() { return waiting_.pop(); }
 
-    // Takes out all those of whom the predicate says so; the others keep their order.
     template <typename Predicate>
     void remove_if(Predicate is_unwanted) {
-        for (size_t rest = waiting_.size(); rest > 0; rest--) {
-            const uint32_t worker = waiting_.pop();
-            if (!is_unwanted(worker)) {
-                (void)waiting_.push(worker);
-            }
-        }
+        waiting_.remove_if(is_unwanted);
     }
 
     void succeeded() {

@@ -45,6 +45,9 @@ void Supervisor::step(const Input &input, Instant now) {
     case Input::Kind::replace:
         replace(input.worker, Plan::host);
         break;
+    case Input::Kind::request_taken:
+        request_taken(input.worker, now);
+        break;
     case Input::Kind::started:
         started(input, now);
         break;
@@ -64,10 +67,10 @@ void Supervisor::step(const Input &input, Instant now) {
         exited(input, now);
         break;
     }
-    advance_plans(now);
     if (starts_withdrawn_) {
         forget_withdrawn_starts();
     }
+    advance_plans(now);
     finish_if_nothing_is_busy(now);
 }
 
@@ -80,7 +83,7 @@ bool Supervisor::take_signal(Signal *ret_signal) {
 }
 
 size_t Supervisor::startable() const {
-    return events_.has_room_for_life() ? start_queue_.startable() : 0;
+    return events_.has_room_for_life() ? start_queue_.startable(has_starts_under_way()) : 0;
 }
 
 uint32_t Supervisor::take_start() {
@@ -150,7 +153,7 @@ void Supervisor::stop(const Input &input, Instant now) {
         settings_.stop_timeout = quick_stop_timeout;
     }
     if (phase_ == Phase::running) {
-        begin_stopping(input.signal, now);
+        begin_stopping(now);
     } else if (!input.quick) {
         return;
     }
@@ -159,9 +162,10 @@ void Supervisor::stop(const Input &input, Instant now) {
 
 void Supervisor::kill(Instant now) {
     if (phase_ == Phase::running) {
-        begin_stopping(0, now);
+        begin_stopping(now);
     }
     if (phase_ == Phase::stopping) {
+        killing_ = true;
         kill_all();
     }
 }
@@ -175,7 +179,7 @@ void Supervisor::resize(uint32_t count, Instant now) {
     report_resized(now);
     for (uint32_t slot = before; slot < count; slot++) {
         // One that is still on its way out from an earlier resize begins anew at its end.
-        if (state_of(current(slot)) == State::empty) {
+        if (state_of(current(slot)) == State::empty && !hand_over(current(slot), now)) {
             begin(current(slot));
         }
     }
@@ -203,16 +207,14 @@ void Supervisor::tick(Instant now) {
 void Supervisor::fail_with(int32_t error, Instant now) {
     if (phase_ == Phase::running) {
         result_ = error;
-        begin_stopping(0, now);
+        begin_stopping(now);
         ask_all_to_stop(now);
     }
 }
 
-void Supervisor::begin_stopping(int32_t signal, Instant now) {
+void Supervisor::begin_stopping(Instant now) {
     phase_ = Phase::stopping;
-    if (alive_ > 0) {
-        report_stopping(signal, now);
-    }
+    report_stopping(now);
 }
 
 void Supervisor::ask_all_to_stop(Instant now) {
@@ -231,6 +233,10 @@ void Supervisor::kill_all() {
 void Supervisor::forget_withdrawn_starts() {
     starts_withdrawn_ = false;
     start_queue_.remove_if([this](uint32_t worker) { return state_of(worker) != State::waiting; });
+    events_.remove_if([this](const Event &event) {
+        return event.type == EventType::fork_wanted &&
+               find(static_cast<uint32_t>(event.task_id), State::requested) == no_worker;
+    });
     if (start_queue_.empty()) {
         start_queue_.succeeded(); // no deadline for a start that nobody waits for
     }

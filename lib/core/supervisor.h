@@ -43,6 +43,7 @@ class Supervisor {
     bool take_signal(Signal *ret_signal);
     [[nodiscard]] size_t startable() const;
     uint32_t take_start();
+    void request_start(Instant now); // instead of taking it: an event asks the host to fork
     // A worker whose heartbeat is to be looked at; its count comes back as an input.
     bool take_look(uint32_t *ret_worker);
     bool take_event(Event *ret_event);
@@ -64,6 +65,10 @@ class Supervisor {
     // Reloads that have begun, and whether the last one has not ended.
     [[nodiscard]] uint32_t reloads() const { return reloads_; }
     [[nodiscard]] bool reloading() const { return reloading_; }
+
+    // The worker of a slot that the host was asked to fork and has heard of; no_worker: none.
+    [[nodiscard]] uint32_t owed(uint32_t slot) const { return find(slot, State::starting); }
+    [[nodiscard]] bool has_starts_under_way() const { return under_way_ > 0; }
 
     [[nodiscard]] uint32_t slots() const { return slots_; }
     [[nodiscard]] uint32_t alive() const { return alive_; }
@@ -93,7 +98,7 @@ class Supervisor {
     void resize(uint32_t count, Instant now);
     void tick(Instant now);
     void fail_with(int32_t error, Instant now);
-    void begin_stopping(int32_t signal, Instant now);
+    void begin_stopping(Instant now);
     void ask_all_to_stop(Instant now);
     void kill_all();
     void forget_withdrawn_starts();
@@ -112,7 +117,7 @@ class Supervisor {
     void ask_to_stop(uint32_t worker, Instant now);
     void send_kill(uint32_t worker);
     void become_ready(uint32_t worker, Instant now);
-    void end_asked(uint32_t worker);
+    void end_asked(uint32_t worker, Instant now);
     void end_replacement(const Input &input, Instant now);
     void end_current(const Input &input, Instant now);
     void decide_restart(const Input &input, Instant now);
@@ -120,11 +125,15 @@ class Supervisor {
     [[nodiscard]] bool wants_restart(const Exit &exit, bool normal, Duration uptime,
                                      bool *ret_counts) const;
     [[nodiscard]] bool is_replacement(uint32_t worker) const;
-    [[nodiscard]] bool has_replacement(uint32_t worker) const;
     [[nodiscard]] State state_of(uint32_t id) const { return worker(id).state; }
     Worker &seat(uint32_t id) { return slot_table_[slot_of(id)].workers[id % seats]; }
     void set_state(uint32_t worker, State state);
     void send(uint32_t worker, int32_t signal);
+
+    // Starts that the host is asked for: host_fork.cc.
+    [[nodiscard]] uint32_t find(uint32_t slot, State state) const;
+    void request_taken(uint32_t slot, Instant now);
+    void unanswered(uint32_t worker, Instant now);
 
     // Signs of life: health.cc.
     void expect_ready(uint32_t worker, Instant now);
@@ -143,6 +152,8 @@ class Supervisor {
     void reload_slot(uint32_t slot, Instant now);
     void end_plan(uint32_t slot, bool good, int32_t error, Instant now);
     void end_reload(EventType type, uint32_t slot, int32_t error, Instant now);
+    [[nodiscard]] bool has_replacement(uint32_t worker) const;
+    bool hand_over(uint32_t worker, Instant now);
     void expire(uint32_t worker);
 
     // Events: report.cc.
@@ -152,7 +163,7 @@ class Supervisor {
     void report_killed(uint32_t worker, Instant now);
     void report_start_failed(const Input &input, bool will_restart, Instant now);
     void report_pool(EventType type, Level level, int32_t error, Instant now);
-    void report_stopping(int32_t signal, Instant now);
+    void report_stopping(Instant now);
     void report_resized(Instant now);
     [[nodiscard]] Event event_of(EventType type, Instant now) const;
     [[nodiscard]] Event event_of_worker(EventType type, uint32_t worker, Instant now) const;
@@ -171,7 +182,8 @@ class Supervisor {
     Instant stop_signal_time_ = 0;
     uint32_t slots_ = 0;
     uint32_t alive_ = 0;
-    uint32_t busy_ = 0; // workers in a busy state
+    uint32_t busy_ = 0;      // workers in a busy state
+    uint32_t under_way_ = 0; // workers that are requested or starting
     uint32_t ready_ = 0;
     uint32_t done_ = 0;
     uint32_t reloads_ = 0;          // begun
@@ -180,6 +192,8 @@ class Supervisor {
     int32_t result_ = 0;
     int32_t stop_signal_ = 0;
     Phase phase_ = Phase::idle;
+    bool stopping_told_ = false;
+    bool killing_ = false; // whoever is still to come too
     bool some_worker_ran_ = false;
     bool some_slot_given_up_ = false;
     bool reloading_ = false;

@@ -17,12 +17,6 @@ bool Supervisor::is_replacement(uint32_t worker) const {
            state != State::killing;
 }
 
-// The new worker for its slot is there already, or on its way.
-bool Supervisor::has_replacement(uint32_t worker) const {
-    const uint32_t other = other_seat(worker);
-    return is_busy(state_of(other)) && is_replacement(other);
-}
-
 void Supervisor::replace(uint32_t slot, Plan plan) {
     if (phase_ != Phase::running || slot >= slots_ || is_being_replaced(slot)) {
         return;
@@ -44,6 +38,7 @@ void Supervisor::replace(uint32_t slot, Plan plan) {
         begin(worker);
         break;
     case State::waiting: // a new one is on its way already
+    case State::requested:
     case State::starting:
     case State::aborting:
     case State::stopping:
@@ -57,6 +52,7 @@ void Supervisor::started(const Input &input, Instant now) {
     if (!expect(worker.state == State::starting) || !expect(input.pid > 0)) {
         return;
     }
+    deadlines_.disarm(input.worker);
     worker.started = input.since;
     worker.expires = never;
     worker.last_beat = never;
@@ -67,9 +63,12 @@ void Supervisor::started(const Input &input, Instant now) {
     start_queue_.succeeded();
     report_worker(EventType::started, Level::information, input.worker, 0, now);
     set_state(input.worker, State::running);
+    report_stopping(now);
     const uint32_t slot = slot_of(input.worker);
     const bool dropped = is_replacement(input.worker) && slot_table_[slot].plan == Plan::none;
-    if (phase_ == Phase::stopping || slot >= slots_ || dropped) {
+    if (killing_) {
+        send_kill(input.worker);
+    } else if (phase_ == Phase::stopping || slot >= slots_ || dropped) {
         ask_to_stop(input.worker, now);
     } else {
         expect_ready(input.worker, now);
@@ -81,6 +80,7 @@ void Supervisor::start_failed(const Input &input, Instant now) {
     if (!expect(state_of(worker) == State::starting) || !expect(input.error < 0)) {
         return;
     }
+    deadlines_.disarm(worker);
     // Any error but want of resources is final until a worker has run: a start that can never
     // succeed is not tried for ever. Later it uses up restarts like a worker that ended.
     const bool replacement = is_replacement(worker);
@@ -90,7 +90,9 @@ void Supervisor::start_failed(const Input &input, Instant now) {
     const bool again = wanted && (input.transient || counted);
     slot_table_[slot_of(worker)].count(counted);
     if (again) {
-        start_queue_.failed(now);
+        if (input.error != code_timed_out) {
+            start_queue_.failed(now);
+        }
         set_state(worker, State::waiting);
         start_queue_.push(worker);
     } else {
@@ -131,7 +133,7 @@ void Supervisor::exited(const Input &input, Instant now) {
     alive_ -= 1;
     if (state == State::stopping || state == State::killing) {
         report_exit(input, true, false, 0, now);
-        end_asked(input.worker);
+        end_asked(input.worker, now);
     } else if (is_replacement(input.worker) && !input.exit.is_status(settings_.fatal_exit)) {
         end_replacement(input, now);
     } else {
@@ -141,13 +143,12 @@ void Supervisor::exited(const Input &input, Instant now) {
 }
 
 // A worker that was asked to end has done so.
-void Supervisor::end_asked(uint32_t worker) {
+void Supervisor::end_asked(uint32_t worker, Instant now) {
     set_state(worker, State::empty);
     const uint32_t slot = slot_of(worker);
-    if (worker == current(slot)) {
-        if (phase_ == Phase::running && slot < slots_) {
-            begin(worker); // stopped for a reload, or given up and wanted again
-        }
+    const bool wanted = phase_ == Phase::running && slot < slots_;
+    if (wanted && worker == current(slot) && !hand_over(worker, now)) {
+        begin(worker); // stopped for a reload, or given up and wanted again
     }
 }
 
@@ -160,18 +161,10 @@ void Supervisor::end_replacement(const Input &input, Instant now) {
 
 void Supervisor::end_current(const Input &input, Instant now) {
     const uint32_t worker = input.worker;
-    const uint32_t other = other_seat(worker);
     if (has_replacement(worker) && !input.exit.is_status(settings_.fatal_exit)) {
         report_exit(input, false, true, 0, now);
         set_state(worker, State::empty);
-        slot_table_[slot_of(worker)].current ^= 1U;
-        if (slot_table_[slot_of(worker)].plan == Plan::host) {
-            end_plan(slot_of(worker), true, 0, now); // it is a restart like any other now
-            if (state_of(other) == State::running && settings_.ready_timeout == 0) {
-                deadlines_.disarm(other);
-                become_ready(other, now);
-            }
-        }
+        (void)hand_over(worker, now);
         return;
     }
     // In the other order a reload has failed with the new worker.
@@ -278,9 +271,12 @@ void Supervisor::due(uint32_t worker, Instant now) {
             expect_heartbeat(worker, now);
         }
         break;
+    case State::starting:
+        unanswered(worker, now);
+        break;
     case State::empty:
     case State::waiting:
-    case State::starting:
+    case State::requested:
     case State::killing:
     case State::done:
         (void)expect(false);
@@ -334,6 +330,9 @@ void Supervisor::ask_to_stop(uint32_t worker, Instant now) {
             deadlines_.arm(worker, after(now, settings_.stop_timeout));
         }
         break;
+    case State::requested:
+        events_.release_life();
+        [[fallthrough]];
     case State::waiting:
         starts_withdrawn_ = true;
         set_state(worker, State::empty);
@@ -372,7 +371,7 @@ void Supervisor::send_kill(uint32_t worker) {
         deadlines_.disarm(worker);
         set_state(worker, State::killing);
         send(worker, signal_kill);
-    } else if (state_of(worker) == State::waiting || state_of(worker) == State::backing_off) {
+    } else {
         ask_to_stop(worker, 0);
     }
 }
@@ -385,6 +384,8 @@ void Supervisor::set_state(uint32_t worker, State state) {
     ready_ += state == State::ready ? 1U : 0U;
     done_ -= changed.state == State::done ? 1U : 0U;
     done_ += state == State::done ? 1U : 0U;
+    under_way_ -= is_under_way(changed.state) ? 1U : 0U;
+    under_way_ += is_under_way(state) ? 1U : 0U;
     changed.state = state;
     if (!is_alive(state)) {
         changed.pid = 0;

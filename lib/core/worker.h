@@ -27,6 +27,10 @@
 // A worker in state starting is out of the core's hands: its result comes as started or
 // start_failed, also after a stop. A stop makes a done worker empty only when its slot is given up.
 // The end of a worker in state aborting is abnormal whatever its status.
+//
+// Where the host forks, a worker goes from waiting to requested, when the event that asks for it is
+// queued, and to starting once the host has taken that. A request can still be withdrawn; a start
+// whose result does not come in time has failed.
 #pragma once
 
 #include <cstdint>
@@ -38,6 +42,7 @@ namespace prefork::core {
 enum class State : uint8_t {
     empty,
     waiting,
+    requested,
     starting,
     running,
     ready,
@@ -62,6 +67,7 @@ struct Worker {
 enum class Plan : uint8_t { none, host, lifetime, reload };
 
 inline constexpr uint32_t seats = 2;
+inline constexpr uint32_t no_worker = UINT32_MAX;
 
 struct Slot {
     Worker workers[seats];
@@ -82,6 +88,11 @@ constexpr uint32_t other_seat(uint32_t worker) { return worker ^ 1U; }
 constexpr bool is_alive(State state) {
     return state == State::running || state == State::ready || state == State::aborting ||
            state == State::stopping || state == State::killing;
+}
+
+// Somebody else is to bring the process about.
+constexpr bool is_under_way(State state) {
+    return state == State::requested || state == State::starting;
 }
 
 // Something will come of it by itself: the pool is not done.

@@ -74,6 +74,7 @@ int create_memory() {
 } // namespace
 
 Cells::~Cells() {
+    close();
     if (cells_ != nullptr) {
         munmap(cells_, size_of(count_));
     }
@@ -109,6 +110,7 @@ void Cells::reset(uint32_t worker) {
     cell.ready.store(0);
     cell.stop.store(0);
     cell.named.store(0);
+    cell.admitted.store(0);
     cell.number = worker;
 }
 

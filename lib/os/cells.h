@@ -28,12 +28,15 @@ struct alignas(64) Cell {
     std::atomic<uint32_t> awaited; // by who launched a daemon: keeps its stdio until it is ready
     uint32_t number;               // the worker's, in its pool
     SocketName name;               // of the socket by which the worker hears of a stop
+
+    std::atomic<int32_t> admitted; // the process that is let in by the gate: fork_gate.h
 };
 static_assert(sizeof(Cell) == 64 && std::atomic<uint32_t>::is_always_lock_free);
 
 // What the workers of a pool share.
 struct alignas(64) Notice {
     std::atomic<uint32_t> unheard; // a word may have been lost: the cells tell
+    std::atomic<uint32_t> closed;  // the pool takes in no workers any more
 };
 
 // The supervisor's side.
@@ -67,6 +70,13 @@ class Cells {
     [[nodiscard]] Cell *cell(uint32_t worker) const { return &cells_[worker]; }
     [[nodiscard]] Notice *notice() const { return notice_; }
     [[nodiscard]] const SocketName &name() const { return name_; }
+
+    // Tells those that wait to be taken in that it is in vain.
+    void close() {
+        if (cells_ != nullptr) {
+            notice_->closed.store(1);
+        }
+    }
 
     // In a worker: the memory stays, for its own cell is in it.
     void disown();

@@ -6,7 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/codes.h"
+
 namespace prefork::os {
+
+static_assert(base::code_timed_out == -ETIMEDOUT);
 
 const char *error_text(int error) {
     const int number = error >= 0 || error == INT_MIN ? 0 : -error;

@@ -13,11 +13,13 @@
 #endif
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "os/daemon.h"
 #include "os/descriptor.h"
+#include "os/fork_gate.h"
 #include "os/identity.h"
 #include "os/notify.h"
 #include "os/random.h"
@@ -43,6 +45,24 @@ bool pass_gate(const Birth &birth) {
     return (both[0].revents & POLLIN) != 0 && read(birth.gate, &byte, 1) == 1;
 }
 
+// What is the same for workers that the host forks.
+void settle_in(const Birth &birth) {
+    begin_in_child(birth.awaits_ready ? Stdio::until_ready : Stdio::detached);
+    close_noted_descriptors(birth.post.liveness);
+    if (birth.post.liveness >= 0) {
+        note_descriptor(birth.post.liveness); // as its own, which its workers are rid of
+    }
+    if (!birth.threads && birth.notifies) {
+        unsetenv(notify_variable); // not waited for by who speaks there
+    }
+}
+
+// In a child that is no worker.
+void be_rid_of_library() {
+    begin_in_child(Stdio::kept);
+    close_noted_descriptors(-1);
+}
+
 // From the fork to the return into the host. Only async-signal-safe calls until the worker is known
 // to be alone.
 void become_worker(const Birth &birth) {
@@ -59,16 +79,9 @@ void become_worker(const Birth &birth) {
     if (supervisor_is_gone(birth) || (birth.gate >= 0 && !pass_gate(birth))) {
         _exit(EXIT_FAILURE);
     }
-    begin_in_child(birth.awaits_ready ? Stdio::until_ready : Stdio::detached);
-    close_noted_descriptors(birth.post.liveness);
-    if (birth.post.liveness >= 0) {
-        note_descriptor(birth.post.liveness); // as its own, which its workers are rid of
-    }
+    settle_in(birth);
     if (!birth.threads) {
         reseed_generators();
-        if (birth.notifies) {
-            unsetenv(notify_variable); // not waited for by who speaks there
-        }
     }
 }
 
@@ -86,11 +99,34 @@ bool supervisor_is_gone(const Birth &birth) {
     return parent != 0 || (birth.supervisor_pidfd >= 0 && poll(&supervisor, 1, 0) != 0);
 }
 
+// Nothing else of the host is touched: its runtime knows that it was forked.
+bool join_pool(Birth *birth, Cell *const (*cells)[2]) {
+    begin_generation();
+    restore_host_handlers();
+    Post &post = birth->post;
+    post.cell = nullptr;
+    while (cells != nullptr && post.cell == nullptr && post.notice->closed.load() == 0 &&
+           !supervisor_is_gone(*birth)) {
+        post.cell = pass_fork_gate(*cells);
+    }
+    if (post.cell != nullptr && post.death_signal != 0) {
+        prctl(PR_SET_PDEATHSIG, post.death_signal);
+    }
+    // It may have ended before the kernel was asked to tell of it.
+    const bool joined = post.cell != nullptr && !supervisor_is_gone(*birth);
+    if (joined) {
+        become_worker_of(birth->task_id, post, birth->belongings);
+        settle_in(*birth);
+    } else {
+        be_rid_of_library();
+    }
+    return joined;
+}
+
 void become_stranger() {
     begin_generation();
     restore_host_handlers();
-    begin_in_child(Stdio::kept);
-    close_noted_descriptors(-1);
+    be_rid_of_library();
 }
 
 void flush_stdio() { fflush(nullptr); }
@@ -103,7 +139,7 @@ int32_t fork_worker(const Birth &birth) {
     if (pid == 0) {
         become_worker(birth);
     } else if (birth.group) {
-        setpgid(pid, pid); // here too: a signal to the group may come before the worker runs
+        lead_group(pid); // here too: a signal to the group may come before the worker runs
     }
     return pid;
 }
@@ -118,6 +154,15 @@ void end_worker(int status, bool threads) {
 void give_way() { sched_yield(); }
 
 void exit_normally() { exit(EXIT_SUCCESS); }
+
+bool is_child(int32_t pid) {
+    siginfo_t info{};
+    return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+void lead_group(int32_t pid) {
+    setpgid(pid, pid); // fails only for one that has ended or gone its own way
+}
 
 int32_t own_pid() { return getpid(); }
 

@@ -23,6 +23,11 @@ struct Birth {
     int gate = -1; // wait here for one byte before anything else; -1: do not wait
 };
 
+// In a child that the host forked by itself: makes it a worker once its supervisor has let it in by
+// one of the cells; nullptr: it is not expected. Returns false if that can not be any more. Either
+// way the host's dispositions hold again and no descriptor of the library is open.
+bool join_pool(Birth *birth, Cell *const (*cells)[2]);
+
 // A child that the host forked from a callback, and in which it returned, becomes a process of its
 // own: with the host's handlers, and without the library's descriptors.
 void become_stranger();
@@ -48,6 +53,12 @@ void give_way();
 
 // Ends this process as if its main function had returned 0.
 [[noreturn]] void exit_normally();
+
+// Whether the pid is that of a child, which may have ended, of this process.
+bool is_child(int32_t pid);
+
+// Makes a child the leader of a process group.
+void lead_group(int32_t pid);
 
 int32_t own_pid();
 // Whether this process has more than one thread, as the kernel sees it at this moment.

@@ -26,6 +26,12 @@ Text &add_child(Text &text, const Event &fact) {
         .add(")");
 }
 
+void add_delay(Text &text, const Event &fact) {
+    if (fact.delay > 0) {
+        text.add(" in ").add(milliseconds(fact.delay)).add(" ms");
+    }
+}
+
 // Tornado's lines, and ", restarting" only where it is true.
 void add_exit(Text &text, const Event &fact) {
     add_child(text, fact);
@@ -46,9 +52,7 @@ void add_exit(Text &text, const Event &fact) {
     }
     if (fact.will_restart) {
         text.add(", restarting");
-        if (fact.delay > 0) {
-            text.add(" in ").add(milliseconds(fact.delay)).add(" ms");
-        }
+        add_delay(text, fact);
     }
 }
 
@@ -56,7 +60,8 @@ void add_start_failure(Text &text, const Event &fact) {
     text.add("child ").add(int64_t{fact.task_id}).add(" could not be started: ");
     text.add(os::error_text(fact.error));
     if (fact.will_restart) {
-        text.add(", trying again in ").add(milliseconds(fact.delay)).add(" ms");
+        text.add(", trying again");
+        add_delay(text, fact);
     }
 }
 
@@ -113,6 +118,9 @@ void describe(const Event &fact, pf_event *ret_event) {
         break;
     case EventType::resized:
         text.add("Resized to ").add(int64_t{fact.count}).add(" processes");
+        break;
+    case EventType::fork_wanted:
+        text.add("fork slot ").add(int64_t{fact.task_id});
         break;
     case EventType::done:
         text.add("All processes have ended");

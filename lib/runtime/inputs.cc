@@ -40,7 +40,8 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
         step(core::Input::Kind::tick);
         answer_looks();
     }
-    if (options_.reap_orphans) {
+    // A child that the host has forked but not yet told of would be taken for an orphan.
+    if (options_.reap_orphans && !supervisor_.has_starts_under_way()) {
         orphans_.reap(watch_);
     }
     return wakeup.interrupted && !requested && !signaled ? -EINTR : 1;

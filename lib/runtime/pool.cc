@@ -91,10 +91,17 @@ int Pool::round(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
 
 bool Pool::next_event(pf_event *ret_event) {
     core::Event fact;
+    // A stop takes back what the host was asked for.
+    const bool requested = options_.host_fork && take_requests();
     const bool any = supervisor_.take_event(&fact);
+    if (any && fact.type == core::EventType::fork_wanted) {
+        expect_fork(static_cast<uint32_t>(fact.task_id));
+    }
+    if (requested || any) {
+        arm();
+    }
     if (any) {
         describe(fact, ret_event);
-        arm();
     }
     return any;
 }
@@ -152,7 +159,11 @@ Pool::Role Pool::act(os::SignalBlock &block) {
     // Events before starts: the host hears that a worker ended before the next one begins.
     Role role = deliver_events(block);
     while (role == Role::supervisor && supervisor_.startable() > 0 && !supervisor_.broken()) {
-        role = start_workers(block);
+        if (options_.host_fork) {
+            request_forks();
+        } else {
+            role = start_workers(block);
+        }
         if (role == Role::supervisor) {
             role = deliver_events(block);
         }
@@ -222,6 +233,7 @@ int Pool::finish() {
         signals_.give_back();
         notifier_.close();
         watch_.retire();
+        cells_.close();
     }
     if (supervisor_.broken()) {
         watch_.abandon();

@@ -10,6 +10,7 @@
 #include "core/supervisor.h"
 #include "os/belongings.h"
 #include "os/exec.h"
+#include "os/fork_gate.h"
 #include "os/notify.h"
 #include "os/orphans.h"
 #include "os/signals.h"
@@ -32,6 +33,7 @@ struct PoolOptions {
     os::SignalSet signals = os::SignalSet::none;
     os::Backend backend = os::Backend::automatic;
     int32_t death_signal = base::signal_terminate; // to workers when the supervisor ends; 0: none
+    bool host_fork = false; // the host is asked to fork each worker, and then tells
     bool process_groups = false;
     bool reap_orphans = false;
     bool notify = false; // the service manager
@@ -73,6 +75,13 @@ class Pool {
     int signal(uint32_t slot, int number);
     void signal_all(int number);
 
+    // The host's answer to a request to fork: the pid, or the negative errno of its fork. Returns 0
+    // or a negative errno.
+    int forked(uint32_t slot, int32_t pid);
+    // The same in the child, which is a worker then, and can use nothing but disown(). Returns 0 or
+    // a negative errno.
+    int join(uint32_t slot);
+
     // In a process that did not open it: lets go of everything but memory.
     void disown();
 
@@ -96,6 +105,7 @@ class Pool {
     int finish();
 
     // Starting workers: start.cc.
+    [[nodiscard]] os::Birth birth_of_all() const;
     Role start_workers(os::SignalBlock &block);
     Role start_one(os::Birth *birth, os::SignalBlock &block);
     Role start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &block);
@@ -103,13 +113,18 @@ class Pool {
     int32_t fork_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block);
     int32_t execute_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block,
                            int *ret_pidfd);
-    void watch_started(uint32_t worker, int32_t pid, int pidfd, base::Instant since);
+    int watch_started(uint32_t worker, int32_t pid, int pidfd, base::Instant since);
     void start_failed(uint32_t worker, int error);
 
     // Telling those outside: announce.cc.
     void announce();
     void announce_reload();
     [[nodiscard]] base::Instant next_deadline() const;
+
+    // Starting workers that the host forks: host_fork.cc.
+    void request_forks();
+    void expect_fork(uint32_t slot);
+    int take_in(uint32_t worker, int32_t pid);
 
     // What has come: inputs.cc.
     int wait_for_inputs(int timeout_ms, os::SignalBlock &block);
@@ -129,11 +144,13 @@ class Pool {
     os::OwnSignals signals_;
     os::OrphanReaper orphans_;
     os::Notifier notifier_;
+    os::MainThread main_thread_; // as far as the host forks
     base::Array<int32_t> batch_; // pairs: a worker that is being started, and its pid
     std::atomic<uint32_t> requests_{0};
     int32_t owner_ = 0;
     bool signals_taken_ = false;
-    bool host_code_ran_ = false; // since stdio was flushed
+    bool host_code_ran_ = false;    // since stdio was flushed
+    bool host_has_threads_ = false; // when it was asked to fork
     bool finished_ = false;
     bool was_ready_ = false; // all workers at one time
     bool awaited_ = false;   // by who launched the daemon

@@ -21,20 +21,26 @@ bool is_transient(int error) {
 
 } // namespace
 
-Pool::Role Pool::start_workers(os::SignalBlock &block) {
+// What all workers have in common.
+os::Birth Pool::birth_of_all() const {
     os::Birth birth;
     birth.supervisor_pidfd = watch_.supervisor_pidfd();
     birth.post.supervisor = owner_;
     birth.post.supervisor_name = cells_.name();
     birth.post.notice = cells_.notice();
     birth.post.liveness = watch_.liveness();
+    birth.awaits_ready = options_.settings.ready_timeout != 0;
+    birth.notifies = options_.notify;
+    birth.belongings = options_.belongings;
+    return birth;
+}
+
+Pool::Role Pool::start_workers(os::SignalBlock &block) {
+    os::Birth birth = birth_of_all();
     // The kernel sends it when the thread that forked ends: only the main one lasts as long as the
     // process.
     birth.post.death_signal = os::is_main_thread() ? options_.death_signal : 0;
     birth.group = options_.process_groups;
-    birth.awaits_ready = options_.settings.ready_timeout != 0;
-    birth.notifies = options_.notify;
-    birth.belongings = options_.belongings;
     // A program that is executed has memory of its own: neither stdio nor threads matter.
     const bool forks = options_.exec == nullptr;
     birth.threads = forks && os::has_threads();
@@ -70,7 +76,7 @@ Pool::Role Pool::start_one(os::Birth *birth, os::SignalBlock &block) {
         if (options_.exec == nullptr) {
             os::give_way();
         }
-        watch_started(worker, pid, pidfd, since);
+        (void)watch_started(worker, pid, pidfd, since);
     }
     return Role::supervisor;
 }
@@ -103,7 +109,7 @@ Pool::Role Pool::start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &b
         } else if (index + 1 == forked && pid < 0) {
             start_failed(worker, pid);
         } else {
-            watch_started(worker, batch_[size_t{2} * index + 1], -1, os::now());
+            (void)watch_started(worker, batch_[size_t{2} * index + 1], -1, os::now());
         }
     }
     return Role::supervisor;
@@ -127,7 +133,7 @@ Pool::Role Pool::start_behind_gate(os::Birth *birth, os::SignalBlock &block) {
     if (pid < 0) {
         start_failed(worker, pid);
     } else {
-        watch_started(worker, pid, -1, os::now());
+        (void)watch_started(worker, pid, -1, os::now());
         gate.let_through();
     }
     return Role::supervisor;
@@ -162,16 +168,18 @@ int32_t Pool::execute_worker(uint32_t worker, os::Birth *birth, os::SignalBlock 
     return pid;
 }
 
-void Pool::watch_started(uint32_t worker, int32_t pid, int pidfd, base::Instant since) {
+// Returns 0 or a negative errno, with which the start has failed.
+int Pool::watch_started(uint32_t worker, int32_t pid, int pidfd, base::Instant since) {
     if (int r = watch_.add(worker, pid, pidfd); r < 0) {
         os::discard_process(pid, pidfd);
         start_failed(worker, r);
-        return;
+        return r;
     }
     core::Input input = input_of(core::Input::Kind::started, worker);
     input.pid = pid;
     input.since = since;
     step(input);
+    return 0;
 }
 
 void Pool::start_failed(uint32_t worker, int error) {

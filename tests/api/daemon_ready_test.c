@@ -50,6 +50,40 @@ static int supervise(struct board *board, worker_fn work) {
     return result == 0 ? EXIT_SUCCESS : STATUS_NO_POOL;
 }
 
+static void fork_worker_of(pf_pool *pool, int task_id, struct board *board, worker_fn work) {
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        board_require(board, pf_pool_forked(pool, task_id, 0) == 0);
+        _exit(work(task_id, board));
+    }
+    board_require(board, pf_pool_forked(pool, task_id, pid) == 0);
+}
+
+/* The same, but the daemon forks by itself. */
+static int supervise_own_forks(struct board *board, worker_fn work) {
+    const pf_event *event = NULL;
+    int result = 1;
+
+    if (!become_daemon(board, NULL)) {
+        return STATUS_REFUSED;
+    }
+    pf_pool *pool = open_pool(board, work);
+    board_require(board, pf_pool_set_ready_timeout(pool, PATIENCE_MS) == 0);
+    board_require(board, pf_pool_set_host_fork(pool, 1) == 0);
+    board_require(board, pf_pool_start(pool) == 0);
+    while (result == 1) {
+        result = pf_pool_dispatch(pool, -1);
+        while (pf_pool_next_event(pool, &event) == 1) {
+            if (pf_event_type(event) == PF_EVENT_FORK_WANTED) {
+                fork_worker_of(pool, pf_event_task_id(event), board, work);
+            }
+        }
+    }
+    (void)pf_pool_free(pool);
+    return result == 0 ? EXIT_SUCCESS : STATUS_NO_POOL;
+}
+
 static bool is_nowhere(int fd) {
     struct stat here;
     struct stat nowhere;
@@ -92,20 +126,28 @@ static int boots_and_serves(int task_id, void *user) {
     return 0;
 }
 
-static int has_a_log(struct board *board) {
+static void open_log(struct board *board) {
     int log = open("log", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 
     board_require(board, log >= 0 && dup2(log, STDOUT_FILENO) == STDOUT_FILENO);
     board_require(board, close(log) == 0);
     others_at_first = others_nowhere();
+}
+
+static int has_a_log(struct board *board) {
+    open_log(board);
     return supervise(board, boots_and_serves);
 }
 
-static void a_worker_has_the_stdio_of_the_launch_until_it_is_ready(void **state) {
-    struct scenario *scenario = *state;
+static int has_a_log_and_forks(struct board *board) {
+    open_log(board);
+    return supervise_own_forks(board, boots_and_serves);
+}
+
+static void assert_stdio_kept_until_ready(struct scenario *scenario, host_fn host) {
     struct stat log;
     char path[64];
-    (void)launch(scenario, has_a_log);
+    (void)launch(scenario, host);
     pid_t daemon = daemon_pid(scenario, 0);
     assert_true(board_reaches(scenario->board, NOTE_BOOTS, ANY_TASK, WORKERS));
     assert_int_equal(waitpid(scenario->supervisor, NULL, WNOHANG), 0);
@@ -126,6 +168,14 @@ static void a_worker_has_the_stdio_of_the_launch_until_it_is_ready(void **state)
     assert_int_equal(log.st_size, strlen("booted\n"));
     assert_int_equal(kill(daemon, SIGTERM), 0);
     assert_int_equal(end_of(daemon), 0);
+}
+
+static void a_worker_has_the_stdio_of_the_launch_until_it_is_ready(void **state) {
+    assert_stdio_kept_until_ready(*state, has_a_log);
+}
+
+static void a_worker_that_the_host_forks_has_it_as_long(void **state) {
+    assert_stdio_kept_until_ready(*state, has_a_log_and_forks);
 }
 
 static int lacks_something(int task_id, void *user) {
@@ -236,6 +286,7 @@ static void a_child_of_a_callback_keeps_its_stdio_and_has_pools_of_its_own(void 
 int main(void) {
     const struct CMUnitTest tests[] = {
         launch_test(a_worker_has_the_stdio_of_the_launch_until_it_is_ready),
+        launch_test(a_worker_that_the_host_forks_has_it_as_long),
         launch_test(a_worker_that_fails_at_boot_says_why_to_who_launched_the_daemon),
         launch_test(a_child_of_a_callback_keeps_its_stdio_and_has_pools_of_its_own),
     };

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "cmocka_all.h"
+#include "forker.h"
 #include "manager.h"
 
 enum { NOTE_SOCKET = KIND_NOTE };
@@ -229,18 +230,30 @@ static int looks_for_the_socket(struct board *board, int task_id, int run) {
     return ends_at_once(board, task_id, run);
 }
 
-static void assert_workers_find_socket(struct host *host, int found) {
-    host->work = looks_for_the_socket;
-    assert_int_equal(host_begin(host, 2), 0);
-    assert_int_equal(host_finishes(host), 0);
+static void assert_found_socket(struct host *host, int found) {
     for (unsigned nth = 0; nth < 2; nth++) {
         assert_int_equal(board_find(host->board, NOTE_SOCKET, ANY_TASK, nth)->value, found);
     }
     assert_non_null(getenv("NOTIFY_SOCKET"));
 }
 
+static void assert_workers_find_socket(struct host *host, int found) {
+    host->work = looks_for_the_socket;
+    assert_int_equal(host_begin(host, 2), 0);
+    assert_int_equal(host_finishes(host), 0);
+    assert_found_socket(host, found);
+}
+
 static void a_worker_does_not_find_the_socket_in_its_environment(void **state) {
     assert_workers_find_socket(*state, 0);
+}
+
+static void a_worker_that_the_host_forks_does_not_find_it_either(void **state) {
+    struct host *host = *state;
+    host->work = looks_for_the_socket;
+    assert_int_equal(forker_begin(host, 2), 0);
+    assert_int_equal(forker_finishes(host), 0);
+    assert_found_socket(host, 0);
 }
 
 static void a_socket_that_the_pool_does_not_speak_to_is_left_to_the_workers(void **state) {
@@ -325,6 +338,7 @@ int main(void) {
         manager_test(a_socket_that_is_not_there_does_no_harm),
         manager_test(nothing_is_told_unless_asked_for),
         manager_test(a_worker_does_not_find_the_socket_in_its_environment),
+        manager_test(a_worker_that_the_host_forks_does_not_find_it_either),
         manager_test(a_socket_that_the_pool_does_not_speak_to_is_left_to_the_workers),
         manager_test(a_worker_does_not_speak_for_the_service),
         manager_test(the_setting_is_one_of_the_owner_before_the_start),

@@ -66,12 +66,22 @@ void Host::run(uint32_t waits) {
 
 bool Host::take() {
     pf_event event;
+    if (host_fork_ != 0) {
+        world.clock += 1; // no two requests are taken at the same time as anything else
+        model.take_requests();
+    }
     const bool any = pool_->next_event(&event);
     if (!any) {
         require(!model.has_events(), "event-missing", "none is given though some wait");
         return false;
     }
     see(event);
+    if (event.fact.type == prefork::core::EventType::fork_wanted) {
+        world.clock += 1;
+        if (host_fork_ == 1) {
+            answer(static_cast<uint32_t>(event.fact.task_id), 0);
+        }
+    }
     return true;
 }
 

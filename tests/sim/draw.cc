@@ -40,11 +40,15 @@ constexpr Weight weights[] = {
     {Kind::enter_worker, 1, Theme::host},   {Kind::ready, 30, Theme::health},
     {Kind::readiness, 6, Theme::health},    {Kind::beat, 20, Theme::health},
     {Kind::hang, 6, Theme::health},         {Kind::reload, 10, Theme::control},
-    {Kind::freeze, 6, Theme::health},
+    {Kind::freeze, 6, Theme::health},       {Kind::answer, 0, Theme::host},
 };
 static_assert(sizeof(weights) / sizeof(weights[0]) == static_cast<size_t>(Kind::count));
 
-uint32_t weight_of(const Weight &entry, Theme theme, bool slow_host) {
+uint32_t weight_of(const Weight &entry, Theme theme, bool slow_host, int64_t host_fork) {
+    if (entry.kind == Kind::answer) {
+        constexpr uint32_t answers[] = {0, 20, 150};
+        return answers[host_fork];
+    }
     const bool takes = entry.kind == Kind::take || entry.kind == Kind::take_all;
     if (slow_host && takes) {
         return entry.kind == Kind::take ? 3 : 1;
@@ -58,13 +62,15 @@ uint32_t weight_of(const Weight &entry, Theme theme, bool slow_host) {
 void draw_operations(History *history, Random &random, uint32_t steps, bool endless) {
     const auto theme = static_cast<Theme>(random.below(static_cast<uint32_t>(Theme::count)));
     const bool slow_host = random.below(4) == 0;
+    const int64_t host_fork = history->get(Choice::host_fork);
     // Every possible throw is in the table, so that drawing is quick.
     Kind table[2048];
     uint32_t total = 0;
     for (const Weight &entry : weights) {
         const bool stops = entry.kind == Kind::stop || entry.kind == Kind::kill ||
                            entry.kind == Kind::own_signal || entry.kind == Kind::enter_worker;
-        const uint32_t weight = endless && stops ? 0 : weight_of(entry, theme, slow_host);
+        const uint32_t drawn = weight_of(entry, theme, slow_host, host_fork);
+        const uint32_t weight = endless && stops ? 0 : drawn;
         for (uint32_t count = 0; count < weight && total < 2048; count++) {
             table[total++] = entry.kind;
         }
@@ -146,6 +152,7 @@ int64_t plain_value(Choice choice) {
     case Choice::callback:
     case Choice::signals:
     case Choice::backend:
+    case Choice::host_fork:
     case Choice::open_fails:
     case Choice::ending:
     case Choice::count:
@@ -169,7 +176,9 @@ void draw(History *history, uint64_t seed, uint32_t steps) {
     history->set(Choice::stop_signal, random.pick(signals));
     history->set(Choice::stop_timeout_ms, random.pick(timeouts_ms));
     draw_health(history, random);
-    history->set(Choice::callback, random.below(2));
+    history->set(Choice::host_fork, random.below(5) == 0 ? 1 + random.below(2) : 0);
+    const bool pulled = history->get(Choice::host_fork) != 0;
+    history->set(Choice::callback, pulled ? 0 : random.below(2));
     history->set(Choice::signals, random.below(3));
     history->set(Choice::backend, 1 + random.below(2));
     history->set(Choice::open_fails, random.below(30) == 0 ? 1 + random.below(14) : 0);
@@ -214,6 +223,7 @@ runtime::PoolOptions options_of(const History &history) {
     settings.reload_width = static_cast<uint32_t>(history.get(Choice::reload_width));
     options.signals = static_cast<os::SignalSet>(history.get(Choice::signals));
     options.backend = static_cast<os::Backend>(history.get(Choice::backend));
+    options.host_fork = history.get(Choice::host_fork) != 0;
     return options;
 }
 

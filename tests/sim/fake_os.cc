@@ -211,8 +211,6 @@ void Children::send(uint32_t worker, int32_t signal) const {
     }
 }
 
-bool Children::knows(int32_t /*pid*/) const { return false; }
-
 void Children::disown() { children_.reset(); }
 
 // ---- The watch ------------------------------------------------------------------------------
@@ -230,6 +228,9 @@ int Watch::open(Backend backend, bool /*groups*/, int /*socket*/) {
 int Watch::room(size_t wanted, std::span<int> scratch) {
     touch("it looks for descriptors");
     model.settle();
+    if (model.host_fork()) {
+        return sim::look_for_descriptor();
+    }
     require(wanted == model.startable(), "start-count", "not all are to be started");
     require(scratch.size() >= wanted, "seat", "no room to look for so many descriptors");
     const bool certain = by_pidfd() && model.order_is_certain();

@@ -34,6 +34,7 @@ enum class Choice : uint8_t {
     callback, // events are told by callback, else they are taken
     signals,
     backend,
+    host_fork,  // 0: the library forks; 1: the host, at once; 2: whenever it likes
     open_fails, // the so-maniest allocation of open fails; 0: none
     ending,     // how the history ends
     count
@@ -78,6 +79,7 @@ enum class Kind : uint8_t {
     hang,
     reload,
     freeze,
+    answer,
     count
 };
 

@@ -52,6 +52,7 @@ void Host::clear() {
 void Host::play(const History &history) {
     clear();
     callback_ = history.get(Choice::callback) != 0;
+    host_fork_ = history.get(Choice::host_fork);
     if (!open(history)) {
         return;
     }
@@ -90,7 +91,8 @@ bool Host::open(const History &history) {
     }
     world.begin();
     witness.begin(options.settings);
-    model.begin(options.settings, !callback_, options.backend == os::Backend::pidfd);
+    model.begin(options.settings, !callback_, options.backend == os::Backend::pidfd,
+                options.host_fork);
     const auto fails = static_cast<uint32_t>(history.get(Choice::open_fails));
     world.may_allocate = true;
     world.allocations_left = fails > 0 ? fails - 1 : UINT32_MAX;

@@ -60,6 +60,8 @@ class Host {
     void restart(uint32_t slot);
     void signal(uint32_t slot, uint32_t choice);
     void signal_all(uint32_t choice);
+    void answer(uint32_t slot, uint32_t how);
+    int32_t fork(uint32_t slot, uint32_t how);
     void request_stop();
     void request_kill();
     void request_reload();
@@ -68,6 +70,7 @@ class Host {
     prefork::runtime::Pool *pool_ = nullptr;
     Outcome outcome_;
     bool callback_ = false;
+    int64_t host_fork_ = 0;
     bool running_ = false; // inside run()
     bool enter_worker_ = false;
     bool left_ = false; // this process is no longer the supervisor
@@ -79,6 +82,9 @@ class Host {
 };
 
 extern Host host;
+
+// What the library finds when it looks for one descriptor, where the host forks.
+int look_for_descriptor();
 
 Exit exit_of(uint32_t choice);
 

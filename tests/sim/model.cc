@@ -15,7 +15,7 @@ using Kind = prefork::os::SignalRequest::Kind;
 
 Model model;
 
-void Model::begin(const core::Settings &settings, bool pulled, bool by_pidfd) {
+void Model::begin(const core::Settings &settings, bool pulled, bool by_pidfd, bool host_fork) {
     // The lists keep their memory, so that histories follow each other quickly.
     Model fresh;
     fresh.table_.swap(table_);
@@ -36,6 +36,7 @@ void Model::begin(const core::Settings &settings, bool pulled, bool by_pidfd) {
     random_ = settings.seed;
     pulled_ = pulled;
     by_pidfd_ = by_pidfd;
+    host_fork_ = host_fork;
 }
 
 void Model::open(const core::Supervisor &supervisor) {
@@ -83,7 +84,7 @@ void Model::stop(int32_t number, bool quick) {
     if (phase_ != Phase::running) {
         return;
     }
-    begin_stopping(number);
+    begin_stopping();
     for (uint32_t slot = 0; slot < table_.size(); slot++) {
         ask_slot(slot);
     }
@@ -92,11 +93,12 @@ void Model::stop(int32_t number, bool quick) {
 
 void Model::kill() {
     if (phase_ == Phase::running) {
-        begin_stopping(0);
+        begin_stopping();
     }
     if (phase_ != Phase::stopping) {
         return;
     }
+    killing_ = true;
     for (uint32_t slot = 0; slot < table_.size(); slot++) {
         for (int life = 0; life < 2; life++) {
             Life &killed = table_[slot].lives[life];
@@ -125,7 +127,12 @@ void Model::resize(uint32_t count) {
     check_event_capacity();
     tell_resized();
     for (uint32_t slot = before; slot < count; slot++) {
-        if (table_[slot].present < 0) {
+        if (table_[slot].underway) {
+            // Nobody took back what the host was asked for: it is the slot's again.
+            if (table_[slot].present < 0) {
+                table_[slot].pending = Pending::start;
+            }
+        } else if (table_[slot].present < 0) {
             want_start(slot);
         }
     }
@@ -216,21 +223,16 @@ void Model::own_signal(const prefork::os::SignalRequest &request) {
 void Model::fail(int32_t error) {
     if (phase_ == Phase::running) {
         result_ = error;
-        begin_stopping(0);
+        begin_stopping();
         for (uint32_t slot = 0; slot < table_.size(); slot++) {
             ask_slot(slot);
         }
     }
 }
 
-void Model::begin_stopping(int32_t number) {
+void Model::begin_stopping() {
     phase_ = Phase::stopping;
-    if (alive_ > 0) {
-        core::Event event = event_of(EventType::stopping, Level::information);
-        event.signal = number;
-        event.count = static_cast<int32_t>(alive_);
-        tell(event);
-    }
+    tell_stopping();
 }
 
 void Model::ask_slot(uint32_t slot) {
@@ -252,8 +254,8 @@ void Model::open_gate_if_unused() {
 
 // What follows from whatever has happened.
 void Model::conclude() {
-    advance_plans();
     open_gate_if_unused();
+    advance_plans();
     finish_if_idle();
 }
 

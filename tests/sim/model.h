@@ -23,10 +23,11 @@ using core::Level;
 
 class Model {
   public:
-    void begin(const core::Settings &settings, bool pulled, bool by_pidfd);
+    void begin(const core::Settings &settings, bool pulled, bool by_pidfd, bool host_fork);
     void open(const core::Supervisor &supervisor); // the pool has been opened
     void set_event_capacity(size_t capacity) { event_capacity_ = capacity; }
     [[nodiscard]] bool by_pidfd() const { return by_pidfd_; }
+    [[nodiscard]] bool host_fork() const { return host_fork_; }
 
     // What the host asks for. Those with a result say what the call must return.
     void request_stop() { stop_requested_ = true; }
@@ -59,9 +60,17 @@ class Model {
     bool sent(uint32_t worker, int32_t number); // whether it asks the worker to end
     void check_wait(int timeout_ms, Instant timer);
     void woke(const prefork::os::Wakeup &wakeup);
+    void take_requests();
     void no_more_signals();
     void own_signal(const prefork::os::SignalRequest &request);
     void told(const core::Event &event);
+
+    // Where the host forks: model_host_fork.cc.
+    void owe_requests() { owed_requests_ = true; }
+    void request_forks();
+    [[nodiscard]] uint32_t owed(uint32_t choice) const; // a slot whose answer is owed, if any is
+    int answer(uint32_t slot, int32_t pid, bool is_child, bool is_known);
+    [[nodiscard]] int32_t last_watch_error() const { return watch_error_; }
 
     // What has been noticed, but could not be acted upon until the library's next call.
     void settle();
@@ -105,9 +114,11 @@ class Model {
         int present = -1; // the slot's worker
         int second = -1;  // the one that replaces it, or that was replaced by it
         Pending pending = Pending::none;
-        Plan plan = Plan::none; // why it is being replaced
-        bool underway = false;  // a start has begun, and its result is not known
-        bool finished = false;  // its worker has ended normally
+        Plan plan = Plan::none;       // why it is being replaced
+        bool underway = false;        // a start has begun, and its result is not known
+        bool finished = false;        // its worker has ended normally
+        bool asked = false;           // the host is asked to fork, and has not heard of it yet
+        Instant answer_until = never; // the host has heard of it
         Instant due = 0;
         Duration backoff = 0;
         int32_t restarts = 0;
@@ -124,20 +135,25 @@ class Model {
     };
     struct Told {
         core::Event event;
-        bool late;   // told when there was room again
-        Instant tie; // events of the same moment and deadline may come in any order
+        bool late;        // told when there was room again
+        Instant tie;      // events of the same moment and deadline may come in any order
+        uint64_t key = 0; // as in Waiting
     };
     struct Due {
         Instant deadline;
         uint32_t slot;
-        int life; // -1: the slot's delay
+        int life; // or one of these
+    };
+    enum : int {
+        of_delay = -1,  // the slot's
+        of_answer = -2, // that the host owes
     };
 
     // model.cc: the pool.
     void stop(int32_t number, bool quick);
     void kill();
     void fail(int32_t error);
-    void begin_stopping(int32_t number);
+    void begin_stopping();
     void ask_slot(uint32_t slot);
     void open_gate_if_unused();
     void close_gate();
@@ -160,6 +176,7 @@ class Model {
     void resolve_choice();
     void plan(uint32_t slot, Plan plan);
     void end_plan(uint32_t slot, bool good, int32_t error = 0);
+    void replacement_takes_over(uint32_t slot);
     void tell_reload_failed(uint32_t slot, int32_t error);
     [[nodiscard]] bool can_begin_reload() const;
     [[nodiscard]] bool is_being_replaced(uint32_t slot) const;
@@ -169,12 +186,16 @@ class Model {
     // model_worker.cc: one slot.
     void want_start(uint32_t slot, uint64_t key = 0);
     void withdraw(uint32_t slot);
+    void withdraw_request(uint32_t slot);
+    void request(const Waiting &waiting);
+    void take_request(uint32_t slot);
+    void swap_tied_request(const core::Event &event);
     void skip_rest_of_batch();
     bool put_in_turn(uint32_t slot);
     void ask(uint32_t slot, int life);
     void get_ready(uint32_t slot, int number);
-    void replacement_takes_over(uint32_t slot);
     void start_failed(uint32_t slot, int32_t error);
+    void end_start(uint32_t slot, int32_t error, Instant tie = 0, uint64_t key = 0);
     void ended_in_service(uint32_t slot, const Life &life, const Exit &exit);
     void give_up(uint32_t slot, bool fatal);
     bool allow_restart();
@@ -199,8 +220,9 @@ class Model {
     [[nodiscard]] bool has_room_for_extra() const;
     core::Event event_of(EventType type, Level level, int slot = -1) const;
     void tell_exit(uint32_t slot, const Life &life, const Exit &exit, bool restart, Duration delay);
-    void tell_start_failure(uint32_t slot, int32_t error, bool again);
+    void tell_start_failure(uint32_t slot, int32_t error, bool again, Instant tie);
     void tell_resized();
+    void tell_stopping();
     void put_tied_event_first(const core::Event &event);
     [[nodiscard]] bool has_room_for_life() const;
     void check_event_capacity() const;
@@ -229,6 +251,9 @@ class Model {
     Phase phase_ = Phase::idle;
     bool pulled_ = false;
     bool by_pidfd_ = true;
+    bool host_fork_ = false;
+    bool stopping_told_ = false;
+    bool killing_ = false;
     uint32_t slots_ = 0;
     uint32_t alive_ = 0;
     uint32_t underway_ = 0;
@@ -265,7 +290,9 @@ class Model {
     uint32_t owed_growth_ = 0;
     uint32_t owed_fork_failure_ = 0; // the slot, plus 1
     int32_t fork_error_ = 0;
+    bool owed_requests_ = false; // to the host, once what is known has had its effect
     int32_t owed_discard_ = 0;
+    int32_t unwanted_ = 0; // a child of the host that is to be discarded
     int32_t watch_error_ = 0;
     mutable Instant deadline_ = never;
     mutable bool deadline_known_ = false;

@@ -13,7 +13,7 @@ namespace sim {
 namespace {
 
 // Room for one worker's life, and for what is told of the pool as a whole.
-constexpr size_t life_room = 6;
+constexpr size_t life_room = 7;
 constexpr size_t pool_room = 5;
 
 } // namespace
@@ -75,16 +75,29 @@ void Model::tell_exit(uint32_t slot, const Life &life, const Exit &exit, bool re
     tell(event);
 }
 
-void Model::tell_start_failure(uint32_t slot, int32_t error, bool again) {
-    if (again && start_failure_told_ != never && world.clock - start_failure_told_ < second) {
+void Model::tell_start_failure(uint32_t slot, int32_t error, bool again, Instant tie) {
+    if (again && error != -ETIMEDOUT && start_failure_told_ != never &&
+        world.clock - start_failure_told_ < second) {
         return;
     }
     start_failure_told_ = world.clock;
     core::Event event = event_of(EventType::start_failed, Level::error, static_cast<int>(slot));
     event.error = error;
     event.will_restart = again;
-    event.delay = again ? retry_at_ - world.clock : 0;
-    tell(event);
+    const bool later = again && retry_at_ != never && retry_at_ > world.clock;
+    event.delay = later ? retry_at_ - world.clock : 0;
+    tell(event, false, tie);
+}
+
+// Once, as soon as anybody is there to be stopped.
+void Model::tell_stopping() {
+    if (phase_ == Phase::stopping && !stopping_told_ && alive_ > 0) {
+        stopping_told_ = true;
+        core::Event event = event_of(EventType::stopping, Level::information);
+        event.signal = stop_signal_;
+        event.count = static_cast<int32_t>(alive_);
+        tell(event);
+    }
 }
 
 // Never at the cost of the room that others have been promised.
@@ -103,7 +116,7 @@ void Model::put_tied_event_first(const core::Event &event) {
         if (other.tie != tie || other.event.time != event.time) {
             return;
         }
-        if (other.event.pid == event.pid) {
+        if (other.event.pid == event.pid && other.event.task_id == event.task_id) {
             std::swap(events_[index], events_[first_event_]);
             return;
         }
@@ -116,6 +129,9 @@ void Model::told(const core::Event &event) {
         violate("event", "of type %d, when there is nothing to tell", static_cast<int>(event.type));
     }
     put_tied_event_first(event);
+    if (event.type == EventType::fork_wanted) {
+        swap_tied_request(event);
+    }
     const core::Event &wanted = events_[first_event_].event;
     const auto same = [](const char *what, int64_t is, int64_t should_be, const char *check) {
         if (is != should_be) {
@@ -155,6 +171,9 @@ void Model::told(const core::Event &event) {
     }
     if (resize_untold_) {
         tell_resized();
+    }
+    if (event.type == EventType::fork_wanted) {
+        take_request(static_cast<uint32_t>(event.task_id));
     }
 }
 
@@ -245,6 +264,10 @@ void Model::woke(const prefork::os::Wakeup &wakeup) {
     interrupted_ = wakeup.interrupted;
     had_signal_ = false;
     had_request_ = stop_requested_ || kill_requested_ || reload_requested_;
+    take_requests();
+}
+
+void Model::take_requests() {
     if (kill_requested_) {
         kill();
     } else if (stop_requested_) {
@@ -286,6 +309,10 @@ void Model::settle() {
         skip_rest_of_batch();
     }
     require(forked_ == batch_.size(), "start-missing", "a start was begun and left");
+    if (owed_requests_) {
+        owed_requests_ = false;
+        request_forks();
+    }
     if (owed_growth_ != 0) {
         const uint32_t count = owed_growth_;
         owed_growth_ = 0;

@@ -145,6 +145,23 @@ void Model::end_plan(uint32_t number, bool good, int32_t error) {
     }
 }
 
+// The old worker has ended by itself: the new one, or the one to come, is the slot's worker.
+void Model::replacement_takes_over(uint32_t number) {
+    Slot &slot = table_[number];
+    const bool is_there = slot.second >= 0;
+    std::swap(slot.present, slot.second);
+    if (slot.pending == Pending::replacement) {
+        slot.pending = Pending::start;
+    }
+    if (slot.plan == Plan::asked) {
+        end_plan(number, true);
+        if (is_there && slot.lives[slot.present].stage == Stage::trial &&
+            settings_.ready_timeout == 0) {
+            get_ready(number, slot.present);
+        }
+    }
+}
+
 void Model::tell_reload_failed(uint32_t slot, int32_t error) {
     core::Event event = event_of(EventType::reload_failed, Level::error, static_cast<int>(slot));
     event.error = error;

@@ -2,6 +2,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <cerrno>
 
 #include "model.h"
 #include "violation.h"
@@ -17,6 +18,7 @@ Instant Model::next_deadline() const {
     Instant next = gate_ == Gate::closed ? retry_at_ : never;
     for (const Slot &slot : table_) {
         next = std::min(next, std::min(slot.lives[0].deadline, slot.lives[1].deadline));
+        next = std::min(next, slot.answer_until);
         if (slot.pending == Pending::delay) {
             next = std::min(next, slot.due);
         }
@@ -42,21 +44,30 @@ void Model::tick() {
             }
         }
         if (slot.pending == Pending::delay && slot.due <= world.clock) {
-            due_.push_back(Due{slot.due, number, -1});
+            due_.push_back(Due{slot.due, number, of_delay});
+        }
+        if (slot.answer_until <= world.clock) {
+            due_.push_back(Due{slot.answer_until, number, of_answer});
         }
     }
     std::sort(due_.begin(), due_.end(),
               [](const Due &one, const Due &other) { return one.deadline < other.deadline; });
     renew_after_pause();
-    Instant last_delay = never;
+    Instant last_start = never;
+    uint64_t key = 0; // of all that are to be started from the same moment on
     for (const Due &due : due_) {
         if (due.life >= 0) {
             life_due(due);
             continue;
         }
-        withdraw(due.slot);
-        want_start(due.slot, last_delay == due.deadline ? next_key_ : 0);
-        last_delay = due.deadline;
+        key = last_start == due.deadline ? key : ++next_key_;
+        last_start = due.deadline;
+        if (due.life == of_answer) {
+            end_start(due.slot, -ETIMEDOUT, due.deadline, key);
+        } else {
+            withdraw(due.slot);
+            want_start(due.slot, key);
+        }
     }
     if (gate_ == Gate::closed && retry_at_ <= world.clock) {
         gate_ = Gate::probing;

@@ -21,13 +21,15 @@ void Model::want_start(uint32_t slot, uint64_t key) {
 // Whatever the slot waits for, it waits no more; a start under way can not be called back.
 void Model::withdraw(uint32_t number) {
     Slot &slot = table_[number];
+    if (slot.asked) {
+        withdraw_request(number);
+    }
     if (slot.pending == Pending::none || slot.underway) {
         return;
     }
     deadline_known_ = false;
     if (slot.pending != Pending::delay) {
-        const auto is_it = [number](const Waiting &waiting) { return waiting.slot == number; };
-        queue_.erase(std::find_if(queue_.begin(), queue_.end(), is_it));
+        std::erase_if(queue_, [number](const Waiting &waiting) { return waiting.slot == number; });
         start_withdrawn_ = true;
     }
     slot.pending = Pending::none;
@@ -84,23 +86,6 @@ void Model::get_ready(uint32_t number, int seat) {
         return; // it is the old one
     }
     end_plan(number, true);
-}
-
-// The old worker has ended by itself: the new one, or the one to come, is the slot's worker.
-void Model::replacement_takes_over(uint32_t number) {
-    Slot &slot = table_[number];
-    const bool is_there = slot.second >= 0;
-    std::swap(slot.present, slot.second);
-    if (slot.pending == Pending::replacement) {
-        slot.pending = Pending::start;
-    }
-    if (slot.plan == Plan::asked) {
-        end_plan(number, true);
-        if (is_there && slot.lives[slot.present].stage == Stage::trial &&
-            settings_.ready_timeout == 0) {
-            get_ready(number, slot.present);
-        }
-    }
 }
 
 // ---- Starts ---------------------------------------------------------------------------------
@@ -211,6 +196,10 @@ void Model::watch_failed(int32_t pid, int32_t error) {
 }
 
 void Model::discarded(uint32_t slot, int32_t pid) {
+    if (unwanted_ == pid) {
+        unwanted_ = 0;
+        return;
+    }
     require(owed_discard_ == pid, "discard", "a worker is discarded for no reason");
     owed_discard_ = 0;
     resolve_choice();
@@ -227,6 +216,7 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since
     resolve_choice();
     const bool replaces = slot.pending == Pending::replacement;
     slot.underway = false;
+    slot.answer_until = never;
     underway_ -= 1;
     slot.pending = Pending::none;
     pending_ -= 1;
@@ -245,7 +235,11 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since
     core::Event event = event_of(EventType::started, Level::information, static_cast<int>(number));
     event.pid = pid;
     tell(event);
-    if (!is_wanted(number)) {
+    tell_stopping();
+    if (killing_) {
+        life.stage = Stage::killed;
+        sending_.push_back(Sending{worker, 9, false});
+    } else if (!is_wanted(number) || (replaces && slot.plan == Plan::none)) {
         ask(number, seat);
     } else if (settings_.ready_timeout > 0) {
         life.deadline = base::after(world.clock, settings_.ready_timeout);
@@ -258,11 +252,18 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since
 }
 
 void Model::start_failed(uint32_t number, int32_t error) {
+    end_start(number, error);
+    conclude();
+}
+
+void Model::end_start(uint32_t number, int32_t error, Instant tie, uint64_t key) {
     Slot &slot = table_[number];
-    const bool passes =
-        error == -EAGAIN || error == -ENOMEM || error == -EMFILE || error == -ENFILE;
+    const bool passes = error == -EAGAIN || error == -ENOMEM || error == -EMFILE ||
+                        error == -ENFILE || error == -ETIMEDOUT;
     const bool replaces = slot.pending == Pending::replacement;
     slot.underway = false;
+    slot.answer_until = never;
+    deadline_known_ = false;
     underway_ -= 1;
     // Its room in the queue of events is only given back after what is told now.
     const bool wanted = is_wanted(number);
@@ -270,13 +271,15 @@ void Model::start_failed(uint32_t number, int32_t error) {
     const bool again = wanted && (passes || counted);
     slot.restarts += counted ? 1 : 0;
     if (again) {
-        close_gate();
-        queue_.push_back(Waiting{number, ++next_key_});
+        if (error != -ETIMEDOUT) {
+            close_gate();
+        }
+        queue_.push_back(Waiting{number, key != 0 ? key : ++next_key_});
     } else {
         slot.pending = Pending::none;
         pending_ -= 1;
     }
-    tell_start_failure(number, error, again);
+    tell_start_failure(number, error, again, tie);
     if (wanted && !again && !replaces) {
         if (some_ran_) {
             give_up(number, false);
@@ -287,7 +290,6 @@ void Model::start_failed(uint32_t number, int32_t error) {
     if (wanted && !passes) {
         end_plan(number, false, error);
     }
-    conclude();
 }
 
 // ---- Ends -----------------------------------------------------------------------------------
@@ -311,7 +313,11 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
     if (life.stage == Stage::asked || life.stage == Stage::killed) {
         tell_exit(number, life, exit, false, 0);
         if (was_present && is_wanted(number)) {
-            want_start(number);
+            if (slot.pending == Pending::none) {
+                want_start(number);
+            } else {
+                replacement_takes_over(number); // it is asked for already
+            }
         }
     } else if (exit.is_status(settings_.fatal_exit)) {
         ended_in_service(number, life, exit);

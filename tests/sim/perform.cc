@@ -48,6 +48,7 @@ void Host::perform(const Operation &operation) {
     case Kind::in_callback:
     case Kind::enter_worker:
     case Kind::reload:
+    case Kind::answer:
         perform_on_pool(operation);
         break;
     case Kind::exit:
@@ -145,6 +146,9 @@ void Host::perform_on_pool(const Operation &operation) {
         break;
     case Kind::signal_all:
         signal_all(operation.a);
+        break;
+    case Kind::answer:
+        answer(model.owed(operation.a), operation.b);
         break;
     default:
         break;

@@ -21,8 +21,8 @@ constexpr const char *choice_names[] = {
     "lifetime_ms",      "lifetime_jitter_ms",
     "reload_order",     "reload_width",
     "callback",         "signals",
-    "backend",          "open_fails",
-    "ending",
+    "backend",          "host_fork",
+    "open_fails",       "ending",
 };
 static_assert(sizeof(choice_names) / sizeof(choice_names[0]) == static_cast<size_t>(Choice::count));
 
@@ -36,7 +36,7 @@ constexpr const char *kind_names[] = {
     "newborn",      "notice",        "unknown_status", "no_memory",
     "in_callback",  "fork_cost",     "enter_worker",   "ready",
     "readiness",    "beat",          "hang",           "reload",
-    "freeze",
+    "freeze",       "answer",
 };
 static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == static_cast<size_t>(Kind::count));
 

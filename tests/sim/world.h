@@ -91,6 +91,8 @@ struct World {
     int32_t own_pid = 50;
     bool reaping = true; // nothing is checked any more: the rest is only cleared away
 
+    int32_t let_in = 0; // by the gate: the last one
+
     // Signals for the supervisor itself.
     prefork::os::SignalSet signals_taken = prefork::os::SignalSet::none;
     bool signals_held = false;

@@ -149,9 +149,12 @@ static const char *check_start_failed(struct story *story, const struct record *
     EXPECT(record->error < 0);
     int length = snprintf(expected, sizeof(expected), "child %d could not be started: %s",
                           record->task_id, pf_strerror(record->error));
-    if (record->will_restart != 0) {
-        (void)snprintf(expected + length, sizeof(expected) - (size_t)length,
-                       ", trying again in %d ms", (int)record->delay_ms);
+    char *tail = expected + length;
+    size_t room = sizeof(expected) - (size_t)length;
+    if (record->will_restart != 0 && record->delay_ms == 0) {
+        (void)snprintf(tail, room, ", trying again");
+    } else if (record->will_restart != 0) {
+        (void)snprintf(tail, room, ", trying again in %d ms", (int)record->delay_ms);
     }
     EXPECT(strcmp(record->message, expected) == 0);
     return NULL;
@@ -273,6 +276,18 @@ static const char *check_reload_failed(struct story *story, const struct record 
     return NULL;
 }
 
+static const char *check_fork_wanted(const struct story *story, const struct record *record) {
+    char expected[BOARD_MESSAGE_SIZE];
+
+    EXPECT(story->of_pool && !story->stopping);
+    EXPECT(record->task_id >= 0 && record->pid == 0);
+    EXPECT(story->living[record->task_id][0] == 0 || story->replaced[record->task_id]);
+    EXPECT(record->level == LEVEL_INFORMATION);
+    (void)snprintf(expected, sizeof(expected), "fork slot %d", record->task_id);
+    EXPECT(strcmp(record->message, expected) == 0);
+    return NULL;
+}
+
 static const char *check_done(struct story *story, const struct record *record) {
     story->running = false;
     story->finished = true;
@@ -324,6 +339,8 @@ static const char *check_event(struct story *story, const struct record *record)
         return check_reload(story, record);
     case PF_EVENT_RELOAD_FAILED:
         return check_reload_failed(story, record);
+    case PF_EVENT_FORK_WANTED:
+        return check_fork_wanted(story, record);
     case PF_EVENT_DONE:
         return check_done(story, record);
     default:

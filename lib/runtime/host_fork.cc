@@ -1,0 +1,93 @@
+// Workers that the host forks by itself when it is asked to.
+//
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+
+#include "os/clock.h"
+#include "os/exit_status.h"
+#include "runtime/pool.h"
+
+namespace prefork::runtime {
+
+void Pool::request_forks() {
+    // At least one of them will find a descriptor.
+    if (const int room = watch_.room(1, {}); room < 0) {
+        start_failed(supervisor_.take_start(), room);
+    }
+    while (supervisor_.startable() > 0) {
+        supervisor_.request_start(os::now());
+    }
+}
+
+// The host has heard that it is to fork a slot's worker.
+void Pool::expect_fork(uint32_t slot) {
+    step(input_of(core::Input::Kind::request_taken, slot));
+    main_thread_.note();
+    host_has_threads_ = os::has_threads();
+    // The pid of an earlier worker may be given again.
+    for (uint32_t seat = 0; seat < core::seats; seat++) {
+        const uint32_t worker = core::seat_of(slot, seat);
+        if (!core::is_alive(supervisor_.worker(worker).state)) {
+            cells_.reset(worker);
+        }
+    }
+}
+
+int Pool::forked(uint32_t slot, int32_t pid) {
+    const uint32_t worker = finished_ ? core::no_worker : supervisor_.owed(slot);
+    const bool owed = worker != core::no_worker;
+    if (pid > 0) {
+        if (!os::is_child(pid)) {
+            return -ECHILD;
+        }
+        if (watch_.knows(pid)) {
+            return -EALREADY;
+        }
+        if (!owed) {
+            os::discard_process(pid, -1);
+        }
+    }
+    if (!owed) {
+        return -ESRCH;
+    }
+    int result = 0;
+    if (pid < 0) {
+        start_failed(worker, pid);
+    } else {
+        result = take_in(worker, pid);
+    }
+    arm();
+    return result;
+}
+
+int Pool::take_in(uint32_t worker, int32_t pid) {
+    if (options_.process_groups) {
+        os::lead_group(pid);
+    }
+    const int result = watch_started(worker, pid, -1, os::now());
+    if (result < 0) {
+        return result;
+    }
+    os::let_in(cells_.cell(worker), pid);
+    if (!watch_.by_pidfd()) {
+        watch_.wake(); // it may have ended before anybody looked for it
+    }
+    return 0;
+}
+
+int Pool::join(uint32_t slot) {
+    os::Birth birth = birth_of_all();
+    birth.task_id = slot;
+    birth.threads = host_has_threads_;
+    // As the kernel sends it at the end of the thread that forked.
+    birth.post.death_signal = main_thread_.forked_this_child() ? options_.death_signal : 0;
+    const uint32_t worker = supervisor_.owed(slot);
+    const bool expected = worker != core::no_worker;
+    os::Cell *const cells[2] = {cells_.cell(expected ? worker : 0),
+                                cells_.cell(expected ? core::other_seat(worker) : 0)};
+    const bool joined = os::join_pool(&birth, expected ? &cells : nullptr);
+    disown();
+    return joined ? 0 : -ESRCH;
+}
+
+} // namespace prefork::runtime

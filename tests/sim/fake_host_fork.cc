@@ -1,0 +1,120 @@
+// A host that forks by itself: what the library needs for it, over the simulated world, and how
+// the host answers.
+//
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cerrno>
+
+#include "host.h"
+#include "model.h"
+#include "os/fork_gate.h"
+#include "os/watch.h"
+#include "os/worker_process.h"
+#include "violation.h"
+#include "world.h"
+
+namespace {
+
+using sim::Process;
+using sim::world;
+
+bool is_newborn(int32_t pid) {
+    return std::any_of(world.newborn.begin(), world.newborn.end(),
+                       [pid](const Process &process) { return process.pid == pid; });
+}
+
+bool is_watched(int32_t pid) {
+    return std::any_of(world.seats.begin(), world.seats.end(),
+                       [pid](const Process &process) { return process.pid == pid; });
+}
+
+} // namespace
+
+namespace prefork::os {
+
+bool is_child(int32_t pid) { return is_newborn(pid) || is_watched(pid); }
+void lead_group(int32_t /*pid*/) {}
+
+bool join_pool(Birth * /*birth*/, Cell *const (* /*cells*/)[2]) {
+    sim::violate("worker", "the host's children are not simulated");
+}
+
+void MainThread::note() {}
+bool MainThread::forked_this_child() const { return true; }
+
+void let_in(Cell * /*cell*/, int32_t pid) {
+    sim::require(is_watched(pid), "gate", "a child is let in that is not watched");
+    world.let_in = pid;
+}
+
+bool Children::knows(int32_t pid) const { return is_watched(pid); }
+
+} // namespace prefork::os
+
+namespace sim {
+
+// The library asks whether it could watch a worker before it asks the host for any.
+int look_for_descriptor() {
+    const int32_t error =
+        model.by_pidfd() && model.order_is_certain() ? world.room_trouble.next() : 0;
+    if (error != 0) {
+        SIM_TRACE("no descriptors: %d", error);
+        model.start_refused(error);
+    }
+    model.owe_requests();
+    return error != 0 ? error : 1;
+}
+
+// Returns what the host's fork does: a pid, or the negative errno.
+int32_t Host::fork(uint32_t slot, uint32_t how) {
+    constexpr int32_t errors[] = {-EAGAIN, -EPERM, -ENOMEM, -ENOSYS};
+    if (how % 16 >= 12) {
+        return errors[how % 4];
+    }
+    if (const int32_t error = world.fork_trouble.next(); error != 0) {
+        return error;
+    }
+    Process process;
+    process.pid = world.next_pid++;
+    process.task_id = slot;
+    if (how % 16 == 11 || world.newborn_ends > 0) {
+        world.newborn_ends -= world.newborn_ends > 0 ? 1 : 0;
+        process.ended = true;
+        process.exit = how % 16 == 11 ? exit_of(how / 16) : world.newborn_exit;
+    }
+    world.newborn.push_back(process);
+    world.processes += 1;
+    return process.pid;
+}
+
+// An answer, whether one is owed or not.
+void Host::answer(uint32_t slot, uint32_t how) {
+    if (host_fork_ == 0 || left_) {
+        return;
+    }
+    int32_t pid = 0;
+    if (how % 32 == 31) {
+        pid = 1; // no child
+    } else if (how % 32 == 30 && !world.living.empty()) {
+        pid = world.seats[world.living[how / 32 % world.living.size()]].pid;
+    } else {
+        pid = fork(slot, how);
+    }
+    SIM_TRACE("the host answers for slot %u: %d", slot, pid);
+    world.let_in = 0;
+    int wanted = model.answer(slot, pid, pid > 0 && pid != 1, is_watched(pid));
+    const bool registers = pid > 0 && wanted == 0;
+    const int result = pool_->forked(slot, pid);
+    model.settle();
+    if (registers && result < 0) {
+        wanted = model.last_watch_error();
+    }
+    if (result != wanted) {
+        violate("answer", "forked returns %d, not %d", result, wanted);
+    }
+    require(world.newborn.empty(), "answer", "a child is neither watched nor killed");
+    require(world.let_in == (registers && result == 0 ? pid : 0), "gate",
+            "a child that is watched has to be let in, and no other");
+}
+
+} // namespace sim
