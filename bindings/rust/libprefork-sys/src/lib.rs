@@ -86,6 +86,7 @@ pub const PF_EVENT_RELOADED: c_int = 11;
 pub const PF_EVENT_RELOAD_FAILED: c_int = 12;
 pub const PF_EVENT_RESIZED: c_int = 13;
 pub const PF_EVENT_DONE: c_int = 14;
+pub const PF_EVENT_FORK_WANTED: c_int = 15;
 
 extern "C" {
     pub fn pf_set_event_callback(r#fn: Option<pf_event_fn>, user: *mut c_void);
@@ -167,6 +168,7 @@ extern "C" {
         argv: *const *const c_char,
         envp: *const *const c_char,
     ) -> c_int;
+    pub fn pf_pool_set_host_fork(pool: *mut pf_pool, on: c_int) -> c_int;
 }
 
 // ---- Pools: running ----
@@ -184,6 +186,7 @@ extern "C" {
     pub fn pf_pool_fd(pool: *const pf_pool) -> c_int;
     pub fn pf_pool_dispatch(pool: *mut pf_pool, timeout_ms: c_int) -> c_int;
     pub fn pf_pool_next_event(pool: *mut pf_pool, ret_event: *mut *const pf_event) -> c_int;
+    pub fn pf_pool_forked(pool: *mut pf_pool, task_id: c_int, pid: i32) -> c_int;
     pub fn pf_pool_stop(pool: *mut pf_pool) -> c_int;
     pub fn pf_pool_kill(pool: *mut pf_pool) -> c_int;
     pub fn pf_pool_reload(pool: *mut pf_pool) -> c_int;
