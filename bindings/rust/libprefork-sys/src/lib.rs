@@ -230,3 +230,10 @@ extern "C" {
     pub fn pf_accept(fd: c_int) -> c_int;
     pub fn pf_listen_fds(ret_fds: *mut c_int, max_fds: c_int) -> c_int;
 }
+
+// ---- Daemon ----
+
+extern "C" {
+    pub fn pf_daemonize(pid_file: *const c_char) -> c_int;
+    pub fn pf_daemon_ready() -> c_int;
+}

@@ -57,6 +57,7 @@
 mod builder;
 mod callbacks;
 mod control;
+mod daemon;
 mod error;
 mod event;
 mod fork;
@@ -72,6 +73,7 @@ use std::time::Duration;
 
 pub use builder::Builder;
 pub use control::{Control, Remote, WorkerState};
+pub use daemon::{daemon_ready, daemonize};
 pub use error::Error;
 pub use event::{Event, EventKind, Level, Usage};
 pub use fork::{cpu_count, fork_processes, set_event_callback, version, UNLIMITED};
