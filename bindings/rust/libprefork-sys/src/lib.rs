@@ -148,6 +148,7 @@ extern "C" {
     pub fn pf_pool_set_process_groups(pool: *mut pf_pool, on: c_int) -> c_int;
     pub fn pf_pool_set_parent_death_signal(pool: *mut pf_pool, signal: c_int) -> c_int;
     pub fn pf_pool_set_reap_orphans(pool: *mut pf_pool, on: c_int) -> c_int;
+    pub fn pf_pool_set_notify(pool: *mut pf_pool, on: c_int) -> c_int;
     pub fn pf_pool_set_backend(pool: *mut pf_pool, backend: c_int) -> c_int;
     pub fn pf_pool_set_event_callback(
         pool: *mut pf_pool,

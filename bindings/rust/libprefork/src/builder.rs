@@ -254,6 +254,12 @@ impl Builder {
         self.set_number(sys::pf_pool_set_reap_orphans, on.into())
     }
 
+    /// Speak to the service manager at the socket that `NOTIFY_SOCKET` names, if it does. Workers do
+    /// not find it in their environment.
+    pub fn notify(self, on: bool) -> Builder {
+        self.set_number(sys::pf_pool_set_notify, on.into())
+    }
+
     /// How ends of workers are noticed.
     pub fn backend(self, backend: Backend) -> Builder {
         let backend = match backend {

@@ -1,10 +1,11 @@
-// Programs that go on as daemons.
+// Programs that go on as daemons, and services.
 //
 // SPDX-License-Identifier: MIT
 #[macro_use]
 mod support;
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{self, ExitCode};
 use std::thread;
@@ -68,6 +69,19 @@ fn daemonize_beside_thread() {
     println!("all as expected");
 }
 
+fn be_service() {
+    let builder = Pool::builder()
+        .workers(2)
+        .notify(true)
+        .signals(Signals::Standard);
+    let result = builder.build().unwrap().run(|_| -> () {
+        assert_eq!(std::env::var_os("NOTIFY_SOCKET"), None);
+        println!("serving");
+        park()
+    });
+    assert_eq!(result, Ok(()));
+}
+
 // ---- Tests ----
 
 /// The daemon that holds the file.
@@ -121,6 +135,29 @@ fn a_daemon_without_workers_says_when_it_is_ready() {
     end(&file, daemon_of(&file));
 }
 
+fn a_service_tells_its_manager() {
+    let path = std::env::temp_dir().join(format!("prefork-rust-notify-{}", process::id()));
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let hear = |wanted: &str| {
+        let mut buffer = [0; 256];
+        wait_until(wanted, || {
+            let length = manager.recv(&mut buffer).unwrap();
+            &buffer[..length] == wanted.as_bytes()
+        });
+    };
+    let mut command = Program::command("be_service", &[]);
+    let mut program = Program::spawn(command.env("NOTIFY_SOCKET", &path));
+    hear("READY=1");
+    for _ in 0..2 {
+        program.line("a worker serves", |line| line == "serving");
+    }
+    kill(program.pid(), SIGTERM);
+    hear("STOPPING=1");
+    assert!(program.end().success(), "{:?}", program.seen);
+    fs::remove_file(&path).unwrap();
+}
+
 fn threads_are_refused() {
     Program::start("daemonize_beside_thread", &[]).ends_well("all as expected");
 }
@@ -131,12 +168,14 @@ fn main() {
             the_launcher_waits_for_the_workers,
             the_launcher_tells_of_a_failure,
             a_daemon_without_workers_says_when_it_is_ready,
+            a_service_tells_its_manager,
             threads_are_refused,
         ],
         all![
             be_daemon,
             fail_as_daemon,
             be_ready_alone,
+            be_service,
             daemonize_beside_thread
         ],
     );
