@@ -121,8 +121,9 @@ typedef struct pf_event pf_event;
 
 /*
  * Called with each event, in order, exactly once, in the supervisor only, from within
- * pf_fork_processes(), pf_pool_run() or pf_pool_dispatch(). It must return, and may call the
- * functions of its pool, but for run and dispatch (-EBUSY) and free (which does nothing).
+ * pf_fork_processes(), pf_pool_run() or pf_pool_dispatch(). It must return: no exception and no
+ * longjmp() may leave it. It may call the functions of its pool, but for run and dispatch
+ * (-EBUSY) and free (which does nothing).
  */
 typedef void (*pf_event_fn)(const pf_event *event, void *user);
 
@@ -187,8 +188,8 @@ PF_API uint64_t pf_event_max_rss_kib(const pf_event *event); /* largest resident
 /*
  * A pool of workers that the host supervises, in pf_pool_run() or from an event loop of its
  * own. It belongs to the process that made it and to one thread at a time; only
- * pf_pool_stop() and pf_pool_kill() may be called from any thread and from signal handlers.
- * Pools are independent of each other. A pool is used once.
+ * pf_pool_stop(), pf_pool_kill() and pf_pool_reload() may be called from any thread and from
+ * signal handlers. Pools are independent of each other. A pool is used once.
  *
  * All functions of pools but pf_pool_free() and pf_pool_forked() return -ECHILD, and do
  * nothing, in a process that did not make the pool; -EINVAL for a NULL pool.
@@ -424,7 +425,7 @@ PF_API int pf_pool_start(pf_pool *pool);
 /*
  * The one descriptor to wait for: readable whenever pf_pool_dispatch() has work, timers
  * included, or events wait. It belongs to the pool. For poll, epoll and all that builds on
- * them; level-triggered.
+ * them; level-triggered. In an edge-triggered loop go on until it is not readable any more.
  *
  * Returns: the descriptor; -EINVAL before the start.
  * Since: 0.1
@@ -493,10 +494,11 @@ PF_API int pf_pool_kill(pf_pool *pool);
 /*
  * Replace all workers, one after the other, in the order of their task ids. A new worker takes
  * over when it is ready, or without a ready time-out when it has lived for 1,000 ms; then the
- * old one is stopped. Events tell: RELOADING, and in the end RELOADED, or RELOAD_FAILED if a
- * new worker does not get that far: slots that were replaced stay new, all others keep their
- * old workers. A second request during a reload is remembered once, a stop ends it. May be
- * called from any thread and from signal handlers.
+ * old one is stopped. Events tell: RELOADING, and RELOADED when the last new worker has taken
+ * over, its old one still ending, or RELOAD_FAILED if a new worker does not get that far: slots
+ * that were replaced stay new, all others keep their old workers. A second request during a
+ * reload is remembered once, a stop ends it. May be called from any thread and from signal
+ * handlers.
  *
  * Returns: 0, also after the end.
  * Errors: -EINVAL before the start.
@@ -677,8 +679,9 @@ PF_API int pf_accept(int fd);
 /*
  * Take the descriptors that systemd has opened for this process (LISTEN_PID, LISTEN_FDS).
  *
- * They are made close-on-exec, those that listen also non-blocking. The environment was read
- * when the library was loaded, and is left alone. A worker gets what its supervisor would get.
+ * They are made close-on-exec, those that listen also non-blocking, and belong to the caller; a
+ * second call gives the same. The environment was read when the library was loaded, and is left
+ * alone. A worker gets what its supervisor would get.
  *
  * Returns: how many there are in ret_fds, in their order; 0: none was passed.
  * Errors: -ENOBUFS if there are more than max_fds; -EBADF if one of them is not open; -EINVAL,
