@@ -188,8 +188,8 @@ PF_API uint64_t pf_event_max_rss_kib(const pf_event *event); /* largest resident
 /*
  * A pool of workers that the host supervises, in pf_pool_run() or from an event loop of its
  * own. It belongs to the process that made it and to one thread at a time; only
- * pf_pool_stop(), pf_pool_kill() and pf_pool_reload() may be called from any thread and from
- * signal handlers. Pools are independent of each other. A pool is used once.
+ * pf_pool_stop(), pf_pool_kill(), pf_pool_reload() and pf_pool_take_signal() may be called from
+ * any thread and from signal handlers. Pools are independent of each other. A pool is used once.
  *
  * All functions of pools but pf_pool_free() and pf_pool_forked() return -ECHILD, and do
  * nothing, in a process that did not make the pool; -EINVAL for a NULL pool.
@@ -505,6 +505,19 @@ PF_API int pf_pool_kill(pf_pool *pool);
  * Since: 0.1
  */
 PF_API int pf_pool_reload(pf_pool *pool);
+
+/*
+ * Do what PF_SIGNALS_STANDARD says of a signal that the host has received: TERM, INT, QUIT, HUP,
+ * TTIN, TTOU, USR1, USR2 or WINCH. For hosts whose runtime handles all signals itself; see
+ * pf_pool_set_signals(), on which it does not depend. The next dispatch, or the run under way,
+ * does it, and signals of one number count as one until then. A worker that has inherited the
+ * host's handler is told -ECHILD. May be called from any thread and from signal handlers.
+ *
+ * Returns: 0, also after the end.
+ * Errors: -EINVAL before the start, and for any other signal.
+ * Since: 0.1
+ */
+PF_API int pf_pool_take_signal(pf_pool *pool, int signal);
 
 /*
  * Change the number of slots, 1 to 65,536, while the pool runs. New slots are started; of too

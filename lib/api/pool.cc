@@ -288,6 +288,20 @@ int pf_pool_reload(pf_pool *pool) {
     return result;
 }
 
+int pf_pool_take_signal(pf_pool *pool, int signal) {
+    if (int r = check_started(pool); r < 0) {
+        return r;
+    }
+    const int place = os::standard_place(signal);
+    if (place < 0) {
+        return -EINVAL;
+    }
+    if (pool->stage == Stage::running) {
+        pool->pool.request_signal(static_cast<uint32_t>(place));
+    }
+    return 0;
+}
+
 int pf_pool_resize(pf_pool *pool, int count) {
     if (int r = check_running(pool); r < 0) {
         return r;

@@ -214,13 +214,26 @@ bool OwnSignals::next(SignalRequest *ret_request) {
             continue;
         }
         seen_[index] = arrived;
-        const PoolSignal &signal = pool_signals[index];
-        ret_request->kind =
-            set_ == SignalSet::stops ? signal.in_stops_means : signal.in_standard_means;
-        ret_request->number = signal.number;
+        *ret_request = standard_request(index);
+        if (set_ == SignalSet::stops) {
+            ret_request->kind = pool_signals[index].in_stops_means;
+        }
         return true;
     }
     return false;
+}
+
+int standard_place(int signal) {
+    for (uint32_t index = 0; index < pool_signal_count; index++) {
+        if (pool_signals[index].in_standard && pool_signals[index].number == signal) {
+            return static_cast<int>(index);
+        }
+    }
+    return -1;
+}
+
+SignalRequest standard_request(uint32_t place) {
+    return {pool_signals[place].in_standard_means, pool_signals[place].number};
 }
 
 bool is_signal_or_none(int signal) { return signal >= 0 && signal < NSIG; }

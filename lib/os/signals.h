@@ -54,6 +54,10 @@ struct SignalRequest {
 
 inline constexpr uint32_t pool_signals_max = 10;
 
+// The place of a signal among those of the standard set, or -1; and what that one asks for.
+int standard_place(int signal);
+SignalRequest standard_request(uint32_t place);
+
 // The signals of a set, each only where the disposition is the default and the signal is not
 // blocked. Several pools may have the same signal: each hears of it.
 class OwnSignals {

@@ -57,6 +57,11 @@ bool Pool::take_requests() {
     if ((requests & reload_requested) != 0) {
         step(core::Input::Kind::reload);
     }
+    for (uint32_t place = 0; place < os::pool_signals_max; place++) {
+        if ((requests & (first_signal_requested << place)) != 0) {
+            obey(os::standard_request(place));
+        }
+    }
     return requests != 0;
 }
 

@@ -68,6 +68,8 @@ class Pool {
     void request_stop() { request(stop_requested); }
     void request_kill() { request(kill_requested); }
     void request_reload() { request(reload_requested); }
+    // What the standard set has a signal do, by its place there.
+    void request_signal(uint32_t place) { request(first_signal_requested << place); }
 
     // Returns 0 or a negative errno.
     int resize(uint32_t count);
@@ -94,6 +96,7 @@ class Pool {
     static constexpr uint32_t stop_requested = 1;
     static constexpr uint32_t kill_requested = 2;
     static constexpr uint32_t reload_requested = 4;
+    static constexpr uint32_t first_signal_requested = 8;
 
     void request(uint32_t what);
     int round(int timeout_ms, os::SignalBlock &block, Role *ret_role);

@@ -64,6 +64,8 @@ static int controls_that_differ(pf_pool *pool, int wanted) {
         pf_pool_next_event(pool, &event),
         pf_pool_stop(pool),
         pf_pool_kill(pool),
+        pf_pool_reload(pool),
+        pf_pool_take_signal(pool, SIGTERM),
         pf_pool_resize(pool, 3),
         pf_pool_restart(pool, 0),
         pf_pool_signal(pool, 0, SIGTERM),

@@ -1,5 +1,5 @@
 /*
- * pool_requests_test.c - stop and kill asked for by signal handlers and other threads
+ * pool_requests_test.c - what signal handlers and other threads may ask a pool for
  *
  * SPDX-License-Identifier: MIT
  */
@@ -139,6 +139,16 @@ static void a_handler_may_kill_a_run(void **state) {
     assert_ends(*state, pf_pool_kill, run_to_the_end, false);
 }
 
+static int take_quit(pf_pool *pool) { return pf_pool_take_signal(pool, SIGQUIT); }
+
+static void a_handler_may_hand_its_signal_to_a_run(void **state) {
+    assert_ends(*state, take_quit, run_to_the_end, false);
+}
+
+static void another_thread_may_hand_a_signal_to_a_pool_in_a_loop(void **state) {
+    assert_ends(*state, take_quit, poll_to_the_end, true);
+}
+
 static void a_handler_may_stop_a_dispatch(void **state) {
     assert_ends(*state, pf_pool_stop, dispatch_to_the_end, false);
 }
@@ -202,6 +212,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(a_handler_may_stop_a_run),
         scenario_test(a_handler_may_kill_a_run),
+        scenario_test(a_handler_may_hand_its_signal_to_a_run),
+        scenario_test(another_thread_may_hand_a_signal_to_a_pool_in_a_loop),
         scenario_test(a_handler_may_stop_a_dispatch),
         scenario_test(a_handler_may_kill_a_pool_in_a_loop),
         scenario_test(another_thread_may_stop_a_run),

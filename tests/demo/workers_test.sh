@@ -80,6 +80,23 @@ stop
 expect "workers that tell of their work" 4 "$(count '^worker [01]: [0-9]* pieces, all finished$')"
 expect "workers that ended well" 4 "$(count 'exited normally$')"
 
+# ---- signals -------------------------------------------------------------------------------
+
+run "$examples/signals"
+until_true has 2 'is ready$'
+kill -s TTIN "$server"
+until_true has 3 'is ready$'
+kill -s USR1 "$server"
+until_true has 3 '^a worker has received SIGUSR1$'
+kill -s HUP "$server"
+until_true has 1 '^Reloaded 3 processes$'
+kill -s TERM "$server"
+status=0
+wait "$server" || status=$?
+server=
+expect "status after SIGTERM" 143 "$status"
+expect "lines of a stop" 1 "$(count '^Stopping [34] processes')"
+
 # ---- heartbeat -----------------------------------------------------------------------------
 
 # It may leave a core dump there.

@@ -345,6 +345,11 @@ bool OwnSignals::next(SignalRequest *ret_request) {
     return true;
 }
 
+SignalRequest standard_request(uint32_t place) {
+    violate("own-signals", "signal %u is looked for, which nobody has given", place);
+    return {};
+}
+
 // ---- Orphans are not simulated --------------------------------------------------------------
 
 OrphanReaper::~OrphanReaper() {}

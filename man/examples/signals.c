@@ -1,0 +1,83 @@
+/*
+ * signals.c - a host that handles all its signals itself, and has its pool do what is usual
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <prefork.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const int numbers[] = {SIGTERM, SIGINT,  SIGQUIT, SIGHUP,  SIGTTIN,
+                              SIGTTOU, SIGUSR1, SIGUSR2, SIGWINCH};
+enum { COUNT = sizeof numbers / sizeof numbers[0] };
+
+static pf_pool *pool;
+
+static void set_handlers(void (*handler)(int)) {
+    struct sigaction action;
+    memset(&action, 0, sizeof action);
+    action.sa_handler = handler;
+    action.sa_flags = SA_RESTART;
+    for (int i = 0; i < COUNT; i++) {
+        sigaction(numbers[i], &action, NULL);
+    }
+}
+
+/* A worker inherits the handler. The pool is not its own, and it dies as if there were none. */
+static void handle(int number) {
+    int saved_errno = errno;
+    if (pf_pool_take_signal(pool, number) == -ECHILD) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    errno = saved_errno;
+}
+
+static void count_request(int number) {
+    static const char line[] = "a worker has received SIGUSR1\n";
+    (void)number;
+    (void)!write(STDOUT_FILENO, line, sizeof line - 1);
+}
+
+static int wait_for_the_end(int task_id, void *user) {
+    (void)task_id, (void)user;
+    set_handlers(SIG_DFL);
+    signal(SIGUSR1, count_request);
+    pf_worker_ready();
+    while (pause() != 0) {
+    }
+    return EXIT_SUCCESS;
+}
+
+static void print_event(const pf_event *event, void *user) {
+    (void)user;
+    printf("%s\n", pf_event_message(event));
+    fflush(stdout);
+}
+
+int main(void) {
+    int task_id, number, result = pf_pool_new(&pool);
+    result = result < 0 ? result : pf_pool_set_workers(pool, 2);
+    result = result < 0 ? result : pf_pool_set_ready_timeout(pool, 60000);
+    result = result < 0 ? result : pf_pool_set_worker_fn(pool, wait_for_the_end, NULL, NULL);
+    result = result < 0 ? result : pf_pool_set_event_callback(pool, print_event, NULL, NULL);
+    if (result == 0) {
+        set_handlers(handle);
+        do {
+            result = pf_pool_run(pool, &task_id);
+        } while (result == -EINTR);
+    }
+    number = result < 0 ? 0 : pf_pool_stop_signal(pool);
+    set_handlers(SIG_DFL); /* before the pool is gone */
+    pf_pool_free(pool);
+    if (result < 0) {
+        fprintf(stderr, "signals: %s\n", pf_strerror(result));
+        return EXIT_FAILURE;
+    }
+    return raise(number); /* so that whoever started it knows what has ended it */
+}
