@@ -75,6 +75,25 @@ func (p *Pool) Reload() error {
 	return err
 }
 
+// TakeSignal does what [WithSignals] says of a signal that the program has received by itself. It
+// is for programs that have a use of their own for os/signal. Other signals are
+// [syscall.EINVAL].
+func (p *Pool) TakeSignal(signal syscall.Signal) error {
+	_, err := p.call("pf_pool_take_signal", func(h *C.pf_pool) C.int {
+		return C.pf_pool_take_signal(h, C.int(signal))
+	})
+	return err
+}
+
+// StopSignal returns the signal that stopped the pool, by [WithSignals] or [Pool.TakeSignal]; 0:
+// none. Call it before Close.
+func (p *Pool) StopSignal() syscall.Signal {
+	number, _ := p.call("pf_pool_stop_signal", func(h *C.pf_pool) C.int {
+		return C.pf_pool_stop_signal(h)
+	})
+	return syscall.Signal(number)
+}
+
 // Resize changes the number of workers. Of too many, those with the highest task ids end.
 func (p *Pool) Resize(count int) error {
 	_, err := p.callNumber("pf_pool_resize", count,

@@ -226,6 +226,7 @@ func WithCommand(path string, args, env []string) Option {
 func WithSignals() Option {
 	return func(p *Pool) error {
 		p.signals = standardSignals
+		p.received = func(number syscall.Signal) { p.TakeSignal(number) }
 		return nil
 	}
 }

@@ -24,15 +24,15 @@ type Pool struct {
 	args, env   []string
 	files       []*os.File
 	deathSignal syscall.Signal
-	signals     map[os.Signal]request
+	signals     []os.Signal          // that Run takes by os/signal
+	received    func(syscall.Signal) // is told of each
 	logger      *slog.Logger
 
-	prepared   bool    // what workers are given is set
-	waiter     *waiter // for the pool's descriptor, once it runs
-	events     chan Event
-	ended      bool           // events is closed, as it will not run
-	wanted     bool           // someone reads events
-	stopSignal syscall.Signal // that stopped the pool
+	prepared bool    // what workers are given is set
+	waiter   *waiter // for the pool's descriptor, once it runs
+	events   chan Event
+	ended    bool // events is closed, as it will not run
+	wanted   bool // someone reads events
 }
 
 // New makes a pool with the default settings and those of the options. It starts nothing.

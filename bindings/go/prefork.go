@@ -8,6 +8,7 @@ import "C"
 import (
 	"context"
 	"os"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -38,13 +39,18 @@ func ForkProcesses(n, maxRestarts int) (int, error) {
 		return -1, err
 	}
 	defer pool.Close()
+	var first atomic.Int32 // signal
 	pool.signals = stopSignals
+	pool.received = func(number syscall.Signal) {
+		first.CompareAndSwap(0, int32(number))
+		pool.TakeSignal(syscall.SIGTERM) // a graceful stop, whichever it was
+	}
 	taskID, err := pool.Run(context.Background())
 	if err != nil || taskID >= 0 {
 		return taskID, err
 	}
-	if number := pool.StopSignal(); number != 0 {
-		C.die_of(C.int(number))
+	if pool.StopSignal() != 0 {
+		C.die_of(C.int(first.Load()))
 	}
 	os.Exit(0)
 	return -1, nil

@@ -239,6 +239,34 @@ func TestStandardSignals(t *testing.T) {
 	p.expectGone()
 }
 
+// A program that receives its signals by itself hands them on.
+func TestTakeSignal(t *testing.T) {
+	made := newPool(t, "deaf", prefork.WithWorkers(2))
+	if err := made.TakeSignal(syscall.SIGTERM); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("not started: %v", err)
+	}
+	p := made.run(context.Background())
+	p.hearTasks(2)
+	for _, number := range []syscall.Signal{0, syscall.SIGKILL, syscall.SIGCHLD, syscall.SIGALRM} {
+		if err := p.TakeSignal(number); !errors.Is(err, syscall.EINVAL) {
+			t.Errorf("%v: %v", number, err)
+		}
+	}
+	check(t, p.TakeSignal(syscall.SIGTTIN))
+	if event := p.next(prefork.EventResized, -1); event.Message != "Resized to 3 processes" {
+		t.Error(event.Message)
+	}
+	check(t, p.TakeSignal(syscall.SIGINT)) // which gives deaf workers a second at most
+	if stopping := p.next(prefork.EventStopping, -1); stopping.Signal != syscall.SIGINT {
+		t.Errorf("stopped by %v", stopping.Signal)
+	}
+	p.next(prefork.EventKilled, 0)
+	check(t, p.result())
+	if number := p.StopSignal(); number != syscall.SIGINT {
+		t.Errorf("stopped by %v", number)
+	}
+}
+
 func TestCloseEndsRun(t *testing.T) {
 	p := newPool(t, "deaf", prefork.WithWorkers(2)).run(context.Background())
 	pids := p.hearTasks(2)

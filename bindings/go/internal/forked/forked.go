@@ -11,7 +11,7 @@ package forked
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CALLS = 5 };
+enum { CALLS = 6 };
 
 // The child's status has one bit for each call that was not refused with -ECHILD.
 static int use_in_child(pf_pool *pool) {
@@ -21,7 +21,8 @@ static int use_in_child(pf_pool *pool) {
 		const pf_event *event = NULL;
 		int results[CALLS] = {pf_pool_stop(pool), pf_pool_resize(pool, 1),
 				      pf_pool_signal(pool, -1, 9), pf_pool_dispatch(pool, 0),
-				      pf_pool_next_event(pool, &event)};
+				      pf_pool_next_event(pool, &event),
+				      pf_pool_take_signal(pool, 15)};
 		for (int i = 0; i < CALLS; i++) {
 			status |= results[i] == -ECHILD ? 0 : 1 << i;
 		}
