@@ -191,6 +191,7 @@ extern "C" {
     pub fn pf_pool_stop(pool: *mut pf_pool) -> c_int;
     pub fn pf_pool_kill(pool: *mut pf_pool) -> c_int;
     pub fn pf_pool_reload(pool: *mut pf_pool) -> c_int;
+    pub fn pf_pool_take_signal(pool: *mut pf_pool, signal: c_int) -> c_int;
     pub fn pf_pool_resize(pool: *mut pf_pool, count: c_int) -> c_int;
     pub fn pf_pool_restart(pool: *mut pf_pool, task_id: c_int) -> c_int;
     pub fn pf_pool_signal(pool: *mut pf_pool, task_id: c_int, signal: c_int) -> c_int;

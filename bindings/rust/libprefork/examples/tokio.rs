@@ -111,9 +111,16 @@ async fn supervise(port: u16, workers: u32) -> Result<(), Box<dyn Error>> {
                     guard.clear_ready(); // tokio tells of changes only
                 }
             }
-            _ = terminate.recv() => pool.get_ref().stop()?,
-            _ = interrupt.recv() => pool.get_ref().stop()?,
-            _ = hangup.recv() => pool.get_ref().reload()?,
+            // tokio takes the signals, the pool knows what is usual.
+            _ = terminate.recv() => {
+                pool.get_ref().take_signal(SignalKind::terminate().as_raw_value())?;
+            }
+            _ = interrupt.recv() => {
+                pool.get_ref().take_signal(SignalKind::interrupt().as_raw_value())?;
+            }
+            _ = hangup.recv() => {
+                pool.get_ref().take_signal(SignalKind::hangup().as_raw_value())?;
+            }
         }
     }
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 use std::fmt;
-use std::os::raw::c_int;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -59,6 +58,13 @@ impl Control {
     pub fn reload(&self) -> Result<(), Error> {
         // SAFETY: as above.
         check(unsafe { sys::pf_pool_reload(self.pool) }).map(drop)
+    }
+
+    /// Does what [`Signals::Standard`](crate::Signals::Standard) says of a signal that the host
+    /// has received by itself, as under tokio. Other signals are an error.
+    pub fn take_signal(&self, signal: i32) -> Result<(), Error> {
+        // SAFETY: as above.
+        check(unsafe { sys::pf_pool_take_signal(self.pool, signal) }).map(drop)
     }
 
     /// Changes the number of slots.
@@ -150,7 +156,7 @@ struct Address(*mut sys::pf_pool);
 // SAFETY: what is done with it, see Remote, may be done from any thread.
 unsafe impl Send for Address {}
 
-/// Stops or reloads a pool from any thread. Once the pool is gone nothing is left to be done.
+/// Stops or reloads a pool, or hands it a signal, from any thread. Once the pool is gone nothing is left to be done.
 #[derive(Clone)]
 pub struct Remote {
     address: Arc<Mutex<Address>>,
@@ -174,28 +180,33 @@ impl Remote {
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    fn ask(&self, ask: unsafe extern "C" fn(*mut sys::pf_pool) -> c_int) -> Result<(), Error> {
-        let address = self.lock();
+    /// Any thread may ask for what `Control` is used for here.
+    fn ask(&self, ask: impl FnOnce(&Control) -> Result<(), Error>) -> Result<(), Error> {
+        let address = self.lock(); // while it is, the pool is not freed
         if address.0.is_null() {
             return Ok(());
         }
-        // SAFETY: the pool is not freed while this is locked, and any thread may ask.
-        check(unsafe { ask(address.0) }).map(drop)
+        ask(&Control::new(address.0))
     }
 
     /// Stops all workers gracefully.
     pub fn stop(&self) -> Result<(), Error> {
-        self.ask(sys::pf_pool_stop)
+        self.ask(Control::stop)
     }
 
     /// Kills all workers.
     pub fn kill(&self) -> Result<(), Error> {
-        self.ask(sys::pf_pool_kill)
+        self.ask(Control::kill)
     }
 
     /// Replaces all workers, one after the other.
     pub fn reload(&self) -> Result<(), Error> {
-        self.ask(sys::pf_pool_reload)
+        self.ask(Control::reload)
+    }
+
+    /// As [`Control::take_signal`].
+    pub fn take_signal(&self, signal: i32) -> Result<(), Error> {
+        self.ask(|pool| pool.take_signal(signal))
     }
 }
 

@@ -136,13 +136,15 @@ pub fn tell_states() {
     assert_eq!(pool.worker_restarts(0), Ok(0));
     assert!(pool.worker_uptime(0).unwrap() >= pool.worker_uptime(1).unwrap());
 
-    pool.stop().unwrap();
+    assert!(pool.take_signal(SIGKILL).is_err());
+    assert_eq!(pool.stop_signal(), None);
+    pool.remote().take_signal(SIGTERM).unwrap();
     pool.dispatch(Some(Duration::ZERO)).unwrap();
     drive_until(&mut pool, "none is left", |pool| {
         pool.alive_count() == Ok(0)
     });
     assert_eq!(pool.worker_pid(0), Ok(None));
-    assert_eq!(pool.stop_signal(), None);
+    assert_eq!(pool.stop_signal(), Some(SIGTERM));
     println!("all as expected");
 }
 
