@@ -301,7 +301,10 @@ PF_API int pf_pool_set_reload_width(pf_pool *pool, int count);
  */
 PF_API int pf_pool_set_signals(pf_pool *pool, int set);
 
-/* Whether workers may be forked while other threads run; PF_THREADS_REFUSE is the default. */
+/*
+ * Whether workers may be forked while other threads run. PF_THREADS_REFUSE, the default: the start
+ * fails, and later forks are put off and told by PF_EVENT_START_FAILED with PF_ETHREADS.
+ */
 PF_API int pf_pool_set_threads(pf_pool *pool, int policy);
 
 /* Each worker leads a process group, which gets its signals and is killed when it has ended. */

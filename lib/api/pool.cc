@@ -62,11 +62,11 @@ const core::Worker &worker_of(const pf_pool *pool, int task_id) {
 
 // Returns 0, or a negative code with which the pool is as it was.
 int start(pf_pool *pool) {
-    const bool threads_matter = !pool->executes && !pool->options.host_fork;
-    if (threads_matter && !pool->allow_threads && os::has_lasting_threads()) {
+    PoolOptions options = pool->options;
+    if (!pool->executes && !options.host_fork && !options.allow_threads &&
+        os::has_lasting_threads()) {
         return PF_ETHREADS;
     }
-    PoolOptions options = pool->options;
     options.belongings = pool->belongings;
     if (pool->executes) {
         if (int r = pool->exec.open(&pool->program, pool->belongings, pool->options.notify);

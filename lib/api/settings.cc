@@ -191,7 +191,7 @@ int pf_pool_set_threads(pf_pool *pool, int policy) {
     if (int r = check(pool, policy == PF_THREADS_REFUSE || policy == PF_THREADS_ALLOW); r < 0) {
         return r;
     }
-    pool->allow_threads = policy == PF_THREADS_ALLOW;
+    pool->options.allow_threads = policy == PF_THREADS_ALLOW;
     return 0;
 }
 

@@ -9,17 +9,4 @@ const char *pf_version(void) {
     return VERSION_TEXT(PF_VERSION_MAJOR, PF_VERSION_MINOR, PF_VERSION_PATCH);
 }
 
-const char *pf_strerror(int error) {
-    switch (error) {
-    case PF_EGAVEUP:
-        return "Too many restarts";
-    case PF_ETHREADS:
-        return "Other threads are running";
-    case PF_ERESOLVE:
-        return "Host name not found";
-    case PF_EFATAL:
-        return "A worker exited with the fatal status";
-    default:
-        return prefork::os::error_text(error);
-    }
-}
+const char *pf_strerror(int error) { return prefork::os::error_text(error); }

@@ -23,7 +23,7 @@ struct Input {
         request_taken, // the host has heard that it is to fork the worker of slot `worker`
         // To a worker.
         started,       // `pid` is running
-        start_failed,  // with the negative `error`; `transient`: for want of resources
+        start_failed,  // with the negative `error`; `transient`: this may pass
         start_skipped, // it was not tried, because another failed
         ready,         // it says so
         heartbeat,     // asked for: it has given `count` signs of life

@@ -13,6 +13,18 @@ namespace prefork::os {
 static_assert(base::code_timed_out == -ETIMEDOUT);
 
 const char *error_text(int error) {
+    switch (error) {
+    case base::code_gave_up:
+        return "Too many restarts";
+    case base::code_threads:
+        return "Other threads are running";
+    case base::code_resolve:
+        return "Host name not found";
+    case base::code_fatal:
+        return "A worker exited with the fatal status";
+    default:
+        break;
+    }
     const int number = error >= 0 || error == INT_MIN ? 0 : -error;
 #if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
     const char *text = strerrordesc_np(number);

@@ -7,7 +7,8 @@
 
 namespace prefork::os {
 
-// A static description, in English, of a negative errno; of success for all other numbers.
+// A static description, in English, of a negative errno or a code of the library; of success for
+// all other numbers.
 const char *error_text(int error);
 
 // Writes to stderr with one system call; what can not be written is lost.

@@ -185,10 +185,13 @@ bool has_lasting_threads() {
     constexpr int looks = 50;
     constexpr timespec pause = {0, 100'000};
     // The kernel wakes a joiner a moment before the thread has left the process.
-    for (int look = 0; look < looks && has_threads(); look++) {
+    for (int look = 0; has_threads(); look++) {
+        if (look == looks) {
+            return true;
+        }
         nanosleep(&pause, nullptr);
     }
-    return has_threads();
+    return false;
 }
 
 bool is_main_thread() { return syscall(SYS_gettid) == getpid(); }

@@ -33,7 +33,8 @@ struct PoolOptions {
     os::SignalSet signals = os::SignalSet::none;
     os::Backend backend = os::Backend::automatic;
     int32_t death_signal = base::signal_terminate; // to workers when the supervisor ends; 0: none
-    bool host_fork = false; // the host is asked to fork each worker, and then tells
+    bool host_fork = false;     // the host is asked to fork each worker, and then tells
+    bool allow_threads = false; // beside a fork
     bool process_groups = false;
     bool reap_orphans = false;
     bool notify = false; // the service manager

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 
+#include "base/codes.h"
 #include "os/clock.h"
 #include "os/exit_status.h"
 #include "os/gate.h"
@@ -16,7 +17,8 @@ namespace {
 
 // Errors that pass: the start is tried again.
 bool is_transient(int error) {
-    return error == -EAGAIN || error == -ENOMEM || error == -EMFILE || error == -ENFILE;
+    return error == -EAGAIN || error == -ENOMEM || error == -EMFILE || error == -ENFILE ||
+           error == base::code_threads;
 }
 
 } // namespace
@@ -43,7 +45,11 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
     birth.group = options_.process_groups;
     // A program that is executed has memory of its own: neither stdio nor threads matter.
     const bool forks = options_.exec == nullptr;
-    birth.threads = forks && os::has_threads();
+    if (forks && !options_.allow_threads && os::has_lasting_threads()) {
+        start_failed(supervisor_.take_start(), base::code_threads);
+        return Role::supervisor;
+    }
+    birth.threads = forks && options_.allow_threads && os::has_threads();
     if (forks && !birth.threads && host_code_ran_) {
         os::flush_stdio();
         host_code_ran_ = false;

@@ -64,6 +64,7 @@ bool has_threads() {
     model.settle();
     return false;
 }
+bool has_lasting_threads() { return has_threads(); }
 
 // ---- Starting workers -----------------------------------------------------------------------
 
