@@ -220,7 +220,7 @@ PF_API pf_pool *pf_pool_free(pf_pool *pool);
 enum { PF_RESTART_ON_FAILURE = 0, PF_RESTART_ALWAYS = 1, PF_RESTART_NEVER = 2 };
 enum { PF_LIMIT_STOP = 0, PF_LIMIT_DEGRADE = 1 };
 enum { PF_RELOAD_START_FIRST = 0, PF_RELOAD_STOP_FIRST = 1 };
-enum { PF_SIGNALS_NONE = 0, PF_SIGNALS_STANDARD = 1 };
+enum { PF_SIGNALS_NONE = 0, PF_SIGNALS_STANDARD = 1, PF_SIGNALS_STOPS = 2 };
 enum { PF_THREADS_REFUSE = 0, PF_THREADS_ALLOW = 1 };
 enum { PF_BACKEND_AUTO = 0, PF_BACKEND_PIDFD = 1, PF_BACKEND_SIGCHLD = 2 };
 
@@ -297,7 +297,8 @@ PF_API int pf_pool_set_reload_width(pf_pool *pool, int count);
  * PF_SIGNALS_STANDARD: while the pool runs, signals of this process whose disposition is the
  * default and that are not blocked control the pool. TERM: graceful stop. INT, QUIT: the same
  * within 1,000 ms. A second of these at least 200 ms later: kill. HUP: reload. TTIN, TTOU: one
- * slot more or less. USR1, USR2, WINCH: passed on to the workers. Default: PF_SIGNALS_NONE.
+ * slot more or less. USR1, USR2, WINCH: passed on to the workers. PF_SIGNALS_STOPS: TERM, INT,
+ * QUIT and HUP stop gracefully, as with pf_fork_processes(). Default: PF_SIGNALS_NONE.
  */
 PF_API int pf_pool_set_signals(pf_pool *pool, int set);
 

@@ -179,11 +179,10 @@ int pf_pool_set_reload_width(pf_pool *pool, int count) {
 }
 
 int pf_pool_set_signals(pf_pool *pool, int set) {
-    if (int r = check(pool, set == PF_SIGNALS_NONE || set == PF_SIGNALS_STANDARD); r < 0) {
+    if (int r = check(pool, set >= PF_SIGNALS_NONE && set <= PF_SIGNALS_STOPS); r < 0) {
         return r;
     }
-    pool->options.signals =
-        set == PF_SIGNALS_STANDARD ? os::SignalSet::standard : os::SignalSet::none;
+    pool->options.signals = static_cast<os::SignalSet>(set);
     return 0;
 }
 

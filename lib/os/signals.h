@@ -37,11 +37,11 @@ class SignalBlock {
     bool children_reap_themselves_ = false;
 };
 
-// The signals that a pool takes while it runs.
+// The signals that a pool takes while it runs, in the numbers of PF_SIGNALS_...
 enum class SignalSet : uint8_t {
-    none,
-    stops,    // TERM, INT, QUIT and HUP stop it gracefully
-    standard, // as PF_SIGNALS_STANDARD says
+    none = 0,
+    standard = 1,
+    stops = 2, // TERM, INT, QUIT and HUP stop it gracefully
 };
 
 // What a signal asks a pool for.

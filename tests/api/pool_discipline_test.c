@@ -174,7 +174,7 @@ static void values_out_of_range_are_refused(void **state) {
     assert_int_equal(pf_pool_set_fatal_exit(pool, -1), -EINVAL);
     assert_int_equal(pf_pool_set_fatal_exit(pool, 256), -EINVAL);
     assert_int_equal(pf_pool_set_signals(pool, -1), -EINVAL);
-    assert_int_equal(pf_pool_set_signals(pool, 2), -EINVAL);
+    assert_int_equal(pf_pool_set_signals(pool, 3), -EINVAL);
     assert_int_equal(pf_pool_set_threads(pool, -1), -EINVAL);
     assert_int_equal(pf_pool_set_threads(pool, 2), -EINVAL);
     assert_int_equal(pf_pool_set_parent_death_signal(pool, -1), -EINVAL);

@@ -1,5 +1,5 @@
 /*
- * pool_signals_test.c - signals that control a pool: PF_SIGNALS_STANDARD
+ * pool_signals_test.c - signals that control a pool: PF_SIGNALS_STANDARD, PF_SIGNALS_STOPS
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmocka_all.h"
@@ -23,6 +24,7 @@ enum { STANDARD = sizeof(standard) / sizeof(standard[0]) };
 /* What the hosts of a test do; set before the scenario is started. */
 static int (*work)(struct board *board, int task_id, int run);
 static int wanted_workers = 2;
+static int wanted_set = PF_SIGNALS_STANDARD;
 static uint64_t stop_timeout_ms = 10000;
 
 /* ---- Hosts ----------------------------------------------------------------------------- */
@@ -58,7 +60,7 @@ static void open_standard(struct host *host, struct board *board) {
     board_require(board, signal(SIGALRM, forge_terminal_signals) != SIG_ERR);
     host_open(host, board);
     host->work = work;
-    board_require(board, pf_pool_set_signals(host->pool, PF_SIGNALS_STANDARD) == 0);
+    board_require(board, pf_pool_set_signals(host->pool, wanted_set) == 0);
     board_require(board, pf_pool_set_stop(host->pool, SIGTERM, stop_timeout_ms) == 0);
     board_require(board, pf_pool_set_workers(host->pool, wanted_workers) == 0);
 }
@@ -112,6 +114,7 @@ static void assert_stopped_by(struct scenario *run, int signal) {
 
 static int scenario_setup_with_defaults(void **state) {
     wanted_workers = 2;
+    wanted_set = PF_SIGNALS_STANDARD;
     stop_timeout_ms = 10000;
     return scenario_setup(state);
 }
@@ -140,6 +143,35 @@ static void term_stops_a_dispatch_gracefully(void **state) {
     scenario_signal(run, SIGTERM);
 
     assert_stopped_by(run, SIGTERM);
+}
+
+static void assert_stops(struct scenario *run, int signal) {
+    wanted_set = PF_SIGNALS_STOPS;
+    start(run, host_that_runs, ends_on_term);
+
+    scenario_signal(run, signal);
+
+    assert_stopped_by(run, signal);
+}
+
+static void term_is_among_those_that_stop(void **state) { assert_stops(*state, SIGTERM); }
+static void int_is_among_those_that_stop(void **state) { assert_stops(*state, SIGINT); }
+static void quit_is_among_those_that_stop(void **state) { assert_stops(*state, SIGQUIT); }
+static void hup_is_among_those_that_stop(void **state) { assert_stops(*state, SIGHUP); }
+
+/* The host dies of it, as by default. */
+static void usr1_is_not_taken_with_them(void **state) {
+    struct scenario *run = *state;
+    wanted_set = PF_SIGNALS_STOPS;
+    start(run, host_that_runs, ends_on_term);
+
+    scenario_signal(run, SIGUSR1);
+
+    assert_dies_of(run, SIGUSR1);
+    for (int i = 0; i < wanted_workers; i++) {
+        pid_t worker = board_find(run->board, NOTE_READY, i, 0)->author;
+        assert_int_equal(waitpid(worker, NULL, 0), worker);
+    }
 }
 
 static void assert_killed_after(struct scenario *run, int signal, uint64_t timeout_ms) {
@@ -328,6 +360,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         signals_test(term_stops_a_run_gracefully),
         signals_test(term_stops_a_dispatch_gracefully),
+        signals_test(term_is_among_those_that_stop),
+        signals_test(int_is_among_those_that_stop),
+        signals_test(quit_is_among_those_that_stop),
+        signals_test(hup_is_among_those_that_stop),
+        signals_test(usr1_is_not_taken_with_them),
         signals_test(int_gives_a_second_at_most),
         signals_test(quit_gives_no_more_than_the_hosts_own_time),
         signals_test(int_gives_a_second_where_the_host_gives_no_end),
