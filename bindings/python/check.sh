@@ -1,0 +1,142 @@
+#!/bin/sh
+# check.sh - all checks of the Python binding, against an installed library
+#
+# SPDX-License-Identifier: MIT
+#
+#   check.sh PREFIX [PYTHON...]
+#
+# The library is the one that was installed under PREFIX, found by pkg-config. For each PYTHON
+# (default: python3, and pypy3 if it is there) the package is installed twice in new virtual
+# environments, from the checkout, and from a wheel that bundles the library, and is tested in
+# both. What the tests need comes from PyPI. BUILD_DIR (default: build of the checkout) gets all
+# that is made.
+set -eu
+
+[ $# -ge 1 ] || {
+    echo "usage: check.sh PREFIX [PYTHON...]" >&2
+    exit 2
+}
+prefix=$(cd "$1" && pwd)
+shift
+if [ $# -eq 0 ]; then
+    set -- python3
+    if command -v pypy3 >/dev/null; then
+        set -- "$@" pypy3
+    fi
+fi
+here=$(cd "$(dirname "$0")" && pwd)
+work=${BUILD_DIR:-$here/../../build}/bindings/python
+mkdir -p "$work"
+work=$(cd "$work" && pwd)
+passed=0
+failed=0
+
+unset PREFORK_LIBRARY PREFORK_BUNDLE PYTHONPATH PYTHONUNBUFFERED LD_LIBRARY_PATH
+PIP_DISABLE_PIP_VERSION_CHECK=1
+PYTHONDONTWRITEBYTECODE=1
+export PIP_DISABLE_PIP_VERSION_CHECK PYTHONDONTWRITEBYTECODE
+own_pkg_config_path=${PKG_CONFIG_PATH-}
+
+# found_by WHO: where the package is to find the library: "pkg-config" or "nobody".
+found_by() {
+    PKG_CONFIG_PATH=$own_pkg_config_path
+    if [ "$1" = pkg-config ]; then
+        for directory in "$prefix"/lib/pkgconfig "$prefix"/lib/*/pkgconfig; do
+            PKG_CONFIG_PATH=$directory:$PKG_CONFIG_PATH
+        done
+    fi
+    export PKG_CONFIG_PATH
+}
+
+# judge WHAT COMMAND...: one check that passes or fails.
+judge() {
+    what=$1
+    shift
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        echo "check.sh: FAILED: $what"
+        failed=$((failed + 1))
+    fi
+}
+
+# environment NAME PYTHON: a new virtual environment with what the tests need.
+environment() {
+    rm -rf "${work:?}/$1"
+    "$2" -m venv "$work/$1"
+    "$work/$1/bin/python" -m pip install -q pytest tornado
+}
+
+# The library that was loaded is the one that is meant, not another one of the machine.
+loads_from() {
+    "$1" -c '
+import prefork, re, sys
+with open("/proc/self/maps") as maps:
+    paths = set(re.findall(r"/\S*libprefork\.so\S*", maps.read()))
+print("loaded:", *paths)
+sys.exit(not all(path.startswith(sys.argv[1]) for path in paths))
+' "$2"
+}
+
+# run_tests PYTHON: pytest's own numbers, added up.
+run_tests() {
+    log=$work/pytest.log
+    status=0
+    (cd "$work/source" && "$1" -m pytest -p no:cacheprovider) >"$log" 2>&1 || status=$?
+    cat "$log"
+    count() {
+        sed -n "\$s/.*[ =]\([0-9][0-9]*\) $1.*/\1/p" "$log"
+    }
+    good=$(count passed)
+    wrong=$(count failed)
+    broken=$(count error)
+    bad=$((${wrong:-0} + ${broken:-0}))
+    if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
+        bad=1
+    fi
+    passed=$((passed + ${good:-0}))
+    failed=$((failed + bad))
+}
+
+types() {
+    (cd "$work/source" && "$1" -m mypy) &&
+        printf 'import prefork\ntask: int = prefork.fork_processes(1)\n' >"$work/consumer.py" &&
+        "$1" -m mypy --strict --config-file= "$work/consumer.py"
+}
+
+rm -rf "$work/source"
+mkdir "$work/source"
+(cd "$here" && tar cf - --exclude=__pycache__ --exclude=build --exclude='*.egg-info' --exclude=.mypy_cache .) |
+    tar xf - -C "$work/source"
+
+for python; do
+    name=$(basename "$python")
+    echo "== $name: $("$python" --version 2>&1 | tr '\n' ' ')"
+
+    echo "-- from the checkout, with the library of $prefix"
+    environment "$name-checkout" "$python"
+    tested=$work/$name-checkout/bin/python
+    "$tested" -m pip install -q "$work/source"
+    found_by pkg-config
+    judge "$name: the library of the prefix" loads_from "$tested" "$prefix/"
+    run_tests "$tested"
+    if "$python" -c 'import sys; sys.exit(sys.implementation.name != "cpython")'; then
+        "$tested" -m pip install -q mypy
+        judge "$name: mypy --strict" types "$tested"
+    fi
+
+    echo "-- from a wheel that bundles the library"
+    rm -rf "$work/wheels"
+    PREFORK_BUNDLE=$(pkg-config --variable=libdir prefork)/libprefork.so.0 \
+        "$tested" -m pip wheel -q --no-deps -w "$work/wheels" "$work/source"
+    ls "$work/wheels"
+    environment "$name-wheel" "$python"
+    tested=$work/$name-wheel/bin/python
+    "$tested" -m pip install -q --no-index "$work"/wheels/prefork-*.whl
+    found_by nobody
+    judge "$name: the library of the wheel" loads_from "$tested" "$work/$name-wheel/"
+    run_tests "$tested"
+done
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: MIT
+"""A pool of workers, each of which runs a function."""
+
+from __future__ import annotations
+
+import enum
+import os
+import signal
+import warnings
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Callable, Iterator, Optional
+
+from ._aio import Reader
+from ._errors import check, integer, milliseconds, text
+from ._events import Event
+from ._fork import Mask, run_worker
+from ._library import lib
+from ._supervisor import Supervisor, refuse_threads
+from ._tornado import log_event
+
+UNLIMITED = 2147483647  #: as max_restarts: no bound
+
+
+class Restart(enum.IntEnum):
+    """Which ends of a worker lead to a restart."""
+
+    ON_FAILURE = 0
+    ALWAYS = 1
+    NEVER = 2
+
+
+class OnLimit(enum.IntEnum):
+    """What too many restarts lead to: the end of the pool, or of one slot."""
+
+    STOP = 0
+    DEGRADE = 1
+
+
+class Signals(enum.IntEnum):
+    """Which signals of this process control the pool, where their disposition is the default."""
+
+    NONE = 0
+    STANDARD = 1  #: TERM, INT, QUIT, HUP, TTIN, TTOU, USR1, USR2, WINCH, as prefork(7) says
+    STOPS = 2  #: TERM, INT, QUIT and HUP stop
+
+
+class ReloadOrder(enum.IntEnum):
+    """Whether a reload starts the new worker before it stops the old one."""
+
+    START_FIRST = 0
+    STOP_FIRST = 1
+
+
+class Backend(enum.IntEnum):
+    """How ends are noticed."""
+
+    AUTO = 0
+    PIDFD = 1
+    SIGCHLD = 2
+
+
+class WorkerState(enum.IntEnum):
+    """What a slot of the pool is about."""
+
+    EMPTY = 0
+    STARTING = 1
+    READY = 2
+    STOPPING = 3
+    BACKOFF = 4
+    DONE = 5
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What one slot of a pool looks like now."""
+
+    task_id: int
+    pid: Optional[int]  #: None: no process now
+    state: WorkerState
+    restarts: int
+    uptime: float  #: seconds
+
+
+class Pool(Supervisor):
+    """Worker processes that run ``target(task_id)``, started, watched and stopped.
+
+    The result of ``target`` is the worker's exit status (None: 0), as is that of
+    ``sys.exit()``; an exception is status 1. The supervisor's atexit handlers and ``finally``
+    clauses do not run in workers. All durations are in seconds.
+
+        with Pool(work, 4) as pool:
+            for event in pool:
+                print(event.message)
+
+    Leaving the block stops the workers gracefully, and waits for their end. With asyncio, use
+    ``async with`` and ``async for``. A pool is used once, by the thread that made it; only
+    :meth:`stop`, :meth:`kill` and :meth:`reload` may be called by any thread, and all may be
+    called by signal handlers.
+    """
+
+    def __init__(
+        self,
+        target: Callable[[int], Optional[int]],
+        workers: Optional[int] = None,
+        *,
+        name: str = "",
+        restart: Restart = Restart.ON_FAILURE,
+        max_restarts: int = 100,
+        restart_window: tuple[int, float] = (0, 0.0),
+        backoff: tuple[float, float] = (0.0, 0.0),
+        on_limit: OnLimit = OnLimit.STOP,
+        stop_signal: int = signal.SIGTERM,
+        stop_timeout: float = 10.0,
+        fatal_exit: int = 0,
+        ready_timeout: float = 0.0,
+        heartbeat_timeout: float = 0.0,
+        lifetime: tuple[float, float] = (0.0, 0.0),
+        reload_order: ReloadOrder = ReloadOrder.START_FIRST,
+        reload_width: int = 1,
+        signals: Signals = Signals.NONE,
+        process_groups: bool = False,
+        parent_death_signal: int = signal.SIGTERM,
+        reap_orphans: bool = False,
+        backend: Backend = Backend.AUTO,
+        allow_threads: bool = False,
+    ) -> None:
+        super().__init__()
+        self._target = target
+        self._allow_threads = allow_threads
+        self._started = False
+        self._reader: Optional[Reader] = None
+        self.waits_inside = reap_orphans
+        try:
+            self.set("name", text(name, "name"))
+            most, window = restart_window
+            self.set(
+                "restart_window",
+                integer(most, "restart_window"),
+                milliseconds(window, "restart_window"),
+            )
+            self.set("backoff", *(milliseconds(part, "backoff") for part in backoff))
+            self.set("lifetime", *(milliseconds(part, "lifetime") for part in lifetime))
+            self.set(
+                "stop",
+                integer(stop_signal, "stop_signal"),
+                milliseconds(stop_timeout, "stop_timeout"),
+            )
+            self.set("ready_timeout", milliseconds(ready_timeout, "ready_timeout"))
+            self.set("heartbeat_timeout", milliseconds(heartbeat_timeout, "heartbeat_timeout"))
+            for setting, value in (
+                ("workers", workers or 0),
+                ("restart", restart),
+                ("max_restarts", max_restarts),
+                ("on_limit", on_limit),
+                ("fatal_exit", fatal_exit),
+                ("reload_order", reload_order),
+                ("reload_width", reload_width),
+                ("signals", signals),
+                ("process_groups", process_groups),
+                ("parent_death_signal", parent_death_signal),
+                ("reap_orphans", reap_orphans),
+                ("backend", backend),
+            ):
+                self.set(setting, integer(value, setting))
+        except BaseException:
+            self.close()
+            raise
+
+    # ---- Running ---------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin; workers are started while events are taken. ``with`` does it as well."""
+        if not self._allow_threads:
+            refuse_threads()
+        super().start()
+        self._started = True
+
+    def run(self) -> None:
+        """Supervise to the end, and log each event through the logger "prefork".
+
+        Raises what the pool failed with, as iteration does.
+        """
+        with self:
+            for event in self:
+                log_event(event)
+
+    def become_worker(self, task_id: int, before: Mask) -> None:
+        run_worker(self._target, task_id, before)
+
+    def __enter__(self) -> Pool:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        try:
+            if os.getpid() == self.owner and self._handle is not None and not self.finished:
+                self.stop()
+                while self.next() is not None:
+                    pass
+        except Exception:
+            if value is None:
+                raise
+        finally:
+            self.close()
+
+    def __iter__(self) -> Iterator[Event]:
+        return self
+
+    def __next__(self) -> Event:
+        event = self.next()
+        if event is None:
+            raise StopIteration
+        return event
+
+    def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
+        if getattr(self, "_handle", None) is not None and os.getpid() == self.owner:
+            if self._started:
+                _warn(f"unclosed pool {self!r}", ResourceWarning, source=self)
+            self.close()
+
+    # ---- With asyncio ----------------------------------------------------------------------
+
+    async def __aenter__(self) -> Pool:
+        self.__enter__()
+        self._reader = Reader(self)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: Optional[type[BaseException]],
+        value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        reader = self._reader
+        assert reader is not None
+        try:
+            if os.getpid() == self.owner and not self.finished:
+                self.stop()
+                while await reader.next() is not None:
+                    pass
+        except Exception:
+            if value is None:
+                raise
+        finally:
+            reader.close()
+            self.close()
+
+    def __aiter__(self) -> Pool:
+        return self
+
+    async def __anext__(self) -> Event:
+        if self._reader is None:
+            raise RuntimeError("a pool is iterated asynchronously within 'async with'")
+        event = await self._reader.next()
+        if event is None:
+            raise StopAsyncIteration
+        return event
+
+    # ---- Control ---------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Stop all workers gracefully. The loop over the events goes on until they have ended."""
+        with self._lock:
+            check(lib.pf_pool_stop(self.handle))
+
+    def kill(self) -> None:
+        """Stop all workers by SIGKILL."""
+        with self._lock:
+            check(lib.pf_pool_kill(self.handle))
+
+    def reload(self) -> None:
+        """Replace all workers, one after the other, each once its replacement is ready."""
+        with self._lock:
+            check(lib.pf_pool_reload(self.handle))
+
+    def resize(self, workers: int) -> None:
+        """Change the number of workers."""
+        check(lib.pf_pool_resize(self.handle, integer(workers, "workers")))
+
+    def restart(self, task_id: int) -> None:
+        """Replace one worker by a new one, which does not count as a restart."""
+        check(lib.pf_pool_restart(self.handle, integer(task_id, "task_id")))
+
+    def signal(self, task_id: Optional[int], number: int) -> None:
+        """Send a signal to one worker, or to all (None)."""
+        slot = -1 if task_id is None else max(integer(task_id, "task_id"), -2)
+        if task_id is not None and slot < 0:
+            slot = UNLIMITED  # no slot; -1 would mean all
+        check(lib.pf_pool_signal(self.handle, slot, integer(number, "number")))
+
+    # ---- State -----------------------------------------------------------------------------
+
+    @property
+    def worker_count(self) -> int:
+        """Slots."""
+        return check(lib.pf_pool_worker_count(self.handle))
+
+    @property
+    def alive_count(self) -> int:
+        """Processes."""
+        return check(lib.pf_pool_alive_count(self.handle))
+
+    @property
+    def stopped_by(self) -> Optional[int]:
+        """The signal that stopped the pool, so that the program can die of it too."""
+        if self._handle is None:
+            return self.stop_signal or None
+        return check(lib.pf_pool_stop_signal(self.handle)) or None
+
+    def worker(self, task_id: int) -> Worker:
+        """What one slot looks like now."""
+        slot = integer(task_id, "task_id")
+        return Worker(
+            task_id=slot,
+            pid=check(lib.pf_pool_worker_pid(self.handle, slot)) or None,
+            state=WorkerState(check(lib.pf_pool_worker_state(self.handle, slot))),
+            restarts=check(lib.pf_pool_worker_restarts(self.handle, slot)),
+            uptime=lib.pf_pool_worker_uptime_ms(self.handle, slot) / 1e3,
+        )
+
+    def workers(self) -> list[Worker]:
+        """What all slots look like now."""
+        return [self.worker(task_id) for task_id in range(self.worker_count)]

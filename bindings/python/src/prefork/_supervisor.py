@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: MIT
+"""A pool of the library with os.fork: what Pool and fork_processes() have in common."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import threading
+import time
+from ctypes import byref, c_void_p
+from typing import Any, Optional
+
+from ._errors import ThreadsError, check, error_of
+from ._events import Event, EventType, read_event
+from ._fork import Mask, fork
+from ._library import lib
+
+_ETHREADS = -4098
+# A signal may come just before the library waits, and then is handled so much later at most.
+_INSIDE_MS = 500
+_FORK_WANTED = int(EventType.FORK_WANTED)
+
+
+def refuse_threads() -> None:
+    """Raise ThreadsError if there are other threads, Python's or not."""
+    tries = 20  # a thread that was joined may be there for a moment longer
+    while True:
+        try:
+            alone = len(os.listdir("/proc/self/task")) == 1
+        except OSError:
+            alone = threading.active_count() == 1
+        if alone:
+            return
+        tries -= 1
+        if threading.active_count() > 1 or tries == 0:
+            raise ThreadsError("other threads are running, so forking is not safe", _ETHREADS)
+        time.sleep(0.001)
+
+
+class _Waiter:
+    """Waits for a descriptor and for signals, whose handlers Python runs between its own steps.
+
+    A signal that comes between such a step and the system call would be seen only when that
+    ends. What Python writes to the wake-up descriptor ends it.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._read_end, self._write_end = os.pipe()
+        for end in (self._read_end, self._write_end):
+            os.set_blocking(end, False)
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLIN)
+        self._poll.register(self._read_end, select.POLLIN)
+
+    def wait(self) -> None:
+        try:
+            host_fd = signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
+        except ValueError:  # not the main thread, which runs no handlers
+            self._poll.poll()
+            return
+        ready: list[tuple[int, int]] = []
+        try:
+            ready = self._poll.poll()
+        finally:
+            signal.set_wakeup_fd(host_fd, warn_on_full_buffer=False)
+            if host_fd >= 0 or len(ready) != 1 or ready[0][0] == self._read_end:
+                self._empty(host_fd)
+
+    def _empty(self, host_fd: int) -> None:
+        try:
+            arrived = os.read(self._read_end, 4096)
+            if host_fd >= 0:
+                os.write(host_fd, arrived)  # the host waits for them, too
+        except OSError:
+            pass  # none came, or the host's descriptor is full, which wakes it as well
+
+    def close(self) -> None:
+        os.close(self._read_end)
+        os.close(self._write_end)
+
+
+class Supervisor:
+    """A handle of the library, and the loop around it."""
+
+    def __init__(self) -> None:
+        self._handle: Optional[c_void_p] = None
+        self._waiter: Optional[_Waiter] = None
+        self.owner = os.getpid()
+        # The handle may not go away under another thread's stop().
+        self._lock = threading.RLock()
+        self.event = c_void_p()
+        self.finished = False
+        self.in_worker = False
+        self.forked = False  # since this was last reset
+        self.stop_signal = 0
+        # Orphans that come while the host itself waits are taken for children of the host.
+        self.waits_inside = False
+        self.failure: Optional[Exception] = None
+        handle = c_void_p()
+        check(lib.pf_pool_new(byref(handle)))
+        self._handle = handle
+        self.set("host_fork", 1)
+
+    @property
+    def handle(self) -> c_void_p:
+        """The library's pool."""
+        if self._handle is None:
+            raise error_of(-errno.EINVAL, "the pool is closed")
+        return self._handle
+
+    def set(self, setting: str, *values: Any) -> None:
+        check(getattr(lib, "pf_pool_set_" + setting)(self.handle, *values), setting)
+
+    def start(self) -> None:
+        check(lib.pf_pool_start(self.handle))
+
+    def fileno(self) -> int:
+        """The descriptor that is readable when :meth:`dispatch` has something to do."""
+        return check(lib.pf_pool_fd(self.handle))
+
+    def wait(self) -> None:
+        """Wait until there is something to do, or a signal has come."""
+        if self._waiter is None:
+            self._waiter = _Waiter(self.fileno())
+        self._waiter.wait()
+
+    def step(self, timeout_ms: int = 0) -> None:
+        """Have the library do what is to be done."""
+        result = lib.pf_pool_dispatch(self.handle, timeout_ms)
+        if result == -errno.ECHILD:
+            raise error_of(result)
+        if result <= 0 and result != -errno.EINTR:
+            self.finished = True
+            self.failure = error_of(result) if result < 0 else None
+
+    def pull(self) -> bool:
+        """Have the next event in ``self.event``. Forks the workers that are asked for before."""
+        while check(lib.pf_pool_next_event(self.handle, byref(self.event))) > 0:
+            if lib.pf_event_type(self.event) != _FORK_WANTED:
+                return True
+            task_id = lib.pf_event_task_id(self.event)
+            before = fork(self.handle, task_id)
+            if before is not None:
+                # The handle is kept: the library refuses it here, and freeing takes time.
+                self.in_worker = True
+                self._close_waiter()
+                self.become_worker(task_id, before)
+                break
+            self.forked = True
+        return False
+
+    def take(self) -> Optional[Event]:
+        """The next event, if one waits."""
+        return read_event(self.event) if self.pull() else None
+
+    def become_worker(self, task_id: int, before: Mask) -> None:
+        """Called in each worker, which is to restore the signal mask."""
+        raise NotImplementedError
+
+    def next(self) -> Optional[Event]:
+        """The next event, which is waited for. None after the last one.
+
+        Raises what the pool failed with, once, after its last event.
+        """
+        while True:
+            event = self.take()
+            if event is not None:
+                return event
+            if not self.advance():
+                return None
+
+    def advance(self) -> bool:
+        """Wait, and have the library do what is to be done. False at the end, and in a worker."""
+        if self.in_worker:
+            return False
+        if self.finished:
+            failure, self.failure = self.failure, None
+            if failure is not None:
+                raise failure
+            return False
+        if self.waits_inside:
+            self.step(_INSIDE_MS)
+        else:
+            self.wait()
+            self.step()
+        return True
+
+    def _close_waiter(self) -> None:
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.close()
+
+    def close(self) -> None:
+        """Free the pool. Workers that are still alive are killed first."""
+        with self._lock:
+            handle, self._handle = self._handle, None
+            if handle is not None:
+                self.stop_signal = max(lib.pf_pool_stop_signal(handle), 0)
+                lib.pf_pool_free(handle)
+        self._close_waiter()
