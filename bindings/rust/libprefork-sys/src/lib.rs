@@ -120,6 +120,7 @@ pub const PF_RELOAD_START_FIRST: c_int = 0;
 pub const PF_RELOAD_STOP_FIRST: c_int = 1;
 pub const PF_SIGNALS_NONE: c_int = 0;
 pub const PF_SIGNALS_STANDARD: c_int = 1;
+pub const PF_SIGNALS_STOPS: c_int = 2;
 pub const PF_THREADS_REFUSE: c_int = 0;
 pub const PF_THREADS_ALLOW: c_int = 1;
 pub const PF_BACKEND_AUTO: c_int = 0;

@@ -217,6 +217,7 @@ impl Builder {
         let set = match signals {
             Signals::None => sys::PF_SIGNALS_NONE,
             Signals::Standard => sys::PF_SIGNALS_STANDARD,
+            Signals::Stops => sys::PF_SIGNALS_STOPS,
         };
         self.set_number(sys::pf_pool_set_signals, set as u32)
     }

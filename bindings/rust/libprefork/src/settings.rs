@@ -41,6 +41,9 @@ pub enum Signals {
     /// Where their disposition is the default: TERM stops gracefully, INT and QUIT within a second,
     /// HUP reloads, TTIN and TTOU add and remove a slot; USR1, USR2 and WINCH are passed on.
     Standard,
+    /// Where their disposition is the default: TERM, INT, QUIT and HUP stop gracefully, as with
+    /// [`fork_processes`](crate::fork_processes).
+    Stops,
 }
 
 /// How ends of workers are noticed.
