@@ -3,7 +3,7 @@
 #
 #   BENCH_DIR=DIRECTORY [QUICK=1] [SAVE=1 | RESULTS=FILE] tests/bench/run.sh
 #
-# BENCH_DIR  where the programs driver, floor, lean, ours, pool and exec_memory are
+# BENCH_DIR  where the programs driver, floor, lean, ours, pool, readiness and exec_memory are
 # QUICK=1    fewer rounds: under a minute, for a look rather than for the record
 # RESULTS    also keep what is printed in that file; SAVE=1 means tests/bench/RESULTS.md
 #
@@ -72,10 +72,12 @@ describe >"$report"
 driver=$!
 trap 'kill "$driver"; wait "$driver"; exit 1' HUP INT TERM
 wait "$driver"
-# shellcheck disable=SC2086
-"$BENCH_DIR/exec_memory" $quick >>"$report" &
-driver=$!
-wait "$driver"
+for program in readiness exec_memory; do
+    # shellcheck disable=SC2086
+    "$BENCH_DIR/$program" $quick >>"$report" &
+    driver=$!
+    wait "$driver"
+done
 describe_library >>"$report"
 # Sections that others keep there stay, see reload_load.sh.
 if [ -n "$results" ] && grep -q '^## ' "$results" 2>/dev/null; then
