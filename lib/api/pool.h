@@ -37,7 +37,7 @@ struct pf_pool {
     bool working = false;       // inside run or dispatch
     bool pulled = false;        // events wait for pf_pool_next_event
     bool chose_workers = false; // else: as many as there are processors
-    int result = 0; // at the end
+    int result = 0;             // at the end
     prefork::runtime::PoolOptions options;
     prefork::api::HostData event_data;
     prefork::api::HostData worker_data;
