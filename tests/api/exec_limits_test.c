@@ -23,7 +23,7 @@ static void open_and_execute(struct host *host, struct board *board) {
     board_require(board, pf_pool_set_max_restarts(host->pool, 0) == 0);
 }
 
-static void limit(struct board *board, int resource, rlim_t soft) {
+static void limit(struct board *board, unsigned resource, rlim_t soft) {
     struct rlimit limit = {.rlim_cur = soft, .rlim_max = PLENTY};
 
     board_require(board, setrlimit(resource, &limit) == 0);

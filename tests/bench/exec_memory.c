@@ -188,7 +188,7 @@ static struct supervisor start_supervisor(size_t mib) {
 
 static struct answer ask(const struct supervisor *supervisor, int way) {
     unsigned char request = (unsigned char)way;
-    struct answer answer;
+    struct answer answer = {.us = {0}};
     if (write(supervisor->requests, &request, 1) != 1 ||
         read(supervisor->answers, &answer, sizeof(answer)) != (ssize_t)sizeof(answer)) {
         fail("a supervisor has ended");

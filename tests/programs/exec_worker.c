@@ -350,7 +350,7 @@ static void take_step(char *step) {
     } else if (strcmp(step, "args") == 0) {
         tell_arguments();
     } else if (strcmp(step, "exit") == 0) {
-        exit(atoi(value));
+        _exit(atoi(value)); /* whoever is stopped in an exit by a checker of leaks leaves a child */
     } else {
         end(step);
     }
