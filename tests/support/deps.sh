@@ -91,7 +91,12 @@ bindings() {
     tool pkg-config pkg-config
     python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv
     tool go golang-go
-    tool cargo cargo
+    # Beside a newer Rust, Debian's own is the oldest that is promised.
+    test -x /usr/bin/cargo || need cargo
+    test -x /usr/bin/rustc || need rustc
+    # A second implementation of Python.
+    tool pypy3 pypy3
+    pypy3 -c 'import ensurepip, venv' 2>/dev/null || need pypy3-venv
 }
 
 look() {
