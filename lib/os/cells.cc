@@ -105,7 +105,7 @@ int Cells::open(uint32_t workers_max, bool for_exec) {
 }
 
 void Cells::reset(uint32_t worker) {
-    Cell &cell = cells_[worker];
+    Cell &cell = *this->cell(worker);
     cell.beats.store(0);
     cell.ready.store(0);
     cell.stop.store(0);
@@ -114,12 +114,12 @@ void Cells::reset(uint32_t worker) {
     cell.number = worker;
 }
 
-bool Cells::is_ready(uint32_t worker) const { return cells_[worker].ready.load() != 0; }
+bool Cells::is_ready(uint32_t worker) const { return cell(worker)->ready.load() != 0; }
 
-uint32_t Cells::beats(uint32_t worker) const { return cells_[worker].beats.load(); }
+uint32_t Cells::beats(uint32_t worker) const { return cell(worker)->beats.load(); }
 
 void Cells::ask_to_stop(uint32_t worker) {
-    Cell &cell = cells_[worker];
+    Cell &cell = *this->cell(worker);
     // Each side writes its word before it reads the other's, so one of them sees both.
     cell.stop.store(1);
     if (cell.named.load() == 0) {
@@ -164,7 +164,8 @@ int attach_cell(int memory, int32_t worker, Post *ret_post) {
         return -errno;
     }
     close(memory);
-    ret_post->cell = static_cast<Cell *>(mapped) + worker;
+    const auto cells = static_cast<uint32_t>((size - sizeof(Notice)) / sizeof(Cell));
+    ret_post->cell = static_cast<Cell *>(mapped) + place_of(static_cast<uint32_t>(worker), cells);
     ret_post->notice = reinterpret_cast<Notice *>(static_cast<char *>(mapped) + size) - 1;
     return 0;
 }

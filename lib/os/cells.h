@@ -39,6 +39,12 @@ struct alignas(64) Notice {
     std::atomic<uint32_t> closed;  // the pool takes in no workers any more
 };
 
+// Workers with odd numbers are there only while others are replaced: their cells stand behind all
+// others, so that they take no memory before. The number of cells is even.
+constexpr uint32_t place_of(uint32_t worker, uint32_t cells) {
+    return worker / 2 + worker % 2 * (cells / 2);
+}
+
 // The supervisor's side.
 class Cells {
   public:
@@ -67,7 +73,7 @@ class Cells {
 
     [[nodiscard]] int socket() const { return socket_.get(); }
     [[nodiscard]] int memory() const { return memory_.get(); }
-    [[nodiscard]] Cell *cell(uint32_t worker) const { return &cells_[worker]; }
+    [[nodiscard]] Cell *cell(uint32_t worker) const { return &cells_[place_of(worker, count_)]; }
     [[nodiscard]] Notice *notice() const { return notice_; }
     [[nodiscard]] const SocketName &name() const { return name_; }
 
