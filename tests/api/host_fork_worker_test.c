@@ -34,7 +34,7 @@ static void a_child_waits_until_the_pool_knows_it(void **state) {
     assert_true(board_reaches(host->board, KIND_WORKER, 1, 1));
     host_goes_on(host, 120); /* more than twice as long as a child waits at a time */
     assert_int_equal(board_count(host->board, KIND_WORKER, 0), 0);
-    assert_int_equal(process_state(first), 'S');
+    assert_true(process_reaches_state(first, 'S'));
     assert_int_equal(pf_pool_forked(host->pool, 0, first), 0);
     assert_true(board_reaches(host->board, KIND_WORKER, 0, 1));
     assert_int_equal(board_find(host->board, KIND_WORKER, 0, 0)->author, first);
