@@ -72,6 +72,7 @@ static void they_do_not_control_the_pool(void **state) {
     struct scenario *run = *state;
     scenario_start_host(run, host_with_its_own_signals);
     assert_true(board_reaches(run->board, NOTE_READY, ANY_TASK, 2));
+    assert_true(process_reaches_state(run->supervisor, 'S')); /* only a wait is interrupted */
 
     scenario_signal(run, SIGUSR1);
     scenario_signal(run, SIGQUIT);
@@ -241,11 +242,11 @@ static int host_that_is_interrupted(struct board *board) {
     host.work = ends_on_term;
     board_require(board, pf_pool_set_workers(host.pool, 1) == 0);
     board_require(board, pf_pool_set_event_callback(host.pool, host_note_event, board, NULL) == 0);
-    alarm_in(board, 30);
+    alarm_in(board, 100);
     while (board_count(board, NOTE_HANDLED, ANY_TASK) == 0) {
         board_require(board, pf_pool_run(host.pool, &task_id) == -EINTR);
     }
-    alarm_in(board, 30);
+    alarm_in(board, 100);
     while (board_count(board, NOTE_HANDLED, ANY_TASK) == 1) {
         board_require(board, pf_pool_run(host.pool, &task_id) == -EINTR);
     }
@@ -283,7 +284,7 @@ static int host_whose_dispatch_is_interrupted(struct board *board) {
     board_require(board, host_begin(&host, 1) == 0);
     board_require(board, host_reaches(&host, NOTE_READY, 0, 1));
     (void)host_turn(&host, 0);
-    alarm_in(board, 30);
+    alarm_in(board, 100);
     int result = 1;
     while (result == 1) {
         result = pf_pool_dispatch(host.pool, -1);
@@ -321,7 +322,7 @@ static int host_in_a_storm(struct board *board) {
     host.work = crashes_at_once;
     board_require(board, pf_pool_set_max_restarts(host.pool, 1500) == 0);
     board_require(board, host_begin(&host, 4) == 0);
-    alarm_in(board, 30);
+    alarm_in(board, 100);
     int result = 1;
     while (board_count(board, NOTE_HANDLED, ANY_TASK) == 0 && (result == 1 || result == -EINTR)) {
         const pf_event *event = NULL;

@@ -182,6 +182,7 @@ static void who_lacked_descriptors_may_say_it_again(void **state) {
     begin(host, 1, LONG_MS);
 
     assert_true(host_reaches(host, PF_EVENT_READY, 0, 1));
+    assert_true(host_reaches(host, NOTE_RESULT, 0, 1)); /* which the worker notes after that */
     assert_all_results(host->board, 1, 0);
     assert_int_equal(host_stops(host), 0);
 }
