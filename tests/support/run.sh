@@ -1,86 +1,30 @@
 #!/bin/sh
-# Run tests one after the other and count: tests/support/run.sh FILE...
+# Run tests and count: tests/support/run.sh FILE...
 #
-# A file is a CMocka program, each of whose cases counts, or a script, which counts as one:
-# status 0 is passed, 77 skipped (counted as neither), all else failed. One line a file; the
-# whole output of one that failed, or of all with V=1. Ends with "N passed, N failed".
+# Programs run several at a time (TEST_JOBS), for most of their time is waiting; scripts, which
+# build and install, one after the other behind them. Ends with "N passed, N failed".
 #
 # SPDX-License-Identifier: MIT
 set -u
 
-limit_s=${TEST_LIMIT_S:-300}
-passed=0
-failed=0
-skipped=0
-output=$(mktemp)
-trap 'rm -f "$output"' EXIT
+jobs=${TEST_JOBS:-$((2 * $(getconf _NPROCESSORS_ONLN)))}
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
 trap 'exit 130' INT TERM HUP
 
-export CMOCKA_MESSAGE_OUTPUT=TAP
-export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99:${ASAN_OPTIONS:-}"
-export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1:${UBSAN_OPTIONS:-}"
-export TSAN_OPTIONS="halt_on_error=1:exitcode=99:${TSAN_OPTIONS:-}"
-
-# Reads TAP and the status; prints the numbers of cases that passed, failed, were skipped. A
-# program that ended early or badly has failed, whatever it printed before.
-count_cases() {
-    awk -v status="$1" '
-        { sub(/^[ \t]+/, "") }
-        /^1\.\.[0-9]+$/ { planned += substr($0, 4) }
-        /^(not )?ok [0-9# -]*SKIP/ { skipped++; next }
-        /^ok [0-9]+ / { passed++ }
-        /^not ok [0-9]+ / { failed++ }
-        END {
-            missing = planned - passed - failed - skipped
-            if (missing > 0) failed += missing
-            if (planned == 0 || missing < 0) failed++
-            if (status != 0 && failed == 0) failed++
-            printf "%d %d %d\n", passed, failed, skipped
-        }' "$output"
+run() { # how many at a time; their names on stdin, one a line
+    xargs -r -d '\n' -n 1 -P "$1" "$(dirname "$0")/run_test.sh" "$results"
 }
 
-for file in "$@"; do
-    name=${file#"${BUILD_DIR:-}"/}
-    name=${name##*tests/}
-    case $file in
-    */*) ;;
-    *) file=./$file ;;
-    esac
-    start=$(date +%s%N)
-    # A make that runs in the background ignores signals, which its tests must not.
-    timeout -k 10 "$limit_s" env --default-signal "$file" >"$output" 2>&1 </dev/null
-    status=$?
-    took_ms=$((($(date +%s%N) - start) / 1000000))
-    case $file in
-    *.sh)
-        case $status in
-        0) set -- 1 0 0 ;;
-        77) set -- 0 0 1 ;;
-        *) set -- 0 1 0 ;;
-        esac
-        what=
-        ;;
-    *)
-        # shellcheck disable=SC2046 # three words
-        set -- $(count_cases "$status")
-        what="$(($1 + $2)) cases, "
-        ;;
-    esac
-    passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + $3))
-    test "$3" -eq 0 || what="$what$3 skipped, "
-    verdict=ok
-    test "$1" -gt 0 || verdict=SKIP
-    test "$2" -eq 0 || verdict=FAIL
-    printf '  %-4s %s (%s%d.%02d s)\n' "$verdict" "$name" "$what" $((took_ms / 1000)) \
-        $((took_ms % 1000 / 10))
-    if test "$verdict" = FAIL || test "${V:-0}" = 1; then
-        sed 's/^/       /' "$output"
-        test "$status" -ne 124 || echo "       stopped: not done within $limit_s s"
-    else
-        grep -E '^skipped: | SKIP ' "$output" | sed 's/^/       /'
-    fi
-done
-test "$skipped" -eq 0 || echo "$skipped skipped"
-echo "$passed passed, $failed failed"
-# Nothing passed is nothing shown.
-test "$failed" -eq 0 && test "$passed" -gt 0
+: >"$results/counts"
+printf '%s\n' "$@" | grep -v '\.sh$' | run "$jobs"
+printf '%s\n' "$@" | grep '\.sh$' | run 1
+
+awk -v asked="$#" '
+    { passed += $1; failed += $2; skipped += $3 }
+    END {
+        if (NR < asked) failed += asked - NR # one that could not be run at all
+        if (skipped > 0) printf "%d skipped\n", skipped
+        printf "%d passed, %d failed\n", passed, failed
+        exit failed > 0 || passed == 0 # nothing passed is nothing shown
+    }' "$results/counts"
