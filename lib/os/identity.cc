@@ -250,7 +250,10 @@ void become_worker_of(uint32_t task_id, const Post &post, const Belongings *belo
     self.pid = getpid();
     self.belongings = belongings;
     self.post = post;
-    only_in_this_process.store(nullptr, std::memory_order_relaxed);
+    // What a new process writes for the first time, the kernel copies for it, a page at a time.
+    if (only_in_this_process.load(std::memory_order_relaxed) != nullptr) {
+        only_in_this_process.store(nullptr, std::memory_order_relaxed);
+    }
 }
 
 const Post *own_post() {
