@@ -26,10 +26,15 @@ void reseed_generators() {
 #ifndef __GLIBC__ // there rand has the state of random
     srand(low);
 #endif
-    unsigned short words[3] = {static_cast<unsigned short>(low),
+    // As seed48 would, which here has to fetch the same multiplier from a page of its own.
+    unsigned short words[7] = {static_cast<unsigned short>(low),
                                static_cast<unsigned short>(low >> 16),
-                               static_cast<unsigned short>(high)};
-    seed48(words);
+                               static_cast<unsigned short>(high),
+                               0xE66D,
+                               0xDEEC,
+                               0x0005,
+                               0x000B};
+    lcong48(words);
 }
 
 } // namespace prefork::os
