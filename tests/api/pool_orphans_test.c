@@ -16,8 +16,10 @@
 
 enum { NOTE_ORPHAN = KIND_NOTE, ORPHANS = 5 };
 
-/* Leaves children behind that end when their parent has. */
+/* Leaves children behind that end when their parent has. What the supervisor adopts beside its
+ * waits counts as the host's, so they are left while it waits. */
 static int leaves_orphans(struct board *board, int task_id, int run) {
+    pid_t supervisor = getppid();
     if (run > 0) {
         return ends_on_term(board, task_id, run);
     }
@@ -31,6 +33,7 @@ static int leaves_orphans(struct board *board, int task_id, int run) {
             _exit(i);
         }
     }
+    board_require(board, process_reaches_state(supervisor, 'S'));
     return 1;
 }
 
@@ -65,6 +68,9 @@ static int host_that_reaps(struct board *board) {
     pid_t during = fork();
     if (during == 0) {
         _exit(5);
+    }
+    while (board_count(board, PF_EVENT_EXITED, 0) == 0 && now_ms() < deadline) {
+        (void)host_turn(&host, PATIENCE_MS);
     }
     board_require(board, host_reaches(&host, NOTE_READY, 0, 1));
     while (!all_are_gone(board) && now_ms() < deadline) {
