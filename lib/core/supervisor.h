@@ -73,8 +73,11 @@ class Supervisor {
     [[nodiscard]] uint32_t slots() const { return slots_; }
     [[nodiscard]] uint32_t alive() const { return alive_; }
     [[nodiscard]] uint32_t ready() const { return ready_; }
-    // Whether each slot's worker is ready, or has finished already.
-    [[nodiscard]] bool all_ready() const { return ready_ + done_ >= slots_; }
+    // Whether each slot's worker is ready, or has finished already; or no other is to be expected,
+    // for the rest was given up.
+    [[nodiscard]] bool all_ready() const {
+        return ready_ + done_ >= slots_ || (ready_ > 0 && ready_ == busy_);
+    }
     [[nodiscard]] uint32_t current(uint32_t slot) const {
         return seat_of(slot, slot_table_[slot].current);
     }

@@ -85,6 +85,35 @@ static void a_pool_that_finishes_by_itself_tells_that_too(void **state) {
     assert_string_equal(next_message(), "STOPPING=1");
 }
 
+static int the_first_crashes_and_others_get_ready_later(struct board *board, int task_id, int run) {
+    if (task_id == 0) {
+        return crashes_at_once(board, task_id, run);
+    }
+    gate_wait(board, 0);
+    board_require(board, pf_worker_ready() == 0);
+    wait_for_ever();
+    return 0;
+}
+
+static void ready_does_not_wait_for_a_slot_that_was_given_up(void **state) {
+    struct host *host = *state;
+    host->work = the_first_crashes_and_others_get_ready_later;
+    assert_int_equal(pf_pool_set_max_restarts(host->pool, 1), 0);
+    assert_int_equal(pf_pool_set_on_limit(host->pool, PF_LIMIT_DEGRADE), 0);
+    assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
+    assert_int_equal(host_begin(host, 3), 0);
+    assert_true(host_reaches(host, PF_EVENT_GAVE_UP, 0, 1));
+    for (const char *message = ""; (message = next_message())[0] != '\0';) {
+        assert_memory_equal(message, "STATUS=", 7);
+    }
+
+    gate_open(host->board, 0);
+
+    while (strcmp(await_message(host), "READY=1") != 0) {
+    }
+    assert_int_equal(board_count(host->board, PF_EVENT_READY, ANY_TASK), 2);
+}
+
 /* ---- The status ---------------------------------------------------------------------------- */
 
 static int crashes_three_times(struct board *board, int task_id, int run) {
@@ -329,6 +358,7 @@ int main(void) {
         manager_test(an_abstract_socket_is_as_good),
         manager_test(a_stop_is_told_before_the_workers_have_ended),
         manager_test(a_pool_that_finishes_by_itself_tells_that_too),
+        manager_test(ready_does_not_wait_for_a_slot_that_was_given_up),
         manager_test(a_status_tells_changes_once_a_second),
         manager_test(a_pool_at_rest_has_nothing_to_tell_and_is_not_woken),
         manager_test(half_of_the_watchdogs_time_is_between_signs_of_life),

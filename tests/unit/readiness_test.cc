@@ -40,6 +40,53 @@ void one_that_has_finished_is_no_obstacle(void ** /*state*/) {
     assert_true(pool.core.all_ready());
 }
 
+void one_that_was_given_up_is_no_obstacle(void ** /*state*/) {
+    Settings settings;
+    settings.max_restarts = 0;
+    settings.on_limit = OnLimit::degrade;
+    Supervised pool;
+    assert_true(pool.begin(2, settings));
+    pool.start_one();
+
+    pool.end(0, killed_by(9));
+    assert_false(pool.core.all_ready());
+    pool.start_one();
+
+    assert_int_equal(pool.core.ready(), 1);
+    assert_true(pool.core.all_ready());
+}
+
+void one_that_is_given_up_last_holds_nobody_up_any_more(void ** /*state*/) {
+    Settings settings;
+    settings.max_restarts = 1;
+    settings.on_limit = OnLimit::degrade;
+    Supervised pool;
+    assert_true(pool.begin(2, settings));
+    pool.start_one();
+    pool.start_one();
+
+    pool.end(0, killed_by(9));
+    assert_false(pool.core.all_ready());
+    pool.start_one();
+    pool.end(0, killed_by(9));
+
+    assert_int_equal(pool.core.ready(), 1);
+    assert_true(pool.core.all_ready());
+}
+
+void one_that_is_not_to_be_restarted_is_no_obstacle(void ** /*state*/) {
+    Settings settings;
+    settings.restart = RestartWhen::none;
+    Supervised pool;
+    assert_true(pool.begin(3, settings));
+    pool.start_all();
+
+    pool.end(1, killed_by(9));
+
+    assert_int_equal(pool.core.ready(), 2);
+    assert_true(pool.core.all_ready());
+}
+
 void one_that_crashed_is_missed_until_it_is_back(void ** /*state*/) {
     Supervised pool;
     assert_true(pool.begin(2, 10));
@@ -104,6 +151,9 @@ int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test(all_are_ready_once_each_has_started),
         cmocka_unit_test(one_that_has_finished_is_no_obstacle),
+        cmocka_unit_test(one_that_was_given_up_is_no_obstacle),
+        cmocka_unit_test(one_that_is_given_up_last_holds_nobody_up_any_more),
+        cmocka_unit_test(one_that_is_not_to_be_restarted_is_no_obstacle),
         cmocka_unit_test(one_that_crashed_is_missed_until_it_is_back),
         cmocka_unit_test(a_replacement_is_not_counted_twice),
         cmocka_unit_test(a_resize_goes_by_the_slots_that_are_left),
