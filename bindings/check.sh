@@ -36,8 +36,12 @@ for language; do
         skipped=$((skipped + 1))
         continue
     fi
-    # The status of the script, not that of tee.
-    { sh "$here/$language/check.sh" "$prefix" 2>&1 || echo "check.sh ended with $?"; } | tee "$log"
+    # The status of the script, not that of tee. A make that runs in the background ignores signals,
+    # which the tests must not.
+    {
+        env --default-signal sh "$here/$language/check.sh" "$prefix" 2>&1 ||
+            echo "check.sh ended with $?"
+    } | tee "$log"
     line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1)
     if test -z "$line"; then
         failed=$((failed + 1))
