@@ -182,6 +182,13 @@ func WithProcessGroups() Option {
 		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_process_groups(h, n) })
 }
 
+// WithNotify speaks systemd's protocol (READY=1, RELOADING=1, STOPPING=1, WATCHDOG=1, STATUS=) to
+// the socket that the environment variable NOTIFY_SOCKET names, if it is set when Run begins.
+func WithNotify() Option {
+	return withNumber("pf_pool_set_notify", 1,
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_notify(h, n) })
+}
+
 // WithParentDeathSignal sets the signal that a worker gets when the supervisor has ended;
 // default SIGTERM; 0: only the stop descriptor tells.
 func WithParentDeathSignal(signal syscall.Signal) Option {

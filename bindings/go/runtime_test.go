@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -318,6 +319,32 @@ func TestContextThatIsDone(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	p := newPool(t, "idle", prefork.WithWorkers(2)).run(ctx)
+	check(t, p.result())
+}
+
+func TestServiceManagerIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	manager, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	check(t, err)
+	defer manager.Close()
+	check(t, manager.SetReadDeadline(time.Now().Add(patience)))
+	await := func(message string) {
+		t.Helper()
+		for text := make([]byte, 4096); ; {
+			length, err := manager.Read(text)
+			check(t, err)
+			if string(text[:length]) == message {
+				return
+			}
+		}
+	}
+	t.Setenv("NOTIFY_SOCKET", path)
+	t.Setenv("WATCHDOG_USEC", "100000")
+	p := newPool(t, "idle", prefork.WithWorkers(2), prefork.WithNotify()).run(context.Background())
+	await("READY=1")
+	await("WATCHDOG=1")
+	check(t, p.Stop())
+	await("STOPPING=1")
 	check(t, p.result())
 }
 

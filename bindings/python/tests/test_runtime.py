@@ -12,6 +12,8 @@ import prefork
 import pytest
 from prefork import EventType, Pool
 
+from support import DEADLINE
+
 FORK = """
 import os, prefork, signal, sys, threading, time
 {before}
@@ -360,6 +362,36 @@ def test_a_pool_that_is_dropped_is_ended():
     assert next(pool).type == EventType.STARTED
     with pytest.warns(ResourceWarning, match="unclosed pool"):
         pool.__del__()
+
+
+NOTIFY = """
+import os, prefork, signal
+
+def work(task_id):
+    print("worker", os.environ.get("NOTIFY_SOCKET"), os.system("test -z \\"$NOTIFY_SOCKET\\""), flush=True)
+    signal.pause()
+
+with prefork.Pool(work, 2, signals=prefork.Signals.STANDARD, notify=True) as pool:
+    list(pool)
+"""
+
+
+def test_the_service_manager_is_told(run, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(DEADLINE)
+        program = run(["-c", NOTIFY], NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="100000")
+
+        def await_message(message):
+            while manager.recv(4096) != message:
+                pass
+
+        await_message(b"READY=1")
+        await_message(b"WATCHDOG=1")
+        assert program.wait_for("worker", 2) == ["worker None 0"] * 2
+        program.signal(signal.SIGTERM)
+        await_message(b"STOPPING=1")
+        program.end(0)
 
 
 def test_pid_one_stops_and_reaps(run):

@@ -47,6 +47,7 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "pf_pool_set_process_groups": _pool_int,
     "pf_pool_set_parent_death_signal": _pool_int,
     "pf_pool_set_reap_orphans": _pool_int,
+    "pf_pool_set_notify": _pool_int,
     "pf_pool_set_backend": _pool_int,
     "pf_pool_set_host_fork": _pool_int,
     "pf_pool_start": (c_int, (c_void_p,)),

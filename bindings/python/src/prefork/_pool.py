@@ -97,6 +97,9 @@ class Pool(Supervisor):
     ``async with`` and ``async for``. A pool is used once, by the thread that made it; only
     :meth:`stop`, :meth:`kill` and :meth:`reload` may be called by any thread, and all may be
     called by signal handlers.
+
+    With ``notify``, the pool speaks systemd's protocol (``READY=1``, ``RELOADING=1``,
+    ``STOPPING=1``, ``WATCHDOG=1``, ``STATUS=``) to the socket that ``NOTIFY_SOCKET`` names.
     """
 
     def __init__(
@@ -122,12 +125,14 @@ class Pool(Supervisor):
         process_groups: bool = False,
         parent_death_signal: int = signal.SIGTERM,
         reap_orphans: bool = False,
+        notify: bool = False,
         backend: Backend = Backend.AUTO,
         allow_threads: bool = False,
     ) -> None:
         super().__init__()
         self._target = target
         self._allow_threads = allow_threads
+        self._notify = notify
         self._started = False
         self._reader: Optional[Reader] = None
         self.waits_inside = reap_orphans
@@ -160,6 +165,7 @@ class Pool(Supervisor):
                 ("process_groups", process_groups),
                 ("parent_death_signal", parent_death_signal),
                 ("reap_orphans", reap_orphans),
+                ("notify", notify),
                 ("backend", backend),
             ):
                 self.set(setting, integer(value, setting))
@@ -186,6 +192,8 @@ class Pool(Supervisor):
                 log_event(event)
 
     def become_worker(self, task_id: int, before: Mask) -> None:
+        if self._notify:
+            os.environ.pop("NOTIFY_SOCKET", None)  # as the library did in the C environment
         run_worker(self._target, task_id, before)
 
     def __enter__(self) -> Pool:
