@@ -72,7 +72,8 @@ type pool struct {
 	seen   []prefork.Event
 	ended  chan struct{}
 	err    error // of Run, once ended is closed
-	said   *bufio.Reader
+	pipe   *os.File
+	said   *bufio.Reader // what comes from it
 }
 
 // newPool makes one whose workers are the named test program. They write to said.
@@ -89,7 +90,8 @@ func newPool(t *testing.T, program string, options ...prefork.Option) *pool {
 	}, options...)
 	made, err := prefork.New(options...)
 	check(t, err)
-	p := &pool{Pool: made, t: t, ended: make(chan struct{}), said: bufio.NewReader(reader)}
+	p := &pool{Pool: made, t: t, ended: make(chan struct{}), pipe: reader,
+		said: bufio.NewReader(reader)}
 	t.Cleanup(func() { made.Close() })
 	return p
 }
@@ -157,6 +159,7 @@ func (p *pool) next(kind prefork.EventType, taskID int) prefork.Event {
 // hear waits for a line of a worker.
 func (p *pool) hear() string {
 	p.t.Helper()
+	check(p.t, p.pipe.SetReadDeadline(time.Now().Add(patience)))
 	line, err := p.said.ReadString('\n')
 	check(p.t, err)
 	return strings.TrimSuffix(line, "\n")

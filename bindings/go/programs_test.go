@@ -106,10 +106,9 @@ func workerFinish() {
 	must(err)
 	say("%d %d", taskID, os.Getpid())
 	<-ctx.Done()
-	release()
-	signal.Ignore(syscall.SIGTERM)
 	time.Sleep(300 * time.Millisecond) // the work
 	say("finished")
+	release()
 }
 
 // workerDeaf is told to stop by nothing but SIGKILL.

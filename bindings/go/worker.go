@@ -74,7 +74,8 @@ var stop = struct {
 // StopContext returns a context that is done when parent is, or when this worker should end: it
 // was asked to by its pool or by SIGTERM, or the supervisor is gone. Until the returned function
 // is called, which releases the context, SIGTERM does nothing else, and SIGINT, which Ctrl-C
-// sends to the supervisor as well, nothing at all.
+// sends to the supervisor as well, nothing at all. Call it when the work is done: SIGTERM may come
+// a moment after the context is done, and ends the worker then.
 //
 // In a process that is no worker the error is [syscall.ECHILD].
 func StopContext(parent context.Context) (context.Context, context.CancelFunc, error) {
