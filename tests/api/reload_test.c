@@ -288,6 +288,7 @@ static void if_the_old_one_stops_first_the_slot_follows_the_restart_policy(void 
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 1), 0);
     assert_int_equal(host_begin(host, 2), 0);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 2));
+    assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, 2));
 
     assert_int_equal(pf_pool_reload(host->pool), 0);
     assert_true(host_reaches(host, PF_EVENT_READY, 0, 2));
