@@ -117,7 +117,7 @@ endif
 
 # ---- Sources and products --------------------------------------------------------------
 
-LIB_SOURCES := $(sort $(wildcard lib/*/*.cc))
+LIB_SOURCES := $(sort $(wildcard lib/*/*.cc lib/*/*/*.cc))
 LIB_OBJECTS := $(LIB_SOURCES:%.cc=$(BUILD)/%.o)
 TESTING_OBJECTS := $(LIB_SOURCES:lib/%.cc=$(BUILD)/lib-testing/%.o)
 LIBRARY = $(BUILD)/libprefork.so
@@ -370,8 +370,8 @@ lint-run: all
 		$(addprefix tests/lint/,selftest.sh format.sh tidy.sh shell.sh spelling.sh)
 
 # The public header is set by hand.
-FORMATTED = $(sort $(wildcard lib/*/*.[ch] lib/*/*.cc tests/*/*.[ch] tests/*/*.cc \
-	man/examples/*.c))
+FORMATTED = $(sort $(wildcard lib/*/*.[ch] lib/*/*.cc lib/*/*/*.[ch] lib/*/*/*.cc \
+	tests/*/*.[ch] tests/*/*.cc man/examples/*.c))
 format:
 	$(Q)$(CLANG_FORMAT) -i $(FORMATTED)
 
