@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+#include "os/pipe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace prefork::os {
+
+int open_pipe(Descriptor *ret_read_end, Descriptor *ret_write_end, bool nonblocking) {
+    int ends[2] = {-1, -1};
+    if (pipe2(ends, O_CLOEXEC | (nonblocking ? O_NONBLOCK : 0)) < 0) {
+        return -errno;
+    }
+    Descriptor read_end;
+    Descriptor write_end;
+    const int read_result = read_end.take(ends[0]);
+    const int write_result = write_end.take(ends[1]);
+    if (read_result < 0 || write_result < 0) {
+        return read_result < 0 ? read_result : write_result;
+    }
+    ret_read_end->adopt(read_end.release());
+    ret_write_end->adopt(write_end.release());
+    return 0;
+}
+
+} // namespace prefork::os

@@ -1,0 +1,13 @@
+// Pipes whose ends are close-on-exec and known as the library's own.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "os/descriptor.h"
+
+namespace prefork::os {
+
+// Returns 0 or a negative errno, with which both ends are as they were.
+[[nodiscard]] int open_pipe(Descriptor *ret_read_end, Descriptor *ret_write_end, bool nonblocking);
+
+} // namespace prefork::os
