@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static void watch(int epoll_fd, int operation, int fd) {
-    /* EPOLLEXCLUSIVE: a connection wakes one of the workers that wait, not all. */
+    /* EPOLLEXCLUSIVE: a connection wakes one worker, not all. */
     struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE};
     if (epoll_ctl(epoll_fd, operation, fd, &event) != 0) {
         perror("accept: epoll_ctl");
@@ -23,7 +23,7 @@ static void watch(int epoll_fd, int operation, int fd) {
 
 static void run_worker(int listener, int task_id) {
     struct epoll_event event;
-    int epoll_fd = epoll_create1(EPOLL_CLOEXEC); /* after the fork: each has its own */
+    int epoll_fd = epoll_create1(EPOLL_CLOEXEC); /* one for each worker */
     watch(epoll_fd, EPOLL_CTL_ADD, listener);
     for (;;) {
         if (epoll_wait(epoll_fd, &event, 1, -1) != 1) {
@@ -33,13 +33,13 @@ static void run_worker(int listener, int task_id) {
         if (connection == -EAGAIN) {
             continue; /* a sibling took it */
         }
-        if (connection < 0) { /* no descriptor is left, say: no reason to spin, nor to end */
+        if (connection < 0) { /* too few descriptors, for instance */
             fprintf(stderr, "accept: %s\n", pf_strerror(connection));
             sleep(1);
             continue;
         }
-        /* One connection at a time, and then to the end of the queue, so that the others, who
-         * wait there too, get the next ones. */
+        /* One connection at a time, and then to the end of the queue, so
+         * that the others, who wait there too, get the next ones. */
         watch(epoll_fd, EPOLL_CTL_DEL, listener);
         watch(epoll_fd, EPOLL_CTL_ADD, listener);
         dprintf(connection, "hello from worker %d\n", task_id);
@@ -50,7 +50,8 @@ static void run_worker(int listener, int task_id) {
 int main(int argc, char **argv) {
     int listener;
     int port = argc > 1 ? atoi(argv[1]) : 8090;
-    int count = pf_bind_sockets("127.0.0.1", port, AF_INET, 0, 0, &listener, 1);
+    int count =
+        pf_bind_sockets("127.0.0.1", port, AF_INET, 0, 0, &listener, 1);
     if (count < 0) {
         fprintf(stderr, "accept: port %d: %s\n", port, pf_strerror(count));
         return EXIT_FAILURE;

@@ -1,5 +1,5 @@
 /*
- * bind_sockets.c - listen at every address of localhost and at a path, and tell which they are
+ * bind_sockets.c - listen at all addresses of localhost and at a path
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,7 +17,8 @@ static void tell(int fd) {
     socklen_t size = sizeof address;
     char host[64], port[16];
     if (getsockname(fd, (struct sockaddr *)&address, &size) == 0 &&
-        getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port, sizeof port,
+        getnameinfo((struct sockaddr *)&address, size, host, sizeof host,
+                    port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV) == 0) {
         printf("%s port %s\n", host, port);
     }
@@ -26,8 +27,9 @@ static void tell(int fd) {
 int main(int argc, char **argv) {
     int fds[SOCKETS_MAX];
     const char *path = argc > 1 ? argv[1] : "bind_sockets.socket";
-    int count = pf_bind_sockets("localhost", ANY_PORT, AF_UNSPEC, DEFAULT_BACKLOG, NO_FLAGS, fds,
-                                SOCKETS_MAX);
+    int count =
+        pf_bind_sockets("localhost", ANY_PORT, AF_UNSPEC, DEFAULT_BACKLOG,
+                        NO_FLAGS, fds, SOCKETS_MAX);
     if (count < 0) {
         fprintf(stderr, "bind_sockets: %s\n", pf_strerror(count));
         return EXIT_FAILURE;

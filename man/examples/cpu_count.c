@@ -1,5 +1,5 @@
 /*
- * cpu_count.c - compare the processors this process may use with those of the machine
+ * cpu_count.c - compare the processors for this process with all of them
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,7 +14,8 @@ int main(void) {
         perror("cpu_count: sysconf");
         return EXIT_FAILURE;
     }
-    if (printf("this process may use %d of %ld processors\n", pf_cpu_count(), online) < 0 ||
+    if (printf("this process may use %d of %ld processors\n",
+               pf_cpu_count(), online) < 0 ||
         fflush(stdout) != 0) {
         perror("cpu_count: stdout");
         return EXIT_FAILURE;

@@ -1,5 +1,5 @@
 /*
- * listen_fds.c - a server that systemd starts with its sockets, or that binds one itself
+ * listen_fds.c - a server with sockets from systemd, or one of its own
  *
  * SPDX-License-Identifier: MIT
  */
@@ -18,7 +18,8 @@ static int get_sockets(int *fds) {
     if (count != 0) {
         return count;
     }
-    return pf_bind_sockets("localhost", PORT, AF_UNSPEC, 0, 0, fds, SOCKETS_MAX);
+    return pf_bind_sockets("localhost", PORT, AF_UNSPEC, 0, 0, fds,
+                           SOCKETS_MAX);
 }
 
 int main(void) {
@@ -35,13 +36,14 @@ int main(void) {
     }
     while (poll(sockets, (nfds_t)count, -1) >= 0) {
         for (int i = 0; i < count; i++) {
-            int connection = sockets[i].revents != 0 ? pf_accept(fds[i]) : -1;
+            int connection =
+                sockets[i].revents != 0 ? pf_accept(fds[i]) : -1;
             if (connection >= 0) {
                 dprintf(connection, "socket %d of %d\n", i + 1, count);
                 close(connection);
             }
         }
     }
-    perror("listen_fds: poll"); /* then the supervisor starts another worker */
-    return EXIT_FAILURE;
+    perror("listen_fds: poll");
+    return EXIT_FAILURE; /* the supervisor starts another worker */
 }

@@ -1,5 +1,5 @@
 /*
- * minimal.c - four workers, each of which adds up its quarter of a range of numbers
+ * minimal.c - four workers, each of which sums a quarter of some numbers
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,7 +14,8 @@ int main(void) {
         fprintf(stderr, "minimal: %s\n", pf_strerror(task));
         return 1;
     }
-    /* This is worker number `task`. A status other than 0 would start it again. */
+    /* This is worker number `task`. An exit status of 0 means that it has
+     * finished; after any other it is restarted. */
     unsigned long long sum = 0;
     for (int number = task; number < NUMBERS; number += WORKERS) {
         sum += (unsigned long long)number;

@@ -1,11 +1,13 @@
 /*
- * pool.c - three workers that do jobs, and are restarted after a delay when they crash
+ * pool.c - three workers that do jobs and are restarted after a crash
  *
- * SIGTERM lets each worker finish its job before it ends; Ctrl-C gives it a second at most.
+ * SIGTERM lets each worker finish its job before it ends; Ctrl-C gives it
+ * a second at most.
  *
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
+#include <err.h>
 #include <errno.h>
 #include <prefork.h>
 #include <signal.h>
@@ -22,12 +24,15 @@ static void note_stop(int number) {
     stopping = 1;
 }
 
-/* Runs in each worker. What it returns is the exit status: with 0 the worker has finished. */
+/* Runs in each worker. What it returns is the exit status: with 0 the
+ * worker has finished. */
 static int do_jobs(int task_id, void *user) {
     const char *job_name = user;
     struct sigaction action = {.sa_handler = note_stop};
-    /* A terminal sends SIGINT to all, but when a worker ends is for the supervisor to say. */
-    if (sigaction(SIGTERM, &action, NULL) != 0 || signal(SIGINT, SIG_IGN) == SIG_ERR) {
+    /* A terminal sends SIGINT to all, but when a worker ends is for the
+     * supervisor to say. */
+    if (sigaction(SIGTERM, &action, NULL) != 0 ||
+        signal(SIGINT, SIG_IGN) == SIG_ERR) {
         return EXIT_FAILURE;
     }
     int job = 0;
@@ -35,34 +40,39 @@ static int do_jobs(int task_id, void *user) {
         usleep(JOB_US); /* the job */
         job++;
     }
-    return printf("worker %d: %d %s\n", task_id, job, job_name) > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return printf("worker %d: %d %s\n", task_id, job, job_name) > 0
+               ? EXIT_SUCCESS
+               : EXIT_FAILURE;
 }
 
-static int set_up(pf_pool *pool) {
-    int result = pf_pool_set_workers(pool, WORKERS);
-    result = result < 0 ? result : pf_pool_set_worker_fn(pool, do_jobs, "jobs", NULL);
-    result = result < 0 ? result : pf_pool_set_signals(pool, PF_SIGNALS_STANDARD);
-    /* Again after 0.1 s, 0.2 s and so on up to 10 s, but no more than 20 times in a minute. */
-    result = result < 0 ? result : pf_pool_set_backoff(pool, 100, 10000);
-    result = result < 0 ? result : pf_pool_set_max_restarts(pool, PF_UNLIMITED);
-    return result < 0 ? result : pf_pool_set_restart_window(pool, 20, 60000);
+static void check(int result) {
+    if (result < 0) {
+        errx(EXIT_FAILURE, "%s", pf_strerror(result));
+    }
+}
+
+static void set_up(pf_pool *pool) {
+    check(pf_pool_set_workers(pool, WORKERS));
+    check(pf_pool_set_worker_fn(pool, do_jobs, "jobs", NULL));
+    check(pf_pool_set_signals(pool, PF_SIGNALS_STANDARD));
+    /* Again after 0.1 s, 0.2 s and so on up to 10 s, but no more than 20
+     * times in a minute. */
+    check(pf_pool_set_backoff(pool, 100, 10000));
+    check(pf_pool_set_max_restarts(pool, PF_UNLIMITED));
+    check(pf_pool_set_restart_window(pool, 20, 60000));
 }
 
 int main(void) {
     pf_pool *pool = NULL;
-    int task_id = -1, stop_signal = 0;
-    int result = pf_pool_new(&pool);
-    if (result == 0 && (result = set_up(pool)) == 0) {
-        do {
-            result = pf_pool_run(pool, &task_id);
-        } while (result == -EINTR);
-        stop_signal = result == 0 ? pf_pool_stop_signal(pool) : 0;
-    }
+    int task_id, result, stop_signal;
+    check(pf_pool_new(&pool));
+    set_up(pool);
+    do {
+        result = pf_pool_run(pool, &task_id);
+    } while (result == -EINTR);
+    stop_signal = result == 0 ? pf_pool_stop_signal(pool) : 0;
     pf_pool_free(pool);
-    if (result < 0) {
-        fprintf(stderr, "pool: %s\n", pf_strerror(result));
-        return EXIT_FAILURE;
-    }
+    check(result);
     /* So that whoever started this program sees what ended it. */
-    return stop_signal == 0 || raise(stop_signal) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return raise(stop_signal);
 }

@@ -1,5 +1,5 @@
 /*
- * task_id.c - the task id before the workers are forked, in a worker, and in its child
+ * task_id.c - the task id in the host, in a worker, and in its child
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,9 +10,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Each process writes one line and flushes it, so that no line is written twice. */
+/* Each process writes one line and flushes it, so that no line is written
+ * twice. */
 static void tell(const char *who) {
-    if (printf("%s: task id %d\n", who, pf_task_id()) < 0 || fflush(stdout) != 0) {
+    if (printf("%s: task id %d\n", who, pf_task_id()) < 0 ||
+        fflush(stdout) != 0) {
         perror("task_id: stdout");
         _exit(EXIT_FAILURE);
     }
