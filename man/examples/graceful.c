@@ -3,9 +3,11 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * Each worker does a piece of work, of 50 ms here, and asks in between whether it should end.
- * HUP replaces all workers, TERM ends the program; no piece of work is cut off.
+ * Each worker does a piece of work, of 50 ms here, and asks in between
+ * whether it should end. HUP replaces all workers, TERM ends the program;
+ * no piece of work is cut off.
  */
+#include <err.h>
 #include <errno.h>
 #include <poll.h>
 #include <prefork.h>
@@ -34,33 +36,29 @@ static int work(int task_id, void *user) {
     return EXIT_SUCCESS;
 }
 
-static int run(pf_pool *pool) {
-    int task_id = -1;
-    int result = 0;
-
-    do {
-        result = pf_pool_run(pool, &task_id);
-    } while (result == -EINTR);
-    return result;
+static void check(int result) {
+    if (result < 0) {
+        errx(EXIT_FAILURE, "%s", pf_strerror(result));
+    }
 }
 
 int main(void) {
     pf_pool *pool = NULL;
-    int result = pf_pool_new(&pool);
+    int task_id, result;
 
-    if (result == 0) {
-        (void)pf_pool_set_workers(pool, 2);
-        (void)pf_pool_set_worker_fn(pool, work, NULL, NULL);
-        (void)pf_pool_set_event_callback(pool, log_event, NULL, NULL);
-        (void)pf_pool_set_signals(pool, PF_SIGNALS_STANDARD);
-        (void)pf_pool_set_stop(pool, 0, 10000); /* the descriptor tells, no signal */
-        (void)pf_pool_set_ready_timeout(pool, 5000);
-        (void)pf_pool_set_heartbeat_timeout(pool, 5000);
-        result = run(pool);
-    }
-    if (result < 0) {
-        fprintf(stderr, "graceful: %s\n", pf_strerror(result));
-    }
-    (void)pf_pool_free(pool);
-    return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    check(pf_pool_new(&pool));
+    check(pf_pool_set_workers(pool, 2));
+    check(pf_pool_set_worker_fn(pool, work, NULL, NULL));
+    check(pf_pool_set_event_callback(pool, log_event, NULL, NULL));
+    check(pf_pool_set_signals(pool, PF_SIGNALS_STANDARD));
+    /* No stop signal: the workers poll their stop descriptors. */
+    check(pf_pool_set_stop(pool, 0, 10000));
+    check(pf_pool_set_ready_timeout(pool, 5000));
+    check(pf_pool_set_heartbeat_timeout(pool, 5000));
+    do {
+        result = pf_pool_run(pool, &task_id);
+    } while (result == -EINTR);
+    pf_pool_free(pool);
+    check(result);
+    return EXIT_SUCCESS;
 }

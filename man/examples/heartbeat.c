@@ -1,9 +1,10 @@
 /*
- * heartbeat.c - a worker that never gets ready and one that hangs are found out and replaced
+ * heartbeat.c - replace a worker that never gets ready and one that hangs
  *
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
+#include <err.h>
 #include <errno.h>
 #include <prefork.h>
 #include <stdio.h>
@@ -11,12 +12,14 @@
 #include <unistd.h>
 
 enum { WORKERS = 2, TIMEOUT_MS = 2000, STEP_US = 20000 };
-static int ended[WORKERS]; /* how many in each slot; new workers inherit the numbers */
+
+/* Of each slot: how many workers have ended. New workers inherit this. */
+static int ended[WORKERS];
 
 static int work(int task_id, void *user) {
     (void)user;
     if (task_id == 0 && ended[0] == 0) {
-        pause(); /* say, for a server that does not answer */
+        pause(); /* such as for a server that does not answer */
     }
     int result = pf_worker_ready(); /* connected, the caches filled */
     for (int step = 0; result == 0; step++) {
@@ -30,7 +33,7 @@ static int work(int task_id, void *user) {
     return EXIT_FAILURE;
 }
 
-/* Stops the pool when both have been replaced, and the new ones are ready. */
+/* Stops the pool when both new workers are ready. */
 static void steer(const pf_event *event, void *user) {
     static int good;
     int type = pf_event_type(event), task_id = pf_event_task_id(event);
@@ -38,28 +41,32 @@ static void steer(const pf_event *event, void *user) {
     if (type == PF_EVENT_EXITED) {
         ended[task_id]++;
     }
-    if (type == PF_EVENT_READY && ended[task_id] > 0 && ++good == WORKERS) {
+    if (type == PF_EVENT_READY && ended[task_id] > 0 &&
+        ++good == WORKERS) {
         pf_pool_stop(user);
+    }
+}
+
+static void check(int result) {
+    if (result < 0) {
+        errx(EXIT_FAILURE, "%s", pf_strerror(result));
     }
 }
 
 int main(void) {
     pf_pool *pool = NULL;
-    int task_id, result = pf_pool_new(&pool);
+    int task_id, result;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    result = result < 0 ? result : pf_pool_set_workers(pool, WORKERS);
-    result = result < 0 ? result : pf_pool_set_worker_fn(pool, work, NULL, NULL);
-    result = result < 0 ? result : pf_pool_set_event_callback(pool, steer, pool, NULL);
-    result = result < 0 ? result : pf_pool_set_ready_timeout(pool, TIMEOUT_MS);
-    result = result < 0 ? result : pf_pool_set_heartbeat_timeout(pool, TIMEOUT_MS);
-    if (result == 0) {
-        do {
-            result = pf_pool_run(pool, &task_id);
-        } while (result == -EINTR);
-    }
-    if (result < 0) {
-        fprintf(stderr, "heartbeat: %s\n", pf_strerror(result));
-    }
+    check(pf_pool_new(&pool));
+    check(pf_pool_set_workers(pool, WORKERS));
+    check(pf_pool_set_worker_fn(pool, work, NULL, NULL));
+    check(pf_pool_set_event_callback(pool, steer, pool, NULL));
+    check(pf_pool_set_ready_timeout(pool, TIMEOUT_MS));
+    check(pf_pool_set_heartbeat_timeout(pool, TIMEOUT_MS));
+    do {
+        result = pf_pool_run(pool, &task_id);
+    } while (result == -EINTR);
     pf_pool_free(pool);
-    return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    check(result);
+    return EXIT_SUCCESS;
 }

@@ -1,8 +1,9 @@
 /*
- * host_fork.c - the host forks each worker when the pool asks for it, and tells what came of it
+ * host_fork.c - the host forks each worker when the pool asks for it
  *
- * Two workers say who they are. The first worker of slot 0 then ends with status 3, so that
- * another one is asked for; all others end with status 0, and with them the pool.
+ * Two workers say who they are. The first worker of slot 0 then ends with
+ * status 3, so that another one is asked for; all others end with status
+ * 0, and with them the pool.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -22,21 +23,23 @@ static int work(void) {
     return pf_task_id() == 0 && forks < 3 ? 3 : EXIT_SUCCESS;
 }
 
-/* Where a language has a fork of its own, which tells its runtime, that is called here. */
+/* A language whose runtime has a function of its own for fork() calls that
+ * function here. */
 static void fork_worker(pf_pool *pool, int task_id) {
-    fflush(NULL); /* or the worker would write what is buffered once more */
+    fflush(NULL); /* what is buffered would be written twice */
     forks++;
     pid_t pid = fork();
     int result = pf_pool_forked(pool, task_id, pid < 0 ? -errno : pid);
     if (pid == 0) {
         if (result < 0) {
-            _exit(EXIT_FAILURE); /* the supervisor is gone, or no longer waits for this child */
+            _exit(EXIT_FAILURE); /* the supervisor does not wait for it */
         }
         pf_pool_free(pool); /* only memory: the pool is the supervisor's */
         _exit(work());
     }
     if (result < 0) {
-        warnx("task %d: %s", task_id, pf_strerror(result)); /* the pool has killed the child */
+        /* The pool has killed the child. */
+        warnx("task %d: %s", task_id, pf_strerror(result));
     }
 }
 
@@ -56,8 +59,8 @@ int main(void) {
     check(pf_pool_set_host_fork(pool, 1), "pf_pool_set_host_fork");
     check(pf_pool_start(pool), "pf_pool_start");
     do {
-        alive =
-            pf_pool_dispatch(pool, -1); /* or 0, when a loop says that pf_pool_fd() is readable */
+        /* In an event loop: 0, when pf_pool_fd() is readable. */
+        alive = pf_pool_dispatch(pool, -1);
         while (pf_pool_next_event(pool, &event) > 0) {
             puts(pf_event_message(event));
             if (pf_event_type(event) == PF_EVENT_FORK_WANTED) {
