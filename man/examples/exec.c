@@ -1,15 +1,17 @@
 /*
- * exec.c - an HTTP server whose workers are this program, started anew with its socket
+ * exec.c - an HTTP server whose workers execute this program anew
  *
  *   exec [PORT]
  *
- * The workers would run as well if this program had threads, or a runtime that can not fork.
- * Kill one: its successor is whatever the file of this program holds by then, and no connection
- * is refused meanwhile. SIGTERM or Ctrl-C ends all.
+ * The workers would run as well if this program had threads, or a runtime
+ * that can not fork. Kill one: its successor is whatever the file of this
+ * program holds by then, and no connection is refused meanwhile. SIGTERM
+ * or Ctrl-C stops all.
  *
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
+#include <err.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <prefork.h>
@@ -26,7 +28,7 @@ static int fail(const char *what) {
     return EXIT_FAILURE;
 }
 
-/* Answers one connection after the other until the pool stops this worker. */
+/* Answers one connection after the other until SIGTERM ends the worker. */
 static int serve(int task_id, int listener) {
     for (;;) {
         int connection = accept(listener, NULL, NULL);
@@ -34,9 +36,12 @@ static int serve(int task_id, int listener) {
             return fail("exec: accept");
         }
         char request[4096];
-        if (connection >= 0 && read(connection, request, sizeof(request)) > 0) {
-            dprintf(connection, "HTTP/1.0 200 OK\r\n\r\nHello from worker %d, pid %d\n", task_id,
-                    (int)getpid());
+        if (connection >= 0 &&
+            read(connection, request, sizeof(request)) > 0) {
+            dprintf(
+                connection,
+                "HTTP/1.0 200 OK\r\n\r\nHello from worker %d, pid %d\n",
+                task_id, (int)getpid());
         }
         if (connection >= 0) {
             close(connection);
@@ -46,14 +51,17 @@ static int serve(int task_id, int listener) {
 
 /* Listens on 127.0.0.1 and says where. Only the supervisor does. */
 static int listen_on(int port) {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((in_port_t)port)};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((in_port_t)port)};
     socklen_t size = sizeof(address);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     int one = 1;
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
-        bind(fd, (struct sockaddr *)&address, size) != 0 || listen(fd, BACKLOG) != 0 ||
+    if (fd < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+        bind(fd, (struct sockaddr *)&address, size) != 0 ||
+        listen(fd, BACKLOG) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &size) != 0) {
         return -errno;
     }
@@ -61,30 +69,33 @@ static int listen_on(int port) {
     return fflush(stdout) == 0 ? fd : -errno;
 }
 
+static void check(int result) {
+    if (result < 0) {
+        errx(EXIT_FAILURE, "%s", pf_strerror(result));
+    }
+}
+
 int main(int argc, char **argv) {
     pf_pool *pool = NULL;
-    int task_id = -1, stop_signal = 0;
-    int result = pf_pool_new(&pool);
-    if (result == 0 && pf_task_id() < 0) {
+    int task_id, result, stop_signal;
+    check(pf_pool_new(&pool));
+    if (pf_task_id() < 0) { /* not in a worker */
         int listener = listen_on(argc > 1 ? atoi(argv[1]) : 8090);
-        result = listener < 0 ? listener : pf_pool_add_fd(pool, "http", listener);
-        result = result < 0 ? result : pf_pool_set_workers(pool, WORKERS);
-        result = result < 0 ? result : pf_pool_set_signals(pool, PF_SIGNALS_STANDARD);
-        result = result < 0 ? result : pf_pool_set_exec(pool, NULL, NULL, NULL);
+        check(listener);
+        check(pf_pool_add_fd(pool, "http", listener));
+        check(pf_pool_set_workers(pool, WORKERS));
+        check(pf_pool_set_signals(pool, PF_SIGNALS_STANDARD));
+        check(pf_pool_set_exec(pool, NULL, NULL, NULL));
     }
-    if (result == 0) {
-        do {
-            result = pf_pool_run(pool, &task_id); /* in a worker it returns at once */
-        } while (result == -EINTR);
-        stop_signal = result == 0 && task_id < 0 ? pf_pool_stop_signal(pool) : 0;
-    }
-    pf_pool_free(pool);
-    if (result < 0) {
-        fprintf(stderr, "exec: %s\n", pf_strerror(result));
-        return EXIT_FAILURE;
-    }
-    if (task_id >= 0) {
+    do {
+        result = pf_pool_run(pool, &task_id);
+    } while (result == -EINTR);
+    if (result == 0 && task_id >= 0) { /* in a worker, at once */
         return serve(task_id, pf_worker_fd("http"));
     }
-    return stop_signal == 0 || raise(stop_signal) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    stop_signal = result == 0 ? pf_pool_stop_signal(pool) : 0;
+    pf_pool_free(pool);
+    check(result);
+    /* So that whoever started this program sees what ended it. */
+    return raise(stop_signal);
 }

@@ -1,9 +1,10 @@
 /*
- * signals.c - a host that handles all its signals itself, and has its pool do what is usual
+ * signals.c - a host that passes the signals it receives to its pool
  *
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
+#include <err.h>
 #include <errno.h>
 #include <prefork.h>
 #include <signal.h>
@@ -28,7 +29,8 @@ static void set_handlers(void (*handler)(int)) {
     }
 }
 
-/* A worker inherits the handler. The pool is not its own, and it dies as if there were none. */
+/* A worker inherits the handler. The pool is not its own, and it dies as
+ * if there were none. */
 static void handle(int number) {
     int saved_errno = errno;
     if (pf_pool_take_signal(pool, number) == -ECHILD) {
@@ -60,24 +62,27 @@ static void print_event(const pf_event *event, void *user) {
     fflush(stdout);
 }
 
-int main(void) {
-    int task_id, number, result = pf_pool_new(&pool);
-    result = result < 0 ? result : pf_pool_set_workers(pool, 2);
-    result = result < 0 ? result : pf_pool_set_ready_timeout(pool, 60000);
-    result = result < 0 ? result : pf_pool_set_worker_fn(pool, wait_for_the_end, NULL, NULL);
-    result = result < 0 ? result : pf_pool_set_event_callback(pool, print_event, NULL, NULL);
-    if (result == 0) {
-        set_handlers(handle);
-        do {
-            result = pf_pool_run(pool, &task_id);
-        } while (result == -EINTR);
+static void check(int result) {
+    if (result < 0) {
+        errx(EXIT_FAILURE, "%s", pf_strerror(result));
     }
+}
+
+int main(void) {
+    int task_id, number, result;
+    check(pf_pool_new(&pool));
+    check(pf_pool_set_workers(pool, 2));
+    check(pf_pool_set_ready_timeout(pool, 60000));
+    check(pf_pool_set_worker_fn(pool, wait_for_the_end, NULL, NULL));
+    check(pf_pool_set_event_callback(pool, print_event, NULL, NULL));
+    set_handlers(handle);
+    do {
+        result = pf_pool_run(pool, &task_id);
+    } while (result == -EINTR);
     number = result < 0 ? 0 : pf_pool_stop_signal(pool);
     set_handlers(SIG_DFL); /* before the pool is gone */
     pf_pool_free(pool);
-    if (result < 0) {
-        fprintf(stderr, "signals: %s\n", pf_strerror(result));
-        return EXIT_FAILURE;
-    }
-    return raise(number); /* so that whoever started it knows what has ended it */
+    check(result);
+    /* So that whoever started this program knows what has ended it. */
+    return raise(number);
 }
