@@ -373,7 +373,8 @@ lint-run: all
 FORMATTED = $(sort $(wildcard lib/*/*.[ch] lib/*/*.cc lib/*/*/*.[ch] lib/*/*/*.cc \
 	tests/*/*.[ch] tests/*/*.cc man/examples/*.c))
 format:
-	$(Q)$(CLANG_FORMAT) -i $(FORMATTED)
+	$(Q)$(CLANG_FORMAT) -i $(filter-out man/examples/hello.c,$(FORMATTED))
+	$(Q)$(CLANG_FORMAT) --style=file:.clang-format -i man/examples/hello.c
 
 deps:
 	@CC='$(CC)' CXX='$(CXX)' tests/support/deps.sh all

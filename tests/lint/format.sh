@@ -4,5 +4,8 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
+format=${CLANG_FORMAT:-clang-format}
 find lib tests man/examples \( -name '*.c' -o -name '*.cc' -o -name '*.h' \) |
-    sort | xargs "${CLANG_FORMAT:-clang-format}" --dry-run -Werror
+    grep -vx man/examples/hello.c | sort | xargs "$format" --dry-run -Werror
+# No page shows this one, so it need not be as narrow as its neighbours.
+"$format" --style=file:.clang-format --dry-run -Werror man/examples/hello.c

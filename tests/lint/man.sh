@@ -1,6 +1,8 @@
 #!/bin/sh
 # The manual says what is so: its prototypes are the header's, every exported function has a
-# page, its examples are the files that the tests compile and run, and mandoc finds no fault.
+# page, its examples are the files that the tests compile and run. It can be read: mandoc and
+# groff, the two programs that show it, find no fault, show the same words, and no line is wider
+# than a terminal.
 #
 # SPDX-License-Identifier: MIT
 set -eu
@@ -90,6 +92,56 @@ test ! -s "$scratch/mandoc" || {
     complain "mandoc finds fault:"
     cat "$scratch/mandoc"
 }
+
+# In a heading, and in other lines that are looked through for macros, a word that is the name of a
+# macro is not shown as a word. groff does with "In a worker" what it would do with ".In a".
+awk '
+    BEGIN {
+        split("Ac Ad An Ao Ap Aq Ar At Bc Bo Bq Brc Bro Brq Bsx Bx Cd Cm Dc Do Dq Dv Dx Ec Em En " \
+              "Eo Er Es Ev Fa Fc Fl Fn Fo Fr Ft Fx Ic In Li Lk Ms Mt Nm No Ns Nx Oc Oo Op Ot Ox " \
+              "Pa Pc Pf Po Pq Qc Ql Qo Qq Sc So Sq St Sx Sy Tn Ux Va Vt Xc Xo Xr", names)
+        for (i in names) macro[names[i]] = 1
+    }
+    /^\.S[hs] / { for (i = 2; i <= NF; i++) if ($i in macro) swallowed($i) }
+    /^\.[A-Z]/ { for (i = 2; i <= NF; i++) if ($i ~ /^(An|At|Do|In|So)$/) swallowed($i) }
+    function swallowed(word) {
+        printf "%s:%d: \"%s\" is a macro here\n", FILENAME, FNR, word
+        found = 1
+    }
+    END { exit found }
+' man/*.[37] || found=1
+
+# A terminal of 80 columns. There man(1) has groff set lines of 78 columns.
+backspace=$(printf '\b')
+shown_by() { # program, page, columns
+    case $1 in
+    groff) groff -ww -mandoc -Tascii -P-c -P-b -P-u "-rLL=$3n" "$2" 2>"$scratch/warnings" ;;
+    mandoc) mandoc -Tascii -O "width=$3" "$2" 2>/dev/null ;;
+    esac | sed "s/.$backspace//g"
+}
+# Without what is before the first section and after the last: a program's own words.
+words_by() { # program, page
+    shown_by "$1" "$2" 1000 | sed "1d;\$d;s/--/-/g;s/\`/'/g" | tr -s '[:space:]' '\n'
+}
+for page in man/*.[37]; do
+    for program in groff mandoc; do
+        shown_by "$program" "$page" 78 >"$scratch/shown"
+        if test "$program" = groff && test -s "$scratch/warnings"; then
+            complain "groff finds fault with 80 columns:"
+            cat "$scratch/warnings"
+        fi
+        awk 'length($0) > 80 { print; found = 1 } END { exit found }' "$scratch/shown" \
+            >"$scratch/wide" || {
+            complain "$page: more than 80 columns, by $program:"
+            cat "$scratch/wide"
+        }
+        words_by "$program" "$page" >"$scratch/words-$program"
+    done
+    diff "$scratch/words-mandoc" "$scratch/words-groff" >"$scratch/difference" || {
+        complain "$page: groff (>) shows other words than mandoc (<):"
+        cat "$scratch/difference"
+    }
+done
 
 # Under EXAMPLES a display follows the line that names its file, and is that file.
 for page in man/*.[37]; do

@@ -95,6 +95,13 @@ bites man 'no page pf_none' 'echo pf_none.3 pf_task_id.3 >>man/aliases'
 bites man 'no exported function' 'echo pf_event.3 pf_none.3 >>man/aliases'
 bites man 'reference to pf_none' "sed -i 's/^.Xr pf_task_id 3/.Xr pf_none 3/' man/prefork.7"
 bites man 'mandoc finds fault' "echo '.Nonsense' >>man/pf_version.3"
+bites man '"In" is a macro' "sed -i 's/^.Ss Random numbers/.Ss In a worker/' man/prefork.7"
+bites man 'groff finds fault' \
+    "sed -i 's/^.It SIGPIPE Ta /&as the library finds it, /' man/prefork.7"
+bites man 'more than 80 columns' \
+    "sed -i 's/^cc -o program .*/& # in a display of two lines/' man/prefork.7"
+bites man 'other words' \
+    "echo '.Nm a Li b( Ns Nm c Ns Li d' | sed -i '/^.In prefork/r /dev/stdin' man/prefork.7"
 bites man 'differs from man/examples' "echo '/* more */' >>man/examples/minimal.c"
 bites man 'names no file' "sed -i '/example: minimal.c/d' man/prefork.7"
 bites man 'there is no man/examples' 'rm man/examples/minimal.c'

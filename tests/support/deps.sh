@@ -60,6 +60,7 @@ check() {
     library libuv libuv1-dev
     library libevent_core libevent-dev
     tool mandoc mandoc
+    tool groff groff-base
     tool curl curl
     tool readelf binutils
     tool strip binutils
