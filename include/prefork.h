@@ -483,8 +483,9 @@ PF_API int pf_pool_next_event(pf_pool *pool, const pf_event **ret_event);
 PF_API int pf_pool_forked(pf_pool *pool, int task_id, int32_t pid);
 
 /*
- * Stop all workers gracefully: the next dispatch, or the run under way, does it. Again it has
- * no effect. May be called from any thread and from signal handlers.
+ * Stop all workers gracefully: the next dispatch, or the run under way, does it, before it
+ * starts any worker. Again it has no effect. May be called from any thread and from signal
+ * handlers.
  *
  * Returns: 0, also after the end.
  * Errors: -EINVAL before the start.

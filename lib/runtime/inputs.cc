@@ -47,6 +47,13 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
     return wakeup.interrupted && !requested && !signaled ? -EINTR : 1;
 }
 
+// All that anybody has asked for, by a call or by a signal. Returns whether there was anything.
+bool Pool::take_all_requests() {
+    const bool requested = take_requests();
+    const bool signaled = take_own_signals();
+    return requested || signaled;
+}
+
 bool Pool::take_requests() {
     const uint32_t requests = requests_.exchange(0);
     if ((requests & kill_requested) != 0) {

@@ -33,6 +33,8 @@ int Pool::open(const PoolOptions &options) {
         orphans_.open();
     }
     awaited_ = os::await_pool();
+    const os::SignalBlock block;
+    signals_.take(options.signals, options.reap_orphans, block.host_mask()); // until the end
     step(core::Input::Kind::start);
     arm();
     return 0;
@@ -69,10 +71,6 @@ int Pool::dispatch(int timeout_ms) {
 // Starts and tells what is to be started and told, waits, and once more, so that all that has come
 // has had its effect when it returns.
 int Pool::round(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
-    if (!signals_taken_) {
-        signals_taken_ = true; // until the pool's end
-        signals_.take(options_.signals, options_.reap_orphans, block.host_mask());
-    }
     *ret_role = act(block);
     int result = 1;
     if (*ret_role == Role::supervisor && !supervisor_.done() && !supervisor_.broken()) {
@@ -92,7 +90,7 @@ int Pool::round(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
 bool Pool::next_event(pf_event *ret_event) {
     core::Event fact;
     // A stop takes back what the host was asked for.
-    const bool requested = options_.host_fork && take_requests();
+    const bool requested = options_.host_fork && take_all_requests();
     const bool any = supervisor_.take_event(&fact);
     if (any && fact.type == core::EventType::fork_wanted) {
         expect_fork(static_cast<uint32_t>(fact.task_id));
@@ -155,14 +153,21 @@ void Pool::signal_all(int number) {
     }
 }
 
+// Requests before all else, also those of a callback: nobody is started only to be stopped. Events
+// before starts: the host hears that a worker ended before the next one begins.
 Pool::Role Pool::act(os::SignalBlock &block) {
-    // Events before starts: the host hears that a worker ended before the next one begins.
+    (void)take_all_requests();
     Role role = deliver_events(block);
-    while (role == Role::supervisor && supervisor_.startable() > 0 && !supervisor_.broken()) {
-        if (options_.host_fork) {
-            request_forks();
-        } else {
-            role = start_workers(block);
+    while (role == Role::supervisor && !supervisor_.broken()) {
+        if (!take_all_requests()) {
+            if (supervisor_.startable() == 0) {
+                break;
+            }
+            if (options_.host_fork) {
+                request_forks();
+            } else {
+                role = start_workers(block);
+            }
         }
         if (role == Role::supervisor) {
             role = deliver_events(block);

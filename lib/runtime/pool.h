@@ -132,6 +132,7 @@ class Pool {
 
     // What has come: inputs.cc.
     int wait_for_inputs(int timeout_ms, os::SignalBlock &block);
+    bool take_all_requests();
     bool take_requests();
     void take_words();
     void answer_looks();
@@ -152,7 +153,6 @@ class Pool {
     base::Array<int32_t> batch_; // pairs: a worker that is being started, and its pid
     std::atomic<uint32_t> requests_{0};
     int32_t owner_ = 0;
-    bool signals_taken_ = false;
     bool host_code_ran_ = false;    // since stdio was flushed
     bool host_has_threads_ = false; // when it was asked to fork
     bool finished_ = false;

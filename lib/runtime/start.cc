@@ -89,7 +89,7 @@ Pool::Role Pool::start_one(os::Birth *birth, os::SignalBlock &block) {
 
 // Forks all first and opens their pidfds afterwards, because each fork copies the table of
 // descriptors; and touches little memory meanwhile, because each fork makes it be copied anew. No
-// worker can vanish: nobody else reaps them.
+// worker can vanish: nobody else reaps them. What another thread asks for meanwhile comes first.
 Pool::Role Pool::start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &block) {
     uint32_t count = 0;
     while (count < room && supervisor_.startable() > 0) {
@@ -98,7 +98,7 @@ Pool::Role Pool::start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &b
     }
     uint32_t forked = 0;
     int32_t pid = 1;
-    while (forked < count && pid > 0) {
+    while (forked < count && pid > 0 && requests_.load(std::memory_order_relaxed) == 0) {
         pid = fork_worker(static_cast<uint32_t>(batch_[size_t{2} * forked]), birth, block);
         if (pid == 0) {
             return Role::worker;

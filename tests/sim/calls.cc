@@ -194,7 +194,9 @@ void Host::control(uint32_t what, uint32_t first, uint32_t second_number) {
         signal(first, second_number);
         break;
     case 7:
-        if (first % 8 == 0) {
+        if (second_number % 8 == 7) {
+            raise_own(first);
+        } else if (first % 8 == 0) {
             request_stop();
         } else if (first % 8 == 1) {
             request_kill();

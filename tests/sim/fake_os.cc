@@ -317,7 +317,10 @@ SignalBlock::SignalBlock() : host_mask_{}, children_reap_themselves_(world.may_v
 SignalBlock::~SignalBlock() { world.signals_blocked -= 1; }
 bool SignalBlock::let_through() { return false; }
 void SignalBlock::lift() const { world.signals_blocked -= 1; }
-void SignalBlock::impose() { world.signals_blocked += 1; }
+void SignalBlock::impose() {
+    world.signals_blocked += 1;
+    model.take_requests(); // of the callbacks that were called
+}
 
 void OwnSignals::take(SignalSet set, bool /*children_too*/, const sigset_t & /*host_mask*/) {
     require(!world.signals_held, "own-signals", "they are taken twice");

@@ -234,6 +234,7 @@ void Model::begin_round(int timeout_ms) {
     interrupted_ = false;
     had_request_ = false;
     had_signal_ = false;
+    take_requests(); // before anything is started
 }
 
 int Model::expected_result() const {
