@@ -16,6 +16,7 @@ endif
 ifeq ($(origin AR),default)
 AR = ar
 endif
+OBJCOPY ?= $(shell $(CC) -print-prog-name=objcopy)
 # For size, which costs nothing that could be measured: a fork is what takes the time.
 smallest := $(shell $(CXX) -Oz -E -x c++ /dev/null >/dev/null 2>&1 && echo -Oz || echo -Os)
 CFLAGS ?= $(smallest) -g
@@ -80,10 +81,16 @@ PF_CXXFLAGS_LAST = -U_GLIBCXX_ASSERTIONS
 PF_LDFLAGS = -shared -Wl,-soname,$(SONAME) -Wl,--version-script,lib/prefork.map \
 	-Wl,-z,relro,-z,now -Wl,-z,noseparate-code -Wl,-z,nodelete
 
-# Seen as a whole the library is a seventh smaller. The archive keeps plain objects too, for
-# programs that are linked without this.
+# Seen as a whole the shared library is a seventh smaller. The objects hold plain code besides, and
+# the archive holds that alone: the link of a program would compile the rest anew, with options of
+# the program that need not fit (code made for strict aliasing, linked with -O1, crashes).
 ifeq ($(is_clang)$(SAN),)
 PF_LTO = -flto=auto -ffat-lto-objects
+without_lto = $(OBJCOPY) --wildcard --remove-section='.gnu.lto_*' \
+	--remove-section='.gnu.debuglto_*' --strip-symbol='__gnu_lto_*'
+else
+PF_LTO = -fno-lto
+without_lto = :
 endif
 
 ifeq ($(SAN),)
@@ -205,7 +212,7 @@ quoted = '$(subst ','\'',$(1))'
 write_if_changed = @mkdir -p $(@D); printf '%s\n' $(call quoted,$(1)) >$@.new; \
 	if cmp -s $@.new $@; then rm -f $@.new; else mv -f $@.new $@; fi
 $(BUILD)/flags: FORCE
-	$(call write_if_changed,$(compile_c) / $(compile_cxx) / $(PF_LTO) / $(PF_LDFLAGS) / $(LDFLAGS))
+	$(call write_if_changed,$(compile_c) / $(compile_cxx) / $(PF_LTO) / $(without_lto) / $(PF_LDFLAGS) / $(LDFLAGS))
 # A removed source file must leave the library too.
 $(BUILD)/objects: FORCE
 	$(call write_if_changed,$(LIB_OBJECTS))
@@ -219,7 +226,7 @@ $(BUILD)/lib/%.o: lib/%.cc $(BUILD)/flags
 
 $(BUILD)/$(SHARED): $(LIB_OBJECTS) $(BUILD)/objects lib/prefork.map
 	$(say) LINK $@
-	$(Q)$(CC) $(PF_SANITIZE) $(CFLAGS) $(PF_LTO) $(PF_NO_TABLES) $(PF_LDFLAGS) $(LDFLAGS) -o $@ $(LIB_OBJECTS)
+	$(Q)$(CC) $(PF_SANITIZE) $(CXXFLAGS) $(PF_LTO) $(PF_NO_TABLES) $(PF_LDFLAGS) $(LDFLAGS) -o $@ $(LIB_OBJECTS)
 
 $(BUILD)/$(SONAME): $(BUILD)/$(SHARED)
 	$(Q)ln -sf $(SHARED) $@
@@ -227,9 +234,9 @@ $(BUILD)/$(SONAME): $(BUILD)/$(SHARED)
 $(LIBRARY): $(BUILD)/$(SONAME)
 	$(Q)ln -sf $(SONAME) $@
 
-$(BUILD)/libprefork.a: $(LIB_OBJECTS) $(BUILD)/objects
+$(BUILD)/libprefork.a: $(LIB_OBJECTS) $(BUILD)/objects $(BUILD)/flags
 	$(say) AR $@
-	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_OBJECTS)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_OBJECTS) && $(without_lto) $@
 
 # Directories below the prefix are written relative to it, as pkg-config users expect.
 $(BUILD)/prefork.pc: lib/prefork.pc.in include/prefork.h $(BUILD)/directories
