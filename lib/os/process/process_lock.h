@@ -1,0 +1,25 @@
+// The lock of what belongs to the whole process, such as its signal handlers.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <signal.h>
+
+namespace prefork::os {
+
+// Held for a few system calls at most, never over a fork or a callback. All signals are blocked
+// meanwhile, so that no handler waits for the thread that it interrupted. A child that another
+// thread forks meanwhile finds the lock held by a thread that the child does not have, and takes it
+// over: what the lock guards must be usable at each moment, or know the process that it speaks of.
+class ProcessLock {
+  public:
+    ProcessLock();
+    ~ProcessLock();
+    ProcessLock(const ProcessLock &) = delete;
+    ProcessLock &operator=(const ProcessLock &) = delete;
+
+  private:
+    sigset_t mask_;
+};
+
+} // namespace prefork::os
