@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 
@@ -33,8 +34,8 @@ enum class Stage : uint8_t { settings, running, ended, of_worker };
 
 struct pf_pool {
     int32_t owner = 0;
-    prefork::api::Stage stage = prefork::api::Stage::settings;
-    bool working = false;       // inside run or dispatch
+    std::atomic<prefork::api::Stage> stage{prefork::api::Stage::settings}; // any thread looks at it
+    bool working = false;                                                  // inside run or dispatch
     bool pulled = false;        // events wait for pf_pool_next_event
     bool chose_workers = false; // else: as many as there are processors
     int result = 0;             // at the end

@@ -6,6 +6,7 @@
 #include "api/pool.h"
 #include "base/text.h"
 #include "os/signals.h"
+#include "os/signals/pool_signals.h"
 #include "os/watch.h"
 #include "os/worker_process.h"
 #include "prefork.h"

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "os/identity.h"
+#include "os/process/process_lock.h"
 
 namespace prefork::os {
 
@@ -50,6 +51,10 @@ void close_run(uint32_t first, uint32_t last, uint32_t kept) {
 // What a worker has inherited speaks of descriptors that it closed when it began. It is forgotten
 // only when the worker opens some itself, because few do.
 void forget_earlier_generation() {
+    if (noted_generation.load(std::memory_order_acquire) == generation()) {
+        return;
+    }
+    const ProcessLock lock; // several threads may be the first
     if (noted_generation.load(std::memory_order_relaxed) == generation()) {
         return;
     }
@@ -57,7 +62,7 @@ void forget_earlier_generation() {
     for (uint32_t word = 0; word < words; word++) {
         noted[word].store(0, std::memory_order_relaxed);
     }
-    noted_generation.store(generation(), std::memory_order_relaxed);
+    noted_generation.store(generation(), std::memory_order_release);
 }
 
 } // namespace

@@ -1,4 +1,4 @@
-// The process's signals: blocked while the library works, taken where the host left them alone.
+// The process's signals: blocked while the library works.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -35,51 +35,6 @@ class SignalBlock {
 
     sigset_t host_mask_;
     bool children_reap_themselves_ = false;
-};
-
-// The signals that a pool takes while it runs, in the numbers of PF_SIGNALS_...
-enum class SignalSet : uint8_t {
-    none = 0,
-    standard = 1,
-    stops = 2, // TERM, INT, QUIT and HUP stop it gracefully
-};
-
-// What a signal asks a pool for.
-struct SignalRequest {
-    enum class Kind : uint8_t { stop, quick_stop, reload, grow, shrink, pass_on, look };
-
-    Kind kind;
-    int number;
-};
-
-inline constexpr uint32_t pool_signals_max = 10;
-
-// The place of a signal among those of the standard set, or -1; and what that one asks for.
-int standard_place(int signal);
-SignalRequest standard_request(uint32_t place);
-
-// The signals of a set, each only where the disposition is the default and the signal is not
-// blocked. Several pools may have the same signal: each hears of it.
-class OwnSignals {
-  public:
-    OwnSignals() = default;
-    ~OwnSignals() { give_back(); }
-    OwnSignals(const OwnSignals &) = delete;
-    OwnSignals &operator=(const OwnSignals &) = delete;
-
-    // Each signal that arrives is counted and wakes all pools.
-    void take(SignalSet set, bool children_too, const sigset_t &host_mask);
-    void give_back();
-    void disown() { held_ = 0; }
-
-    // Takes a signal that has come, those that ask for a stop first; returns false if there is
-    // none.
-    bool next(SignalRequest *ret_request);
-
-  private:
-    SignalSet set_ = SignalSet::none;
-    uint32_t held_ = 0; // a bit for each signal
-    uint32_t seen_[pool_signals_max] = {};
 };
 
 bool is_signal_or_none(int signal);

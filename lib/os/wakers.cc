@@ -4,35 +4,53 @@
 #include <atomic>
 #include <errno.h>
 #include <stdint.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "os/process/process_lock.h"
 
 namespace prefork::os {
 
 namespace {
 
-// Each descriptor plus 1; 0: a free place. A handler may read while another thread writes.
+// Each descriptor plus 1; 0: a free place. A handler reads them at any time, without the lock.
 std::atomic<int> places[wakers_max];
 std::atomic<int> places_in_use;
+std::atomic<int32_t> readers; // handlers that are about to write to the descriptors
 std::atomic<int32_t> owner;
 
 // In another process than the one that noted them the numbers may mean something else.
 void forget_other_process() {
-    if (owner.exchange(getpid()) != getpid()) {
-        for (std::atomic<int> &place : places) {
-            place.store(0);
-        }
+    if (owner.load() == getpid()) {
+        return;
+    }
+    for (std::atomic<int> &place : places) {
+        place.store(0);
+    }
+    readers.store(0);
+    owner.store(getpid());
+}
+
+// A handler in another thread may have read the number just before it was removed. Once this
+// returns no handler writes to it, and it may be closed and mean something else.
+void await_readers() {
+    constexpr timespec moment = {0, 50'000};
+    constexpr int moments_max = 20'000; // a second: signals may come faster than they are handled
+    for (int count = 0; readers.load() > 0 && count < moments_max; count++) {
+        nanosleep(&moment, nullptr);
     }
 }
 
 } // namespace
 
 int add_waker(int descriptor) {
+    const ProcessLock lock;
     forget_other_process();
     for (int index = 0; index < wakers_max; index++) {
-        int free_place = 0;
-        if (places[index].compare_exchange_strong(free_place, descriptor + 1)) {
-            int used = places_in_use.load();
-            while (used <= index && !places_in_use.compare_exchange_weak(used, index + 1)) {
+        if (places[index].load() == 0) {
+            places[index].store(descriptor + 1);
+            if (places_in_use.load() <= index) {
+                places_in_use.store(index + 1);
             }
             return 0;
         }
@@ -41,12 +59,16 @@ int add_waker(int descriptor) {
 }
 
 void remove_waker(int descriptor) {
-    for (int index = 0; index < places_in_use.load(); index++) {
-        int place = descriptor + 1;
-        if (places[index].compare_exchange_strong(place, 0)) {
-            return;
+    {
+        const ProcessLock lock;
+        for (int index = 0; index < places_in_use.load(); index++) {
+            if (places[index].load() == descriptor + 1) {
+                places[index].store(0);
+                break;
+            }
         }
     }
+    await_readers();
 }
 
 void wake(int descriptor) {
@@ -55,12 +77,14 @@ void wake(int descriptor) {
 }
 
 void wake_all() {
+    readers.fetch_add(1);
     for (int index = 0; index < places_in_use.load(); index++) {
         const int place = places[index].load();
         if (place != 0) {
             wake(place - 1);
         }
     }
+    readers.fetch_sub(1);
 }
 
 } // namespace prefork::os

@@ -10,6 +10,7 @@ inline constexpr int wakers_max = 1024;
 
 // Adds an eventfd. Returns 0 or -ENOSPC.
 [[nodiscard]] int add_waker(int descriptor);
+// Once it returns the descriptor may be closed: no handler in any thread writes to it any more.
 void remove_waker(int descriptor);
 
 // Makes one, or all of them, readable. Async-signal-safe.

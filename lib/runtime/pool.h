@@ -14,6 +14,7 @@
 #include "os/notify.h"
 #include "os/orphans.h"
 #include "os/signals.h"
+#include "os/signals/pool_signals.h"
 #include "os/watch.h"
 #include "os/worker_process.h"
 #include "runtime/event.h"

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "history.h"
-#include "os/signals.h"
+#include "os/signals/pool_signals.h"
 #include "world.h"
 
 namespace sim {

@@ -11,7 +11,7 @@
 #include "core/event.h"
 #include "core/settings.h"
 #include "core/supervisor.h"
-#include "os/signals.h"
+#include "os/signals/pool_signals.h"
 #include "os/watch.h"
 #include "world.h"
 

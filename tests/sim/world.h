@@ -8,7 +8,7 @@
 
 #include "base/exit.h"
 #include "base/time.h"
-#include "os/signals.h"
+#include "os/signals/pool_signals.h"
 #include "os/watch.h"
 
 namespace sim {
