@@ -1,7 +1,9 @@
 /*
- * bind_sockets.c - listen at all addresses of localhost and at a path
+ * bind_sockets.c - listen at all addresses of a host and at a path
  *
  * SPDX-License-Identifier: MIT
+ *
+ *   bind_sockets [PATH [HOST]]
  */
 #define _GNU_SOURCE
 #include <netdb.h>
@@ -27,11 +29,12 @@ static void tell(int fd) {
 int main(int argc, char **argv) {
     int fds[SOCKETS_MAX];
     const char *path = argc > 1 ? argv[1] : "bind_sockets.socket";
-    int count =
-        pf_bind_sockets("localhost", ANY_PORT, AF_UNSPEC, DEFAULT_BACKLOG,
-                        NO_FLAGS, fds, SOCKETS_MAX);
+    const char *host = argc > 2 ? argv[2] : "localhost";
+    int count = pf_bind_sockets(host, ANY_PORT, AF_UNSPEC, DEFAULT_BACKLOG,
+                                NO_FLAGS, fds, SOCKETS_MAX);
     if (count < 0) {
-        fprintf(stderr, "bind_sockets: %s\n", pf_strerror(count));
+        fprintf(stderr, "bind_sockets: %s: %s\n", host,
+                pf_strerror(count));
         return EXIT_FAILURE;
     }
     for (int i = 0; i < count; i++) {
@@ -43,6 +46,6 @@ int main(int argc, char **argv) {
         return EXIT_FAILURE;
     }
     printf("%s\n", path);
-    /* Here pf_fork_processes() would be called. */
+    /* A server calls pf_fork_processes() here. */
     return EXIT_SUCCESS;
 }

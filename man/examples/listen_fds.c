@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
+#include <err.h>
 #include <poll.h>
 #include <prefork.h>
 #include <stdio.h>
@@ -13,24 +14,28 @@
 
 enum { SOCKETS_MAX = 8, PORT = 8090 };
 
+static void check(int result, const char *what) {
+    if (result < 0) {
+        errx(EXIT_FAILURE, "%s: %s", what, pf_strerror(result));
+    }
+}
+
 static int get_sockets(int *fds) {
     int count = pf_listen_fds(fds, SOCKETS_MAX);
-    if (count != 0) {
-        return count;
+    check(count, "sockets from systemd");
+    if (count == 0) {
+        count = pf_bind_sockets("127.0.0.1", PORT, AF_INET, 0, 0, fds,
+                                SOCKETS_MAX);
+        check(count, "127.0.0.1 port 8090");
     }
-    return pf_bind_sockets("localhost", PORT, AF_UNSPEC, 0, 0, fds,
-                           SOCKETS_MAX);
+    return count;
 }
 
 int main(void) {
     int fds[SOCKETS_MAX];
     struct pollfd sockets[SOCKETS_MAX];
     int count = get_sockets(fds);
-    int task_id = count < 0 ? count : pf_fork_processes(2, 100);
-    if (task_id < 0) {
-        fprintf(stderr, "listen_fds: %s\n", pf_strerror(task_id));
-        return EXIT_FAILURE;
-    }
+    check(pf_fork_processes(2, 100), "pf_fork_processes");
     for (int i = 0; i < count; i++) {
         sockets[i] = (struct pollfd){.fd = fds[i], .events = POLLIN};
     }

@@ -74,7 +74,7 @@ static void the_nth_equal_call_gives_the_nth_sockets(void **state) {
 static void all_sockets_of_one_call_are_given(void **state) {
     struct host *host = *state;
     int fds[8];
-    int count = pf_bind_sockets("localhost", 0, AF_UNSPEC, 0, 0, fds, 8);
+    int count = pf_bind_sockets("", 0, AF_UNSPEC, 0, 0, fds, 8); /* IPv4 and IPv6, if there */
     const char *arguments[] = {"all", NULL};
     assert_true(count > 0);
     make_file("all", "#!/bin/sh\necho \"$LISTEN_FDS of $PF_FDS.\" >>\"$REPORT\"\n", 0755);
@@ -83,8 +83,8 @@ static void all_sockets_of_one_call_are_given(void **state) {
 
     assert_int_equal(host_finishes(host), 0);
 
-    assert_int_equal(
-        report_count(text_of("%d of 3:0:%d:0:%d:0:9:localhost:0.", count, count, AF_UNSPEC)), 1);
+    assert_int_equal(report_count(text_of("%d of 3:0:%d:0:%d:0:0::0.", count, count, AF_UNSPEC)),
+                     1);
     close_all(fds, (size_t)count);
 }
 

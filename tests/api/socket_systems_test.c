@@ -40,7 +40,7 @@ static void judge_host(struct scenario *run, host_fn host) {
     scenario_start_host(run, host);
     int status = scenario_wait(run);
     if (status == STATUS_IMPOSSIBLE << 8) {
-        print_message("skipped: not possible here\n");
+        print_message("skipped: needs namespaces of its own, and a file /etc/hosts\n");
         skip();
     }
     assert_int_equal(status, 0);

@@ -109,6 +109,10 @@ static void a_name_is_resolved(void **state) {
     (void)state;
 
     int count = bind_here("localhost", 0);
+    if (count == PF_ERESOLVE) {
+        print_message("skipped: localhost has no address here, as without /etc/hosts\n");
+        skip();
+    }
 
     assert_in_range(count, 1, 2);
     assert_string_equal(socket_host(fds[0]), "127.0.0.1");

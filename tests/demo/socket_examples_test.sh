@@ -58,7 +58,8 @@ ends() {
 # ---- bind_sockets ------------------------------------------------------------------------
 
 for round in 1 2; do # the second finds what the first has left
-    "$examples/bind_sockets" "$directory/socket" >"$directory/out" || fail "bind_sockets: $?"
+    "$examples/bind_sockets" "$directory/socket" 127.0.0.1 >"$directory/out" ||
+        fail "bind_sockets: $?"
     sed -n 1p "$directory/out" | grep -Eqx '127\.0\.0\.1 port [1-9][0-9]*' ||
         fail "round $round: $(cat "$directory/out")"
     tail -n 1 "$directory/out" | grep -qxF "$directory/socket" || fail "$(cat "$directory/out")"
@@ -67,11 +68,16 @@ for round in 1 2; do # the second finds what the first has left
     [ "$(stat -c %a "$directory/socket")" = 660 ] || fail "mode $(stat -c %a "$directory/socket")"
 done
 echo precious >"$directory/file"
-if "$examples/bind_sockets" "$directory/file" >/dev/null 2>"$directory/error"; then
+if "$examples/bind_sockets" "$directory/file" 127.0.0.1 >/dev/null 2>"$directory/error"; then
     fail "a file was replaced"
 fi
 grep -q 'File exists' "$directory/error" || fail "$(cat "$directory/error")"
 grep -qx precious "$directory/file" || fail "a file was changed"
+if "$examples/bind_sockets" "$directory/socket" name.invalid >/dev/null 2>"$directory/error"; then
+    fail "name.invalid has an address"
+fi
+grep -qx 'bind_sockets: name.invalid: Host name not found' "$directory/error" ||
+    fail "$(cat "$directory/error")"
 
 # ---- accept ------------------------------------------------------------------------------
 
