@@ -137,7 +137,8 @@ enum {
 	PF_EVENT_START_FAILED = 6, /* a worker could not be started; tried again later */
 	PF_EVENT_STOPPING = 7,     /* the pool begins to stop its workers */
 	PF_EVENT_KILLED = 8,       /* a worker did not stop in time and was sent SIGKILL */
-	PF_EVENT_UNRESPONSIVE = 9, /* a worker did not get ready, or gives no sign of life */
+	PF_EVENT_UNRESPONSIVE = 9, /* a worker did not get ready, gives no sign of life, or (error
+				      not 0) could not be sent a signal */
 	PF_EVENT_RELOADING = 10,   /* the workers are being replaced one after the other */
 	PF_EVENT_RELOADED = 11,    /* all have been */
 	PF_EVENT_RELOAD_FAILED = 12, /* a replacement ended too soon; the old worker stays */
@@ -208,8 +209,8 @@ PF_API int pf_pool_new(pf_pool **ret_pool);
 /*
  * Free a pool.
  *
- * Workers that are still alive are killed and reaped first. Events that nobody has taken are
- * discarded. The free_user functions are called. In a process that did not make the pool, such
+ * Workers that are still alive are killed and reaped first, within 5 seconds. One that can not be
+ * killed or reaped is left, and reported to stderr. Events that nobody has taken are discarded. The free_user functions are called. In a process that did not make the pool, such
  * as a worker, only its memory is released. From a callback of the pool it does nothing.
  *
  * Returns: NULL; pool from within a callback. NULL is fine.
@@ -549,10 +550,11 @@ PF_API int pf_pool_restart(pf_pool *pool, int task_id);
 
 /*
  * Send a signal to one worker, or to all (task_id -1). An end that it leads to is not asked for
- * and so abnormal.
+ * and so abnormal. With -1 all workers are tried, and the first error is returned.
  *
  * Returns: 0.
- * Errors: -EINVAL; -ESRCH if the slot has no process; -ECANCELED after the pool's end.
+ * Errors: -EINVAL; -ESRCH if the slot has no process; -ECANCELED after the pool's end; -EPERM, or
+ *   what else kill(2) failed with, if a signal could not be sent.
  * Since: 0.1
  */
 PF_API int pf_pool_signal(pf_pool *pool, int task_id, int signal);

@@ -327,8 +327,7 @@ int pf_pool_signal(pf_pool *pool, int task_id, int signal) {
         return -EINVAL;
     }
     if (task_id == -1) {
-        pool->pool.signal_all(signal);
-        return 0;
+        return pool->pool.signal_all(signal);
     }
     return pool->pool.signal(static_cast<uint32_t>(task_id), signal);
 }
@@ -367,6 +366,7 @@ int pf_pool_worker_state(const pf_pool *pool, int task_id) {
     case State::aborting:
     case State::stopping:
     case State::killing:
+    case State::abandoned:
         return PF_WORKER_STOPPING;
     case State::backing_off:
         return PF_WORKER_BACKOFF;

@@ -58,6 +58,18 @@ class Ring {
         return value;
     }
 
+    // The newest value of which the predicate says so; nullptr: there is none.
+    template <typename Predicate>
+    [[nodiscard]] Value *find_newest(Predicate is_wanted) {
+        for (size_t rest = size_; rest > 0; rest--) {
+            Value &value = values_[wrapped(first_ + rest - 1)];
+            if (is_wanted(value)) {
+                return &value;
+            }
+        }
+        return nullptr;
+    }
+
     // Takes out all those of which the predicate says so; the others keep their order.
     template <typename Predicate>
     void remove_if(Predicate is_unwanted) {

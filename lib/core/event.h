@@ -37,7 +37,7 @@ struct Event {
     bool will_restart = false;
     int32_t task_id = -1; // -1: the whole pool
     int32_t pid = 0;
-    int32_t signal = 0; // STOPPING: that asked for it
+    int32_t signal = 0; // STOPPING: that asked for it; UNRESPONSIVE: that could not be sent
     int32_t error = 0;
     int32_t restarts = 0;
     int32_t count = 0;  // of workers: STARTING, STOPPING, RESIZED

@@ -34,6 +34,12 @@ class EventQueue {
         (void)events_.push(event);
     }
 
+    // The newest event for which the predicate holds; nullptr: none.
+    template <typename Predicate>
+    Event *find_newest(Predicate is_wanted) {
+        return events_.find_newest(is_wanted);
+    }
+
     // The time of the event that was pushed last.
     [[nodiscard]] Instant newest() const { return newest_; }
 

@@ -50,7 +50,7 @@ void Supervisor::abort(uint32_t worker, int32_t signal, Duration timeout, Instan
     report_worker(EventType::unresponsive, Level::warning, worker, 0, now);
     deadlines_.disarm(worker);
     set_state(worker, State::aborting);
-    send(worker, signal);
+    send(worker, signal, true);
     seat(worker).killed = signal == signal_kill;
     if (signal != signal_kill && timeout != 0) {
         deadlines_.arm(worker, after(now, timeout));

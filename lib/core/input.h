@@ -28,11 +28,13 @@ struct Input {
         ready,         // it says so
         heartbeat,     // asked for: it has given `count` signs of life
         exited,        // as `exit` says; it has been reaped
+        signal_failed, // `signal` could not be sent: the negative `error`; `reported` as in Signal
     };
 
     Kind kind{};
     bool transient = false;
     bool quick = false;
+    bool reported = false;
     uint32_t worker = 0;
     Instant since = 0; // started: when
     uint32_t count = 0;

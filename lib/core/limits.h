@@ -34,6 +34,11 @@ inline constexpr Duration short_life = 1 * second;
 // A replacement is good once it has lived this long.
 inline constexpr Duration replacement_trial = 1 * second;
 
+// SIGKILL that could not be sent is tried again so often, each time after the same pause; then a
+// pool that stops gives up the worker.
+inline constexpr Duration kill_retry = 1 * second;
+inline constexpr uint8_t kill_retries = 3;
+
 inline constexpr uint32_t window_restarts_max = 65'536;
 
 // Heartbeats are looked at so many times in a time-out.
@@ -46,7 +51,8 @@ inline constexpr Duration lifetime_retry = 1 * second;
 inline constexpr Duration fork_answer_timeout = 10 * second;
 
 // The events of one worker's life: fork wanted, started, ready, unresponsive, killed, exited, and
-// what followed from its end.
+// what followed from its end. A signal that could not be sent takes the room of unresponsive or of
+// killed.
 inline constexpr uint32_t events_per_life = 7;
 // The events of the pool as a whole that must always find room: starting, gave up, stopping, done,
 // and the end of a reload.

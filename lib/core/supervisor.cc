@@ -66,6 +66,9 @@ void Supervisor::step(const Input &input, Instant now) {
     case Input::Kind::exited:
         exited(input, now);
         break;
+    case Input::Kind::signal_failed:
+        signal_failed(input, now);
+        break;
     }
     if (starts_withdrawn_) {
         forget_withdrawn_starts();
@@ -225,7 +228,7 @@ void Supervisor::ask_all_to_stop(Instant now) {
 
 void Supervisor::kill_all() {
     for (uint32_t worker = 0; worker < capacity(); worker++) {
-        send_kill(worker);
+        send_kill(worker, false);
     }
 }
 
@@ -249,13 +252,16 @@ void Supervisor::finish_if_nothing_is_busy(Instant now) {
     if (phase_ == Phase::running && some_slot_given_up_) {
         result_ = code_gave_up;
     }
+    if (alive_ > 0 && result_ == 0) {
+        result_ = abandon_error_;
+    }
     phase_ = Phase::done;
     if (resize_untold_) {
         // Nothing is told after the end. STARTING, long told, no longer needs its room.
         resize_untold_ = false;
         report_pool(EventType::resized, Level::information, 0, now);
     }
-    report_pool(EventType::done, Level::information, result_, now);
+    report_pool(EventType::done, alive_ > 0 ? Level::error : Level::information, result_, now);
 }
 
 // An impossible input or state: the runtime ends the pool and its workers.

@@ -26,6 +26,7 @@ struct Signal {
     uint32_t worker;
     int32_t number; // 0: none
     bool asks_to_stop;
+    bool reported; // by an event of the same step, which is wrong if it can not be sent
 };
 
 class Supervisor {
@@ -118,7 +119,6 @@ class Supervisor {
 
     void begin(uint32_t worker);
     void ask_to_stop(uint32_t worker, Instant now);
-    void send_kill(uint32_t worker);
     void become_ready(uint32_t worker, Instant now);
     void end_asked(uint32_t worker, Instant now);
     void end_replacement(const Input &input, Instant now);
@@ -131,7 +131,12 @@ class Supervisor {
     [[nodiscard]] State state_of(uint32_t id) const { return worker(id).state; }
     Worker &seat(uint32_t id) { return slot_table_[slot_of(id)].workers[id % seats]; }
     void set_state(uint32_t worker, State state);
-    void send(uint32_t worker, int32_t signal);
+
+    // Signals, and those that could not be sent: signals.cc.
+    void send_kill(uint32_t worker, bool reported);
+    void send(uint32_t worker, int32_t signal, bool reported);
+    void signal_failed(const Input &input, Instant now);
+    void report_signal_failed(const Input &input, Instant now);
 
     // Starts that the host is asked for: host_fork.cc.
     [[nodiscard]] uint32_t find(uint32_t slot, State state) const;
@@ -194,6 +199,7 @@ class Supervisor {
     uint32_t reload_under_way_ = 0; // slots
     int32_t result_ = 0;
     int32_t stop_signal_ = 0;
+    int32_t abandon_error_ = 0; // of the last SIGKILL to a worker that was given up
     Phase phase_ = Phase::idle;
     bool stopping_told_ = false;
     bool killing_ = false; // whoever is still to come too

@@ -14,7 +14,7 @@ bool Supervisor::is_being_replaced(uint32_t slot) const {
 bool Supervisor::is_replacement(uint32_t worker) const {
     const State state = state_of(worker);
     return worker != current(slot_of(worker)) && state != State::stopping &&
-           state != State::killing;
+           state != State::killing && state != State::abandoned;
 }
 
 void Supervisor::replace(uint32_t slot, Plan plan) {
@@ -43,6 +43,7 @@ void Supervisor::replace(uint32_t slot, Plan plan) {
     case State::aborting:
     case State::stopping:
     case State::killing:
+    case State::abandoned:
         break;
     }
 }
@@ -58,6 +59,7 @@ void Supervisor::started(const Input &input, Instant now) {
     worker.last_beat = never;
     worker.beats = 0;
     worker.pid = input.pid;
+    worker.refusals = 0;
     alive_ += 1;
     some_worker_ran_ = true;
     start_queue_.succeeded();
@@ -67,7 +69,7 @@ void Supervisor::started(const Input &input, Instant now) {
     const uint32_t slot = slot_of(input.worker);
     const bool dropped = is_replacement(input.worker) && slot_table_[slot].plan == Plan::none;
     if (killing_) {
-        send_kill(input.worker);
+        send_kill(input.worker, false);
     } else if (phase_ == Phase::stopping || slot >= slots_ || dropped) {
         ask_to_stop(input.worker, now);
     } else {
@@ -131,7 +133,7 @@ void Supervisor::exited(const Input &input, Instant now) {
     deadlines_.disarm(input.worker);
     start_queue_.probe();
     alive_ -= 1;
-    if (state == State::stopping || state == State::killing) {
+    if (state == State::stopping || state == State::killing || state == State::abandoned) {
         report_exit(input, true, false, 0, now);
         end_asked(input.worker, now);
     } else if (is_replacement(input.worker) && !input.exit.is_status(settings_.fatal_exit)) {
@@ -243,11 +245,16 @@ void Supervisor::due(uint32_t worker, Instant now) {
     switch (state_of(worker)) {
     case State::stopping:
         report_killed(worker, now);
-        send_kill(worker);
+        send_kill(worker, true);
+        break;
+    case State::killing:
+        send_kill(worker, false);
         break;
     case State::aborting:
-        report_killed(worker, now);
-        send(worker, signal_kill);
+        if (!seat(worker).killed) {
+            report_killed(worker, now);
+        }
+        send(worker, signal_kill, !seat(worker).killed);
         seat(worker).killed = true;
         break;
     case State::backing_off:
@@ -277,7 +284,7 @@ void Supervisor::due(uint32_t worker, Instant now) {
     case State::empty:
     case State::waiting:
     case State::requested:
-    case State::killing:
+    case State::abandoned:
     case State::done:
         (void)expect(false);
         break;
@@ -325,7 +332,7 @@ void Supervisor::ask_to_stop(uint32_t worker, Instant now) {
     case State::ready:
         set_state(worker, State::stopping);
         deadlines_.disarm(worker);
-        (void)signals_.push(Signal{worker, settings_.stop_signal, true});
+        (void)signals_.push(Signal{worker, settings_.stop_signal, true, false});
         if (settings_.stop_timeout != 0) {
             deadlines_.arm(worker, after(now, settings_.stop_timeout));
         }
@@ -362,17 +369,8 @@ void Supervisor::ask_to_stop(uint32_t worker, Instant now) {
     case State::starting: // asked once it has started
     case State::empty:
     case State::killing:
+    case State::abandoned:
         break;
-    }
-}
-
-void Supervisor::send_kill(uint32_t worker) {
-    if (is_alive(state_of(worker))) {
-        deadlines_.disarm(worker);
-        set_state(worker, State::killing);
-        send(worker, signal_kill);
-    } else {
-        ask_to_stop(worker, 0);
     }
 }
 
@@ -390,10 +388,6 @@ void Supervisor::set_state(uint32_t worker, State state) {
     if (!is_alive(state)) {
         changed.pid = 0;
     }
-}
-
-void Supervisor::send(uint32_t worker, int32_t signal) {
-    (void)signals_.push(Signal{worker, signal, false});
 }
 
 } // namespace prefork::core

@@ -31,6 +31,9 @@
 // Where the host forks, a worker goes from waiting to requested, when the event that asks for it is
 // queued, and to starting once the host has taken that. A request can still be withdrawn; a start
 // whose result does not come in time has failed.
+//
+// SIGKILL that could not be sent is tried again. A pool that stops gives up such a worker after
+// some tries: killing -> abandoned. Its process lives on and may still end.
 #pragma once
 
 #include <cstdint>
@@ -49,6 +52,7 @@ enum class State : uint8_t {
     aborting,
     stopping,
     killing,
+    abandoned,
     backing_off,
     done,
 };
@@ -60,7 +64,8 @@ struct Worker {
     uint32_t beats;    // at the last look
     int32_t pid;
     State state;
-    bool killed; // aborting: SIGKILL has been sent
+    bool killed;      // aborting: SIGKILL has been sent
+    uint8_t refusals; // of SIGKILL, in a row
 };
 
 // Why a slot's worker is being replaced.
@@ -87,7 +92,7 @@ constexpr uint32_t other_seat(uint32_t worker) { return worker ^ 1U; }
 // A process exists.
 constexpr bool is_alive(State state) {
     return state == State::running || state == State::ready || state == State::aborting ||
-           state == State::stopping || state == State::killing;
+           state == State::stopping || state == State::killing || state == State::abandoned;
 }
 
 // Somebody else is to bring the process about.
@@ -96,6 +101,8 @@ constexpr bool is_under_way(State state) {
 }
 
 // Something will come of it by itself: the pool is not done.
-constexpr bool is_busy(State state) { return state != State::empty && state != State::done; }
+constexpr bool is_busy(State state) {
+    return state != State::empty && state != State::done && state != State::abandoned;
+}
 
 } // namespace prefork::core

@@ -2,10 +2,8 @@
 #include "os/children.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,8 +13,6 @@
 namespace prefork::os {
 
 namespace {
-
-constexpr unsigned int to_process_group = 1U << 2; // PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
 
 bool is_zombie(int32_t pid) {
     siginfo_t info{};
@@ -33,6 +29,10 @@ void Children::open(bool by_pidfd, bool groups, int epoll) {
 }
 
 bool Children::grow(uint32_t workers) { return children_.grow(workers); }
+
+ProcessHandle Children::handle_of(const Child &child) const {
+    return {child.pid, by_pidfd_ ? child.pidfd : -1};
+}
 
 int Children::add(uint32_t worker, int32_t pid, int pidfd_given) {
     if (by_pidfd_) {
@@ -66,7 +66,7 @@ bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
     if (groups_ && is_zombie(children_[worker].pid)) {
         // What is left of the group ends with its leader, whose zombie still keeps the number from
         // being given to another.
-        send(worker, SIGKILL);
+        (void)send_signal_to_group(handle_of(children_[worker]), SIGKILL);
     }
     const bool ended = by_pidfd_ ? collect_exit(children_[worker].pidfd, ret_exit)
                                  : collect_exit_by_pid(children_[worker].pid, ret_exit);
@@ -82,38 +82,16 @@ bool Children::has_ended(uint32_t worker) const {
     return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != 0;
 }
 
-void Children::send(uint32_t worker, int32_t signal) const {
-    const int32_t pid = children_[worker].pid;
-    // Each fails only if the process has ended, which is told elsewhere; or if it has left its
-    // group, and then it is meant all the same.
-    if (pid == 0 || (groups_ && send_to_group(worker, signal))) {
-        return;
-    }
-    if (by_pidfd_) {
-        (void)syscall(SYS_pidfd_send_signal, children_[worker].pidfd, signal, nullptr, 0);
-    } else {
-        (void)kill(pid, signal);
-    }
-}
-
-bool Children::send_to_group(uint32_t worker, int32_t signal) const {
+int Children::send(uint32_t worker, int32_t signal) const {
     const Child &child = children_[worker];
-    if (by_pidfd_) {
-        const long result =
-            syscall(SYS_pidfd_send_signal, child.pidfd, signal, nullptr, to_process_group);
-        if (result == 0 || errno != EINVAL) {
-            return result == 0;
-        }
+    if (child.pid == 0) {
+        return -ESRCH;
     }
-    return kill(-child.pid, signal) == 0;
-}
-
-void Children::await_end(uint32_t worker) const {
-    constexpr int moment_ms = 20;
-    pollfd ended{};
-    ended.fd = by_pidfd_ ? children_[worker].pidfd : -1;
-    ended.events = POLLIN;
-    (void)poll(&ended, 1, moment_ms); // interrupted: asked again
+    // It fails also for a worker that has left its group, and then it is meant all the same.
+    if (groups_ && send_signal_to_group(handle_of(child), signal) == 0) {
+        return 0;
+    }
+    return send_signal(handle_of(child), signal);
 }
 
 bool Children::knows(int32_t pid) const {
@@ -135,6 +113,14 @@ void Children::remove(uint32_t worker) {
     }
     children_[worker].pid = 0;
     count_ -= 1;
+}
+
+void Children::let_go() {
+    for (uint32_t worker = 0; count_ > 0 && worker < children_.size(); worker++) {
+        if (has(worker)) {
+            remove(worker);
+        }
+    }
 }
 
 void Children::disown() {

@@ -7,6 +7,7 @@
 
 #include "base/array.h"
 #include "base/exit.h"
+#include "os/process_handle.h"
 
 namespace prefork::os {
 
@@ -31,26 +32,32 @@ class Children {
     [[nodiscard]] bool has_ended(uint32_t worker) const;
 
     // Sends to a worker that has not been collected, and so never to a stranger with its pid.
-    void send(uint32_t worker, int32_t signal) const;
+    // Returns 0 or a negative errno; -ESRCH: there is no process any more.
+    [[nodiscard]] int send(uint32_t worker, int32_t signal) const;
 
-    // Waits a moment for the worker's end.
-    void await_end(uint32_t worker) const;
+    [[nodiscard]] ProcessHandle handle(uint32_t worker) const {
+        return handle_of(children_[worker]);
+    }
 
     [[nodiscard]] bool has(uint32_t worker) const { return children_[worker].pid != 0; }
+    [[nodiscard]] int32_t pid(uint32_t worker) const { return children_[worker].pid; }
     [[nodiscard]] bool knows(int32_t pid) const;
     [[nodiscard]] uint32_t size() const { return static_cast<uint32_t>(children_.size()); }
     [[nodiscard]] uint32_t count() const { return count_; }
 
+    // Stops watching those that are left, without reaping them.
+    void let_go();
+
     void disown();
 
   private:
-    bool send_to_group(uint32_t worker, int32_t signal) const;
-    void remove(uint32_t worker);
-
     struct Child {
         int32_t pid; // 0: none
         int pidfd;   // -1: none
     };
+
+    [[nodiscard]] ProcessHandle handle_of(const Child &child) const;
+    void remove(uint32_t worker);
 
     base::Array<Child> children_; // of each worker
     uint32_t count_ = 0;

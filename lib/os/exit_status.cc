@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "os/descriptor.h"
+#include "os/process_handle.h"
 
 namespace prefork::os {
 
@@ -34,6 +35,8 @@ constexpr uint64_t pidfd_info_exit = 1U << 3;                        // Linux 6.
 
 // While another thread is reaping the process, the kernel has no answer for a moment.
 constexpr int reaping_attempts = 10'000;
+
+constexpr base::Duration discard_timeout = 1 * base::second;
 
 uint64_t microseconds(const timeval &time) {
     return static_cast<uint64_t>(time.tv_sec) * 1'000'000 + static_cast<uint64_t>(time.tv_usec);
@@ -121,17 +124,14 @@ bool collect_exit_by_pid(int32_t pid, base::Exit *ret_exit) {
 }
 
 void discard_process(int32_t pid, int pidfd) {
-    const bool by_pidfd = pidfd >= 0;
-    if (by_pidfd) {
-        syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
-    } else {
-        kill(pid, SIGKILL);
+    const ProcessHandle process = {pid, pidfd};
+    (void)send_signal(process, SIGKILL);
+    EndWait wait(discard_timeout);
+    base::Exit exit;
+    while (!(pidfd >= 0 ? collect_exit(pidfd, &exit) : collect_exit_by_pid(pid, &exit)) &&
+           wait.wait(process)) {
     }
-    const auto how = by_pidfd ? static_cast<idtype_t>(wait_by_pidfd) : P_PID;
-    while (waitid(how, static_cast<id_t>(by_pidfd ? pidfd : pid), nullptr, WEXITED) < 0 &&
-           errno == EINTR) {
-    }
-    if (by_pidfd) {
+    if (pidfd >= 0) {
         close(pidfd);
     }
 }

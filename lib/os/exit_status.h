@@ -14,7 +14,7 @@ bool collect_exit(int pidfd, base::Exit *ret_exit);
 bool collect_exit_by_pid(int32_t pid, base::Exit *ret_exit);
 
 // Ends a process that was started but can not be watched, reaps it and closes its pidfd, which may
-// be -1.
+// be -1. One that does not end within a bound is left.
 void discard_process(int32_t pid, int pidfd);
 
 // Returns a descriptor, close-on-exec, or a negative errno.

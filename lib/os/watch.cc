@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -25,10 +26,14 @@ constexpr uint32_t tag_word = UINT32_MAX - 2;
 // With the SIGCHLD backend, how soon a handler that the host has replaced is noticed.
 constexpr base::Duration handler_check_interval = 1 * base::second;
 
+// How long killed workers have to end, and how long if SIGKILL could not be sent to each.
+constexpr base::Duration end_timeout = 5 * base::second;
+constexpr base::Duration unreached_end_timeout = 1 * base::second;
+
 } // namespace
 
 Watch::~Watch() {
-    abandon();
+    children_.let_go();
     retire();
 }
 
@@ -147,13 +152,18 @@ bool Watch::give_up_spare() {
 }
 
 void Watch::abandon() {
+    bool all_reached = true;
     for (uint32_t worker = 0; children_.count() > 0 && worker < children_.size(); worker++) {
-        children_.send(worker, SIGKILL);
+        if (children_.has(worker)) {
+            const int result = children_.send(worker, SIGKILL);
+            all_reached = all_reached && (result == 0 || result == -ESRCH);
+        }
     }
+    EndWait wait(all_reached ? end_timeout : unreached_end_timeout);
     for (uint32_t worker = 0; children_.count() > 0 && worker < children_.size(); worker++) {
         base::Exit exit;
-        while (children_.has(worker) && !children_.collect(worker, &exit)) {
-            children_.await_end(worker);
+        while (children_.has(worker) && !children_.collect(worker, &exit) &&
+               wait.wait(children_.handle(worker))) {
         }
     }
 }

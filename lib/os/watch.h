@@ -58,13 +58,22 @@ class Watch {
         return children_.collect(worker, ret_exit);
     }
 
-    void send(uint32_t worker, int32_t signal) const { children_.send(worker, signal); }
+    // Returns 0 or a negative errno; -ESRCH: there is no process any more.
+    [[nodiscard]] int send(uint32_t worker, int32_t signal) const {
+        return children_.send(worker, signal);
+    }
 
     // Whether the pid is that of a worker that is watched.
     [[nodiscard]] bool knows(int32_t pid) const { return children_.knows(pid); }
 
-    // Kills and reaps all workers that are left.
+    // Kills all workers that are left and reaps them, within a bound: some may not let themselves
+    // be killed, or reaped. Those are still watched after it.
     void abandon();
+
+    // The pid of a worker that is watched; 0: it is not.
+    [[nodiscard]] int32_t pid(uint32_t worker) const {
+        return worker < children_.size() ? children_.pid(worker) : 0;
+    }
 
     // Once nothing is watched any more: signals do not wake it, and the host has its SIGCHLD again.
     void retire();

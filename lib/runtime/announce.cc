@@ -13,6 +13,19 @@ Pool::~Pool() {
     if (awaited_) {
         os::awaited_pool_is_gone();
     }
+    signals_.give_back(); // nobody looks at them while workers are waited for
+    watch_.abandon();
+    report_left_workers();
+}
+
+// Nobody else would ever hear of them.
+void Pool::report_left_workers() const {
+    for (uint32_t worker = 0; worker < supervisor_.capacity(); worker++) {
+        const int32_t pid = watch_.pid(worker);
+        if (pid != 0) {
+            report_left(core::slot_of(worker), pid, watch_.send(worker, base::signal_kill));
+        }
+    }
 }
 
 // After each round of work.

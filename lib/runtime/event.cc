@@ -65,6 +65,16 @@ void add_start_failure(Text &text, const Event &fact) {
     }
 }
 
+void add_unresponsive(Text &text, const Event &fact) {
+    add_child(text, fact);
+    if (fact.error == 0) {
+        text.add(" does not respond, killing");
+    } else {
+        text.add(" could not be sent signal ").add(int64_t{fact.signal}).add(": ");
+        text.add(os::error_text(fact.error));
+    }
+}
+
 void add_stopping(Text &text, const Event &fact) {
     text.add("Stopping ").add(int64_t{fact.count}).add(" processes");
     if (fact.signal != 0) {
@@ -105,7 +115,7 @@ void describe(const Event &fact, pf_event *ret_event) {
         add_child(text, fact).add(" is ready");
         break;
     case EventType::unresponsive:
-        add_child(text, fact).add(" does not respond, killing");
+        add_unresponsive(text, fact);
         break;
     case EventType::reloading:
         text.add("Reloading ").add(int64_t{fact.count}).add(" processes");
@@ -123,9 +133,22 @@ void describe(const Event &fact, pf_event *ret_event) {
         text.add("fork slot ").add(int64_t{fact.task_id});
         break;
     case EventType::done:
-        text.add("All processes have ended");
+        text.add(fact.level == core::Level::error ? "Some processes could not be ended"
+                                                  : "All processes have ended");
         break;
     }
+}
+
+void report_left(uint32_t task_id, int32_t pid, int error) {
+    char line[pf_event::message_max + 16];
+    Text text(line, sizeof(line));
+    text.add("prefork: child ").add(int64_t{task_id}).add(" (pid ").add(int64_t{pid}).add(") ");
+    if (error == 0) {
+        text.add("was killed and has not ended yet, left behind\n");
+    } else {
+        text.add("could not be killed, left behind: ").add(os::error_text(error)).add("\n");
+    }
+    os::write_to_stderr(line, text.length());
 }
 
 void report_to_stderr(const pf_event *event, void * /*user*/) {

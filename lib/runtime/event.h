@@ -23,4 +23,7 @@ void describe(const core::Event &fact, pf_event *ret_event);
 // The default callback: warnings and worse to stderr.
 void report_to_stderr(const pf_event *event, void *user);
 
+// The same for a worker that a pool had to leave at its end; 0: it was sent SIGKILL.
+void report_left(uint32_t task_id, int32_t pid, int error);
+
 } // namespace prefork::runtime

@@ -136,7 +136,7 @@ void Pool::obey(const os::SignalRequest &request) {
         for (uint32_t slot = 0; slot < slots; slot++) {
             const uint32_t worker = supervisor_.current(slot);
             if (supervisor_.worker(worker).state == core::State::ready) {
-                watch_.send(worker, request.number);
+                send(core::Signal{worker, request.number, false, false});
             }
         }
         break;
@@ -161,9 +161,21 @@ void Pool::step(const core::Input &input) {
             cells_.ask_to_stop(signal.worker); // before any signal
         }
         if (signal.number != 0) {
-            watch_.send(signal.worker, signal.number);
+            send(signal);
         }
     }
+}
+
+void Pool::send(const core::Signal &signal) {
+    const int result = watch_.send(signal.worker, signal.number);
+    if (result == 0 || result == -ESRCH) {
+        return; // one that has ended is told of as such
+    }
+    core::Input input = input_of(core::Input::Kind::signal_failed, signal.worker);
+    input.signal = signal.number;
+    input.error = result;
+    input.reported = signal.reported;
+    supervisor_.step(input, os::now());
 }
 
 void Pool::step(core::Input::Kind kind) { step(input_of(kind)); }

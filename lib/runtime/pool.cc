@@ -141,16 +141,19 @@ int Pool::signal(uint32_t slot, int number) {
     if (!core::is_alive(supervisor_.worker(worker).state)) {
         return -ESRCH;
     }
-    watch_.send(worker, number);
-    return 0;
+    return watch_.send(worker, number);
 }
 
-void Pool::signal_all(int number) {
+int Pool::signal_all(int number) {
+    int first_error = 0;
     for (uint32_t worker = 0; worker < supervisor_.capacity(); worker++) {
         if (core::is_alive(supervisor_.worker(worker).state)) {
-            watch_.send(worker, number);
+            const int result = watch_.send(worker, number);
+            // One that has just ended is not among all any more.
+            first_error = first_error == 0 && result != -ESRCH ? result : first_error;
         }
     }
+    return first_error;
 }
 
 // Requests before all else, also those of a callback: nobody is started only to be stopped. Events

@@ -77,7 +77,7 @@ class Pool {
     int resize(uint32_t count);
     int restart(uint32_t slot);
     int signal(uint32_t slot, int number);
-    void signal_all(int number);
+    int signal_all(int number); // tries all, and returns the first error
 
     // The host's answer to a request to fork: the pid, or the negative errno of its fork. Returns 0
     // or a negative errno.
@@ -123,6 +123,7 @@ class Pool {
 
     // Telling those outside: announce.cc.
     void announce();
+    void report_left_workers() const;
     void announce_reload();
     [[nodiscard]] base::Instant next_deadline() const;
 
@@ -142,6 +143,7 @@ class Pool {
     void arm();
     void step(const core::Input &input);
     void step(core::Input::Kind kind);
+    void send(const core::Signal &signal);
 
     PoolOptions options_;
     core::Supervisor supervisor_;

@@ -196,7 +196,7 @@ bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
     return true;
 }
 
-void Children::send(uint32_t worker, int32_t signal) const {
+int Children::send(uint32_t worker, int32_t signal) const {
     touch("it sends a signal");
     sim::Process &process = world.seats[worker];
     if (process.pid == 0) {
@@ -210,6 +210,7 @@ void Children::send(uint32_t worker, int32_t signal) const {
     } else {
         world.deliver(worker, signal);
     }
+    return 0;
 }
 
 void Children::disown() { children_.reset(); }

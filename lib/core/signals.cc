@@ -1,0 +1,78 @@
+// Signals to workers, and those that could not be sent.
+//
+// SPDX-License-Identifier: MIT
+#include "core/supervisor.h"
+
+namespace prefork::core {
+
+void Supervisor::send_kill(uint32_t worker, bool reported) {
+    if (state_of(worker) == State::abandoned) {
+        return;
+    }
+    if (is_alive(state_of(worker))) {
+        deadlines_.disarm(worker);
+        set_state(worker, State::killing);
+        send(worker, signal_kill, reported);
+    } else {
+        ask_to_stop(worker, 0);
+    }
+}
+
+void Supervisor::send(uint32_t worker, int32_t signal, bool reported) {
+    (void)signals_.push(Signal{worker, signal, false, reported});
+}
+
+void Supervisor::signal_failed(const Input &input, Instant now) {
+    const uint32_t worker = input.worker;
+    Worker &unreached = seat(worker);
+    const bool kill = unreached.state == State::killing ||
+                      (unreached.state == State::aborting && unreached.killed);
+    if (!expect(is_alive(unreached.state)) || !expect(input.error < 0)) {
+        return;
+    }
+    if (!kill) {
+        // One that was only passed on has no room reserved. After the others SIGKILL comes when the
+        // time-out is over.
+        const bool passed_on = unreached.state == State::running || unreached.state == State::ready;
+        if (!passed_on || events_.has_room_for_extra()) {
+            report_signal_failed(input, now);
+        }
+        return;
+    }
+    if (unreached.refusals == 0) {
+        report_signal_failed(input, now);
+    }
+    if (unreached.refusals <= kill_retries) {
+        unreached.refusals++;
+    }
+    if (phase_ == Phase::stopping && unreached.refusals > kill_retries) {
+        abandon_error_ = input.error;
+        set_state(worker, State::abandoned);
+    } else {
+        deadlines_.arm(worker, after(now, kill_retry));
+    }
+}
+
+// The event that reported the signal as sent becomes the one that reports the failure.
+void Supervisor::report_signal_failed(const Input &input, Instant now) {
+    const int32_t pid = worker(input.worker).pid;
+    Event failure = event_of_worker(EventType::unresponsive, input.worker, now);
+    failure.level = Level::error;
+    failure.signal = input.signal;
+    failure.error = input.error;
+    Event *wrong = nullptr;
+    if (input.reported) {
+        wrong = events_.find_newest([pid](const Event &event) {
+            return event.pid == pid &&
+                   (event.type == EventType::killed || event.type == EventType::unresponsive);
+        });
+    }
+    if (wrong != nullptr) {
+        failure.time = wrong->time;
+        *wrong = failure;
+    } else {
+        events_.push(failure);
+    }
+}
+
+} // namespace prefork::core
