@@ -79,6 +79,36 @@ while read -r page alias; do
         complain "man/aliases: $alias is no exported function"
 done <man/aliases
 
+# Where pages list things, nothing is left out: the settings, the pages, the events.
+section() { # page, heading
+    awk -v heading="$2" '/^\.S[hs] / { open = ($0 ~ "^\\.S[hs] " heading "$") } open' "$1"
+}
+section man/pf_pool.3 Settings >"$scratch/list"
+grep -E '^pf_pool_(set_|add_)' tests/abi/symbols.txt | while read -r symbol; do
+    grep -q "^\.It Xr $symbol 3 " "$scratch/list" ||
+        echo "man/pf_pool.3: $symbol is missing under Settings"
+done >"$scratch/missing"
+section man/prefork.7 'SEE ALSO' >"$scratch/list"
+for page in man/*.3; do
+    name=$(basename "$page" .3)
+    grep -q "^\.Xr $name 3\( ,\)*\$" "$scratch/list" ||
+        echo "man/prefork.7: $name is missing under SEE ALSO"
+done >>"$scratch/missing"
+for heading in Types 'Fields of each type'; do
+    section man/pf_event.3 "$heading" | tr ' ' '\n' >"$scratch/list"
+    sed -n 's/^\t*\(PF_EVENT_[A-Z_]*\) = .*/\1/p' include/prefork.h | while read -r event; do
+        grep -qx "$event" "$scratch/list" || echo "man/pf_event.3: $event is missing under $heading"
+    done
+done >>"$scratch/missing"
+# Each constant stands in some page.
+cat man/*.3 | tr -cs 'A-Z0-9_' '\n' | sort -u >"$scratch/list"
+grep -Eo 'PF_[A-Z0-9_]+ = |PF_VERSION_[A-Z]+' include/prefork.h | sed 's/ = //' | sort -u |
+    comm -23 - "$scratch/list" | sed 's/.*/no page has the constant &/' >>"$scratch/missing"
+test ! -s "$scratch/missing" || {
+    found=1
+    cat "$scratch/missing"
+}
+
 # References to pages of this project lead somewhere.
 sed -n 's/^\.Xr \(pf_[a-z_]*\|prefork\) \([37]\).*/\1.\2/p' man/*.[37] | sort -u >"$scratch/refer"
 while read -r reference; do

@@ -95,6 +95,11 @@ bites man 'no page pf_none' 'echo pf_none.3 pf_task_id.3 >>man/aliases'
 bites man 'no exported function' 'echo pf_event.3 pf_none.3 >>man/aliases'
 bites man 'reference to pf_none' "sed -i 's/^.Xr pf_task_id 3/.Xr pf_none 3/' man/prefork.7"
 bites man 'mandoc finds fault' "echo '.Nonsense' >>man/pf_version.3"
+bites man 'pf_pool_set_name is missing under Settings' "sed -i '/set_name 3 Ta/d' man/pf_pool.3"
+bites man 'pf_accept is missing under SEE ALSO' "sed -i '/^.Xr pf_accept 3 ,/d' man/prefork.7"
+bites man 'PF_EVENT_READY is missing under Fields' \
+    "sed -i 's/^.It Dv PF_EVENT_STARTED , PF_EVENT_READY/.It Dv PF_EVENT_STARTED/' man/pf_event.3"
+bites man 'the constant PF_EXTRA' 'echo "enum { PF_EXTRA = 1 };" >>include/prefork.h'
 bites man '"In" is a macro' "sed -i 's/^.Ss Random numbers/.Ss In a worker/' man/prefork.7"
 bites man 'groff finds fault' \
     "sed -i 's/^.It SIGPIPE Ta /&as the library finds it, /' man/prefork.7"
