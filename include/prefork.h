@@ -152,8 +152,10 @@ enum {
  * pools that have no callback of their own.
  *
  * fn is called with user, which stays the caller's. NULL restores the default, which writes
- * "prefork: MESSAGE" and a newline to stderr for warnings and worse. The choice is copied
- * when those calls begin. Set it before other threads use the library.
+ * "prefork: MESSAGE" and a newline to stderr for warnings and worse. The default never waits
+ * for a reader and raises no signal. It counts the messages that it could not write, and
+ * writes their number later. The choice is copied when those calls begin. Set it before other
+ * threads use the library.
  *
  * Since: 0.1
  */

@@ -15,6 +15,7 @@
 
 #include "os/descriptor.h"
 #include "os/exit_status.h"
+#include "os/standard_files.h"
 #include "os/worker_process.h"
 
 namespace prefork::os {
@@ -139,7 +140,7 @@ int write_pid_file() {
 // Returns 0 or a negative errno.
 int prepare_to_detach() {
     for (int number = 0; number <= STDERR_FILENO; number++) {
-        daemon_state.stdio[number] = file_behind(number);
+        daemon_state.stdio[number] = is_standard_file(number) ? file_behind(number) : no_file;
     }
     return hold(open("/dev/null", O_RDWR | O_CLOEXEC), &daemon_state.nowhere);
 }

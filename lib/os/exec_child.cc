@@ -12,6 +12,7 @@
 #include "os/daemon.h"
 #include "os/environment.h"
 #include "os/exec.h"
+#include "os/standard_files.h"
 
 namespace prefork::os {
 
@@ -91,7 +92,9 @@ int hand_on_descriptors(const ExecChild &child) {
         return r;
     }
     for (int descriptor = 0; descriptor < first_passed_descriptor; descriptor++) {
-        (void)set_close_on_exec(descriptor, false); // one that the host has closed stays closed
+        if (is_standard_file(descriptor)) { // one that the host has closed stays closed
+            (void)set_close_on_exec(descriptor, false);
+        }
     }
     return 0;
 }

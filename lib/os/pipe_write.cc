@@ -2,7 +2,7 @@
 #include "os/pipe_write.h"
 
 #include <errno.h>
-#include <signal.h>
+#include <initializer_list>
 #include <time.h>
 #include <unistd.h>
 
@@ -10,44 +10,65 @@ namespace prefork::os {
 
 namespace {
 
-// Returns whether no SIGPIPE is pending for this thread afterwards.
-bool discard_sigpipe(const sigset_t &sigpipe) {
+constexpr int write_signals[] = {SIGPIPE, SIGXFSZ};
+
+// Returns whether none of them is pending for this thread afterwards.
+bool discard(const sigset_t &signals) {
     const timespec at_once{};
     int discarded = 0;
     do {
-        discarded = sigtimedwait(&sigpipe, nullptr, &at_once);
-    } while (discarded < 0 && errno == EINTR);
-    return discarded >= 0 || errno == EAGAIN;
-}
-
-bool sigpipe_is_pending() {
-    sigset_t pending;
-    return sigpending(&pending) != 0 || sigismember(&pending, SIGPIPE) == 1;
+        discarded = sigtimedwait(&signals, nullptr, &at_once);
+    } while (discarded > 0 || errno == EINTR);
+    return errno == EAGAIN;
 }
 
 } // namespace
 
+// The kernel sends these signals to the thread that writes, so its mask alone has to change.
+WriteSignalBlock::WriteSignalBlock() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : write_signals) {
+        sigaddset(&signals, signal);
+    }
+    error_ = -pthread_sigmask(SIG_BLOCK, &signals, &before_);
+    unexpected_ = signals;
+    // One can be pending only where it was blocked. Another one then changes nothing.
+    sigset_t pending;
+    bool looked = false;
+    for (const int signal : write_signals) {
+        if (error_ == 0 && sigismember(&before_, signal) == 1) {
+            looked = looked || sigpending(&pending) == 0;
+            if (!looked || sigismember(&pending, signal) == 1) {
+                sigdelset(&unexpected_, signal);
+            }
+        }
+    }
+}
+
+ssize_t WriteSignalBlock::result(ssize_t count) {
+    if (count >= 0) {
+        return count;
+    }
+    failed_ = failed_ || errno == EPIPE || errno == EFBIG;
+    return -errno;
+}
+
+WriteSignalBlock::~WriteSignalBlock() {
+    if (error_ != 0) {
+        return;
+    }
+    const int saved_errno = errno;
+    // If the system does not let us take a signal away, it stays blocked rather than end the host.
+    if (!failed_ || discard(unexpected_)) {
+        pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+    errno = saved_errno;
+}
+
 ssize_t write_without_sigpipe(int descriptor, const void *data, size_t size) {
-    // The kernel sends SIGPIPE to the thread that writes, so its mask alone has to change.
-    sigset_t sigpipe;
-    sigset_t before;
-    sigemptyset(&sigpipe);
-    sigaddset(&sigpipe, SIGPIPE);
-    if (const int error = pthread_sigmask(SIG_BLOCK, &sigpipe, &before); error != 0) {
-        return -error;
-    }
-    // It can be pending only where it was blocked: then one more changes nothing, and must stay.
-    const bool was_blocked = sigismember(&before, SIGPIPE) == 1;
-    const bool was_pending = was_blocked && sigpipe_is_pending();
-    const ssize_t count = write(descriptor, data, size);
-    const ssize_t result = count < 0 ? -errno : count;
-    const bool is_gone = result != -EPIPE || was_pending || discard_sigpipe(sigpipe);
-    // If the system does not let us take the signal away, it stays blocked rather than end the
-    // host.
-    if (!was_blocked && is_gone) {
-        pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    }
-    return result;
+    WriteSignalBlock block;
+    return block.error() != 0 ? block.error() : block.result(write(descriptor, data, size));
 }
 
 } // namespace prefork::os

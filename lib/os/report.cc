@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/codes.h"
 
@@ -32,11 +31,6 @@ const char *error_text(int error) {
     const char *text = strerror(number);
 #endif
     return text == nullptr || error == INT_MIN ? "Unknown error" : text;
-}
-
-void write_to_stderr(const char *text, size_t length) {
-    while (write(STDERR_FILENO, text, length) < 0 && errno == EINTR) {
-    }
 }
 
 } // namespace prefork::os

@@ -11,7 +11,11 @@ namespace prefork::os {
 // all other numbers.
 const char *error_text(int error);
 
-// Writes to stderr with one system call; what can not be written is lost.
+// Writes a message of at most PIPE_BUF bytes to standard error, if the process has one. It waits
+// for no reader and raises no signal. A message that can not be written now is lost, and counted.
 void write_to_stderr(const char *text, size_t length);
+
+// Writes how many messages were lost, if any were and it can be written now.
+void report_lost_messages();
 
 } // namespace prefork::os

@@ -153,6 +153,7 @@ void report_left(uint32_t task_id, int32_t pid, int error) {
 
 void report_to_stderr(const pf_event *event, void * /*user*/) {
     if (event->fact.level > core::Level::warning) {
+        os::report_lost_messages();
         return;
     }
     char line[pf_event::message_max + 16];

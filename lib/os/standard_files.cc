@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#include "os/standard_files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "os/open_file.h"
+
+namespace prefork::os {
+
+namespace {
+
+struct {
+    bool was_open;
+    OpenFile file;
+} at_load[STDERR_FILENO + 1];
+
+// Before the program opens anything, unless it loads the library later by itself, and before the
+// library's other constructors.
+[[gnu::constructor(101)]] void look_at_standard_files() {
+    for (int descriptor = 0; descriptor <= STDERR_FILENO; descriptor++) {
+        at_load[descriptor].was_open = look_at(descriptor, &at_load[descriptor].file);
+    }
+}
+
+} // namespace
+
+bool was_open_at_load(int descriptor) {
+    return descriptor >= 0 && descriptor <= STDERR_FILENO && at_load[descriptor].was_open;
+}
+
+bool is_standard_file(int descriptor) {
+    if (!was_open_at_load(descriptor)) {
+        return false;
+    }
+    const int flags = fcntl(descriptor, F_GETFD);
+    return flags >= 0 && ((flags & FD_CLOEXEC) == 0 || is_still_open(at_load[descriptor].file));
+}
+
+} // namespace prefork::os

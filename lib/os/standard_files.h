@@ -1,0 +1,17 @@
+// Which of the descriptors 0 to 2 are standard files, and not files of the program that have come
+// by these numbers because the process was started without one.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+namespace prefork::os {
+
+// Whether it was open when the library was loaded.
+bool was_open_at_load(int descriptor);
+
+// Whether it was open when the library was loaded, and is the same file now, or one that the host
+// has put in its place. A file that is close-on-exec is none: it has the number by chance, because
+// the host had closed it.
+bool is_standard_file(int descriptor);
+
+} // namespace prefork::os
