@@ -32,7 +32,7 @@ extern "C" {
 /* The library's own error codes. All others are negative errno values. */
 enum {
 	PF_EGAVEUP = -4097,  /* too many restarts; the other workers have been stopped */
-	PF_ETHREADS = -4098, /* other threads are running, so forking is not safe */
+	PF_ETHREADS = -4098, /* other threads run, or cannot be counted: a fork is not safe */
 	PF_ERESOLVE = -4099, /* the name of a host was not found */
 	PF_EFATAL = -4100    /* a worker exited with the status that says: restart nobody */
 };

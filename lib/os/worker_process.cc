@@ -8,13 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#if __has_include(<sys/single_threaded.h>)
-#include <sys/single_threaded.h>
-#endif
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "os/daemon.h"
@@ -165,35 +159,5 @@ void lead_group(int32_t pid) {
 }
 
 int32_t own_pid() { return getpid(); }
-
-bool has_threads() {
-#if __has_include(<sys/single_threaded.h>)
-    // Never true again once there was a thread, so false says nothing.
-    if (__libc_single_threaded != 0) {
-        return false;
-    }
-#endif
-    // The links of the directory are its two own and one a thread.
-    struct stat status {};
-    if (stat("/proc/self/task", &status) == 0 && status.st_nlink > 2) {
-        return status.st_nlink > 3;
-    }
-    return false;
-}
-
-bool has_lasting_threads() {
-    constexpr int looks = 50;
-    constexpr timespec pause = {0, 100'000};
-    // The kernel wakes a joiner a moment before the thread has left the process.
-    for (int look = 0; has_threads(); look++) {
-        if (look == looks) {
-            return true;
-        }
-        nanosleep(&pause, nullptr);
-    }
-    return false;
-}
-
-bool is_main_thread() { return syscall(SYS_gettid) == getpid(); }
 
 } // namespace prefork::os

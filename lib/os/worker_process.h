@@ -7,6 +7,7 @@
 
 #include "os/belongings.h"
 #include "os/cells.h"
+#include "os/process/threads.h"
 
 namespace prefork::os {
 
@@ -61,10 +62,5 @@ bool is_child(int32_t pid);
 void lead_group(int32_t pid);
 
 int32_t own_pid();
-// Whether this process has more than one thread, as the kernel sees it at this moment.
-bool has_threads();
-// The same, but without those that have been joined and are about to leave.
-bool has_lasting_threads();
-bool is_main_thread();
 
 } // namespace prefork::os
