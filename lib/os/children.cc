@@ -20,6 +20,18 @@ bool is_zombie(int32_t pid) {
            info.si_pid == pid;
 }
 
+bool leads_group(int32_t pid) { return getpgid(pid) == pid; }
+
+// The group may have members whose leader has left it, or whom alone the signal could be sent to:
+// that the group got it says nothing of the worker.
+int send_to_group_and_worker(const ProcessHandle &worker, int32_t signal) {
+    const bool twice_is_once = signal == SIGKILL || signal == SIGCONT;
+    const bool led = !twice_is_once && leads_group(worker.pid);
+    const bool group_got_it = send_signal_to_group(worker, signal) == 0;
+    const bool worker_got_it = group_got_it && led && leads_group(worker.pid);
+    return send_signal(worker, worker_got_it ? 0 : signal);
+}
+
 } // namespace
 
 void Children::open(bool by_pidfd, bool groups, int epoll) {
@@ -87,11 +99,8 @@ int Children::send(uint32_t worker, int32_t signal) const {
     if (child.pid == 0) {
         return -ESRCH;
     }
-    // It fails also for a worker that has left its group, and then it is meant all the same.
-    if (groups_ && send_signal_to_group(handle_of(child), signal) == 0) {
-        return 0;
-    }
-    return send_signal(handle_of(child), signal);
+    return groups_ ? send_to_group_and_worker(handle_of(child), signal)
+                   : send_signal(handle_of(child), signal);
 }
 
 bool Children::knows(int32_t pid) const {

@@ -228,6 +228,68 @@ static void those_who_left_the_group_are_left_alone(void **state) {
     assert_int_equal(waitpid(left, &status, 0), left);
 }
 
+/* Its grandchild stays behind, so that the group goes on. */
+static void leave_the_group(struct board *board) {
+    handler_board = board;
+    board_require(board, signal(SIGUSR1, note_signal) != SIG_ERR);
+    fork_grandchild(board);
+    board_require(board, board_reaches(board, NOTE_GRANDCHILD, ANY_TASK, 1));
+    board_require(board, setpgid(0, getpgid(getppid())) == 0);
+}
+
+static int leaves_its_group(struct board *board, int task_id, int run) {
+    leave_the_group(board);
+    return ends_on_term(board, task_id, run);
+}
+
+static int leaves_its_group_and_ignores_term(struct board *board, int task_id, int run) {
+    leave_the_group(board);
+    return ignores_term(board, task_id, run);
+}
+
+static void begin_outside(struct host *host, int (*work)(struct board *, int, int)) {
+    host->work = work;
+    assert_int_equal(pf_pool_set_process_groups(host->pool, 1), 0);
+    assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, 50), 0);
+    assert_int_equal(host_begin(host, 1), 0);
+    assert_true(host_reaches(host, NOTE_READY, 0, 1));
+}
+
+static void a_worker_that_left_its_group_is_signalled_too(void **state) {
+    struct host *host = *state;
+    begin_outside(host, leaves_its_group);
+
+    assert_int_equal(pf_pool_signal(host->pool, 0, SIGUSR1), 0);
+
+    assert_true(host_reaches(host, NOTE_GOT, ANY_TASK, 2));
+    host_goes_on(host, 20);
+    assert_int_equal(board_count(host->board, NOTE_GOT, ANY_TASK), 2);
+    assert_true(is_noted(host->board, host_pid(host, 0, 0), SIGUSR1));
+    assert_true(is_noted(host->board, grandchild(host, 0), SIGUSR1));
+    assert_int_equal(host_stops(host), 0);
+    assert_int_equal(board_find(host->board, PF_EVENT_EXITED, 0, 0)->exit_code, 0);
+    assert_grandchild_is_killed(host, 0);
+}
+
+static void a_worker_that_left_its_group_is_killed_too(void **state) {
+    struct host *host = *state;
+    begin_outside(host, leaves_its_group_and_ignores_term);
+
+    assert_int_equal(host_stops(host), 0);
+
+    assert_int_equal(board_find(host->board, PF_EVENT_EXITED, 0, 0)->signal, SIGKILL);
+    assert_grandchild_is_killed(host, 0);
+}
+
+static void a_free_reaches_a_worker_that_left_its_group(void **state) {
+    struct host *host = *state;
+    begin_outside(host, leaves_its_group_and_ignores_term);
+
+    host_close(host);
+
+    assert_grandchild_is_killed(host, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         host_test(signals_go_to_the_group),
@@ -238,6 +300,9 @@ int main(void) {
         host_test(also_after_a_normal_end),
         host_test(without_the_setting_workers_stay_in_the_hosts_group),
         host_test(those_who_left_the_group_are_left_alone),
+        host_test(a_worker_that_left_its_group_is_signalled_too),
+        host_test(a_worker_that_left_its_group_is_killed_too),
+        host_test(a_free_reaches_a_worker_that_left_its_group),
     };
 
     return run_group_with_each_backend("pool groups", tests);
