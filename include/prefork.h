@@ -299,9 +299,11 @@ PF_API int pf_pool_set_reload_width(pf_pool *pool, int count);
 /*
  * PF_SIGNALS_STANDARD: while the pool runs, signals of this process whose disposition is the
  * default and that are not blocked control the pool. TERM: graceful stop. INT, QUIT: the same
- * within 1,000 ms. A second of these at least 200 ms later: kill. HUP: reload. TTIN, TTOU: one
- * slot more or less. USR1, USR2, WINCH: passed on to the workers. PF_SIGNALS_STOPS: TERM, INT,
- * QUIT and HUP stop gracefully, as with pf_fork_processes(). Default: PF_SIGNALS_NONE.
+ * within 1,000 ms. A second of these at least 200 ms later: kill. HUP: reload, or a graceful stop
+ * if the terminal is gone. TTIN, TTOU: one slot more or less; from the kernel, for a background job
+ * that uses its terminal, they stop the process as usual. USR1, USR2, WINCH: passed on to the
+ * workers. PF_SIGNALS_STOPS: TERM, INT, QUIT and HUP stop gracefully, as with
+ * pf_fork_processes(). Default: PF_SIGNALS_NONE.
  */
 PF_API int pf_pool_set_signals(pf_pool *pool, int set);
 
@@ -517,7 +519,8 @@ PF_API int pf_pool_reload(pf_pool *pool);
 /*
  * Do what PF_SIGNALS_STANDARD says of a signal that the host has received: TERM, INT, QUIT, HUP,
  * TTIN, TTOU, USR1, USR2 or WINCH. For hosts whose runtime handles all signals itself; see
- * pf_pool_set_signals(), on which it does not depend. The next dispatch, or the run under way,
+ * pf_pool_set_signals(), on which it does not depend. Who sent it is not known here: the host looks
+ * whether it was the kernel, for the terminal. The next dispatch, or the run under way,
  * does it, and signals of one number count as one until then. A worker that has inherited the
  * host's handler is told -ECHILD. May be called from any thread and from signal handlers.
  *

@@ -19,25 +19,40 @@ enum { COUNT = sizeof numbers / sizeof numbers[0] };
 
 static pf_pool *pool;
 
-static void set_handlers(void (*handler)(int)) {
+/* A worker inherits the handler. The pool is not its own, and it dies as
+ * if there were none. */
+static void handle(int number, siginfo_t *info, void *context) {
+    int saved_errno = errno, request = number;
+    (void)context;
+    if ((number == SIGTTIN || number == SIGTTOU) &&
+        info->si_code == SI_KERNEL) {
+        raise(SIGSTOP); /* a background job that has used its terminal */
+        return;
+    }
+    if (number == SIGHUP && info->si_code == SI_KERNEL) {
+        request = SIGTERM; /* the terminal is gone */
+    }
+    if (pf_pool_take_signal(pool, request) == -ECHILD) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    errno = saved_errno;
+}
+
+static void set_handlers(void) {
     struct sigaction action;
     memset(&action, 0, sizeof action);
-    action.sa_handler = handler;
-    action.sa_flags = SA_RESTART;
+    action.sa_sigaction = handle;
+    action.sa_flags = SA_RESTART | SA_SIGINFO;
     for (int i = 0; i < COUNT; i++) {
         sigaction(numbers[i], &action, NULL);
     }
 }
 
-/* A worker inherits the handler. The pool is not its own, and it dies as
- * if there were none. */
-static void handle(int number) {
-    int saved_errno = errno;
-    if (pf_pool_take_signal(pool, number) == -ECHILD) {
-        signal(number, SIG_DFL);
-        raise(number);
+static void reset_handlers(void) {
+    for (int i = 0; i < COUNT; i++) {
+        signal(numbers[i], SIG_DFL);
     }
-    errno = saved_errno;
 }
 
 static void count_request(int number) {
@@ -48,7 +63,7 @@ static void count_request(int number) {
 
 static int wait_for_the_end(int task_id, void *user) {
     (void)task_id, (void)user;
-    set_handlers(SIG_DFL);
+    reset_handlers();
     signal(SIGUSR1, count_request);
     pf_worker_ready();
     while (pause() != 0) {
@@ -75,12 +90,12 @@ int main(void) {
     check(pf_pool_set_ready_timeout(pool, 60000));
     check(pf_pool_set_worker_fn(pool, wait_for_the_end, NULL, NULL));
     check(pf_pool_set_event_callback(pool, print_event, NULL, NULL));
-    set_handlers(handle);
+    set_handlers();
     do {
         result = pf_pool_run(pool, &task_id);
     } while (result == -EINTR);
     number = result < 0 ? 0 : pf_pool_stop_signal(pool);
-    set_handlers(SIG_DFL); /* before the pool is gone */
+    reset_handlers(); /* before the pool is gone */
     pf_pool_free(pool);
     check(result);
     /* So that whoever started this program knows what has ended it. */

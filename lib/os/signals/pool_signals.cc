@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "os/process/process_lock.h"
+#include "os/signals/terminal.h"
 #include "os/wakers.h"
 
 namespace prefork::os {
@@ -40,10 +41,13 @@ static_assert(pool_signal_count <= pool_signals_max);
 
 // Written under the lock of the process, but for what has arrived; read by the handler at any time.
 struct {
-    std::atomic<int32_t> owner; // the process that the rest speaks of
+    std::atomic<int32_t> owner;   // the process that the rest speaks of
+    std::atomic<int32_t> session; // with a terminal, when SIGHUP was taken; 0: none
+    std::atomic<uint32_t> hangups;
     std::atomic<uint32_t> arrived[pool_signal_count];
     std::atomic<uint32_t> holders[pool_signal_count];
     std::atomic<bool> installed[pool_signal_count];  // or about to be, or just given back
+    bool stopping[pool_signal_count];                // given back for the time of a stop
     struct sigaction host_action[pool_signal_count]; // a default one, noted before it is replaced
 } shared{};
 
@@ -53,28 +57,15 @@ void reset_to_default(int signal) {
     sigaction(signal, &action, nullptr);
 }
 
-// The terminal sends these to a background job, which says nothing about the number of workers.
-bool is_of_terminal(int signal, const siginfo_t &info) {
-    return (signal == SIGTTIN || signal == SIGTTOU) && info.si_code > 0;
+uint32_t index_of(int signal) {
+    uint32_t index = 0;
+    while (pool_signals[index].number != signal) {
+        index++;
+    }
+    return index;
 }
 
-void on_signal(int signal, siginfo_t *info, void * /*context*/) {
-    const int saved_errno = errno;
-    if (getpid() != shared.owner.load(std::memory_order_relaxed)) {
-        // A child that the host forked by itself has inherited the handler. It is to behave as if
-        // the library were not there: the signal comes again once the handler has returned.
-        reset_to_default(signal);
-        kill(getpid(), signal);
-    } else if (!is_of_terminal(signal, *info)) {
-        for (uint32_t index = 0; index < pool_signal_count; index++) {
-            if (pool_signals[index].number == signal) {
-                shared.arrived[index].fetch_add(1, std::memory_order_relaxed);
-            }
-        }
-        wake_all();
-    }
-    errno = saved_errno;
-}
+void on_signal(int signal, siginfo_t *info, void *context);
 
 bool is_ours(const struct sigaction &action) {
     return (action.sa_flags & SA_SIGINFO) != 0 && action.sa_sigaction == on_signal;
@@ -84,7 +75,7 @@ bool is_ours(const struct sigaction &action) {
 bool install(uint32_t index) {
     struct sigaction current {};
     sigaction(pool_signals[index].number, nullptr, &current);
-    if (is_ours(current)) {
+    if (is_ours(current) || shared.stopping[index]) {
         return true;
     }
     if ((current.sa_flags & SA_SIGINFO) != 0 || current.sa_handler != SIG_DFL) {
@@ -110,6 +101,44 @@ void uninstall(uint32_t index) {
     shared.installed[index].store(false);
 }
 
+// The call that touched the terminal begins again when the handler returns. If the process were not
+// stopped, that would go on for ever. If another thread is about to stop it, the call of this one
+// is next to find the default disposition.
+void stop_at_terminal(uint32_t index) {
+    {
+        const ProcessLock lock;
+        if (shared.stopping[index]) {
+            return;
+        }
+        uninstall(index);
+        shared.stopping[index] = true;
+    }
+    stop_by(pool_signals[index].number);
+    const ProcessLock lock;
+    shared.stopping[index] = false;
+    if (shared.holders[index].load() > 0) {
+        (void)install(index); // not if the host has taken it meanwhile
+    }
+}
+
+void on_signal(int signal, siginfo_t *info, void * /*context*/) {
+    const int saved_errno = errno;
+    const uint32_t index = index_of(signal);
+    if (getpid() != shared.owner.load(std::memory_order_relaxed)) {
+        // A child that the host forked by itself has inherited the handler. It is to behave as if
+        // the library were not there: the signal comes again once the handler has returned.
+        reset_to_default(signal);
+        kill(getpid(), signal);
+    } else if (is_job_control(signal, *info)) {
+        stop_at_terminal(index);
+    } else {
+        const bool hangs_up = signal == SIGHUP && is_hangup(*info, shared.session.load());
+        (hangs_up ? shared.hangups : shared.arrived[index]).fetch_add(1);
+        wake_all();
+    }
+    errno = saved_errno;
+}
+
 // What is noted of holders speaks of the process that noted it: a worker has given all back when it
 // began, and a child that the host forked has nothing to do with the pools of its parent. The owner
 // comes last: until then the handler does as if the library were not there.
@@ -117,8 +146,9 @@ void forget_other_process() {
     if (shared.owner.load() == getpid()) {
         return;
     }
-    for (std::atomic<uint32_t> &holders : shared.holders) {
-        holders.store(0);
+    for (uint32_t index = 0; index < pool_signal_count; index++) {
+        shared.holders[index].store(0);
+        shared.stopping[index] = false;
     }
     shared.owner.store(getpid());
 }
@@ -129,6 +159,10 @@ void OwnSignals::take(SignalSet set, bool children_too, const sigset_t &host_mas
     const ProcessLock lock;
     set_ = set;
     forget_other_process();
+    if (set == SignalSet::standard) {
+        shared.session.store(session_with_terminal());
+    }
+    seen_hangups_ = shared.hangups.load();
     for (uint32_t index = 0; index < pool_signal_count; index++) {
         const PoolSignal &signal = pool_signals[index];
         const bool wanted = (set == SignalSet::stops && signal.in_stops) ||
@@ -156,6 +190,12 @@ void OwnSignals::give_back() {
 }
 
 bool OwnSignals::next(SignalRequest *ret_request) {
+    const uint32_t hangups = shared.hangups.load(std::memory_order_relaxed);
+    if (hangups != seen_hangups_ && held_ != 0) {
+        seen_hangups_ = hangups;
+        *ret_request = {Kind::stop, SIGHUP};
+        return true;
+    }
     for (uint32_t index = 0; held_ != 0 && index < pool_signal_count; index++) {
         const uint32_t arrived = shared.arrived[index].load(std::memory_order_relaxed);
         if ((held_ & (1U << index)) == 0 || arrived == seen_[index]) {

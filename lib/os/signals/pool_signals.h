@@ -51,6 +51,7 @@ class OwnSignals {
     SignalSet set_ = SignalSet::none;
     uint32_t held_ = 0; // a bit for each signal
     uint32_t seen_[pool_signals_max] = {};
+    uint32_t seen_hangups_ = 0;
 };
 
 // In a new worker: the host's dispositions instead of the library's handlers.
