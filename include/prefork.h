@@ -267,7 +267,8 @@ PF_API int pf_pool_set_on_limit(pf_pool *pool, int action);
 PF_API int pf_pool_set_stop(pf_pool *pool, int signal, uint64_t timeout_ms);
 
 /* The exit status, 1 to 255, by which a worker says that the pool can not work: all stop and
- * the pool fails with PF_EFATAL. 0: none, the default. */
+ * the pool fails with PF_EFATAL. A replacement that exits with it only fails itself, as with any
+ * other status. 0: none, the default. */
 PF_API int pf_pool_set_fatal_exit(pf_pool *pool, int exit_code);
 
 /*

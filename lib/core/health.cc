@@ -7,7 +7,8 @@ namespace prefork::core {
 
 // The worker runs and is not ready yet.
 void Supervisor::expect_ready(uint32_t worker, Instant now) {
-    const bool on_trial = is_replacement(worker) || slot_table_[slot_of(worker)].plan != Plan::none;
+    const Slot &slot = slot_table_[slot_of(worker)];
+    const bool on_trial = is_replacement(worker) || slot.plan != Plan::none || slot.unproven;
     if (settings_.ready_timeout != 0) {
         deadlines_.arm(worker, after(now, settings_.ready_timeout));
     } else if (on_trial) {

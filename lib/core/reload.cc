@@ -128,8 +128,10 @@ bool Supervisor::hand_over(uint32_t worker, Instant now) {
         return false;
     }
     const uint32_t other = other_seat(worker);
-    slot_table_[slot_of(worker)].current ^= 1U;
-    if (slot_table_[slot_of(worker)].plan == Plan::host) {
+    Slot &slot = slot_table_[slot_of(worker)];
+    slot.current ^= 1U;
+    if (slot.plan == Plan::host) {
+        slot.unproven = true;
         end_plan(slot_of(worker), true, 0, now); // it is a restart like any other now
         if (state_of(other) == State::running && settings_.ready_timeout == 0) {
             deadlines_.disarm(other);

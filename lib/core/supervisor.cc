@@ -190,6 +190,7 @@ void Supervisor::resize(uint32_t count, Instant now) {
         ask_to_stop(seat_of(slot - 1, 0), now);
         ask_to_stop(seat_of(slot - 1, 1), now);
         end_plan(slot - 1, true, 0, now); // what was planned for it goes with it
+        slot_table_[slot - 1].unproven = false;
     }
 }
 

@@ -113,20 +113,12 @@ class Supervisor {
     void started(const Input &input, Instant now);
     void start_failed(const Input &input, Instant now);
     void start_skipped(uint32_t worker);
-    void exited(const Input &input, Instant now);
     void ready(uint32_t worker, Instant now);
     void due(uint32_t worker, Instant now);
 
     void begin(uint32_t worker);
     void ask_to_stop(uint32_t worker, Instant now);
     void become_ready(uint32_t worker, Instant now);
-    void end_asked(uint32_t worker, Instant now);
-    void end_replacement(const Input &input, Instant now);
-    void end_current(const Input &input, Instant now);
-    void decide_restart(const Input &input, Instant now);
-    void end_for_good(uint32_t worker, const Input &input, Instant now);
-    [[nodiscard]] bool wants_restart(const Exit &exit, bool normal, Duration uptime,
-                                     bool *ret_counts) const;
     [[nodiscard]] bool is_replacement(uint32_t worker) const;
     [[nodiscard]] State state_of(uint32_t id) const { return worker(id).state; }
     Worker &seat(uint32_t id) { return slot_table_[slot_of(id)].workers[id % seats]; }
@@ -137,6 +129,17 @@ class Supervisor {
     void send(uint32_t worker, int32_t signal, bool reported);
     void signal_failed(const Input &input, Instant now);
     void report_signal_failed(const Input &input, Instant now);
+
+    // Ends of workers: ends.cc.
+    void exited(const Input &input, Instant now);
+    void end_asked(uint32_t worker, Instant now);
+    void end_replacement(const Input &input, Instant now);
+    void end_current(const Input &input, Instant now);
+    void end_replaced(const Input &input, Instant now);
+    void decide_restart(const Input &input, Instant now);
+    void end_for_good(uint32_t worker, bool fatal, Instant now);
+    [[nodiscard]] bool wants_restart(bool normal, Duration uptime, bool *ret_counts) const;
+    [[nodiscard]] bool ended_normally(const Input &input) const;
 
     // Starts that the host is asked for: host_fork.cc.
     [[nodiscard]] uint32_t find(uint32_t slot, State state) const;

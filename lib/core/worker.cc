@@ -103,7 +103,7 @@ void Supervisor::start_failed(const Input &input, Instant now) {
     report_start_failed(input, again, now);
     if (wanted && !again) {
         if (!replacement && some_worker_ran_) {
-            end_for_good(worker, input, now);
+            end_for_good(worker, false, now);
         } else if (!replacement) {
             fail_with(input.error, now);
         }
@@ -123,121 +123,6 @@ void Supervisor::start_skipped(uint32_t worker) {
     if (phase_ == Phase::running && slot_of(worker) < slots_) {
         begin(worker);
     }
-}
-
-void Supervisor::exited(const Input &input, Instant now) {
-    const State state = state_of(input.worker);
-    if (!expect(is_alive(state)) || !expect(alive_ > 0)) {
-        return;
-    }
-    deadlines_.disarm(input.worker);
-    start_queue_.probe();
-    alive_ -= 1;
-    if (state == State::stopping || state == State::killing || state == State::abandoned) {
-        report_exit(input, true, false, 0, now);
-        end_asked(input.worker, now);
-    } else if (is_replacement(input.worker) && !input.exit.is_status(settings_.fatal_exit)) {
-        end_replacement(input, now);
-    } else {
-        end_current(input, now);
-    }
-    events_.release_life();
-}
-
-// A worker that was asked to end has done so.
-void Supervisor::end_asked(uint32_t worker, Instant now) {
-    set_state(worker, State::empty);
-    const uint32_t slot = slot_of(worker);
-    const bool wanted = phase_ == Phase::running && slot < slots_;
-    if (wanted && worker == current(slot) && !hand_over(worker, now)) {
-        begin(worker); // stopped for a reload, or given up and wanted again
-    }
-}
-
-// A replacement that ended before it was good: the old worker stays.
-void Supervisor::end_replacement(const Input &input, Instant now) {
-    report_exit(input, false, false, 0, now);
-    set_state(input.worker, State::empty);
-    end_plan(slot_of(input.worker), false, 0, now);
-}
-
-void Supervisor::end_current(const Input &input, Instant now) {
-    const uint32_t worker = input.worker;
-    if (has_replacement(worker) && !input.exit.is_status(settings_.fatal_exit)) {
-        report_exit(input, false, true, 0, now);
-        set_state(worker, State::empty);
-        (void)hand_over(worker, now);
-        return;
-    }
-    // In the other order a reload has failed with the new worker.
-    const Slot &slot = slot_table_[slot_of(worker)];
-    const bool failed = slot.plan != Plan::none && state_of(worker) != State::ready;
-    decide_restart(input, now);
-    if (failed) {
-        end_plan(slot_of(worker), false, 0, now);
-    }
-}
-
-// What follows from the end of a worker that nobody asked for.
-void Supervisor::decide_restart(const Input &input, Instant now) {
-    const uint32_t worker = input.worker;
-    Slot &slot = slot_table_[slot_of(worker)];
-    const bool normal = input.exit.normal() && state_of(worker) != State::aborting;
-    const Duration uptime = elapsed(this->worker(worker).started, now);
-    bool counts = false;
-    const bool wanted = wants_restart(input.exit, normal, uptime, &counts);
-    if (!wanted || (counts && !policy_.allow(now))) {
-        report_exit(input, false, false, 0, now);
-        set_state(worker, normal ? State::done : State::empty);
-        if (wanted || input.exit.is_status(settings_.fatal_exit)) {
-            end_for_good(worker, input, now);
-        }
-        return;
-    }
-    slot.count(counts);
-    const Duration delay = counts ? policy_.draw_delay(uptime, &slot.backoff) : 0;
-    if (!counts && uptime >= settings_.backoff_max) {
-        slot.backoff = 0; // it was stable, though it did not crash
-    }
-    report_exit(input, false, true, delay, now);
-    set_state(worker, State::empty);
-    if (delay == 0) {
-        begin(worker);
-    } else {
-        set_state(worker, State::backing_off);
-        deadlines_.arm(worker, after(now, delay));
-    }
-}
-
-// A slot whose worker may not be restarted any more, or that said that nobody should be.
-void Supervisor::end_for_good(uint32_t worker, const Input &input, Instant now) {
-    if (input.kind == Input::Kind::exited && input.exit.is_status(settings_.fatal_exit)) {
-        report_pool(EventType::gave_up, Level::error, code_fatal, now);
-        fail_with(code_fatal, now);
-    } else if (settings_.on_limit == OnLimit::stop) {
-        report_pool(EventType::gave_up, Level::error, code_gave_up, now);
-        fail_with(code_gave_up, now);
-    } else {
-        some_slot_given_up_ = true;
-        report_worker(EventType::gave_up, Level::error, worker, code_gave_up, now);
-    }
-}
-
-bool Supervisor::wants_restart(const Exit &exit, bool normal, Duration uptime,
-                               bool *ret_counts) const {
-    *ret_counts = !normal || uptime < short_life;
-    if (exit.is_status(settings_.fatal_exit)) {
-        return false;
-    }
-    switch (settings_.restart) {
-    case RestartWhen::on_failure:
-        return !normal;
-    case RestartWhen::always:
-        return true;
-    case RestartWhen::none:
-        return false;
-    }
-    return false;
 }
 
 // A deadline of the worker has come.
@@ -316,6 +201,7 @@ void Supervisor::become_ready(uint32_t worker, Instant now) {
         ask_to_stop(other_seat(worker), now);
     }
     if (!old) {
+        slot_table_[slot].unproven = false;
         end_plan(slot, true, 0, now);
     }
 }

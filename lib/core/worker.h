@@ -81,6 +81,7 @@ struct Slot {
     uint8_t current;  // the seat that the slot's worker has
     Plan plan;
     bool in_expired; // its number waits among the expired ones
+    bool unproven;   // a replacement that was not good yet has ended in it
 
     void count(bool restart) { restarts += restart && restarts < INT32_MAX ? 1 : 0; }
 };

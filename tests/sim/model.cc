@@ -139,6 +139,7 @@ void Model::resize(uint32_t count) {
     for (uint32_t slot = before; slot > count; slot--) {
         ask_slot(slot - 1);
         table_[slot - 1].finished = false;
+        table_[slot - 1].unproven = false;
         end_plan(slot - 1, true);
     }
     conclude();

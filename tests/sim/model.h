@@ -116,6 +116,7 @@ class Model {
         Pending pending = Pending::none;
         Plan plan = Plan::none;       // why it is being replaced
         bool underway = false;        // a start has begun, and its result is not known
+        bool unproven = false;        // a replacement has failed that had the slot already
         bool finished = false;        // its worker has ended normally
         bool asked = false;           // the host is asked to fork, and has not heard of it yet
         Instant answer_until = never; // the host has heard of it
@@ -197,6 +198,8 @@ class Model {
     void start_failed(uint32_t slot, int32_t error);
     void end_start(uint32_t slot, int32_t error, Instant tie = 0, uint64_t key = 0);
     void ended_in_service(uint32_t slot, const Life &life, const Exit &exit);
+    [[nodiscard]] bool is_restarted(const Life &life, const Exit &exit) const;
+    [[nodiscard]] static bool counts(const Life &life, const Exit &exit, Duration uptime);
     void give_up(uint32_t slot, bool fatal);
     bool allow_restart();
     Duration draw_delay(Slot &slot);

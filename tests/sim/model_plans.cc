@@ -154,6 +154,7 @@ void Model::replacement_takes_over(uint32_t number) {
         slot.pending = Pending::start;
     }
     if (slot.plan == Plan::asked) {
+        slot.unproven = true;
         end_plan(number, true);
         if (is_there && slot.lives[slot.present].stage == Stage::trial &&
             settings_.ready_timeout == 0) {

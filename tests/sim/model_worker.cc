@@ -85,6 +85,7 @@ void Model::get_ready(uint32_t number, int seat) {
     } else if (has_new(slot) || slot.pending == Pending::replacement) {
         return; // it is the old one
     }
+    slot.unproven = false;
     end_plan(number, true);
 }
 
@@ -243,7 +244,7 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since
         ask(number, seat);
     } else if (settings_.ready_timeout > 0) {
         life.deadline = base::after(world.clock, settings_.ready_timeout);
-    } else if (slot.plan != Plan::none) {
+    } else if (slot.plan != Plan::none || slot.unproven) {
         life.deadline = world.clock + second;
     } else {
         get_ready(number, seat);
@@ -319,16 +320,20 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
                 replacement_takes_over(number); // it is asked for already
             }
         }
-    } else if (exit.is_status(settings_.fatal_exit)) {
-        ended_in_service(number, life, exit);
     } else if (!was_present) {
         tell_exit(number, life, exit, false, 0);
         end_plan(number, false);
     } else if (has_new(slot) || slot.pending == Pending::replacement) {
+        // Its restart is there or on its way, and counts as one if any other would.
+        const Duration uptime = world.clock - life.started;
+        if (is_restarted(life, exit) && counts(life, exit, uptime) && allow_restart()) {
+            slot.restarts += 1;
+        }
         tell_exit(number, life, exit, true, 0);
         replacement_takes_over(number);
     } else {
         const bool was_new = slot.plan != Plan::none && life.stage != Stage::serving;
+        slot.unproven = slot.unproven || was_new;
         ended_in_service(number, life, exit);
         if (was_new) {
             end_plan(number, false);
@@ -337,15 +342,23 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
     conclude();
 }
 
+bool Model::is_restarted(const Life &life, const Exit &exit) const {
+    const bool normal = exit.normal() && life.stage != Stage::dying;
+    return settings_.restart == core::RestartWhen::always ||
+           (settings_.restart == core::RestartWhen::on_failure && !normal);
+}
+
+bool Model::counts(const Life &life, const Exit &exit, Duration uptime) {
+    return !exit.normal() || life.stage == Stage::dying || uptime < second;
+}
+
 void Model::ended_in_service(uint32_t number, const Life &life, const Exit &exit) {
     Slot &slot = table_[number];
     const Duration uptime = world.clock - life.started;
-    const bool normal = exit.normal() && life.stage != Stage::dying;
-    const bool fatal = exit.is_status(settings_.fatal_exit);
-    const bool wanted = !fatal && settings_.restart != core::RestartWhen::none &&
-                        (!normal || settings_.restart == core::RestartWhen::always);
-    const bool counts = !normal || uptime < second;
-    slot.finished = normal;
+    const bool fatal = exit.is_status(settings_.fatal_exit) && !slot.unproven;
+    const bool wanted = !fatal && is_restarted(life, exit);
+    const bool counts = this->counts(life, exit, uptime);
+    slot.finished = exit.normal() && life.stage != Stage::dying;
     if (!wanted || (counts && !allow_restart())) {
         tell_exit(number, life, exit, false, 0);
         if (wanted || fatal) {

@@ -15,7 +15,7 @@ uint32_t new_worker(const Supervised &pool, uint32_t slot) {
     return other_seat(pool.core.current(slot));
 }
 
-void fatal_exit_of_a_replacement_ends_the_pool(void **) {
+void fatal_exit_of_a_replacement_is_its_own_failure(void **) {
     Supervised pool;
     Settings settings;
     settings.fatal_exit = 78;
@@ -26,25 +26,56 @@ void fatal_exit_of_a_replacement_ends_the_pool(void **) {
 
     pool.end_worker(new_worker(pool, 0), exit_with(78));
 
-    assert_int_equal(pool.find(EventType::gave_up).error, code_fatal);
-    assert_int_equal(pool.find(EventType::stopping).count, 2);
-    assert_int_equal(pool.core.result(), code_fatal);
+    assert_int_equal(pool.find(EventType::reload_failed).task_id, 0);
+    assert_true(pool.core.running());
+    assert_true(pool.state(0) == State::ready);
+    assert_int_equal(pool.core.restarts(), 0);
 }
 
-void fatal_exit_of_a_worker_that_is_being_replaced_ends_the_pool(void **) {
+void fatal_exit_of_a_worker_that_is_being_replaced_is_a_restart(void **) {
     Supervised pool;
     Settings settings;
     settings.fatal_exit = 78;
     assert_true(pool.begin(2, settings));
     pool.start_all();
-    pool.replace(0);
+    pool.give(Input::Kind::reload);
     pool.start_one();
 
     pool.end(0, exit_with(78));
 
-    assert_false(pool.find(EventType::exited).will_restart);
+    const Event end = pool.find(EventType::exited);
+    assert_true(end.will_restart);
+    assert_int_equal(end.restarts, 1);
+    assert_int_equal(pool.core.restarts(0), 1);
+    assert_true(pool.core.running());
+    assert_true(pool.state(0) == State::running); // the new one, on trial
+}
+
+// Until one of the new program has been good, its status takes nobody down.
+void fatal_exit_in_the_slot_of_a_failed_replacement_counts_as_a_crash(void **) {
+    Supervised pool;
+    Settings settings;
+    settings.fatal_exit = 78;
+    settings.reload_order = ReloadOrder::stop_first;
+    assert_true(pool.begin(2, settings));
+    pool.start_all();
+    pool.give(Input::Kind::reload);
+    pool.end(0, killed_by(15));
+    for (int32_t count = 1; count <= 3; count++) {
+        assert_int_equal(pool.start_one(), 0);
+        pool.end(0, exit_with(78));
+        assert_int_equal(pool.core.restarts(0), count);
+    }
+    assert_int_equal(pool.find(EventType::reload_failed).task_id, 0);
+    assert_true(pool.core.running());
+
+    assert_int_equal(pool.start_one(), 0);
+    pool.pass(replacement_trial);
+    assert_true(pool.state(0) == State::ready);
+    pool.end(0, exit_with(78));
+
     assert_int_equal(pool.find(EventType::gave_up).error, code_fatal);
-    assert_int_equal(pool.find(EventType::stopping).count, 2);
+    assert_false(pool.core.running());
 }
 
 void signal_to_stop_soon_makes_a_stop_under_way_quick(void **) {
@@ -276,8 +307,9 @@ void reload_that_was_remembered_begins_when_the_first_is_over(void **) {
 }
 
 const CMUnitTest tests_of_replacement[] = {
-    cmocka_unit_test(fatal_exit_of_a_replacement_ends_the_pool),
-    cmocka_unit_test(fatal_exit_of_a_worker_that_is_being_replaced_ends_the_pool),
+    cmocka_unit_test(fatal_exit_of_a_replacement_is_its_own_failure),
+    cmocka_unit_test(fatal_exit_of_a_worker_that_is_being_replaced_is_a_restart),
+    cmocka_unit_test(fatal_exit_in_the_slot_of_a_failed_replacement_counts_as_a_crash),
     cmocka_unit_test(signal_to_stop_soon_makes_a_stop_under_way_quick),
     cmocka_unit_test(start_failure_that_counts_is_counted_in_its_slot),
     cmocka_unit_test(worker_that_was_killed_for_its_silence_is_told_so_once),

@@ -1,0 +1,136 @@
+// The ends of workers, and what follows from them.
+//
+// SPDX-License-Identifier: MIT
+#include "core/supervisor.h"
+
+namespace prefork::core {
+
+void Supervisor::exited(const Input &input, Instant now) {
+    const State state = state_of(input.worker);
+    if (!expect(is_alive(state)) || !expect(alive_ > 0)) {
+        return;
+    }
+    deadlines_.disarm(input.worker);
+    start_queue_.probe();
+    alive_ -= 1;
+    if (state == State::stopping || state == State::killing || state == State::abandoned) {
+        report_exit(input, true, false, 0, now);
+        end_asked(input.worker, now);
+    } else if (is_replacement(input.worker)) {
+        end_replacement(input, now);
+    } else {
+        end_current(input, now);
+    }
+    events_.release_life();
+}
+
+// A worker that was asked to end has done so.
+void Supervisor::end_asked(uint32_t worker, Instant now) {
+    set_state(worker, State::empty);
+    const uint32_t slot = slot_of(worker);
+    const bool wanted = phase_ == Phase::running && slot < slots_;
+    if (wanted && worker == current(slot) && !hand_over(worker, now)) {
+        begin(worker); // stopped for a reload, or given up and wanted again
+    }
+}
+
+// A replacement that ended before it was good: the old worker stays.
+void Supervisor::end_replacement(const Input &input, Instant now) {
+    report_exit(input, false, false, 0, now);
+    set_state(input.worker, State::empty);
+    end_plan(slot_of(input.worker), false, 0, now);
+}
+
+void Supervisor::end_current(const Input &input, Instant now) {
+    const uint32_t worker = input.worker;
+    if (has_replacement(worker)) {
+        end_replaced(input, now);
+        return;
+    }
+    // A replacement that has its slot already, and was not good yet.
+    Slot &slot = slot_table_[slot_of(worker)];
+    const bool failed = slot.plan != Plan::none && state_of(worker) != State::ready;
+    slot.unproven = slot.unproven || failed;
+    decide_restart(input, now);
+    if (failed) {
+        end_plan(slot_of(worker), false, 0, now);
+    }
+}
+
+// The old worker did not wait for its replacement, which is its restart then.
+void Supervisor::end_replaced(const Input &input, Instant now) {
+    const uint32_t worker = input.worker;
+    const Duration uptime = elapsed(this->worker(worker).started, now);
+    bool counts = false;
+    const bool wanted = wants_restart(ended_normally(input), uptime, &counts);
+    slot_table_[slot_of(worker)].count(wanted && counts && policy_.allow(now));
+    report_exit(input, false, true, 0, now);
+    set_state(worker, State::empty);
+    (void)hand_over(worker, now);
+}
+
+bool Supervisor::ended_normally(const Input &input) const {
+    return input.exit.normal() && state_of(input.worker) != State::aborting;
+}
+
+// What follows from the end of a worker that nobody asked for.
+void Supervisor::decide_restart(const Input &input, Instant now) {
+    const uint32_t worker = input.worker;
+    Slot &slot = slot_table_[slot_of(worker)];
+    const bool normal = ended_normally(input);
+    const Duration uptime = elapsed(this->worker(worker).started, now);
+    // What was started in the place of a failed replacement says nothing about those that serve.
+    const bool fatal = !slot.unproven && input.exit.is_status(settings_.fatal_exit);
+    bool counts = false;
+    const bool wanted = !fatal && wants_restart(normal, uptime, &counts);
+    if (!wanted || (counts && !policy_.allow(now))) {
+        report_exit(input, false, false, 0, now);
+        set_state(worker, normal ? State::done : State::empty);
+        if (wanted || fatal) {
+            end_for_good(worker, fatal, now);
+        }
+        return;
+    }
+    slot.count(counts);
+    const Duration delay = counts ? policy_.draw_delay(uptime, &slot.backoff) : 0;
+    if (!counts && uptime >= settings_.backoff_max) {
+        slot.backoff = 0; // it was stable, though it did not crash
+    }
+    report_exit(input, false, true, delay, now);
+    set_state(worker, State::empty);
+    if (delay == 0) {
+        begin(worker);
+    } else {
+        set_state(worker, State::backing_off);
+        deadlines_.arm(worker, after(now, delay));
+    }
+}
+
+// A slot whose worker may not be restarted any more, or that said that nobody should be.
+void Supervisor::end_for_good(uint32_t worker, bool fatal, Instant now) {
+    if (fatal) {
+        report_pool(EventType::gave_up, Level::error, code_fatal, now);
+        fail_with(code_fatal, now);
+    } else if (settings_.on_limit == OnLimit::stop) {
+        report_pool(EventType::gave_up, Level::error, code_gave_up, now);
+        fail_with(code_gave_up, now);
+    } else {
+        some_slot_given_up_ = true;
+        report_worker(EventType::gave_up, Level::error, worker, code_gave_up, now);
+    }
+}
+
+bool Supervisor::wants_restart(bool normal, Duration uptime, bool *ret_counts) const {
+    *ret_counts = !normal || uptime < short_life;
+    switch (settings_.restart) {
+    case RestartWhen::on_failure:
+        return !normal;
+    case RestartWhen::always:
+        return true;
+    case RestartWhen::none:
+        return false;
+    }
+    return false;
+}
+
+} // namespace prefork::core
