@@ -1,10 +1,14 @@
-// Nobody outside of the simulated process: no one launched it, and no service manager listens.
+// Nobody outside of the simulated process: no one launched it, no service manager listens, and
+// nobody reads standard error.
 //
 // SPDX-License-Identifier: MIT
 #include "os/daemon.h"
 #include "os/notify.h"
+#include "os/report.h"
 
 namespace prefork::os {
+
+void report_lost_messages() {}
 
 bool await_pool() { return false; }
 void awaited_pool_is_ready() {}
