@@ -27,7 +27,7 @@ static char directory[128];
 
 /* What happens once, before or after the next of these calls; NULL: nothing. */
 static void (*after_connect)(void);
-static void (*before_chmod)(void);
+static void (*after_bind)(void);
 static void (*before_listen)(void);
 
 static void happen(void (**what)(void)) {
@@ -48,9 +48,13 @@ int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length) {
     return result;
 }
 
-int chmod(const char *file, mode_t mode) {
-    happen(&before_chmod);
-    return (int)syscall(SYS_fchmodat, AT_FDCWD, file, mode);
+int bind(int fd, __CONST_SOCKADDR_ARG address, socklen_t length) {
+    int result = (int)syscall(SYS_bind, fd, address, length);
+    int error = errno;
+
+    happen(&after_bind);
+    errno = error;
+    return result;
 }
 
 int listen(int fd, int backlog) {
@@ -62,7 +66,7 @@ int listen(int fd, int backlog) {
 static int directory_setup(void **state) {
     scratch_enter(directory, sizeof(directory));
     after_connect = NULL;
-    before_chmod = NULL;
+    after_bind = NULL;
     before_listen = NULL;
     return scenario_setup(state);
 }
@@ -92,12 +96,12 @@ static void see_mode(void) {
     seen_mode = lstat(path, &facts) == 0 ? facts.st_mode : 0;
 }
 
-static void the_mode_is_never_wider(void **state) {
+static void the_file_has_its_mode_from_the_first_moment(void **state) {
     (void)state;
 
     for (mode_t mode = 0; mode <= 0777; mode += 073) {
-        mode_t before = umask(0);
-        before_chmod = see_mode;
+        mode_t before = umask(mode % 2 == 0 ? 0 : 0777);
+        after_bind = see_mode;
         int fd = pf_bind_unix_socket(path, mode, 0);
         (void)umask(before); /* can not fail */
         assert_true(fd >= 0);
@@ -171,6 +175,97 @@ static void a_stale_socket_that_goes_by_itself_is_no_fault(void **state) {
 
     int fd = pf_bind_unix_socket(path, 0600, 0);
 
+    assert_true(fd >= 0);
+    assert_int_equal(close(fd), 0);
+}
+
+/* ---- The directory's owner is not to be trusted -------------------------------------- */
+
+static const char victim[] = "victim";
+
+static mode_t mode_of(const char *file) {
+    struct stat facts;
+
+    return lstat(file, &facts) == 0 ? facts.st_mode : 0;
+}
+
+static void put_symbolic_link(void) {
+    (void)unlink(path);
+    (void)!symlink(victim, path);
+}
+
+static void put_hard_link(void) {
+    (void)unlink(path);
+    (void)!link(victim, path);
+}
+
+static void assert_mode_of_victim_stays(void (*replace)(void)) {
+    assert_true(write_file(victim, "text"));
+    assert_int_equal(chmod(victim, 0600), 0);
+    after_bind = replace;
+
+    int fd = pf_bind_unix_socket(path, 0666, 0);
+
+    assert_int_equal(mode_of(victim), S_IFREG | 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(close(fd), 0);
+}
+
+static void no_other_file_gets_the_mode_by_a_symbolic_link(void **state) {
+    (void)state;
+    assert_mode_of_victim_stays(put_symbolic_link);
+}
+
+static void no_other_file_gets_the_mode_by_a_hard_link(void **state) {
+    (void)state;
+    assert_mode_of_victim_stays(put_hard_link);
+}
+
+/* The path then leads into a directory of somebody else's. */
+static void turn_directory(void) {
+    (void)!rename("inner", "old");
+    (void)!symlink("foreign", "inner");
+}
+
+static void make_directories(void) {
+    assert_int_equal(mkdir("inner", 0700), 0);
+    assert_int_equal(mkdir("foreign", 0700), 0);
+    assert_true(write_file("foreign/socket", "text"));
+    assert_int_equal(chmod("foreign/socket", 0600), 0);
+}
+
+static void assert_foreign_file_stays(void) {
+    assert_int_equal(mode_of("foreign/socket"), S_IFREG | 0600);
+    assert_int_equal(mode_of("foreign/socket.bind-lock"), 0);
+    assert_int_equal(mode_of("old/socket.bind-lock"), 0);
+    assert_int_equal(unlink("inner"), 0);
+    assert_int_equal(unlink("old/socket"), 0);
+    assert_int_equal(rmdir("old"), 0);
+    assert_int_equal(unlink("foreign/socket"), 0);
+    assert_int_equal(rmdir("foreign"), 0);
+}
+
+static void no_file_is_moved_out_of_a_directory_that_is_put_there(void **state) {
+    (void)state;
+    make_directories();
+    int stale = plain_bind_path("inner/socket", SOCK_STREAM, PLAIN_LISTEN);
+    assert_int_equal(close(stale), 0);
+    after_connect = turn_directory;
+
+    assert_true(pf_bind_unix_socket("inner/socket", 0666, 0) < 0);
+
+    assert_foreign_file_stays();
+}
+
+static void none_there_gets_the_mode(void **state) {
+    (void)state;
+    make_directories();
+    after_bind = turn_directory;
+
+    int fd = pf_bind_unix_socket("inner/socket", 0666, 0);
+
+    assert_int_equal(mode_of("old/socket"), S_IFSOCK | 0666);
+    assert_foreign_file_stays();
     assert_true(fd >= 0);
     assert_int_equal(close(fd), 0);
 }
@@ -277,11 +372,15 @@ static void of_many_at_once_one_gets_the_path(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        directory_test(the_mode_is_never_wider),
+        directory_test(the_file_has_its_mode_from_the_first_moment),
         directory_test(nobody_is_heard_before_the_mode_is_right),
         directory_test(a_file_that_comes_in_between_is_kept),
         directory_test(a_listener_that_comes_in_between_is_kept),
         directory_test(a_stale_socket_that_goes_by_itself_is_no_fault),
+        directory_test(no_other_file_gets_the_mode_by_a_symbolic_link),
+        directory_test(no_other_file_gets_the_mode_by_a_hard_link),
+        directory_test(no_file_is_moved_out_of_a_directory_that_is_put_there),
+        directory_test(none_there_gets_the_mode),
         directory_test(the_lock_is_there_only_while_the_path_is_bound),
         directory_test(a_lock_that_was_left_behind_is_no_fault),
         directory_test(who_is_just_binding_has_the_path),
