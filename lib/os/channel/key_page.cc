@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#include "os/channel/key_page.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "os/random.h"
+
+namespace prefork::os {
+
+namespace {
+
+size_t page_size() {
+    const long size = sysconf(_SC_PAGESIZE);
+    return size > 0 ? static_cast<size_t>(size) : 4096;
+}
+
+} // namespace
+
+KeyPage::~KeyPage() {
+    if (key_ != nullptr) {
+        munmap(key_, page_size());
+    }
+}
+
+int KeyPage::open() {
+    void *memory =
+        mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) {
+        return -errno;
+    }
+    // Where this is refused, a worker could read the key and speak for its siblings. It could kill
+    // them as well: a pool without the rest of what the channel does would be no better.
+    (void)madvise(memory, page_size(), MADV_DONTFORK);
+    key_ = static_cast<SipKey *>(memory);
+    key_->words[0] = random_seed();
+    key_->words[1] = random_seed();
+    return 0;
+}
+
+} // namespace prefork::os

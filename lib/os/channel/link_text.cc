@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT
+#include "os/channel/link_text.h"
+
+#include "os/strings.h"
+
+namespace prefork::os {
+
+namespace {
+
+constexpr char digits[] = "0123456789abcdef";
+constexpr int token_digits = 16;
+constexpr base::Duration microsecond = 1'000;
+constexpr int32_t awaited_flag = 1;
+constexpr int32_t announces_flag = 2;
+constexpr int32_t workers_end = 1 << Record::worker_bits;
+
+// More often than wanted is as good: longer intervals are cut to what fits.
+int32_t microseconds_of(base::Duration interval) {
+    const base::Duration rounded_up = (interval + microsecond - 1) / microsecond;
+    return rounded_up > INT32_MAX ? INT32_MAX : static_cast<int32_t>(rounded_up);
+}
+
+int value_of(char digit) {
+    for (int value = 0; value < 16; value++) {
+        if (digits[value] == digit) {
+            return value;
+        }
+    }
+    return -1;
+}
+
+bool read_token(const char *text, uint64_t *ret_token) {
+    uint64_t token = 0;
+    for (int index = 0; index < token_digits; index++) {
+        const int value = value_of(text[index]); // the zero byte has none
+        if (value < 0) {
+            return false;
+        }
+        token = token << 4 | static_cast<uint64_t>(value);
+    }
+    *ret_token = token;
+    return text[token_digits] == '\0';
+}
+
+} // namespace
+
+void write_link(const WorkerLink &link, base::Text *text) {
+    const int32_t flags =
+        (link.is_awaited ? awaited_flag : 0) | (link.announces_exit ? announces_flag : 0);
+    const int32_t numbers[] = {
+        link.supervisor,
+        link.pidfd,
+        link.liveness,
+        link.up,
+        link.down,
+        static_cast<int32_t>(link.instance.worker),
+        static_cast<int32_t>(link.instance.life),
+        link.death_signal,
+        microseconds_of(link.heartbeat_interval),
+        flags,
+    };
+    for (const int32_t number : numbers) {
+        text->add(int64_t{number}).add(":");
+    }
+    for (int index = token_digits - 1; index >= 0; index--) {
+        const char digit[] = {digits[link.token >> (4 * index) & 15], '\0'};
+        text->add(digit);
+    }
+}
+
+bool read_link(const char *text, WorkerLink *ret_link) {
+    WorkerLink link;
+    int32_t worker = -1;
+    int32_t life = -1;
+    int32_t interval = -1;
+    int32_t flags = -1;
+    int32_t *const numbers[] = {&link.supervisor, &link.pidfd, &link.liveness, &link.up,
+                                &link.down,       &worker,     &life,          &link.death_signal,
+                                &interval,        &flags};
+    for (int32_t *number : numbers) {
+        *number = read_number(&text);
+        if (*number < -1 || *text++ != ':') {
+            return false;
+        }
+    }
+    if (link.supervisor <= 0 || link.up < 0 || worker < 0 || worker >= workers_end || life <= 0 ||
+        link.death_signal < 0 || interval < 0 || flags < 0 || !read_token(text, &link.token)) {
+        return false;
+    }
+    link.instance = {static_cast<uint32_t>(life), static_cast<uint32_t>(worker)};
+    link.heartbeat_interval = static_cast<base::Duration>(interval) * microsecond;
+    link.is_awaited = (flags & awaited_flag) != 0;
+    link.announces_exit = (flags & announces_flag) != 0;
+    *ret_link = link;
+    return true;
+}
+
+} // namespace prefork::os

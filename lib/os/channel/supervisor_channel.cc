@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: MIT
+#include "os/channel/supervisor_channel.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "os/pipe.h"
+#include "os/pipe_write.h"
+
+namespace prefork::os {
+
+namespace {
+
+// What is read in one round, and how much of it may be nonsense.
+constexpr uint32_t bytes_per_round = 4 * 64 * 1024;
+constexpr uint32_t nonsense_per_round = 16 * 1024;
+
+// A worker sends heartbeats four times a time-out, and everything else once in its life. What goes
+// beyond twice that is no mistake of its clock.
+constexpr uint32_t records_max = 8;
+constexpr uint32_t heartbeats_sent_per_timeout = 4;
+constexpr uint32_t heartbeats_allowed_per_timeout = 8;
+
+} // namespace
+
+SupervisorChannel::~SupervisorChannel() {
+    close();
+    for (uint32_t worker = 0; worker < states_.size(); worker++) {
+        ended(worker);
+    }
+}
+
+int SupervisorChannel::open(const ChannelOptions &options) {
+    options_ = options;
+    if (int r = key_.open(); r < 0) {
+        return r;
+    }
+    if (int r = open_pipe(&read_end_, &write_end_, true); r < 0) {
+        return r;
+    }
+    return look_at(read_end_.get(), &file_) ? 0 : -EBADF;
+}
+
+bool SupervisorChannel::grow(uint32_t workers) {
+    const size_t before = states_.size();
+    const size_t slots = admissions_.size();
+    if (!states_.grow(workers) || (options_.host_fork && !admissions_.grow(workers))) {
+        return false;
+    }
+    for (size_t worker = before; worker < states_.size(); worker++) {
+        states_[worker].stop_end = -1;
+    }
+    for (size_t slot = slots; slot < admissions_.size(); slot++) {
+        admissions_[slot] = {-1, -1};
+    }
+    return true;
+}
+
+WorkerLink SupervisorChannel::link_of_all() const {
+    WorkerLink link;
+    link.up = write_end_.get();
+    link.up_device = file_.device;
+    link.up_inode = file_.inode;
+    if (options_.heartbeat_timeout != 0) {
+        link.heartbeat_interval = options_.heartbeat_timeout / heartbeats_sent_per_timeout + 1;
+    }
+    return link;
+}
+
+// ---- Starts and ends --------------------------------------------------------------------------
+
+Instance SupervisorChannel::next_instance(uint32_t worker, base::Instant now) {
+    lives_ = lives_ == INT32_MAX ? 1 : lives_ + 1;
+    State fresh{};
+    fresh.life = lives_;
+    fresh.begun = now;
+    fresh.stop_end = -1;
+    states_[worker] = fresh;
+    return {lives_, worker};
+}
+
+uint64_t SupervisorChannel::token_of(const Instance &instance) const {
+    return SipHash(key_.get()).of(instance.number());
+}
+
+int SupervisorChannel::open_down(Descriptor *ret_read_end, int *ret_write_end) {
+    Descriptor write_end;
+    if (int r = open_pipe(ret_read_end, &write_end, true); r < 0) {
+        return r;
+    }
+    *ret_write_end = write_end.release();
+    return 0;
+}
+
+int SupervisorChannel::begin_start(uint32_t worker, base::Instant now, WorkerLink *ret_link) {
+    ended(worker);
+    int stop_end = -1;
+    if (options_.stop_descriptors) {
+        if (int r = open_down(&worker_end_, &stop_end); r < 0) {
+            return r;
+        }
+    }
+    ret_link->instance = next_instance(worker, now);
+    ret_link->token = token_of(ret_link->instance);
+    ret_link->down = worker_end_.get();
+    states_[worker].stop_end = stop_end;
+    return 0;
+}
+
+void SupervisorChannel::end_start(uint32_t worker, bool started) {
+    worker_end_.reset();
+    if (!started) {
+        ended(worker);
+    }
+}
+
+void SupervisorChannel::ended(uint32_t worker) {
+    State &state = states_[worker];
+    state.life = 0;
+    close_end(&state.stop_end);
+}
+
+void SupervisorChannel::close_end(int *descriptor) {
+    if (*descriptor >= 0) {
+        forget_descriptor(*descriptor);
+        ::close(*descriptor);
+        *descriptor = -1;
+    }
+}
+
+int SupervisorChannel::announced_exit(uint32_t worker) const {
+    const State &state = states_[worker];
+    return state.life != 0 && state.exits > 0 ? state.exit_code : -1;
+}
+
+// ---- Up -----------------------------------------------------------------------------------------
+
+void SupervisorChannel::begin_round(base::Instant now) {
+    now_ = now;
+    budget_ = bytes_per_round;
+    nonsense_ = 0;
+}
+
+bool SupervisorChannel::refill() {
+    const uint32_t rest = length_ - position_;
+    memmove(buffer_, buffer_ + position_, rest);
+    position_ = 0;
+    length_ = rest;
+    if (budget_ == 0 || nonsense_ > nonsense_per_round || !is_still_open(file_)) {
+        return false;
+    }
+    const ssize_t count = read(read_end_.get(), buffer_ + rest, buffer_size - rest);
+    if (count <= 0) {
+        return false; // nothing more, or interrupted: it stays readable
+    }
+    length_ += static_cast<uint32_t>(count);
+    budget_ -= budget_ < static_cast<uint32_t>(count) ? budget_ : static_cast<uint32_t>(count);
+    return true;
+}
+
+// The cheap looks come first: most nonsense fails there.
+bool SupervisorChannel::is_valid(const Record &record) const {
+    const uint32_t worker = record.worker();
+    const uint32_t kind = record.kind();
+    return worker < states_.size() && record.life != 0 && states_[worker].life == record.life &&
+           !states_[worker].floods && kind >= static_cast<uint32_t>(RecordKind::ready) &&
+           kind <= static_cast<uint32_t>(RecordKind::exit_code) &&
+           record.token == token_of({record.life, worker});
+}
+
+bool SupervisorChannel::next(Message *ret_message) {
+    for (;;) {
+        if (length_ - position_ < sizeof(Record)) {
+            if (!refill()) {
+                return false;
+            }
+            continue;
+        }
+        Record record;
+        memcpy(&record, buffer_ + position_, sizeof(record));
+        if (!is_valid(record)) {
+            // Whatever was written in between, the next record begins at some byte after it.
+            position_ += 1;
+            nonsense_ += 1;
+            continue;
+        }
+        position_ += static_cast<uint32_t>(sizeof(record));
+        if (apply(record, ret_message)) {
+            return true;
+        }
+    }
+}
+
+// Heartbeats that a paused supervisor finds all at once have been sent over the time that it
+// slept, so what counts is the whole life of the worker.
+bool SupervisorChannel::may_beat(const State &state) const {
+    const base::Duration timeout = options_.heartbeat_timeout;
+    const uint64_t timeouts = timeout == 0 ? 0 : base::elapsed(state.begun, now_) / timeout + 1;
+    return state.heartbeats <= records_max + timeouts * heartbeats_allowed_per_timeout;
+}
+
+// Returns whether there is something to tell.
+bool SupervisorChannel::apply(const Record &record, Message *ret_message) {
+    State &state = states_[record.worker()];
+    *ret_message = {Message::Kind::ready, record.worker()};
+    bool tells = false;
+    switch (static_cast<RecordKind>(record.kind())) {
+    case RecordKind::ready:
+        state.readies += 1;
+        state.floods = state.readies > records_max;
+        tells = true;
+        break;
+    case RecordKind::heartbeat:
+        state.heartbeats += 1;
+        state.floods = !may_beat(state);
+        break;
+    case RecordKind::exit_code:
+        state.exits += 1;
+        state.exit_code = record.value();
+        state.floods = state.exits > records_max;
+        break;
+    }
+    if (state.floods) {
+        ret_message->kind = Message::Kind::flood;
+    }
+    return tells || state.floods;
+}
+
+uint32_t SupervisorChannel::heartbeats(uint32_t worker) const { return states_[worker].heartbeats; }
+
+// ---- Down ---------------------------------------------------------------------------------------
+
+// A worker that has closed its end does not want to know; that it reads nothing is its own matter.
+void SupervisorChannel::write_down(int descriptor, const Notice &notice) const {
+    // Where the host has closed the library's descriptors, the number means something else by now.
+    if (descriptor >= 0 && is_still_open(file_)) {
+        (void)write_without_sigpipe(descriptor, &notice, sizeof(notice));
+    }
+}
+
+void SupervisorChannel::ask_to_stop(uint32_t worker) {
+    write_down(states_[worker].stop_end, {NoticeKind::stop, 0, {}, 0});
+}
+
+int SupervisorChannel::expect_fork(uint32_t slot) {
+    Admission &admission = admissions_[slot];
+    if (admission.read_end >= 0) {
+        return 0; // a child of an earlier request may wait there
+    }
+    Descriptor read_end;
+    if (int r = open_down(&read_end, &admission.write_end); r < 0) {
+        return r;
+    }
+    admission.read_end = read_end.release();
+    return 0;
+}
+
+int SupervisorChannel::admission_end(uint32_t slot) const {
+    return slot < admissions_.size() ? admissions_[slot].read_end : -1;
+}
+
+int SupervisorChannel::admit(uint32_t slot, uint32_t worker, int32_t pid, base::Instant now) {
+    Admission &admission = admissions_[slot];
+    if (admission.read_end < 0) {
+        return -ESRCH;
+    }
+    ended(worker);
+    const Instance instance = next_instance(worker, now);
+    write_down(admission.write_end, {NoticeKind::admitted, pid, instance, token_of(instance)});
+    close_end(&admission.read_end);
+    if (options_.stop_descriptors) {
+        states_[worker].stop_end = admission.write_end;
+        admission.write_end = -1;
+    }
+    close_end(&admission.write_end);
+    return 0;
+}
+
+void SupervisorChannel::close() {
+    for (uint32_t slot = 0; slot < admissions_.size(); slot++) {
+        Admission &admission = admissions_[slot];
+        write_down(admission.write_end, {NoticeKind::refused, 0, {}, 0});
+        close_end(&admission.read_end);
+        close_end(&admission.write_end);
+    }
+}
+
+void SupervisorChannel::disown() {
+    key_.disown();
+    states_.reset();
+    admissions_.reset();
+    read_end_.disown();
+    write_end_.disown();
+    worker_end_.disown();
+}
+
+} // namespace prefork::os

@@ -1,0 +1,143 @@
+// The supervisor's side of what a pool and its workers tell each other.
+//
+// SPDX-License-Identifier: MIT
+//
+// Up: one pipe for the pool, whose write end every worker inherits. A worker's records carry a
+// token that only the supervisor can compute, so that a process speaks for nobody but the worker
+// that it is, or is a child of. Down: one pipe for each worker that can be asked to stop by a
+// descriptor, or that the host forks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/array.h"
+#include "base/time.h"
+#include "os/channel/key_page.h"
+#include "os/channel/record.h"
+#include "os/channel/worker_link.h"
+#include "os/descriptor.h"
+#include "os/open_file.h"
+
+namespace prefork::os {
+
+struct Message {
+    enum class Kind : uint8_t {
+        ready,
+        flood, // the worker sends more than any correct one does
+    };
+
+    Kind kind;
+    uint32_t worker;
+};
+
+struct ChannelOptions {
+    bool stop_descriptors = true; // workers can have one
+    bool host_fork = false;       // the host forks the workers
+    base::Duration heartbeat_timeout = 0;
+};
+
+class SupervisorChannel {
+  public:
+    SupervisorChannel() = default;
+    ~SupervisorChannel();
+    SupervisorChannel(const SupervisorChannel &) = delete;
+    SupervisorChannel &operator=(const SupervisorChannel &) = delete;
+
+    // Returns 0 or a negative errno.
+    [[nodiscard]] int open(const ChannelOptions &options);
+    [[nodiscard]] bool grow(uint32_t workers);
+
+    // How many descriptors a worker takes of its supervisor.
+    [[nodiscard]] uint32_t descriptors_per_worker() const { return options_.stop_descriptors; }
+
+    // Before each start: makes what the worker inherits. Returns 0 or a negative errno. Once the
+    // start has succeeded or failed, end_start() follows in the supervisor.
+    [[nodiscard]] int begin_start(uint32_t worker, base::Instant now, WorkerLink *ret_link);
+    void end_start(uint32_t worker, bool started);
+
+    // After the end of a worker.
+    void ended(uint32_t worker);
+
+    // The exit code that a worker has announced before its end; -1: none.
+    [[nodiscard]] int announced_exit(uint32_t worker) const;
+
+    // Takes the next message of this round; returns false if there is none, or if enough have
+    // been read for now. What is no record of a living worker is skipped.
+    void begin_round(base::Instant now);
+    bool next(Message *ret_message);
+    // Whether there was anything else than valid records. The next round should come later then.
+    [[nodiscard]] bool met_nonsense() const { return nonsense_ > 0; }
+
+    // How many heartbeats the worker has sent.
+    [[nodiscard]] uint32_t heartbeats(uint32_t worker) const;
+
+    // Makes the worker's stop descriptor readable.
+    void ask_to_stop(uint32_t worker);
+
+    // The host is about to fork the worker of a slot: makes the pipe by which it is admitted, if
+    // there is none yet. Returns 0 or a negative errno.
+    [[nodiscard]] int expect_fork(uint32_t slot);
+    // In the supervisor: the process is the worker. Returns 0 or a negative errno.
+    [[nodiscard]] int admit(uint32_t slot, uint32_t worker, int32_t pid, base::Instant now);
+    // In the child: the end of the slot's pipe at which it waits; -1: it is not expected.
+    [[nodiscard]] int admission_end(uint32_t slot) const;
+
+    // The pool takes in no workers any more: tells those that wait.
+    void close();
+
+    // In another process: lets go of everything but memory.
+    void disown();
+
+    // Readable when there are messages.
+    [[nodiscard]] int descriptor() const { return read_end_.get(); }
+    // What is the same for all workers.
+    [[nodiscard]] WorkerLink link_of_all() const;
+
+  private:
+    struct State {
+        uint32_t life; // 0: no process
+        uint32_t heartbeats;
+        base::Instant begun;
+        int stop_end; // -1: none
+        uint8_t readies;
+        uint8_t exits;
+        uint8_t exit_code;
+        bool floods;
+    };
+    // Of a slot whose worker the host is to fork.
+    struct Admission {
+        int read_end; // -1: none
+        int write_end;
+    };
+
+    [[nodiscard]] Instance next_instance(uint32_t worker, base::Instant now);
+    [[nodiscard]] uint64_t token_of(const Instance &instance) const;
+    [[nodiscard]] bool refill();
+    [[nodiscard]] bool is_valid(const Record &record) const;
+    bool apply(const Record &record, Message *ret_message);
+    [[nodiscard]] bool may_beat(const State &state) const;
+    [[nodiscard]] static int open_down(Descriptor *ret_read_end, int *ret_write_end);
+    void write_down(int descriptor, const Notice &notice) const;
+    static void close_end(int *descriptor);
+
+    static constexpr size_t buffer_size = 1024;
+
+    ChannelOptions options_;
+    Descriptor read_end_;
+    Descriptor write_end_;
+    OpenFile file_{};       // of the read end
+    Descriptor worker_end_; // of the worker that is being started
+    KeyPage key_;
+    base::Array<State> states_;
+    base::Array<Admission> admissions_;
+    uint32_t lives_ = 0;
+    base::Instant now_ = 0;
+    uint32_t budget_ = 0; // bytes that may still be read in this round
+    uint32_t nonsense_ = 0;
+    uint32_t position_ = 0; // in the buffer
+    uint32_t length_ = 0;
+    unsigned char buffer_[buffer_size];
+};
+
+} // namespace prefork::os

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: MIT
+#include "os/channel/worker_link.h"
+
+#include <atomic>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "os/clock.h"
+#include "os/daemon.h"
+#include "os/descriptor.h"
+#include "os/exit_status.h"
+#include "os/identity.h"
+#include "os/open_file.h"
+#include "os/pipe.h"
+#include "os/pipe_write.h"
+#include "os/worker_process.h"
+
+namespace prefork::os {
+
+namespace {
+
+// How long a worker waits for room in the pool's pipe.
+constexpr base::Duration write_timeout = 1 * base::second;
+// How often a child that waits to be admitted looks whether its supervisor lives, where the end of
+// that wakes nobody.
+constexpr int admission_look_ms = 1000;
+
+// What this worker has opened or sent. Kept to its end.
+struct Sent {
+    uint32_t generation = 0; // of the worker that it speaks of
+    bool ready = false;
+    int end = -1;  // of the supervisor: readable when that is gone
+    int stop = -1; // an epoll of both
+};
+
+Sent sent;
+std::atomic<uint32_t> sent_locked{0}; // by a thread of the worker of that generation; 0: by none
+std::atomic<uint64_t> last_beat{0};   // when a heartbeat was sent last
+std::atomic<uint32_t> beat_worker{0}; // the life of the worker that sent it
+
+// Only one thread at a time opens what this worker needs. A worker that was forked meanwhile by
+// another thread of a worker finds it unlocked, and finds nothing of its own.
+class SentLock {
+  public:
+    SentLock() {
+        uint32_t holder = 0;
+        while (!sent_locked.compare_exchange_weak(holder, generation())) {
+            if (holder == generation()) {
+                give_way();
+                holder = 0;
+            }
+        }
+        if (sent.generation != generation()) {
+            sent = Sent{}; // its descriptors were closed when this worker began
+            sent.generation = generation();
+        }
+    }
+    ~SentLock() { sent_locked.store(0); }
+    SentLock(const SentLock &) = delete;
+    SentLock &operator=(const SentLock &) = delete;
+};
+
+bool is_supervisor_gone(const WorkerLink &link) {
+    const pid_t parent = getppid();
+    return parent != link.supervisor && parent != 0;
+}
+
+// Waits until the pipe has room, or until the deadline.
+int await_room(int descriptor, base::Instant deadline) {
+    const base::Instant now = os::now();
+    if (now >= deadline) {
+        return -EAGAIN;
+    }
+    pollfd room{};
+    room.fd = descriptor;
+    room.events = POLLOUT;
+    const auto left_ms = static_cast<int>((deadline - now) / base::millisecond) + 1;
+    return poll(&room, 1, left_ms) < 0 && errno != EINTR ? -errno : 0;
+}
+
+// Returns 0, -ESRCH if there is nobody to read it, -EAGAIN if there was no room for a second,
+// -EBADF if this process has closed the descriptor.
+int send_record(const WorkerLink &link, RecordKind kind, uint8_t value) {
+    const Record record = Record::make(link.instance, link.token, kind, value);
+    const base::Instant deadline = base::after(os::now(), write_timeout);
+    for (;;) {
+        // Never write into what the number means by now, if the host has closed all descriptors.
+        if (!is_still_open({link.up, link.up_device, link.up_inode})) {
+            return -EBADF;
+        }
+        const ssize_t result = write_without_sigpipe(link.up, &record, sizeof(record));
+        if (result == -EPIPE) {
+            return -ESRCH;
+        }
+        if (result >= 0 || (result != -EAGAIN && result != -EINTR)) {
+            return result < 0 ? static_cast<int>(result) : 0;
+        }
+        if (int r = await_room(link.up, deadline); r < 0) {
+            return r;
+        }
+    }
+}
+
+// A pipe that nobody can write to is readable for ever.
+int open_ended(Descriptor *ret_end) {
+    Descriptor write_end;
+    return open_pipe(ret_end, &write_end, true);
+}
+
+// Opens what is readable once the supervisor is gone, or at once if the end has come before. The
+// worker's pipe tells as well where no process that the host has forked keeps its other end.
+int open_end(const WorkerLink &link) {
+    if (sent.end >= 0) {
+        return 0;
+    }
+    // The parent is looked at after the pidfd was opened, so that it is the supervisor's if it is
+    // still the parent, and not that of a later process with its pid.
+    Descriptor end;
+    const int given = link.pidfd >= 0 ? link.pidfd : link.liveness;
+    const int pidfd = given >= 0 ? -1 : open_pidfd(link.supervisor);
+    if (pidfd >= 0) {
+        note_descriptor(pidfd);
+        end.adopt(pidfd);
+    } else if (pidfd == -EMFILE || pidfd == -ENFILE || pidfd == -ENOMEM) {
+        return pidfd;
+    }
+    if (is_supervisor_gone(link) || (given < 0 && pidfd == -ESRCH)) {
+        if (int r = open_ended(&end); r < 0) {
+            return r;
+        }
+    }
+    sent.end = end.get() >= 0 ? end.release() : given;
+    return 0;
+}
+
+int watch(int epoll, int descriptor) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) < 0 ? -errno : 0;
+}
+
+// Reads a notice and leaves it where it is: it may be for another child of the host. Returns its
+// size, or a negative errno.
+ssize_t peek_notice(int descriptor, Notice *ret_notice) {
+    Descriptor read_end;
+    Descriptor write_end;
+    if (int r = open_pipe(&read_end, &write_end, true); r < 0) {
+        return r;
+    }
+    const ssize_t size = tee(descriptor, write_end.get(), sizeof(*ret_notice), SPLICE_F_NONBLOCK);
+    const bool is_missing = size < 0 && (errno == ENOSYS || errno == EPERM || errno == EINVAL);
+    const int source = is_missing ? descriptor : read_end.get();
+    if (size <= 0 && !is_missing) {
+        return size < 0 ? -errno : -EPIPE;
+    }
+    const ssize_t read_size = read(source, ret_notice, sizeof(*ret_notice));
+    return read_size < 0 ? -errno : read_size;
+}
+
+bool is_pipe(int descriptor, int access) {
+    struct stat status {};
+    const int flags = fcntl(descriptor, F_GETFL);
+    return flags >= 0 && (flags & O_ACCMODE) == access && fstat(descriptor, &status) == 0 &&
+           S_ISFIFO(status.st_mode);
+}
+
+} // namespace
+
+int send_ready(const WorkerLink &link) {
+    if (link.death_signal != 0) {
+        prctl(PR_SET_PDEATHSIG, link.death_signal); // which setuid() has cleared
+    }
+    if (is_supervisor_gone(link)) {
+        return -ESRCH;
+    }
+    const SentLock lock;
+    if (sent.ready) {
+        return 0;
+    }
+    worker_is_ready(); // before the launching process can be told
+    const int result = send_record(link, RecordKind::ready, 0);
+    sent.ready = result == 0;
+    return result;
+}
+
+int send_heartbeat(const WorkerLink &link) {
+    if (link.heartbeat_interval == 0) {
+        return 0;
+    }
+    const base::Instant now = os::now();
+    uint64_t last = beat_worker.load() == link.instance.life ? last_beat.load() : 0;
+    if (last != 0 && now - last < link.heartbeat_interval) {
+        return 0;
+    }
+    beat_worker.store(link.instance.life);
+    last_beat.store(now);
+    const int result = send_record(link, RecordKind::heartbeat, 0);
+    if (result < 0) {
+        last_beat.store(0); // the next call tries again
+    }
+    return result;
+}
+
+void announce_exit(const WorkerLink &link, int status) {
+    if (link.announces_exit) {
+        (void)send_record(link, RecordKind::exit_code, static_cast<uint8_t>(status));
+    }
+}
+
+int stop_descriptor(const WorkerLink &link) {
+    if (link.down < 0) {
+        return -EOPNOTSUPP;
+    }
+    const SentLock lock;
+    if (sent.stop >= 0) {
+        return sent.stop;
+    }
+    if (!is_pipe(link.down, O_RDONLY)) {
+        return -EBADF;
+    }
+    if (int r = open_end(link); r < 0) {
+        return r;
+    }
+    Descriptor all;
+    if (int r = all.take(epoll_create1(EPOLL_CLOEXEC)); r < 0) {
+        return r;
+    }
+    if (int r = watch(all.get(), link.down); r < 0) {
+        return r;
+    }
+    if (int r = sent.end < 0 ? 0 : watch(all.get(), sent.end); r < 0) {
+        return r;
+    }
+    sent.stop = all.release();
+    return sent.stop;
+}
+
+bool await_admission(WorkerLink *link, int supervisor_pidfd) {
+    pollfd both[2] = {};
+    both[0].fd = link->down;
+    both[0].events = POLLIN;
+    both[1].fd = supervisor_pidfd >= 0 ? supervisor_pidfd : link->liveness;
+    both[1].events = POLLIN;
+    Notice notice{};
+    ssize_t size = -EAGAIN;
+    while (size == -EAGAIN) {
+        (void)poll(both, 2, admission_look_ms); // whatever it says, it is looked at below
+        size = peek_notice(link->down, &notice);
+        if (is_supervisor_gone(*link) || (size == -EAGAIN && both[1].revents != 0)) {
+            return false;
+        }
+    }
+    if (size != sizeof(notice) || notice.kind != NoticeKind::admitted || notice.pid != getpid()) {
+        return false; // refused, or another child of the host has been admitted here
+    }
+    (void)!read(link->down, &notice, sizeof(notice)); // what comes next asks for a stop
+    link->instance = notice.instance;
+    link->token = notice.token;
+    return true;
+}
+
+bool check_link(WorkerLink *link) {
+    OpenFile file{};
+    if (!is_pipe(link->up, O_WRONLY) || !look_at(link->up, &file) ||
+        (link->down >= 0 && !is_pipe(link->down, O_RDONLY))) {
+        return false;
+    }
+    link->up_device = file.device;
+    link->up_inode = file.inode;
+    return true;
+}
+
+} // namespace prefork::os

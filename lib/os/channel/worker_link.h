@@ -1,0 +1,46 @@
+// The worker's side of what a pool and its workers tell each other.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+#include "base/time.h"
+#include "os/channel/record.h"
+
+namespace prefork::os {
+
+// What a worker gets from its supervisor at its start.
+struct WorkerLink {
+    Instance instance{};
+    uint64_t token = 0;
+    base::Duration heartbeat_interval = 0; // 0: nobody waits for heartbeats
+    uint64_t up_device = 0;                // with the inode: what `up` was at the start
+    uint64_t up_inode = 0;
+    int32_t supervisor = 0;
+    int32_t death_signal = 0;
+    int up = -1;       // the write end of the pool's pipe; -1: this process is no worker
+    int down = -1;     // the read end of the worker's pipe; -1: none
+    int pidfd = -1;    // the supervisor's, in a worker by exec; others open it when they need it
+    int liveness = -1; // readable when the supervisor is gone, where there are no pidfds
+    bool is_awaited = false;     // by exec: the launcher of a daemon waits until it is ready
+    bool announces_exit = false; // the supervisor may not get to know the worker's status
+};
+
+// Each returns 0, or a descriptor, or a negative errno. They may be called by any thread of the
+// worker.
+int send_ready(const WorkerLink &link);
+int send_heartbeat(const WorkerLink &link);
+int stop_descriptor(const WorkerLink &link);
+
+// Tells the supervisor with which code this worker is about to exit.
+void announce_exit(const WorkerLink &link, int status);
+
+// In a child that the host forked: waits until the supervisor has admitted it, and notes which
+// worker it is. Returns false if that can not be any more.
+bool await_admission(WorkerLink *link, int supervisor_pidfd);
+
+// In a worker by exec: whether the descriptors are what the supervisor said. Notes what they are.
+bool check_link(WorkerLink *link);
+
+} // namespace prefork::os
