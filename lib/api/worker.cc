@@ -3,22 +3,25 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 
-#include "os/cells.h"
+#include "os/channel/worker_link.h"
 #include "os/identity.h"
 #include "prefork.h"
 
 namespace os = prefork::os;
 
 int pf_worker_ready(void) {
-    const os::Post *post = os::own_post();
-    return post == nullptr ? -ECHILD : os::say_ready(*post);
+    const os::WorkerLink *link = os::own_link();
+    return link == nullptr ? -ECHILD : os::send_ready(*link);
 }
 
-int pf_worker_heartbeat(void) { return os::beat(); }
+int pf_worker_heartbeat(void) {
+    const os::WorkerLink *link = os::own_link();
+    return link == nullptr ? -ECHILD : os::send_heartbeat(*link);
+}
 
 int pf_worker_stop_fd(void) {
-    const os::Post *post = os::own_post();
-    return post == nullptr ? -ECHILD : os::stop_descriptor(*post);
+    const os::WorkerLink *link = os::own_link();
+    return link == nullptr ? -ECHILD : os::stop_descriptor(*link);
 }
 
 int pf_worker_fd(const char *name) {

@@ -14,6 +14,7 @@ inline constexpr int32_t code_resolve = -4099; // PF_ERESOLVE
 inline constexpr int32_t code_fatal = -4100;   // PF_EFATAL
 
 inline constexpr int32_t code_timed_out = -110; // -ETIMEDOUT
+inline constexpr int32_t code_protocol = -71;   // -EPROTO
 
 inline constexpr int32_t signal_abort = 6;
 inline constexpr int32_t signal_kill = 9;

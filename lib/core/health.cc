@@ -41,14 +41,23 @@ void Supervisor::heartbeat(uint32_t worker, uint32_t beats, Instant now) {
     } else if (seen.last_beat != never &&
                elapsed(seen.last_beat, now) >= settings_.heartbeat_timeout) {
         // A core dump tells where it hangs.
-        abort(worker, signal_abort, settings_.stop_timeout, now);
+        abort(worker, signal_abort, settings_.stop_timeout, 0, now);
         return;
     }
     expect_heartbeat(worker, now);
 }
 
-void Supervisor::abort(uint32_t worker, int32_t signal, Duration timeout, Instant now) {
-    report_worker(EventType::unresponsive, Level::warning, worker, 0, now);
+// A worker that floods its supervisor with messages is broken, or not what it should be.
+void Supervisor::flood(uint32_t worker, Instant now) {
+    const State state = state_of(worker);
+    if (state == State::running || state == State::ready) {
+        abort(worker, signal_kill, 0, code_protocol, now);
+    }
+}
+
+void Supervisor::abort(uint32_t worker, int32_t signal, Duration timeout, int32_t error,
+                       Instant now) {
+    report_worker(EventType::unresponsive, Level::warning, worker, error, now);
     deadlines_.disarm(worker);
     set_state(worker, State::aborting);
     send(worker, signal, true);

@@ -27,6 +27,7 @@ struct Input {
         start_skipped, // it was not tried, because another failed
         ready,         // it says so
         heartbeat,     // asked for: it has given `count` signs of life
+        flood,         // it sends more messages than any correct worker
         exited,        // as `exit` says; it has been reaped
         signal_failed, // `signal` could not be sent: the negative `error`; `reported` as in Signal
     };

@@ -63,6 +63,9 @@ void Supervisor::step(const Input &input, Instant now) {
     case Input::Kind::heartbeat:
         heartbeat(input.worker, input.count, now);
         break;
+    case Input::Kind::flood:
+        flood(input.worker, now);
+        break;
     case Input::Kind::exited:
         exited(input, now);
         break;

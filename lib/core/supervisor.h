@@ -150,7 +150,8 @@ class Supervisor {
     void expect_ready(uint32_t worker, Instant now);
     void expect_heartbeat(uint32_t worker, Instant now);
     void heartbeat(uint32_t worker, uint32_t beats, Instant now);
-    void abort(uint32_t worker, int32_t signal, Duration timeout, Instant now);
+    void flood(uint32_t worker, Instant now);
+    void abort(uint32_t worker, int32_t signal, Duration timeout, int32_t error, Instant now);
     void renew_after_pause(Duration late, Instant now);
 
     // Planned replacements: reload.cc.

@@ -148,7 +148,7 @@ void Supervisor::due(uint32_t worker, Instant now) {
         break;
     case State::running:
         if (settings_.ready_timeout != 0) {
-            abort(worker, signal_kill, 0, now);
+            abort(worker, signal_kill, 0, 0, now);
         } else {
             become_ready(worker, now);
         }

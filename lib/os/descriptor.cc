@@ -5,6 +5,7 @@
 #include <bit>
 #include <errno.h>
 #include <fcntl.h>
+#include <initializer_list>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -28,16 +29,7 @@ bool in_table(int descriptor) {
     return descriptor >= 0 && static_cast<uint32_t>(descriptor) < table_size;
 }
 
-void close_run(uint32_t first, uint32_t last, uint32_t kept) {
-    if (kept >= first && kept <= last) {
-        if (kept > first) {
-            close_run(first, kept - 1, kept);
-        }
-        if (kept < last) {
-            close_run(kept + 1, last, kept);
-        }
-        return;
-    }
+void close_range_of(uint32_t first, uint32_t last) {
 #ifdef SYS_close_range
     if (syscall(SYS_close_range, first, last, 0) == 0) {
         return;
@@ -45,6 +37,32 @@ void close_run(uint32_t first, uint32_t last, uint32_t kept) {
 #endif
     for (uint32_t descriptor = first; descriptor <= last; descriptor++) {
         close(static_cast<int>(descriptor));
+    }
+}
+
+void close_run(uint32_t first, uint32_t last, const KeptDescriptors &kept) {
+    while (first <= last) {
+        uint32_t next_kept = last + 1;
+        for (const int descriptor : kept.descriptors) {
+            const auto number = static_cast<uint32_t>(descriptor);
+            next_kept = number >= first && number < next_kept ? number : next_kept;
+        }
+        if (next_kept > first) {
+            close_range_of(first, next_kept - 1);
+        }
+        first = next_kept + 1;
+    }
+}
+
+void note_in_table(int descriptor) {
+    if (!in_table(descriptor)) {
+        return;
+    }
+    const auto number = static_cast<uint32_t>(descriptor);
+    noted[number / bits].fetch_or(uint64_t{1} << (number % bits), std::memory_order_relaxed);
+    uint32_t used = words_in_use.load(std::memory_order_relaxed);
+    while (used <= number / bits && !words_in_use.compare_exchange_weak(
+                                        used, number / bits + 1, std::memory_order_relaxed)) {
     }
 }
 
@@ -62,22 +80,19 @@ void forget_earlier_generation() {
     for (uint32_t word = 0; word < words; word++) {
         noted[word].store(0, std::memory_order_relaxed);
     }
+    // A worker has kept some, which are not for workers of its own.
+    const WorkerLink &link = inherited_link();
+    for (const int descriptor : {link.up, link.down, link.liveness}) {
+        note_in_table(descriptor);
+    }
     noted_generation.store(generation(), std::memory_order_release);
 }
 
 } // namespace
 
 void note_descriptor(int descriptor) {
-    if (!in_table(descriptor)) {
-        return;
-    }
     forget_earlier_generation();
-    const auto number = static_cast<uint32_t>(descriptor);
-    noted[number / bits].fetch_or(uint64_t{1} << (number % bits), std::memory_order_relaxed);
-    uint32_t used = words_in_use.load(std::memory_order_relaxed);
-    while (used <= number / bits && !words_in_use.compare_exchange_weak(
-                                        used, number / bits + 1, std::memory_order_relaxed)) {
-    }
+    note_in_table(descriptor);
 }
 
 void forget_descriptor(int descriptor) {
@@ -88,7 +103,7 @@ void forget_descriptor(int descriptor) {
     }
 }
 
-void close_noted_descriptors(int kept) {
+void close_noted_descriptors(const KeptDescriptors &kept) {
     // Neighbours are closed by one call: the run may go over many words.
     uint32_t run_first = 0;
     uint32_t run_length = 0;
@@ -103,7 +118,7 @@ void close_noted_descriptors(int kept) {
                 run_length += length;
             } else {
                 if (run_length > 0) {
-                    close_run(run_first, run_first + run_length - 1, static_cast<uint32_t>(kept));
+                    close_run(run_first, run_first + run_length - 1, kept);
                 }
                 run_first = first;
                 run_length = length;
@@ -113,7 +128,7 @@ void close_noted_descriptors(int kept) {
         }
     }
     if (run_length > 0) {
-        close_run(run_first, run_first + run_length - 1, static_cast<uint32_t>(kept));
+        close_run(run_first, run_first + run_length - 1, kept);
     }
 }
 

@@ -14,8 +14,15 @@ namespace prefork::os {
 void note_descriptor(int descriptor);
 void forget_descriptor(int descriptor);
 
-// In a new worker: closes all noted descriptors but one, or -1. Async-signal-safe.
-void close_noted_descriptors(int kept);
+// What a worker keeps of the library's descriptors, each or -1.
+struct KeptDescriptors {
+    static constexpr size_t count = 3;
+
+    int descriptors[count];
+};
+
+// In a new worker: closes all other noted descriptors. Async-signal-safe.
+void close_noted_descriptors(const KeptDescriptors &kept);
 
 // Takes what a system call returned, a descriptor or -1 with errno set, and returns it, moved out
 // of the place of stdio if the host has none there; or the negative errno.

@@ -90,19 +90,9 @@ void WorkerEnvironment::set_task_id(uint32_t task_id) {
     begin(task_id_, sizeof(task_id_), variable_task_id).add(int64_t{task_id});
 }
 
-void WorkerEnvironment::set_supervisor(const Post &post, int pidfd, int liveness, int memory) {
+void WorkerEnvironment::set_supervisor(const WorkerLink &link) {
     Text text = begin(supervisor_, sizeof(supervisor_), variable_supervisor);
-    const int numbers[] = {
-        post.supervisor,  pidfd, liveness, memory, static_cast<int>(post.cell->number),
-        post.death_signal};
-    for (const int number : numbers) {
-        text.add(int64_t{number}).add(":");
-    }
-    for (uint8_t index = 0; index < post.supervisor_name.length; index++) {
-        const auto byte = static_cast<unsigned char>(post.supervisor_name.bytes[index]);
-        const char digits[] = {hexadecimal_digits[byte / 16], hexadecimal_digits[byte % 16], '\0'};
-        text.add(digits);
-    }
+    write_link(link, &text);
 }
 
 void WorkerEnvironment::set_listener(int32_t pid) {

@@ -4,8 +4,7 @@
 // SPDX-License-Identifier: MIT
 //
 // PF_TASK_ID     the task id
-// PF_SUPERVISOR  PID:PIDFD:LIVENESS:MEMORY:WORKER:SIGNAL:NAME, of the supervisor: its process; what
-//                a struct Post holds; -1 stands for a descriptor that there is none of
+// PF_SUPERVISOR  what connects it with its supervisor, see channel/link_text.h
 // PF_POOL        the pool's name
 // PF_FDS         its descriptors, see handover.h
 // PF_COMM        the name that the process is to have
@@ -16,15 +15,13 @@
 
 #include "base/array.h"
 #include "os/belongings.h"
-#include "os/cells.h"
+#include "os/channel/link_text.h"
 #include "os/handover.h"
 #include "os/strings.h"
 
 namespace prefork::os {
 
 inline constexpr char variable_task_id[] = "PF_TASK_ID";
-inline constexpr char variable_supervisor[] = "PF_SUPERVISOR";
-inline constexpr char hexadecimal_digits[] = "0123456789abcdef"; // of the bytes of NAME
 inline constexpr char variable_pool[] = "PF_POOL";
 inline constexpr char variable_process_name[] = "PF_COMM";
 
@@ -39,7 +36,7 @@ class WorkerEnvironment {
     // What each worker has for itself. Async-signal-safe, and without locks or memory.
     void set_task_id(uint32_t task_id);
     void set_descriptors(Handover *handover);
-    void set_supervisor(const Post &post, int pidfd, int liveness, int memory);
+    void set_supervisor(const WorkerLink &link);
     void set_listener(int32_t pid);
 
     [[nodiscard]] char *const *get() const { return &variables_[0]; }
@@ -48,13 +45,13 @@ class WorkerEnvironment {
     void add(char *variable) { variables_[count_++] = variable; }
 
     static constexpr size_t number_size = 48; // of a variable with one number
-    static constexpr size_t numbers_size = 128;
+    static constexpr size_t link_size = 192;
 
     base::Array<char *> variables_;
     uint32_t count_ = 0;
     uint32_t listen_at_ = 0; // where LISTEN_FDS and the like are, the last ones
     char task_id_[number_size] = "";
-    char supervisor_[numbers_size] = "";
+    char supervisor_[link_size] = "";
     char listen_pid_[number_size] = "";
     char listen_count_[number_size] = "";
     char process_name_[number_size] = "";

@@ -97,21 +97,19 @@ int Exec::open(const Program *program, const Belongings *belongings, bool notifi
         program->is_own() ? own_process_name() : "", own && notifies ? notify_variable : "");
 }
 
-int32_t Exec::start(const Birth &birth, int memory, const SignalBlock &block, bool wants_pidfd,
+int32_t Exec::start(const Birth &birth, const SignalBlock &block, bool wants_pidfd,
                     int *ret_pidfd) {
     if (int r = handover_.prepare(); r < 0) {
         return r;
     }
     environment_.set_task_id(birth.task_id);
     environment_.set_descriptors(&handover_);
-    birth.post.cell->awaited.store(birth.awaits_ready && is_launching() ? 1 : 0);
     ExecChild child;
     child.birth = &birth;
     child.mask = &block.host_mask();
     child.program = program_;
     child.handover = &handover_;
     child.environment = &environment_;
-    child.memory = memory;
     child.ignores_children = host_ignores_children();
     int pidfd = -1;
     char *const stack_end = &stack_[0] + stack_size;

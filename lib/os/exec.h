@@ -44,9 +44,8 @@ class Exec {
 
     // Starts a worker, which has the host's mask and dispositions, under a SignalBlock. Returns its
     // pid and, where pidfds are wanted, its pidfd; or the negative errno of whatever failed, the
-    // program's start included, with no process left. The memory is that of the pool's cells.
-    int32_t start(const Birth &birth, int memory, const SignalBlock &block, bool wants_pidfd,
-                  int *ret_pidfd);
+    // program's start included, with no process left.
+    int32_t start(const Birth &birth, const SignalBlock &block, bool wants_pidfd, int *ret_pidfd);
 
   private:
     const Program *program_ = nullptr;

@@ -79,15 +79,15 @@ int keep_beyond(int places_end, int *descriptor) {
 // library's are close-on-exec.
 int hand_on_descriptors(const ExecChild &child) {
     const int places_end = first_passed_descriptor + static_cast<int>(child.handover->count());
-    int pidfd = child.birth->supervisor_pidfd;
-    int liveness = child.birth->post.liveness;
-    int memory = child.memory;
-    for (int *descriptor : {&pidfd, &liveness, &memory}) {
+    WorkerLink link = child.birth->link;
+    link.pidfd = child.birth->supervisor_pidfd;
+    link.is_awaited = child.birth->awaits_ready && is_launching();
+    for (int *descriptor : {&link.pidfd, &link.liveness, &link.up, &link.down}) {
         if (int r = keep_beyond(places_end, descriptor); r < 0) {
             return r;
         }
     }
-    child.environment->set_supervisor(child.birth->post, pidfd, liveness, memory);
+    child.environment->set_supervisor(link);
     if (int r = place_descriptors(child, places_end); r < 0) {
         return r;
     }
@@ -106,8 +106,8 @@ int enter_program(const ExecChild &child) {
     if (birth.group) {
         setpgid(0, 0);
     }
-    if (birth.post.death_signal != 0) {
-        prctl(PR_SET_PDEATHSIG, birth.post.death_signal);
+    if (birth.link.death_signal != 0) {
+        prctl(PR_SET_PDEATHSIG, birth.link.death_signal);
     }
     if (supervisor_is_gone(birth)) {
         _exit(EXIT_FAILURE); // and nobody is to be told

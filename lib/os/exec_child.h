@@ -20,7 +20,6 @@ struct ExecChild {
     const Program *program = nullptr;
     Handover *handover = nullptr;
     WorkerEnvironment *environment = nullptr;
-    int memory = -1; // of the pool's cells
     bool ignores_children = false;
 
     volatile int error = 0; // for the parent: the negative errno with which it has failed

@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -138,6 +140,21 @@ void discard_process(int32_t pid, int pidfd) {
 
 int open_pidfd(int32_t pid) {
     return above_stdio(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
+}
+
+// While the process lives, the answer is the same on kernels that know exit codes and on those that
+// do not: their version tells.
+bool can_ask_for_exit(int pidfd) {
+    PidfdInfo info{};
+    info.mask = pidfd_info_exit;
+    utsname kernel{};
+    if (ioctl(pidfd, pidfd_get_info, &info) < 0 || uname(&kernel) < 0) {
+        return false;
+    }
+    char *rest = nullptr;
+    const unsigned long major = strtoul(kernel.release, &rest, 10);
+    const unsigned long minor = *rest == '.' ? strtoul(rest + 1, nullptr, 10) : 0;
+    return major > 6 || (major == 6 && minor >= 15);
 }
 
 bool can_wait_for_pidfd(int pidfd) {

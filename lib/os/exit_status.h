@@ -20,6 +20,9 @@ void discard_process(int32_t pid, int pidfd);
 // Returns a descriptor, close-on-exec, or a negative errno.
 int open_pidfd(int32_t pid);
 
+// Whether the kernel tells how a process ended that somebody else has reaped.
+bool can_ask_for_exit(int pidfd);
+
 // Linux 5.3 has pidfds, but no way to wait for them.
 bool can_wait_for_pidfd(int pidfd);
 

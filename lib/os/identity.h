@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "os/belongings.h"
-#include "os/cells.h"
+#include "os/channel/worker_link.h"
 
 namespace prefork::os {
 
@@ -29,12 +29,14 @@ int take_identity(const char *pool_name, int *ret_task_id);
 
 // In a new worker by fork. Its belongings are nullptr where a pool has neither name nor
 // descriptors, and stay while the process lives. Async-signal-safe.
-void become_worker_of(uint32_t task_id, const Post &post, const Belongings *belongings);
+void become_worker_of(uint32_t task_id, const WorkerLink &link, const Belongings *belongings);
 
 // What this worker got from its supervisor; nullptr in a process that is no worker itself.
-const Post *own_post();
-// Counts a sign of life. Without a system call but for the first time. Returns 0 or -ECHILD.
-int beat();
+const WorkerLink *own_link();
+// The same, also in a child of a worker, which has inherited the descriptors.
+const WorkerLink &inherited_link();
+// Where the supervisor may not get to know the status of this worker: tells it when it exits.
+void announce_exit_at_end();
 
 // Destroys the belongings of a pool, unless this process is its worker.
 void drop(Belongings *belongings);

@@ -9,7 +9,7 @@
 
 namespace prefork::os {
 
-static_assert(base::code_timed_out == -ETIMEDOUT);
+static_assert(base::code_timed_out == -ETIMEDOUT && base::code_protocol == -EPROTO);
 
 const char *error_text(int error) {
     switch (error) {

@@ -64,7 +64,7 @@ bool Watch::supports(Backend backend) {
     return can_wait_for_pidfd(pidfd);
 }
 
-int Watch::open(Backend backend, bool groups, int socket) {
+int Watch::open(Backend backend, bool groups, int messages) {
     backend_ = backend;
     if (backend == Backend::automatic) {
         backend_ = supports(Backend::pidfd) ? Backend::pidfd : Backend::sigchld;
@@ -85,6 +85,7 @@ int Watch::open(Backend backend, bool groups, int socket) {
         }
         note_descriptor(pidfd);
         supervisor_.adopt(pidfd);
+        knows_all_statuses_ = can_ask_for_exit(pidfd);
         if (int r = open_spare(); r < 0) {
             return r;
         }
@@ -95,7 +96,8 @@ int Watch::open(Backend backend, bool groups, int socket) {
     if (int r = register_descriptor(wake_.get(), tag_wake); r < 0) {
         return r;
     }
-    if (int r = register_descriptor(socket, tag_word); r < 0) {
+    messages_ = messages;
+    if (int r = register_descriptor(messages, tag_word); r < 0) {
         return r;
     }
     if (int r = add_waker(wake_.get()); r < 0) {
@@ -119,7 +121,16 @@ int Watch::register_descriptor(int descriptor, uint32_t tag) {
     return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) < 0 ? -errno : 0;
 }
 
-int Watch::room(size_t wanted, std::span<int> scratch) {
+void Watch::watch_messages(bool on) const {
+    epoll_event event{};
+    if (on) {
+        event.events = EPOLLIN;
+    }
+    event.data.u32 = tag_word;
+    epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, messages_, &event); // it is registered to the end
+}
+
+int Watch::room(size_t wanted, uint32_t descriptors_each, std::span<int> scratch) {
     if (!by_pidfd()) {
         return static_cast<int>(wanted);
     }
@@ -131,8 +142,10 @@ int Watch::room(size_t wanted, std::span<int> scratch) {
     if (wanted == 1) {
         return 1;
     }
-    const int available = descriptors_available(epoll_.get(), scratch.first(wanted));
-    return available > 0 ? available : 1;
+    const size_t descriptors = wanted * descriptors_each;
+    const int available = descriptors_available(epoll_.get(), scratch.first(descriptors));
+    const int workers = available / static_cast<int>(descriptors_each);
+    return workers > 0 ? workers : 1;
 }
 
 int Watch::open_spare() { return spare_.take(fcntl(epoll_.get(), F_DUPFD_CLOEXEC, 0)); }

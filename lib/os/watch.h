@@ -38,13 +38,16 @@ class Watch {
     // Whether this kernel, and what filters its calls, has a backend.
     static bool supports(Backend backend);
 
-    // Listens to the socket of the pool's cells too. Returns 0 or a negative errno.
-    [[nodiscard]] int open(Backend backend, bool groups, int socket);
+    // Waits for the pipe of the pool's workers too. Returns 0 or a negative errno.
+    [[nodiscard]] int open(Backend backend, bool groups, int messages);
+    // Whether that wakes.
+    void watch_messages(bool on) const;
     [[nodiscard]] bool grow(uint32_t workers) { return children_.grow(workers); }
 
     // Tells how many more workers could be watched now, up to the number wanted, for which scratch
-    // has room; or the negative errno that the first would fail with.
-    int room(size_t wanted, std::span<int> scratch);
+    // each of which takes so many descriptors, for which scratch has room; or the negative errno
+    // that the first would fail with.
+    int room(size_t wanted, uint32_t descriptors_each, std::span<int> scratch);
 
     // Begins to watch a child that has not been reaped, or one whose pidfd (-1: none) is there
     // already. Returns 0, or a negative errno and leaves that pidfd to the caller.
@@ -95,6 +98,8 @@ class Watch {
     // Without pidfds: the end of a pipe that workers keep, whose other end only the supervisor has.
     [[nodiscard]] int liveness() const { return liveness_.waiting_end(); }
     [[nodiscard]] int supervisor_pidfd() const { return supervisor_.get(); }
+    // Whether the status of every worker gets known, whoever reaps it.
+    [[nodiscard]] bool knows_all_statuses() const { return knows_all_statuses_; }
     [[nodiscard]] bool by_pidfd() const { return backend_ == Backend::pidfd; }
 
   private:
@@ -113,6 +118,8 @@ class Watch {
     base::Instant next_check_ = base::never; // whether the host has replaced the SIGCHLD handler
     uint32_t next_look_ = 0;                 // the worker with which the next look begins
     Backend backend_ = Backend::automatic;
+    int messages_ = -1;
+    bool knows_all_statuses_ = false;
     bool wakes_ = false; // wake_ is known to the signal handlers
 };
 

@@ -13,7 +13,6 @@
 
 #include "os/daemon.h"
 #include "os/descriptor.h"
-#include "os/fork_gate.h"
 #include "os/identity.h"
 #include "os/notify.h"
 #include "os/random.h"
@@ -42,32 +41,33 @@ bool pass_gate(const Birth &birth) {
 // What is the same for workers that the host forks.
 void settle_in(const Birth &birth) {
     begin_in_child(birth.awaits_ready ? Stdio::until_ready : Stdio::detached);
-    close_noted_descriptors(birth.post.liveness);
-    if (birth.post.liveness >= 0) {
-        note_descriptor(birth.post.liveness); // as its own, which its workers are rid of
-    }
-    if (!birth.threads && birth.notifies) {
-        unsetenv(notify_variable); // not waited for by who speaks there
+    const WorkerLink &link = birth.link;
+    close_noted_descriptors({link.up, link.down, link.liveness});
+    if (!birth.threads) {
+        announce_exit_at_end();
+        if (birth.notifies) {
+            unsetenv(notify_variable); // not waited for by who speaks there
+        }
     }
 }
 
 // In a child that is no worker.
 void be_rid_of_library() {
     begin_in_child(Stdio::kept);
-    close_noted_descriptors(-1);
+    close_noted_descriptors({-1, -1, -1});
 }
 
 // From the fork to the return into the host. Only async-signal-safe calls until the worker is known
 // to be alone.
 void become_worker(const Birth &birth) {
-    become_worker_of(birth.task_id, birth.post, birth.belongings);
+    become_worker_of(birth.task_id, birth.link, birth.belongings);
     begin_generation();
     restore_host_handlers();
     if (birth.group) {
         setpgid(0, 0);
     }
-    if (birth.post.death_signal != 0) {
-        prctl(PR_SET_PDEATHSIG, birth.post.death_signal);
+    if (birth.link.death_signal != 0) {
+        prctl(PR_SET_PDEATHSIG, birth.link.death_signal);
     }
     // The supervisor may have ended before the kernel was asked to tell of it.
     if (supervisor_is_gone(birth) || (birth.gate >= 0 && !pass_gate(birth))) {
@@ -83,7 +83,7 @@ void become_worker(const Birth &birth) {
 
 bool supervisor_is_gone(const Birth &birth) {
     const pid_t parent = getppid();
-    if (parent == birth.post.supervisor) {
+    if (parent == birth.link.supervisor) {
         return false;
     }
     // A parent outside of this pid namespace is 0. Its pidfd tells for certain.
@@ -94,22 +94,19 @@ bool supervisor_is_gone(const Birth &birth) {
 }
 
 // Nothing else of the host is touched: its runtime knows that it was forked.
-bool join_pool(Birth *birth, Cell *const (*cells)[2]) {
-    begin_generation();
+bool join_pool(Birth *birth, int admission_end) {
     restore_host_handlers();
-    Post &post = birth->post;
-    post.cell = nullptr;
-    while (cells != nullptr && post.cell == nullptr && post.notice->closed.load() == 0 &&
-           !supervisor_is_gone(*birth)) {
-        post.cell = pass_fork_gate(*cells);
-    }
-    if (post.cell != nullptr && post.death_signal != 0) {
-        prctl(PR_SET_PDEATHSIG, post.death_signal);
+    WorkerLink &link = birth->link;
+    link.down = admission_end;
+    const bool admitted = admission_end >= 0 && await_admission(&link, birth->supervisor_pidfd);
+    begin_generation(); // only now: what the child opened to wait is closed already
+    if (admitted && link.death_signal != 0) {
+        prctl(PR_SET_PDEATHSIG, link.death_signal);
     }
     // It may have ended before the kernel was asked to tell of it.
-    const bool joined = post.cell != nullptr && !supervisor_is_gone(*birth);
+    const bool joined = admitted && !supervisor_is_gone(*birth);
     if (joined) {
-        become_worker_of(birth->task_id, post, birth->belongings);
+        become_worker_of(birth->task_id, link, birth->belongings);
         settle_in(*birth);
     } else {
         be_rid_of_library();

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "os/belongings.h"
-#include "os/cells.h"
+#include "os/channel/worker_link.h"
 #include "os/process/threads.h"
 
 namespace prefork::os {
@@ -20,14 +20,15 @@ struct Birth {
     bool awaits_ready = false; // the worker is to say that it is ready
     bool notifies = false;     // the supervisor speaks to the service manager
     const Belongings *belongings = nullptr;
-    Post post;     // what the worker keeps of it
-    int gate = -1; // wait here for one byte before anything else; -1: do not wait
+    WorkerLink link; // what the worker keeps of it
+    int gate = -1;   // wait here for one byte before anything else; -1: do not wait
 };
 
-// In a child that the host forked by itself: makes it a worker once its supervisor has let it in by
-// one of the cells; nullptr: it is not expected. Returns false if that can not be any more. Either
-// way the host's dispositions hold again and no descriptor of the library is open.
-bool join_pool(Birth *birth, Cell *const (*cells)[2]);
+// In a child that the host forked by itself: makes it a worker once its supervisor has admitted it
+// at the read end of a pipe; -1: it is not expected. Returns false if that can not be any more.
+// Either way the host's dispositions hold again and no descriptor of the library is open but those
+// of a worker.
+bool join_pool(Birth *birth, int admission_end);
 
 // A child that the host forked from a callback, and in which it returned, becomes a process of its
 // own: with the host's handlers, and without the library's descriptors.

@@ -67,7 +67,8 @@ void Pool::announce_reload() {
 
 base::Instant Pool::next_deadline() const {
     const base::Instant telling = notifier_.deadline();
-    const base::Instant deadline = supervisor_.next_deadline();
+    base::Instant deadline = supervisor_.next_deadline();
+    deadline = messages_resume_ < deadline ? messages_resume_ : deadline;
     return telling < deadline ? telling : deadline;
 }
 

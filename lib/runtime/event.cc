@@ -69,6 +69,8 @@ void add_unresponsive(Text &text, const Event &fact) {
     add_child(text, fact);
     if (fact.error == 0) {
         text.add(" does not respond, killing");
+    } else if (fact.error == base::code_protocol) {
+        text.add(" sends too many messages, killing");
     } else {
         text.add(" could not be sent signal ").add(int64_t{fact.signal}).add(": ");
         text.add(os::error_text(fact.error));

@@ -11,7 +11,7 @@ namespace prefork::runtime {
 
 void Pool::request_forks() {
     // At least one of them will find a descriptor.
-    if (const int room = watch_.room(1, {}); room < 0) {
+    if (const int room = watch_.room(1, 1, {}); room < 0) {
         start_failed(supervisor_.take_start(), room);
     }
     while (supervisor_.startable() > 0) {
@@ -19,18 +19,17 @@ void Pool::request_forks() {
     }
 }
 
-// The host has heard that it is to fork a slot's worker.
-void Pool::expect_fork(uint32_t slot) {
+// The host has heard that it is to fork a slot's worker. Returns 0, or a negative errno with which
+// the start has failed.
+int Pool::expect_fork(uint32_t slot) {
     step(input_of(core::Input::Kind::request_taken, slot));
     main_thread_.note();
     host_has_threads_ = os::has_threads();
-    // The pid of an earlier worker may be given again.
-    for (uint32_t seat = 0; seat < core::seats; seat++) {
-        const uint32_t worker = core::seat_of(slot, seat);
-        if (!core::is_alive(supervisor_.worker(worker).state)) {
-            cells_.reset(worker);
-        }
+    const int result = channel_.expect_fork(slot);
+    if (result < 0) {
+        start_failed(supervisor_.owed(slot), result);
     }
+    return result;
 }
 
 int Pool::forked(uint32_t slot, int32_t pid) {
@@ -68,7 +67,9 @@ int Pool::take_in(uint32_t worker, int32_t pid) {
     if (result < 0) {
         return result;
     }
-    os::let_in(cells_.cell(worker), pid);
+    if (int r = channel_.admit(core::slot_of(worker), worker, pid, os::now()); r < 0) {
+        return r;
+    }
     if (!watch_.by_pidfd()) {
         watch_.wake(); // it may have ended before anybody looked for it
     }
@@ -80,12 +81,9 @@ int Pool::join(uint32_t slot) {
     birth.task_id = slot;
     birth.threads = host_has_threads_;
     // As the kernel sends it at the end of the thread that forked.
-    birth.post.death_signal = main_thread_.forked_this_child() ? options_.death_signal : 0;
-    const uint32_t worker = supervisor_.owed(slot);
-    const bool expected = worker != core::no_worker;
-    os::Cell *const cells[2] = {cells_.cell(expected ? worker : 0),
-                                cells_.cell(expected ? core::other_seat(worker) : 0)};
-    const bool joined = os::join_pool(&birth, expected ? &cells : nullptr);
+    birth.link.death_signal = main_thread_.forked_this_child() ? options_.death_signal : 0;
+    const bool expected = supervisor_.owed(slot) != core::no_worker;
+    const bool joined = os::join_pool(&birth, expected ? channel_.admission_end(slot) : -1);
     disown();
     return joined ? 0 : -ESRCH;
 }

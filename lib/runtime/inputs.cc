@@ -27,12 +27,15 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
     const bool requested = take_requests();
     const bool signaled = take_own_signals();
     // And words before deadlines: who was ready in time is not late.
-    if (wakeup.word || wakeup.timer) {
-        take_words();
+    // And before ends: a worker may have told with which code it exits.
+    if (wakeup.word || wakeup.timer || wakeup.ended_count == os::Wakeup::ended_max) {
+        read_messages();
     }
     for (uint32_t index = 0; index < wakeup.ended_count; index++) {
         core::Input input = input_of(core::Input::Kind::exited, wakeup.ended[index]);
         if (watch_.collect(input.worker, &input.exit)) {
+            use_announced_exit(&input);
+            channel_.ended(input.worker);
             step(input);
         }
     }
@@ -72,20 +75,36 @@ bool Pool::take_requests() {
     return requests != 0;
 }
 
-void Pool::take_words() {
-    uint32_t worker = 0;
-    while (cells_.take_word(&worker)) {
-        if (worker < supervisor_.capacity() && cells_.is_ready(worker)) {
-            step(input_of(core::Input::Kind::ready, worker));
+void Pool::read_messages() {
+    const base::Instant now = os::now();
+    if (messages_resume_ != base::never) {
+        if (now < messages_resume_) {
+            return;
         }
+        messages_resume_ = base::never;
+        watch_.watch_messages(true);
     }
-    if (!cells_.take_unheard()) {
-        return;
+    channel_.begin_round(now);
+    os::Message message{};
+    while (channel_.next(&message)) {
+        const bool floods = message.kind == os::Message::Kind::flood;
+        step(
+            input_of(floods ? core::Input::Kind::flood : core::Input::Kind::ready, message.worker));
     }
-    for (worker = 0; worker < supervisor_.capacity(); worker++) {
-        if (cells_.is_ready(worker)) {
-            step(input_of(core::Input::Kind::ready, worker));
-        }
+    if (channel_.met_nonsense()) {
+        // Whoever writes it does not get the supervisor's time as well.
+        constexpr base::Duration pause = 10 * base::millisecond;
+        messages_resume_ = base::after(now, pause);
+        watch_.watch_messages(false);
+    }
+}
+
+// What somebody else has reaped is known if the worker has announced it.
+void Pool::use_announced_exit(core::Input *input) const {
+    const int code = channel_.announced_exit(input->worker);
+    if (input->exit.kind == core::Exit::Kind::unknown && code >= 0) {
+        input->exit.kind = core::Exit::Kind::exited;
+        input->exit.code = code;
     }
 }
 
@@ -93,7 +112,7 @@ void Pool::answer_looks() {
     uint32_t worker = 0;
     while (supervisor_.take_look(&worker)) {
         core::Input input = input_of(core::Input::Kind::heartbeat, worker);
-        input.count = cells_.beats(worker);
+        input.count = channel_.heartbeats(worker);
         step(input);
     }
 }
@@ -158,7 +177,7 @@ void Pool::step(const core::Input &input) {
     core::Signal signal{};
     while (supervisor_.take_signal(&signal)) {
         if (signal.asks_to_stop) {
-            cells_.ask_to_stop(signal.worker); // before any signal
+            channel_.ask_to_stop(signal.worker); // before any signal
         }
         if (signal.number != 0) {
             send(signal);

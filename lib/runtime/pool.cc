@@ -14,13 +14,16 @@ int Pool::open(const PoolOptions &options) {
     const uint32_t workers = options.settings.workers * core::seats;
     options_ = options;
     owner_ = os::own_pid();
-    if (int r = cells_.open(core::workers_max * core::seats, options.exec != nullptr); r < 0) {
+    if (int r = channel_.open(
+            {options.stop_descriptors, options.host_fork, options.settings.heartbeat_timeout});
+        r < 0) {
         return r;
     }
-    if (int r = watch_.open(options.backend, options.process_groups, cells_.socket()); r < 0) {
+    if (int r = watch_.open(options.backend, options.process_groups, channel_.descriptor());
+        r < 0) {
         return r;
     }
-    if (!supervisor_.open(options.settings) || !watch_.grow(workers) ||
+    if (!supervisor_.open(options.settings) || !watch_.grow(workers) || !channel_.grow(workers) ||
         !batch_.grow(size_t{2} * workers)) {
         return -ENOMEM;
     }
@@ -91,9 +94,10 @@ bool Pool::next_event(pf_event *ret_event) {
     core::Event fact;
     // A stop takes back what the host was asked for.
     const bool requested = options_.host_fork && take_all_requests();
-    const bool any = supervisor_.take_event(&fact);
-    if (any && fact.type == core::EventType::fork_wanted) {
-        expect_fork(static_cast<uint32_t>(fact.task_id));
+    bool any = supervisor_.take_event(&fact);
+    while (any && fact.type == core::EventType::fork_wanted &&
+           expect_fork(static_cast<uint32_t>(fact.task_id)) < 0) {
+        any = supervisor_.take_event(&fact); // that request has failed
     }
     if (requested || any) {
         arm();
@@ -114,7 +118,8 @@ int Pool::resize(uint32_t count) {
     if (!supervisor_.running()) {
         return -ECANCELED;
     }
-    if (!watch_.grow(workers) || !batch_.grow(size_t{2} * workers) || !supervisor_.reserve(count)) {
+    if (!watch_.grow(workers) || !channel_.grow(workers) || !batch_.grow(size_t{2} * workers) ||
+        !supervisor_.reserve(count)) {
         return -ENOMEM;
     }
     core::Input input = input_of(core::Input::Kind::resize);
@@ -230,7 +235,7 @@ int Pool::leave_as_stranger() {
 void Pool::disown() {
     signals_.disown();
     watch_.disown();
-    cells_.disown();
+    channel_.disown();
     notifier_.disown();
     awaited_ = false;
 }
@@ -241,7 +246,7 @@ int Pool::finish() {
         signals_.give_back();
         notifier_.close();
         watch_.retire();
-        cells_.close();
+        channel_.close();
     }
     if (supervisor_.broken()) {
         watch_.abandon();

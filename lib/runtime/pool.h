@@ -9,8 +9,9 @@
 #include "base/array.h"
 #include "core/supervisor.h"
 #include "os/belongings.h"
+#include "os/channel/supervisor_channel.h"
 #include "os/exec.h"
-#include "os/fork_gate.h"
+#include "os/main_thread.h"
 #include "os/notify.h"
 #include "os/orphans.h"
 #include "os/signals.h"
@@ -34,6 +35,7 @@ struct PoolOptions {
     os::SignalSet signals = os::SignalSet::none;
     os::Backend backend = os::Backend::automatic;
     int32_t death_signal = base::signal_terminate; // to workers when the supervisor ends; 0: none
+    bool stop_descriptors = true;                  // workers can have one
     bool host_fork = false;     // the host is asked to fork each worker, and then tells
     bool allow_threads = false; // beside a fork
     bool process_groups = false;
@@ -129,14 +131,15 @@ class Pool {
 
     // Starting workers that the host forks: host_fork.cc.
     void request_forks();
-    void expect_fork(uint32_t slot);
+    int expect_fork(uint32_t slot);
     int take_in(uint32_t worker, int32_t pid);
 
     // What has come: inputs.cc.
     int wait_for_inputs(int timeout_ms, os::SignalBlock &block);
     bool take_all_requests();
     bool take_requests();
-    void take_words();
+    void read_messages();
+    void use_announced_exit(core::Input *input) const;
     void answer_looks();
     bool take_own_signals();
     void obey(const os::SignalRequest &request);
@@ -147,7 +150,7 @@ class Pool {
 
     PoolOptions options_;
     core::Supervisor supervisor_;
-    os::Cells cells_;
+    os::SupervisorChannel channel_;
     os::Watch watch_;
     os::OwnSignals signals_;
     os::OrphanReaper orphans_;
@@ -163,6 +166,7 @@ class Pool {
     bool awaited_ = false;   // by who launched the daemon
     bool reload_told_ = false;
     uint32_t reloads_told_ = 0;
+    base::Instant messages_resume_ = base::never; // when the channel is read again
 };
 
 core::Input input_of(core::Input::Kind kind, uint32_t worker = 0);

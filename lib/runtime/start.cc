@@ -27,10 +27,10 @@ bool is_transient(int error) {
 os::Birth Pool::birth_of_all() const {
     os::Birth birth;
     birth.supervisor_pidfd = watch_.supervisor_pidfd();
-    birth.post.supervisor = owner_;
-    birth.post.supervisor_name = cells_.name();
-    birth.post.notice = cells_.notice();
-    birth.post.liveness = watch_.liveness();
+    birth.link = channel_.link_of_all();
+    birth.link.supervisor = owner_;
+    birth.link.liveness = watch_.liveness();
+    birth.link.announces_exit = !watch_.knows_all_statuses();
     birth.awaits_ready = options_.settings.ready_timeout != 0;
     birth.notifies = options_.notify;
     birth.belongings = options_.belongings;
@@ -41,7 +41,7 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
     os::Birth birth = birth_of_all();
     // The kernel sends it when the thread that forked ends: only the main one lasts as long as the
     // process.
-    birth.post.death_signal = os::is_main_thread() ? options_.death_signal : 0;
+    birth.link.death_signal = os::is_main_thread() ? options_.death_signal : 0;
     birth.group = options_.process_groups;
     // A program that is executed has memory of its own: neither stdio nor threads matter.
     const bool forks = options_.exec == nullptr;
@@ -55,7 +55,8 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
         host_code_ran_ = false;
     }
     const size_t wanted = forks ? supervisor_.startable() : 1;
-    const int room = watch_.room(wanted, {&batch_[0], batch_.size()});
+    const int room =
+        watch_.room(wanted, 1 + channel_.descriptors_per_worker(), {&batch_[0], batch_.size()});
     if (room < 0) {
         start_failed(supervisor_.take_start(), room);
         return Role::supervisor;
@@ -149,12 +150,16 @@ Pool::Role Pool::start_behind_gate(os::Birth *birth, os::SignalBlock &block) {
 // function of its own does not come back.
 int32_t Pool::fork_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block) {
     birth->task_id = core::slot_of(worker);
-    birth->post.cell = cells_.cell(worker);
-    cells_.reset(worker);
+    if (int r = channel_.begin_start(worker, os::now(), &birth->link); r < 0) {
+        return r;
+    }
     const int32_t pid = os::fork_worker(*birth);
-    if (pid == 0 && options_.worker != nullptr) {
+    if (pid != 0) {
+        channel_.end_start(worker, pid > 0);
+    } else if (options_.worker != nullptr) {
         block.lift();
         const int status = options_.worker(os::task_id(), options_.worker_user);
+        os::announce_exit(birth->link, status);
         os::end_worker(status, birth->threads);
     }
     return pid;
@@ -164,13 +169,15 @@ int32_t Pool::fork_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &bl
 int32_t Pool::execute_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block,
                              int *ret_pidfd) {
     birth->task_id = core::slot_of(worker);
-    birth->post.cell = cells_.cell(worker);
-    cells_.reset(worker);
-    const bool wants_pidfd = watch_.by_pidfd();
-    int32_t pid = options_.exec->start(*birth, cells_.memory(), block, wants_pidfd, ret_pidfd);
-    if ((pid == -EMFILE || pid == -ENFILE) && watch_.give_up_spare()) {
-        pid = options_.exec->start(*birth, cells_.memory(), block, wants_pidfd, ret_pidfd);
+    if (int r = channel_.begin_start(worker, os::now(), &birth->link); r < 0) {
+        return r;
     }
+    const bool wants_pidfd = watch_.by_pidfd();
+    int32_t pid = options_.exec->start(*birth, block, wants_pidfd, ret_pidfd);
+    if ((pid == -EMFILE || pid == -ENFILE) && watch_.give_up_spare()) {
+        pid = options_.exec->start(*birth, block, wants_pidfd, ret_pidfd);
+    }
+    channel_.end_start(worker, pid > 0);
     return pid;
 }
 
@@ -178,6 +185,7 @@ int32_t Pool::execute_worker(uint32_t worker, os::Birth *birth, os::SignalBlock 
 int Pool::watch_started(uint32_t worker, int32_t pid, int pidfd, base::Instant since) {
     if (int r = watch_.add(worker, pid, pidfd); r < 0) {
         os::discard_process(pid, pidfd);
+        channel_.ended(worker);
         start_failed(worker, r);
         return r;
     }

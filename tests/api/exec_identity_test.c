@@ -98,7 +98,7 @@ static void afterwards_a_worker_may_supervise_pools_of_its_own(void **state) {
     /* Its own workers are of its pools, by fork. */
     assert_int_equal(report_count("0 function task=0 pool=jobs of jobs"), 2);
     assert_int_equal(report_count("0 function task=0 pool=web of web"), 2);
-    assert_int_equal(report_count("0 fds 0 1 2.\n"), 4); /* nothing of the library's is open */
+    assert_int_equal(report_count("0 fds 0 1 2, pipes 1 1."), 4); /* those of its own pool */
     assert_int_equal(report_count("supervise jobs result=0 task=-1"), 2);
     assert_int_equal(report_count("released jobs"), 2);
     assert_reported("1 start web result=0");
@@ -132,7 +132,7 @@ static void its_own_children_are_no_workers(void **state) {
     assert_int_equal(report_count(text_of("pool=none report=%d", -ECHILD)), 2);
     assert_int_equal(report_count("function task=0 pool=child of child"), 2);
     assert_int_equal(report_count("-1 supervise child result=0"), 2);
-    assert_int_equal(report_count("-1 fds 0 1 2.\n"),
+    assert_int_equal(report_count("-1 fds 0 1 2, pipes 0 0.\n"),
                      2); /* what the worker was given stayed there */
     assert_int_equal(host_stops(host), 0);
 }

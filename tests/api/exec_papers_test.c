@@ -35,22 +35,30 @@ static void with_environment(const char *const *variables) {
     assert_int_equal(execute_and_wait(arguments, environment), 0);
 }
 
-/* The memory that a supervisor shares with its workers: one cell and the notice. */
-static int open_memory(void) {
-    int memory = memfd_create("cells", 0);
+static int read_end_of_us;
 
-    assert_true(memory >= 0);
-    assert_int_equal(ftruncate(memory, 128), 0);
-    return memory;
+/* The pipe in which a supervisor reads what its workers send. */
+static int open_pipe(void) {
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(fcntl(ends[0], F_SETFD, FD_CLOEXEC), 0);
+    read_end_of_us = ends[0];
+    return ends[1];
 }
 
 static char us[128]; /* PF_SUPERVISOR as a supervisor would write it that is this process */
-static int memory_of_us;
+static int pipe_of_us;
 
 static void begin_papers(void) {
-    memory_of_us = open_memory();
-    (void)snprintf(us, sizeof(us), "PF_SUPERVISOR=%d:::%d:0:15:00616263", (int)getpid(),
-                   memory_of_us);
+    pipe_of_us = open_pipe();
+    (void)snprintf(us, sizeof(us), "PF_SUPERVISOR=%d:::%d::0:1:15:0:0:0123456789abcdef",
+                   (int)getpid(), pipe_of_us);
+}
+
+static void end_papers(void) {
+    assert_int_equal(close(pipe_of_us), 0);
+    assert_int_equal(close(read_end_of_us), 0);
 }
 
 static void papers_that_make_no_sense_are_ignored_and_dropped(void **state) {
@@ -62,13 +70,18 @@ static void papers_that_make_no_sense_are_ignored_and_dropped(void **state) {
         {"PF_TASK_ID=65536", us, "PF_POOL=own", NULL},
         {"PF_TASK_ID=99999999999", us, "PF_POOL=own", NULL},
         {"PF_TASK_ID=", us, "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=0:::3:0:15:", "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=0:::3::0:1:15:0:0:0123456789abcdef", "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", "PF_SUPERVISOR=1", "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", "PF_SUPERVISOR=1:2:3", "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3:0:15", "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3:0:15:0", "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3:0:15:xy", "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3:0:15:00112233445566778899aabbcc", "PF_POOL=own",
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0", "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0123456789abcde", "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0123456789abcdexy", "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0123456789abcdef0", "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::::0:1:15:0:0:0123456789abcdef", "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:0:15:0:0:0123456789abcdef", "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::262144:1:15:0:0:0123456789abcdef", "PF_POOL=own",
+         NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:9999999999:15:0:0:0123456789abcdef", "PF_POOL=own",
          NULL},
         {"PF_TASK_ID=1", us, NULL},
         {"PF_TASK_ID=1", us, "PF_FDS=3:a", NULL},
@@ -86,21 +99,26 @@ static void papers_that_make_no_sense_are_ignored_and_dropped(void **state) {
     assert_int_equal(report_count("-1 supervise own result=0"), count);
     assert_int_equal(report_count("env PF_"), 0);
     assert_int_equal(report_count("variables=1 "), count);
-    assert_int_equal(close(memory_of_us), 0);
+    end_papers();
 }
 
 static void papers_of_another_supervisor_start_nothing(void **state) {
-    char other[128], no_memory[128], no_cell[128];
+    char other[128], no_pipe[128], read_end[128], no_pipe_down[128];
     (void)state;
     begin_papers();
-    (void)snprintf(other, sizeof(other), "PF_SUPERVISOR=%d:7::%d:0:15:", (int)getppid(),
-                   memory_of_us);
-    (void)snprintf(no_memory, sizeof(no_memory), "PF_SUPERVISOR=%d:::::15:", (int)getpid());
-    (void)snprintf(no_cell, sizeof(no_cell), "PF_SUPERVISOR=%d:::%d:1:15:", (int)getpid(),
-                   memory_of_us);
+    const char rest[] = "0:1:15:0:0:0123456789abcdef";
+    (void)snprintf(other, sizeof(other), "PF_SUPERVISOR=%d:7::%d::%s", (int)getppid(), pipe_of_us,
+                   rest);
+    (void)snprintf(no_pipe, sizeof(no_pipe), "PF_SUPERVISOR=%d:::2::%s", (int)getpid(), rest);
+    assert_int_equal(fcntl(read_end_of_us, F_SETFD, 0), 0);
+    (void)snprintf(read_end, sizeof(read_end), "PF_SUPERVISOR=%d:::%d::%s", (int)getpid(),
+                   read_end_of_us, rest);
+    (void)snprintf(no_pipe_down, sizeof(no_pipe_down), "PF_SUPERVISOR=%d:::%d:2:%s", (int)getpid(),
+                   pipe_of_us, rest);
     const char *const bad[][5] = {
         {"PF_TASK_ID=1", other, "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3:0:15:", "PF_POOL=own", "PF_COMM=other", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0123456789abcdef", "PF_POOL=own",
+         "PF_COMM=other", NULL},
         /* What a worker needs is not there. */
         {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=900:0:0:a", NULL},
         {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:0:a:a", NULL},
@@ -117,8 +135,9 @@ static void papers_of_another_supervisor_start_nothing(void **state) {
         {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:1:80:2:0:400:host:0", NULL},
         {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:1:80:2:0:4:host", NULL},
         {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:1:80:2", NULL},
-        {"PF_TASK_ID=1", no_memory, "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", no_cell, "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", no_pipe, "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", read_end, "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", no_pipe_down, "PF_POOL=own", NULL},
     };
     const unsigned count = sizeof(bad) / sizeof(bad[0]);
 
@@ -129,7 +148,7 @@ static void papers_of_another_supervisor_start_nothing(void **state) {
     assert_int_equal(report_count(text_of("-1 supervise own result=%d task=-2", -ESRCH)), count);
     assert_int_equal(report_count("function"), 0);
     assert_int_equal(report_count("env PF_"), 0);
-    assert_int_equal(close(memory_of_us), 0);
+    end_papers();
 }
 
 /* The counterpart: with the right ones, anybody's child is a worker. */
@@ -146,7 +165,7 @@ static void papers_of_the_parent_are_believed(void **state) {
 
     assert_reported("65535 run own result=0 task=65535");
     assert_reported("65535 fd err=2 flags=1");
-    assert_int_equal(close(memory_of_us), 0);
+    end_papers();
 }
 
 static void a_program_with_the_rights_of_its_owner_believes_nothing(void **state) {
@@ -182,7 +201,7 @@ static void a_program_with_the_rights_of_its_owner_believes_nothing(void **state
                                                     : "secure=0 task=3 variable=gone result=%d\n",
                                     -EINVAL));
     }
-    assert_int_equal(close(memory_of_us), 0);
+    end_papers();
 }
 
 int main(void) {

@@ -50,6 +50,7 @@ static const char *name_or_none(const char *name) { return name == NULL ? "none"
 static void tell_descriptors(void) {
     char list[1024] = "";
     size_t length = 0;
+    int read_ends = 0, write_ends = 0; /* of pipes that are close-on-exec */
 
     for (int fd = 0; fd < 1024; fd++) {
         char path[64];
@@ -57,13 +58,19 @@ static void tell_descriptors(void) {
         int flags = fcntl(fd, F_GETFD);
         (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
         if (flags >= 0 && length < sizeof(list) - 64) {
-            bool pidfd =
-                readlink(path, target, sizeof(target) - 1) > 0 && (strstr(target, "pidfd") != NULL);
+            bool named = readlink(path, target, sizeof(target) - 1) > 0;
+            bool pidfd = named && strstr(target, "pidfd") != NULL;
+            if (named && strncmp(target, "pipe:", 5) == 0 && (flags & FD_CLOEXEC) != 0) {
+                bool writes = (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY;
+                write_ends += writes ? 1 : 0;
+                read_ends += writes ? 0 : 1;
+                continue;
+            }
             length += (size_t)snprintf(list + length, sizeof(list) - length, " %d%s%s", fd,
                                        (flags & FD_CLOEXEC) != 0 ? "c" : "", pidfd ? "p" : "");
         }
     }
-    report("fds%s.", list);
+    report("fds%s, pipes %d %d.", list, read_ends, write_ends);
 }
 
 static int works(int task_id, void *user) {

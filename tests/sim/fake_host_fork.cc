@@ -7,7 +7,7 @@
 
 #include "host.h"
 #include "model.h"
-#include "os/fork_gate.h"
+#include "os/main_thread.h"
 #include "os/watch.h"
 #include "os/worker_process.h"
 #include "violation.h"
@@ -35,17 +35,12 @@ namespace prefork::os {
 bool is_child(int32_t pid) { return is_newborn(pid) || is_watched(pid); }
 void lead_group(int32_t /*pid*/) {}
 
-bool join_pool(Birth * /*birth*/, Cell *const (* /*cells*/)[2]) {
+bool join_pool(Birth * /*birth*/, int /*admission_end*/) {
     sim::violate("worker", "the host's children are not simulated");
 }
 
 void MainThread::note() {}
 bool MainThread::forked_this_child() const { return true; }
-
-void let_in(Cell * /*cell*/, int32_t pid) {
-    sim::require(is_watched(pid), "gate", "a child is let in that is not watched");
-    world.let_in = pid;
-}
 
 bool Children::knows(int32_t pid) const { return is_watched(pid); }
 

@@ -49,6 +49,7 @@ void write_to_stderr(const char * /*text*/, size_t /*length*/) {
     violate("stderr", "something is written to stderr");
 }
 
+
 void flush_stdio() { world.unflushed = false; }
 int task_id() { return world.task_id; }
 void give_way() {}
@@ -72,7 +73,7 @@ int32_t fork_worker(const Birth &birth) {
     touch("it forks");
     require(world.signals_blocked == 1, "signal-mask", "a fork with signals let through");
     require(!world.unflushed, "stdio", "a fork with the host's output still in its buffers");
-    require(birth.post.supervisor == world.own_pid, "birth", "the supervisor is another process");
+    require(birth.link.supervisor == world.own_pid, "birth", "the supervisor is another process");
     require((birth.gate >= 0) == (world.may_vanish && model.by_pidfd()), "birth",
             "a gate where none is needed, or none where one is");
     require(world.promised > 0, "descriptors", "a fork without a descriptor to watch it by");
@@ -123,8 +124,8 @@ void discard_process(int32_t pid, int /*pidfd*/) {
 }
 
 // Starts by exec differ from forks in nothing that the core or the runtime could see.
-int32_t Exec::start(const Birth & /*birth*/, int /*memory*/, const SignalBlock & /*block*/,
-                    bool /*wants_pidfd*/, int * /*ret_pidfd*/) {
+int32_t Exec::start(const Birth & /*birth*/, const SignalBlock & /*block*/, bool /*wants_pidfd*/,
+                    int * /*ret_pidfd*/) {
     violate("exec", "a worker is executed");
     return -1;
 }
@@ -221,13 +222,13 @@ Watch::~Watch() { abandon(); }
 
 bool Watch::supports(Backend /*backend*/) { return true; }
 
-int Watch::open(Backend backend, bool /*groups*/, int /*socket*/) {
+int Watch::open(Backend backend, bool /*groups*/, int /*messages*/) {
     backend_ = backend;
     world.open = true;
     return 0;
 }
 
-int Watch::room(size_t wanted, std::span<int> scratch) {
+int Watch::room(size_t wanted, uint32_t /*descriptors_each*/, std::span<int> scratch) {
     touch("it looks for descriptors");
     model.settle();
     if (model.host_fork()) {

@@ -3,7 +3,8 @@
 // SPDX-License-Identifier: MIT
 #include "host.h"
 #include "model.h"
-#include "os/cells.h"
+#include "os/channel/supervisor_channel.h"
+#include "os/watch.h"
 #include "violation.h"
 #include "witness.h"
 #include "world.h"
@@ -14,41 +15,47 @@ using sim::world;
 
 namespace prefork::os {
 
-namespace {
+KeyPage::~KeyPage() {}
+SupervisorChannel::~SupervisorChannel() {}
 
-Cell no_cell; // a worker has its share in the world
-Notice notice_of_all;
-
-} // namespace
-
-Cells::~Cells() {}
-
-int Cells::open(uint32_t workers_max, bool /*for_exec*/) {
-    cells_ = &no_cell;
-    notice_ = &notice_of_all;
-    notice_of_all.unheard.store(0);
-    count_ = workers_max;
+int SupervisorChannel::open(const ChannelOptions &options) {
+    options_ = options;
     return 0;
 }
 
-void Cells::reset(uint32_t worker) { world.shares[worker] = sim::Share{}; }
+bool SupervisorChannel::grow(uint32_t workers) { return states_.grow(workers); }
 
-bool Cells::is_ready(uint32_t worker) const {
-    const bool ready = world.shares[worker].ready;
-    const sim::Process &process = world.seats[worker];
-    if (ready) {
-        sim::require(process.pid == 0 || process.said_ready, "stale-share",
-                     "what another worker has said is taken for a new one's word");
-        model.said_ready(worker);
-    }
-    if (world.looking_at_all && worker + 1 == host.capacity()) {
-        world.looking_at_all = false;
-        model.no_more_words();
-    }
-    return ready;
+WorkerLink SupervisorChannel::link_of_all() const { return {}; }
+
+int SupervisorChannel::begin_start(uint32_t worker, base::Instant /*now*/, WorkerLink *ret_link) {
+    world.begin_life(worker);
+    ret_link->instance = {1, worker};
+    return 0;
 }
 
-uint32_t Cells::beats(uint32_t worker) const {
+void SupervisorChannel::end_start(uint32_t /*worker*/, bool /*started*/) {}
+void SupervisorChannel::ended(uint32_t worker) { world.begin_life(worker); }
+int SupervisorChannel::announced_exit(uint32_t /*worker*/) const { return -1; }
+
+void SupervisorChannel::begin_round(base::Instant /*now*/) { model.settle(); }
+
+bool SupervisorChannel::next(Message *ret_message) {
+    if (world.words.empty()) {
+        model.no_more_words();
+        return false;
+    }
+    const sim::Word word = world.words.front();
+    world.words.erase(world.words.begin());
+    *ret_message = {word.floods ? Message::Kind::flood : Message::Kind::ready, word.worker};
+    if (word.floods) {
+        model.flooded(word.worker);
+    } else {
+        model.said_ready(word.worker);
+    }
+    return true;
+}
+
+uint32_t SupervisorChannel::heartbeats(uint32_t worker) const {
     const sim::Process &process = world.seats[worker];
     if (process.pid != 0 && !process.ended && !process.hung && world.all_beat) {
         world.beat(worker);
@@ -57,27 +64,28 @@ uint32_t Cells::beats(uint32_t worker) const {
     return world.shares[worker].beats;
 }
 
-void Cells::ask_to_stop(uint32_t worker) {
+void SupervisorChannel::ask_to_stop(uint32_t worker) {
     model.told_to_stop(worker);
     sim::witness.asked(worker, model.can_change(), model.slots());
 }
 
-bool Cells::take_word(uint32_t *ret_worker) const {
-    model.settle();
-    if (!world.words.empty()) {
-        *ret_worker = world.words.front();
-        world.words.erase(world.words.begin());
-        return true;
-    }
-    notice_of_all.unheard.store(world.unheard ? 1 : 0);
-    world.looking_at_all = world.unheard;
-    if (!world.unheard) {
-        model.no_more_words();
-    }
-    world.unheard = false;
-    return false;
+int SupervisorChannel::expect_fork(uint32_t /*slot*/) { return 0; }
+int SupervisorChannel::admission_end(uint32_t /*slot*/) const { return -1; }
+
+int SupervisorChannel::admit(uint32_t /*slot*/, uint32_t worker, int32_t pid,
+                             base::Instant /*now*/) {
+    sim::require(world.seats[worker].pid == pid, "gate", "a child is admitted that is not watched");
+    world.let_in = pid;
+    return 0;
 }
 
-void Cells::disown() {}
+void SupervisorChannel::close() {}
+void SupervisorChannel::disown() {}
+
+void Watch::watch_messages(bool /*on*/) const {
+    sim::violate("messages", "they are put off, but nothing is wrong with them");
+}
+
+void announce_exit(const WorkerLink & /*link*/, int /*status*/) {}
 
 } // namespace prefork::os

@@ -52,6 +52,7 @@ class Model {
     void discarded(uint32_t slot, int32_t pid);
     void started(uint32_t worker, uint32_t slot, int32_t pid, Instant since);
     void said_ready(uint32_t worker);
+    void flooded(uint32_t worker);
     void no_more_words();
     void looked(uint32_t worker, uint32_t beats);
     void collecting();
@@ -105,6 +106,7 @@ class Model {
         Instant expires = never;  // when it is too old
         Instant beat_at = never;  // when it was last seen to be well
         uint32_t beats = 0;
+        bool floods = false;   // the pool with messages
         bool overdue = false;  // too old already
         bool look_due = false; // its heartbeat has to be looked at
         bool slain = false;    // SIGKILL was sent for its silence

@@ -57,6 +57,7 @@ void Model::tell_life(EventType type, uint32_t slot, const Life &life, Instant t
         event_of(type, good ? Level::information : Level::warning, static_cast<int>(slot));
     event.pid = life.pid;
     event.delay = type == EventType::killed ? settings_.stop_timeout : 0;
+    event.error = type == EventType::unresponsive && life.floods ? prefork::base::code_protocol : 0;
     tell(event, false, tie);
 }
 

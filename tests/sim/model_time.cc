@@ -189,6 +189,17 @@ void Model::said_ready(uint32_t worker) {
     conclude();
 }
 
+// It sends more messages than a correct worker does.
+void Model::flooded(uint32_t worker) {
+    settle();
+    Life &life = table_[worker / 2].lives[worker % 2];
+    if (life.stage == Stage::trial || life.stage == Stage::serving) {
+        life.floods = true;
+        be_silent(worker / 2, static_cast<int>(worker % 2), 9, never, world.clock);
+    }
+    conclude();
+}
+
 void Model::no_more_words() { words_first_ = false; }
 
 } // namespace sim

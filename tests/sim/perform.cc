@@ -269,7 +269,11 @@ void Host::perform_on_health(const Operation &operation) {
     switch (operation.kind) {
     case Kind::ready:
         for (size_t index = first; index < end; index++) {
-            world.say_ready(world.living[index], operation.c % 8 == 0);
+            if (operation.c % 32 == 0) {
+                world.flood(world.living[index]);
+            } else {
+                world.say_ready(world.living[index]);
+            }
         }
         break;
     case Kind::beat:

@@ -32,7 +32,7 @@ void World::begin() {
     std::vector<uint32_t> old_ended = std::move(ended);
     std::vector<Process> old_newborn = std::move(newborn);
     std::vector<Share> old_shares = std::move(shares);
-    std::vector<uint32_t> old_words = std::move(words);
+    std::vector<Word> old_words = std::move(words);
     *this = World{};
     seats = std::move(old_seats);
     living = std::move(old_living);
@@ -92,19 +92,28 @@ void World::settle_in(uint32_t worker, const Process &process, Instant since) {
     seats[worker].place = static_cast<uint32_t>(list.size());
     list.push_back(worker);
     if (readiness == Readiness::at_once && !process.ended) {
-        say_ready(worker, false);
+        say_ready(worker);
     }
 }
 
-// Its share tells; the word only makes the pool look there.
-void World::say_ready(uint32_t worker, bool lost) {
-    SIM_TRACE("pid %d says that it is ready%s", seats[worker].pid, lost ? ", unheard" : "");
+// What an earlier worker has sent is not for this one.
+void World::begin_life(uint32_t worker) {
+    shares[worker] = Share{};
+    std::erase_if(words, [worker](const Word &word) { return word.worker == worker; });
+}
+
+void World::say_ready(uint32_t worker) {
+    SIM_TRACE("pid %d says that it is ready", seats[worker].pid);
     shares[worker].ready = true;
     seats[worker].said_ready = true;
-    if (lost) {
-        unheard = true;
-    } else {
-        words.push_back(worker);
+    words.push_back({worker, false});
+}
+
+void World::flood(uint32_t worker) {
+    if (!shares[worker].floods) {
+        SIM_TRACE("pid %d floods the pool with messages", seats[worker].pid);
+        shares[worker].floods = true;
+        words.push_back({worker, true});
     }
 }
 

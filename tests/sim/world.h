@@ -23,9 +23,16 @@ using prefork::base::second;
 // When a worker says that it is ready.
 enum class Readiness : uint8_t { at_once, later, count };
 
-// What a worker shares with the pool; it outlives the worker.
+// What a worker has sent that its pool has not read yet.
+struct Word {
+    uint32_t worker;
+    bool floods; // so many messages that the worker is taken for broken
+};
+
+// What a worker has told the pool.
 struct Share {
     bool ready = false;
+    bool floods = false; // has been told once
     uint32_t beats = 0;
 };
 
@@ -84,9 +91,7 @@ struct World {
     std::vector<uint32_t> ended;
     std::vector<Process> newborn; // forked and not watched
     std::vector<Share> shares;    // by the number of the worker
-    std::vector<uint32_t> words;  // of workers, that the pool has not heard yet
-    bool unheard = false;         // a word found no room
-    bool looking_at_all = false;  // the pool goes through all shares because of it
+    std::vector<Word> words;      // that the pool has not read yet
     int32_t next_pid = 100;
     int32_t own_pid = 50;
     bool reaping = true; // nothing is checked any more: the rest is only cleared away
@@ -145,8 +150,10 @@ struct World {
     [[nodiscard]] bool readable() const {
         return woken || timer <= clock || has_noticed() || has_word();
     }
-    [[nodiscard]] bool has_word() const { return !words_late && (unheard || !words.empty()); }
-    void say_ready(uint32_t worker, bool lost);
+    [[nodiscard]] bool has_word() const { return !words_late && !words.empty(); }
+    void begin_life(uint32_t worker);
+    void say_ready(uint32_t worker);
+    void flood(uint32_t worker);
     void beat(uint32_t worker);
 
     void settle_in(uint32_t worker, const Process &process, Instant since);

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+#include "os/main_thread.h"
+
+#include "os/worker_process.h"
+
+namespace prefork::os {
+
+void MainThread::note() {
+    if (is_main_thread()) {
+        thread_ = pthread_self();
+        known_ = true;
+    }
+}
+
+// A child has the thread that forked it for its own.
+bool MainThread::forked_this_child() const {
+    return known_ && pthread_equal(thread_, pthread_self()) != 0;
+}
+
+} // namespace prefork::os
