@@ -410,9 +410,9 @@ PF_API int pf_pool_set_host_fork(pf_pool *pool, int on);
  *   -ENFILE, -ENOMEM, -ENOSPC (1,024 pools run already): nothing was started; -EALREADY after
  *   the pool's end, or if pf_pool_start() began it, and in a worker made by exec that belongs to
  *   a pool of another name, until it has called this for its own; -ESRCH, for ever, in a process
- *   that was started as a worker, but not by its parent; -EINVAL after pf_pool_set_host_fork();
- *   -EBUSY from within a callback; -ECHILD also in a child that an event callback forked and
- *   returned in.
+ *   that was started as a worker, but not by its parent; -ELOOP for a pool by exec in a worker of
+ *   a pool of the same name; -EINVAL after pf_pool_set_host_fork(); -EBUSY from within a callback;
+ *   -ECHILD also in a child that an event callback forked and returned in.
  * Since: 0.1
  */
 PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
@@ -425,9 +425,8 @@ PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
  * Returns: 0.
  * Errors: -EINVAL without a way to make workers: a worker function, a program, or
  *   pf_pool_set_host_fork() with neither a program nor a callback of the pool's own; -EALREADY a
- *   second time, and in a worker made by exec until it has called pf_pool_run(); -ESRCH as there;
- *   PF_ETHREADS, -EMFILE,
- *   -ENFILE, -ENOMEM, -ENOSPC: nothing has happened, and it may be called again.
+ *   second time, and in a worker made by exec until it has called pf_pool_run(); -ESRCH and
+ *   -ELOOP as there; PF_ETHREADS, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC: nothing has happened, and it may be called again.
  * Since: 0.1
  */
 PF_API int pf_pool_start(pf_pool *pool);

@@ -69,6 +69,10 @@ int start(pf_pool *pool) {
     }
     options.belongings = pool->belongings;
     if (pool->executes) {
+        // Its workers would take themselves for those of the pool around it.
+        if (os::is_worker_of(pool->belongings->pool_name())) {
+            return -ELOOP;
+        }
         if (int r = pool->exec.open(&pool->program, pool->belongings, pool->options.notify);
             r < 0) {
             return r;

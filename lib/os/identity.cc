@@ -146,6 +146,10 @@ const char *worker_pool() {
     return self.belongings == nullptr ? "" : self.belongings->pool_name();
 }
 
+bool is_worker_of(const char *pool_name) {
+    return self.task_id >= 0 && strcmp(worker_pool(), pool_name) == 0;
+}
+
 int worker_descriptor(const char *name) {
     if (self.task_id < 0) {
         return -ECHILD;

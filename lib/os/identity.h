@@ -14,6 +14,8 @@ namespace prefork::os {
 int task_id();
 // The pool of this worker; nullptr in no worker.
 const char *worker_pool();
+// Whether this is a worker of a pool with that name, or was made by one.
+bool is_worker_of(const char *pool_name);
 // A descriptor that the pool gave this worker: its number, -ENOENT, or -ECHILD in no worker.
 int worker_descriptor(const char *name);
 

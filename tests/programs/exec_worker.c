@@ -7,6 +7,7 @@
  *   start:POOL      pf_pool_start()
  *   fork            pf_fork_processes()
  *   own:POOL        the same, and the workers of the pool are this program
+ *   inner:POOL      a pool of one worker by exec, which runs that pool and ends
  *   supervise:POOL  the pool has a worker function of its own, and is run to its end
  *   twin            the same two, in a child that was forked before
  *   child           executes this program with the step env in a child
@@ -115,6 +116,27 @@ static void execute_own(const char *name) {
     (void)pf_pool_free(pool);
 }
 
+static void ignore_event(const pf_event *event, void *user) {
+    (void)event;
+    (void)user;
+}
+
+/* Whatever goes wrong, the worker makes no pool by exec. */
+static void execute_inner(const char *name) {
+    char step[80];
+    (void)snprintf(step, sizeof(step), "run:%s", name);
+    const char *const arguments[] = {"exec_worker", step, "exit:3", NULL};
+    pf_pool *pool = make_pool(name);
+    int task_id = -2;
+    int result = pf_pool_set_exec(pool, NULL, arguments, NULL);
+
+    pf_set_event_callback(ignore_event, NULL);
+    result = result < 0 ? result : pf_pool_run(pool, &task_id);
+    report("inner %s result=%d task=%d", name, result, task_id);
+    report("inner %s started=%d", name, pf_pool_start(pool));
+    (void)pf_pool_free(pool);
+}
+
 static void start(const char *name) {
     pf_pool *pool = make_pool(name);
     int result = pf_pool_set_worker_fn(pool, works, NULL, NULL);
@@ -122,11 +144,6 @@ static void start(const char *name) {
     result = result < 0 ? result : pf_pool_start(pool);
     report("start %s result=%d", name, result);
     (void)pf_pool_free(pool);
-}
-
-static void ignore_event(const pf_event *event, void *user) {
-    (void)event;
-    (void)user;
 }
 
 static void supervise(char *name) {
@@ -318,6 +335,8 @@ static void take_step(char *step) {
         report("fork result=%d", pf_fork_processes(1, 0));
     } else if (strcmp(step, "own") == 0) {
         execute_own(value);
+    } else if (strcmp(step, "inner") == 0) {
+        execute_inner(value);
     } else if (strcmp(step, "shut") == 0) {
         if (pf_task_id() < 0 && close(atoi(value)) != 0) {
             report("can not shut %s", value);
