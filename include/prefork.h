@@ -380,7 +380,8 @@ PF_API int pf_pool_add_fd(pf_pool *pool, const char *name, int fd);
  *
  * Returns: 0.
  * Errors: -EINVAL if argv is empty; -ENOENT if argv is NULL and /proc did not tell how this
- *   program was started; -ENOMEM; -EBUSY once the pool has started.
+ *   program was started; -ENOMEM; -EBUSY once the pool has started; if one of the programs is
+ *   set-user-ID or the like, the errno of what a worker could not find out about this process.
  * Since: 0.1
  */
 PF_API int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *argv,
@@ -410,9 +411,10 @@ PF_API int pf_pool_set_host_fork(pf_pool *pool, int on);
  *   -ENFILE, -ENOMEM, -ENOSPC (1,024 pools run already): nothing was started; -EALREADY after
  *   the pool's end, or if pf_pool_start() began it, and in a worker made by exec that belongs to
  *   a pool of another name, until it has called this for its own; -ESRCH, for ever, in a process
- *   that was started as a worker, but not by its parent; -ELOOP for a pool by exec in a worker of
- *   a pool of the same name; -EINVAL after pf_pool_set_host_fork(); -EBUSY from within a callback;
- *   -ECHILD also in a child that an event callback forked and returned in.
+ *   that was started as a worker, but not by its parent, or with more rights than the parent has,
+ *   as a set-user-ID program may be; -ELOOP for a pool by exec in a worker of a pool of the same
+ *   name; -EINVAL after pf_pool_set_host_fork(); -EBUSY from within a callback; -ECHILD also in a
+ *   child that an event callback forked and returned in.
  * Since: 0.1
  */
 PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "os/descriptor.h"
+#include "os/process/pidfd_info.h"
 #include "os/process_handle.h"
 
 namespace prefork::os {
@@ -20,20 +21,6 @@ namespace prefork::os {
 namespace {
 
 constexpr int wait_by_pidfd = 3; // P_PIDFD, which older headers lack
-
-// The first version of the kernel's struct pidfd_info, which all later kernels accept.
-struct PidfdInfo {
-    uint64_t mask;
-    uint64_t cgroup_id;
-    uint32_t pid, thread_group_id, parent_pid;
-    uint32_t real_user, real_group, effective_user, effective_group;
-    uint32_t saved_user, saved_group, filesystem_user, filesystem_group;
-    int32_t exit_code;
-};
-static_assert(sizeof(PidfdInfo) == 64);
-
-constexpr unsigned long pidfd_get_info = _IOWR(0xFF, 11, PidfdInfo); // Linux 6.13
-constexpr uint64_t pidfd_info_exit = 1U << 3;                        // Linux 6.15
 
 // While another thread is reaping the process, the kernel has no answer for a moment.
 constexpr int reaping_attempts = 10'000;

@@ -4,7 +4,6 @@
 #include <atomic>
 #include <errno.h>
 #include <initializer_list>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,6 +16,8 @@
 #include "os/environment.h"
 #include "os/handover.h"
 #include "os/program.h"
+#include "os/spawn/initial_environment.h"
+#include "os/spawn/supervisor_check.h"
 
 namespace prefork::os {
 
@@ -25,7 +26,7 @@ namespace {
 enum class Standing : uint8_t {
     free,     // may supervise
     untaken,  // a worker by exec that has not taken its identity yet
-    misplaced // told to be a worker, but not by its parent
+    misplaced // told to be a worker, but by what can not be believed
 };
 
 // All that a new worker writes in the library's own data, on one page: each page that it writes
@@ -48,22 +49,8 @@ struct Papers {
     const char *process_name;
 };
 
-// Takes a variable out of the environment, so that no child of this process sees it. The text of
-// the process's first environment stays where it is. A set-user-id program believes none of it.
-const char *take_variable(const char *name) {
-    const char *value = secure_getenv(name);
-    unsetenv(name);
-    return value;
-}
-
-bool is_parent(int32_t supervisor, int pidfd) {
-    const pid_t parent = getppid();
-    // A parent outside of this pid namespace is 0; then it is enough that it lives.
-    pollfd alive{};
-    alive.fd = pidfd;
-    alive.events = POLLIN;
-    return parent == supervisor || (parent == 0 && pidfd >= 0 && poll(&alive, 1, 0) == 0);
-}
+constexpr const char *own_variables[] = {variable_task_id, variable_supervisor, variable_pool,
+                                         variable_descriptors, variable_process_name};
 
 // Takes over what connects a worker with its supervisor. Returns whether it is all there.
 bool adopt_link(WorkerLink *link) {
@@ -78,18 +65,18 @@ bool adopt_link(WorkerLink *link) {
     return true;
 }
 
-// Reads the papers. Papers that nobody of ours has written say nothing.
+// Reads the papers. Whatever is wrong with them, this process was told to be a worker: the one that
+// took itself for a supervisor would make workers that do the same, without end.
 void take_papers(const Papers &papers) {
     constexpr int32_t task_id_max = 65'535;
-    const char *text = papers.task_id;
+    self.standing = Standing::misplaced;
+    const char *text = papers.task_id == nullptr ? "" : papers.task_id;
     const int32_t task_id = read_number(&text);
     WorkerLink link;
-    if (*text != '\0' || task_id < 0 || task_id > task_id_max ||
-        !read_link(papers.supervisor, &link) || strlen(papers.pool) >= Belongings::pool_name_size) {
-        return;
-    }
-    self.standing = Standing::misplaced;
-    if (!is_parent(link.supervisor, link.pidfd)) {
+    if (*text != '\0' || task_id < 0 || task_id > task_id_max || papers.pool == nullptr ||
+        strlen(papers.pool) >= Belongings::pool_name_size || !read_link(papers.supervisor, &link) ||
+        !is_supervised_by(link.supervisor, link.pidfd) ||
+        !arm_death_signal(link.death_signal, link.supervisor, link.pidfd)) {
         return;
     }
     begin_generation();
@@ -112,6 +99,27 @@ void take_papers(const Papers &papers) {
     self.standing = Standing::untaken;
 }
 
+// Another copy of the library in this process may have removed the variables already, or the host
+// all of them: then those stand that the process was started with. They are not for its children.
+void find_papers() {
+    InitialEnvironment initial;
+    const bool is_there = getenv(variable_supervisor) != nullptr;
+    if (!is_there) {
+        (void)initial.read(); // where it can not be read, nobody knows
+    }
+    const auto find = [&](const char *name) {
+        return is_there ? getenv(name) : initial.find(name);
+    };
+    const Papers papers = {find(variable_task_id), find(variable_supervisor), find(variable_pool),
+                           find(variable_descriptors), find(variable_process_name)};
+    if (papers.supervisor != nullptr) {
+        take_papers(papers);
+    }
+    for (const char *name : own_variables) {
+        unsetenv(name);
+    }
+}
+
 #ifdef __GLIBC__
 // Of the worker, not of its children.
 void announce_own_exit(int status, void * /*unused*/) {
@@ -124,14 +132,7 @@ void announce_own_exit(int status, void * /*unused*/) {
 // When the library is loaded, which usually is before there are threads.
 [[gnu::constructor]] void find_identity() {
     note_passed_descriptors();
-    const Papers papers = {
-        take_variable(variable_task_id),      take_variable(variable_supervisor),
-        take_variable(variable_pool),         take_variable(variable_descriptors),
-        take_variable(variable_process_name),
-    };
-    if (papers.task_id != nullptr && papers.supervisor != nullptr && papers.pool != nullptr) {
-        take_papers(papers);
-    }
+    find_papers();
     note_own_program();
 }
 

@@ -22,7 +22,7 @@ int worker_descriptor(const char *name);
 // A worker that was made by exec has its task id from load on, and is to take it by the call that
 // made it in the supervisor. Until then it may not supervise: the same program would make the same
 // workers again. Returns whether it may: 0; -EALREADY; or -ESRCH, for ever, in a process that was
-// told to be the worker of a supervisor that is not its parent.
+// told to be a worker and can not believe it: its supervisor is not its parent, or has less rights.
 int may_supervise();
 
 // Takes the identity if it is that of a worker of this pool. Returns 1, and the task id; else what

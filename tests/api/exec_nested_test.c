@@ -70,8 +70,8 @@ static int run_inner(const char *name) {
     int result = pf_pool_new(&pool);
     result = result < 0 ? result : pf_pool_set_name(pool, name);
     result = result < 0 ? result : pf_pool_set_workers(pool, 1);
-    result = result < 0 ? result
-                        : pf_pool_set_exec(pool, program_path("exec_worker"), arguments, NULL);
+    result =
+        result < 0 ? result : pf_pool_set_exec(pool, program_path("exec_worker"), arguments, NULL);
     result = result < 0 ? result : pf_pool_run(pool, &task_id);
     (void)pf_pool_free(pool);
     return result;

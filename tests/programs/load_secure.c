@@ -43,6 +43,6 @@ int main(int argc, char **argv) {
     }
     int printed =
         printf("secure=%lu task=%d variable=%s result=%d\n", getauxval(AT_SECURE), task_id(),
-               getenv("PF_TASK_ID") == NULL ? "gone" : "there", fork_processes(1 << 20, 0));
+               getenv("PF_TASK_ID") == NULL ? "gone" : "there", fork_processes(1, 0));
     return printed > 0 ? 0 : 2;
 }
