@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "os/descriptor.h"
@@ -14,10 +13,11 @@ namespace prefork::os {
 
 namespace {
 
-bool is_zombie(int32_t pid) {
-    siginfo_t info{};
-    return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-           info.si_pid == pid;
+// Whether it has ended and still has its number.
+bool is_unreaped(const ProcessHandle &process) {
+    const ChildState state = state_of_child(process.pid);
+    return state == ChildState::zombie ||
+           (state == ChildState::unknown && process.pidfd >= 0 && has_ended(process.pidfd));
 }
 
 bool leads_group(int32_t pid) { return getpgid(pid) == pid; }
@@ -75,23 +75,23 @@ bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
     if (children_[worker].pid == 0) {
         return false;
     }
-    if (groups_ && is_zombie(children_[worker].pid)) {
+    const ProcessHandle process = handle(worker);
+    if (groups_ && is_unreaped(process)) {
         // What is left of the group ends with its leader, whose zombie still keeps the number from
         // being given to another.
-        (void)send_signal_to_group(handle_of(children_[worker]), SIGKILL);
+        (void)send_signal_to_group(process, SIGKILL);
     }
-    const bool ended = by_pidfd_ ? collect_exit(children_[worker].pidfd, ret_exit)
-                                 : collect_exit_by_pid(children_[worker].pid, ret_exit);
+    const bool ended = collect_exit(process, ret_exit);
     if (ended) {
         remove(worker);
     }
     return ended;
 }
 
-bool Children::has_ended(uint32_t worker) const {
-    siginfo_t info{};
-    const auto pid = static_cast<id_t>(children_[worker].pid);
-    return waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != 0;
+bool Children::may_have_ended(uint32_t worker, bool *ret_certain) const {
+    const ChildState state = state_of_child(children_[worker].pid);
+    *ret_certain = state != ChildState::unknown;
+    return state != ChildState::running;
 }
 
 int Children::send(uint32_t worker, int32_t signal) const {

@@ -28,8 +28,9 @@ class Children {
     // If the worker has ended: reaps it, lets go of it and returns true.
     bool collect(uint32_t worker, base::Exit *ret_exit);
 
-    // Whether the worker has ended, or was reaped by others, without reaping it.
-    [[nodiscard]] bool has_ended(uint32_t worker) const;
+    // Whether the worker has ended, or was reaped by others, as far as can be told without reaping
+    // it.
+    [[nodiscard]] bool may_have_ended(uint32_t worker, bool *ret_certain) const;
 
     // Sends to a worker that has not been collected, and so never to a stranger with its pid.
     // Returns 0 or a negative errno; -ESRCH: there is no process any more.

@@ -67,22 +67,26 @@ base::Exit stolen_exit(int pidfd) {
     return base::Exit{};
 }
 
-} // namespace
+// What one way of waiting has found out.
+enum class Found : uint8_t { running, ended, reaped, refused };
 
-bool collect_exit(int pidfd, base::Exit *ret_exit) {
+Found found_nothing(long result) {
+    if (result == 0) {
+        return Found::running;
+    }
+    return errno == ECHILD ? Found::reaped : Found::refused;
+}
+
+Found wait_by_id(int type, int id, base::Exit *ret_exit) {
     siginfo_t info{};
     rusage usage{};
     long result = 0;
     // The C library's waitid has no place for the usage.
     do {
-        result = syscall(SYS_waitid, wait_by_pidfd, pidfd, &info, WEXITED | WNOHANG, &usage);
+        result = syscall(SYS_waitid, type, id, &info, WEXITED | WNOHANG, &usage);
     } while (result < 0 && errno == EINTR);
-    if (result < 0) {
-        *ret_exit = stolen_exit(pidfd);
-        return true;
-    }
-    if (info.si_pid == 0) {
-        return false;
+    if (result < 0 || info.si_pid == 0) {
+        return found_nothing(result);
     }
     base::Exit exit;
     exit.kind = info.si_code == CLD_EXITED ? base::Exit::Kind::exited : base::Exit::Kind::signaled;
@@ -90,25 +94,47 @@ bool collect_exit(int pidfd, base::Exit *ret_exit) {
     exit.core_dumped = info.si_code == CLD_DUMPED;
     add_usage(usage, &exit);
     *ret_exit = exit;
-    return true;
+    return Found::ended;
 }
 
-bool collect_exit_by_pid(int32_t pid, base::Exit *ret_exit) {
+Found wait_by_pid(int32_t pid, base::Exit *ret_exit) {
     int status = 0;
     rusage usage{};
     pid_t result = 0;
     do {
         result = wait4(pid, &status, WNOHANG, &usage);
     } while (result < 0 && errno == EINTR);
-    if (result == 0) {
+    if (result != pid) {
+        return found_nothing(result);
+    }
+    *ret_exit = from_wait_status(status);
+    add_usage(usage, ret_exit);
+    return Found::ended;
+}
+
+} // namespace
+
+bool collect_exit(const ProcessHandle &process, base::Exit *ret_exit) {
+    const bool by_pidfd = process.pidfd >= 0;
+    Found found = Found::refused;
+    if (by_pidfd) {
+        found = wait_by_id(wait_by_pidfd, process.pidfd, ret_exit);
+    }
+    if (found == Found::refused) {
+        found = wait_by_pid(process.pid, ret_exit);
+    }
+    if (found == Found::refused) {
+        found = wait_by_id(P_PID, process.pid, ret_exit);
+    }
+    if (found == Found::running || found == Found::ended) {
+        return found == Found::ended;
+    }
+    // No error of a wait proves an end.
+    if (by_pidfd ? !has_ended(process.pidfd)
+                 : found == Found::refused && state_of_child(process.pid) != ChildState::none) {
         return false;
     }
-    base::Exit exit;
-    if (result == pid) {
-        exit = from_wait_status(status);
-        add_usage(usage, &exit);
-    }
-    *ret_exit = exit;
+    *ret_exit = by_pidfd && found == Found::reaped ? stolen_exit(process.pidfd) : base::Exit{};
     return true;
 }
 
@@ -117,8 +143,7 @@ void discard_process(int32_t pid, int pidfd) {
     (void)send_signal(process, SIGKILL);
     EndWait wait(discard_timeout);
     base::Exit exit;
-    while (!(pidfd >= 0 ? collect_exit(pidfd, &exit) : collect_exit_by_pid(pid, &exit)) &&
-           wait.wait(process)) {
+    while (!collect_exit(process, &exit) && wait.wait(process)) {
     }
     if (pidfd >= 0) {
         close(pidfd);
@@ -144,10 +169,17 @@ bool can_ask_for_exit(int pidfd) {
     return major > 6 || (major == 6 && minor >= 15);
 }
 
-bool can_wait_for_pidfd(int pidfd) {
-    siginfo_t info{};
-    return syscall(SYS_waitid, wait_by_pidfd, pidfd, &info, WEXITED | WNOHANG, nullptr) == 0 ||
-           errno != EINVAL;
+int check_waits(int pidfd_of_self) {
+    base::Exit exit;
+    // A process is no child of its own, and whoever may look is told so.
+    if (pidfd_of_self >= 0 && wait_by_id(wait_by_pidfd, pidfd_of_self, &exit) == Found::reaped) {
+        return 0;
+    }
+    if (wait_by_pid(getpid(), &exit) == Found::reaped) {
+        return 0;
+    }
+    const int error = -errno;
+    return wait_by_id(P_PID, getpid(), &exit) == Found::reaped ? 0 : error;
 }
 
 } // namespace prefork::os

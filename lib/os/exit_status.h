@@ -4,14 +4,13 @@
 #pragma once
 
 #include "base/exit.h"
+#include "os/process_handle.h"
 
 namespace prefork::os {
 
-// Reaps the process behind the pidfd. Returns false if it has not ended yet.
-bool collect_exit(int pidfd, base::Exit *ret_exit);
-
-// The same by pid, where there are no pidfds. What somebody else has reaped is unknown.
-bool collect_exit_by_pid(int32_t pid, base::Exit *ret_exit);
+// Reaps the process, in the first way that the system allows. Returns false if it has not ended
+// yet, or is held by a tracer. What somebody else has reaped may be unknown.
+bool collect_exit(const ProcessHandle &process, base::Exit *ret_exit);
 
 // Ends a process that was started but can not be watched, reaps it and closes its pidfd, which may
 // be -1. One that does not end within a bound is left.
@@ -23,7 +22,8 @@ int open_pidfd(int32_t pid);
 // Whether the kernel tells how a process ended that somebody else has reaped.
 bool can_ask_for_exit(int pidfd);
 
-// Linux 5.3 has pidfds, but no way to wait for them.
-bool can_wait_for_pidfd(int pidfd);
+// Whether there is a way to collect children: 0, or the negative errno of the refusal. The pidfd is
+// this process's own; -1: none.
+[[nodiscard]] int check_waits(int pidfd_of_self);
 
 } // namespace prefork::os

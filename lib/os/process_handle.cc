@@ -2,13 +2,18 @@
 #include "os/process_handle.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "os/clock.h"
+#include "os/descriptor.h"
 
 namespace prefork::os {
 
@@ -17,22 +22,45 @@ namespace {
 constexpr unsigned int to_process_group = 1U << 2; // PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
 constexpr int pause_max_ms = 50;
 
-bool is_readable(int pidfd) {
-    pollfd ended{};
-    ended.fd = pidfd;
-    ended.events = POLLIN;
-    return poll(&ended, 1, 0) > 0;
+// Whether /proc shows the pids that this process knows.
+bool has_own_proc() {
+    char own_pid[16];
+    char in_proc[16] = "";
+    base::Text(own_pid, sizeof(own_pid)).add(int64_t{getpid()});
+    return readlink("/proc/self", in_proc, sizeof(in_proc) - 1) > 0 &&
+           strcmp(own_pid, in_proc) == 0;
 }
 
-// Whether another process may have the pid by now. Without a way to look it is believed not to.
-bool is_reaped(int32_t pid) {
-    siginfo_t info{};
-    return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) < 0 &&
-           errno == ECHILD;
+// What /proc/PID/stat says: "PID (NAME) STATE PARENT ...".
+ChildState state_in_proc(int32_t pid) {
+    char path[32];
+    char text[256];
+    Descriptor file;
+    base::Text(path, sizeof(path)).add("/proc/").add(int64_t{pid}).add("/stat");
+    if (!has_own_proc()) {
+        return ChildState::unknown;
+    }
+    if (int r = file.take(open(path, O_RDONLY | O_CLOEXEC)); r < 0) {
+        return r == -ENOENT ? ChildState::none : ChildState::unknown;
+    }
+    const ssize_t length = read(file.get(), text, sizeof(text) - 1);
+    if (length <= 0) {
+        return ChildState::unknown;
+    }
+    text[length] = '\0';
+    const char *name_end = strrchr(text, ')');
+    if (name_end == nullptr || name_end[1] == '\0') {
+        return ChildState::unknown;
+    }
+    if (strtol(name_end + 3, nullptr, 10) != getpid()) {
+        return ChildState::none;
+    }
+    return name_end[2] == 'Z' ? ChildState::zombie : ChildState::running;
 }
 
+// Another process may have the pid by now. Without a way to look it is believed not to.
 int send_by_pid(int32_t pid, int32_t target, int32_t signal) {
-    if (is_reaped(pid)) {
+    if (state_of_child(pid) == ChildState::none) {
         return -ESRCH;
     }
     return kill(target, signal) < 0 ? -errno : 0;
@@ -43,6 +71,21 @@ bool send_by_pidfd(int pidfd, int32_t signal, unsigned int flags) {
 }
 
 } // namespace
+
+ChildState state_of_child(int32_t pid) {
+    siginfo_t info{};
+    if (waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0) {
+        return info.si_pid == pid ? ChildState::zombie : ChildState::running;
+    }
+    return errno == ECHILD ? ChildState::none : state_in_proc(pid);
+}
+
+bool has_ended(int pidfd) {
+    pollfd ended{};
+    ended.fd = pidfd;
+    ended.events = POLLIN;
+    return poll(&ended, 1, 0) > 0 && (ended.revents & (POLLIN | POLLHUP)) != 0;
+}
 
 int send_signal(const ProcessHandle &process, int32_t signal) {
     if (send_by_pidfd(process.pidfd, signal, 0)) {
@@ -66,7 +109,7 @@ bool EndWait::wait(const ProcessHandle &process) {
     }
     pollfd ended{};
     // One that has ended and can not be collected is readable all the time.
-    ended.fd = process.pidfd >= 0 && !is_readable(process.pidfd) ? process.pidfd : -1;
+    ended.fd = process.pidfd >= 0 && !has_ended(process.pidfd) ? process.pidfd : -1;
     ended.events = POLLIN;
     (void)poll(&ended, 1, pause_ms_); // interrupted: asked again
     pause_ms_ = pause_ms_ < pause_max_ms ? 2 * pause_ms_ : pause_max_ms;

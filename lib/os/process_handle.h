@@ -14,6 +14,20 @@ struct ProcessHandle {
     int pidfd; // -1: none
 };
 
+// What is known of the process with a pid, as far as it is a child of this process.
+enum class ChildState : uint8_t {
+    running, // or dead while a tracer holds it
+    zombie,
+    none,    // no child of this process, or one that has been reaped
+    unknown, // nothing may be asked
+};
+
+// Looks without reaping.
+[[nodiscard]] ChildState state_of_child(int32_t pid);
+
+// Whether the process has ended, reaped or not.
+[[nodiscard]] bool has_ended(int pidfd);
+
 // Sends a signal, 0 only checks. Where the pidfd may not be used for it, the pid is, as long as it
 // is that of an unreaped child. Returns 0 or a negative errno; -ESRCH: it has been reaped.
 [[nodiscard]] int send_signal(const ProcessHandle &process, int32_t signal);

@@ -61,7 +61,7 @@ bool Watch::supports(Backend backend) {
     }
     note_descriptor(pidfd);
     self.adopt(pidfd);
-    return can_wait_for_pidfd(pidfd);
+    return true;
 }
 
 int Watch::open(Backend backend, bool groups, int messages) {
@@ -89,6 +89,9 @@ int Watch::open(Backend backend, bool groups, int messages) {
         if (int r = open_spare(); r < 0) {
             return r;
         }
+    }
+    if (int r = check_waits(supervisor_.get()); r < 0) {
+        return r;
     }
     if (int r = register_descriptor(timer_.get(), tag_timer); r < 0) {
         return r;
@@ -256,13 +259,16 @@ void Watch::look_for_ended(Wakeup *ret_wakeup) {
     const uint32_t size = children_.size();
     for (uint32_t looked = 0; looked < size; looked++) {
         const uint32_t worker = (next_look_ + looked) % size;
-        if (!children_.has(worker) || !children_.has_ended(worker)) {
+        bool certain = true;
+        if (!children_.has(worker) || !children_.may_have_ended(worker, &certain)) {
             continue;
         }
         ret_wakeup->ended[ret_wakeup->ended_count++] = worker;
         if (ret_wakeup->ended_count == Wakeup::ended_max) {
             next_look_ = (worker + 1) % size;
-            wake(); // there may be more
+            if (certain) {
+                wake(); // there may be more; others that may have ended are looked at in time
+            }
             return;
         }
     }

@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "os/daemon.h"
 #include "os/descriptor.h"
 #include "os/identity.h"
 #include "os/notify.h"
+#include "os/process_handle.h"
 #include "os/random.h"
 #include "os/signals.h"
 
@@ -147,8 +147,8 @@ void give_way() { sched_yield(); }
 void exit_normally() { exit(EXIT_SUCCESS); }
 
 bool is_child(int32_t pid) {
-    siginfo_t info{};
-    return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+    const ChildState state = state_of_child(pid);
+    return state == ChildState::running || state == ChildState::zombie;
 }
 
 void lead_group(int32_t pid) {

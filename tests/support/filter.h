@@ -7,9 +7,13 @@
 #define TESTS_SUPPORT_FILTER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* From now on the call fails with that error. There is no way back. Returns false where filters
  * can not be had. */
 bool filter_forbid(long system_call, int error);
+
+/* The same only where an argument, counted from 0, has that value in its lower half. */
+bool filter_forbid_value(long system_call, unsigned argument, uint32_t value, int error);
 
 #endif
