@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 import os
 import signal
 import sys
 from ctypes import c_void_p
 from typing import Any, Callable, NoReturn, Optional
 
+from ._end import End, forget_children
 from ._library import lib
 
 # The mask is set by the C library itself: signal.pthread_sigmask() makes objects of all signals
@@ -58,6 +60,7 @@ def _become_worker(handle: c_void_p, task_id: int, in_loop: bool) -> None:
         signal.set_wakeup_fd(-1)
         if in_loop:
             _leave_loop()
+        forget_children()
         if lib.pf_pool_forked(handle, task_id, 0) < 0:
             os._exit(1)
     except BaseException:
@@ -67,10 +70,9 @@ def _become_worker(handle: c_void_p, task_id: int, in_loop: bool) -> None:
 def fork(handle: c_void_p, task_id: int) -> Optional[Mask]:
     """Answer a FORK_WANTED. Returns None, but in the worker the signal mask to be restored.
 
-    Signals wait meanwhile: neither may a KeyboardInterrupt come between the fork and the answer,
+    What is buffered has been flushed. Signals wait meanwhile: neither may a KeyboardInterrupt come between the fork and the answer,
     nor a handler of the supervisor run in a child that is not yet a worker.
     """
-    flush_streams()
     in_loop = running_loop() is not None
     before = ctypes.create_string_buffer(_SIGSET_BYTES)
     pid = -1
@@ -106,8 +108,22 @@ def _status_of_exit(exit_: SystemExit) -> int:
     return 1
 
 
+def _status_of(result: Optional[int]) -> int:
+    if result is None:
+        return 0
+    if isinstance(result, bool) or not hasattr(type(result), "__index__"):
+        raise TypeError(
+            f"the function of a worker returned {result!r}; "
+            "expected None or an int, which is the exit status"
+        )
+    return operator.index(result) & 0xFF
+
+
 def run_worker(
-    target: Callable[[int], Optional[int]], task_id: int, before: Mask
+    target: Callable[[int], Optional[int]],
+    task_id: int,
+    before: Mask,
+    begin: Callable[[], End],
 ) -> NoReturn:
     """Run a worker's function, and end the process with what it returns.
 
@@ -116,15 +132,18 @@ def run_worker(
     status = 1
     interrupted = False
     try:
-        restore(before)
-        result = target(task_id)
-        status = 0 if result is None else int(result) & 0xFF
-    except SystemExit as exit_:
-        status = _status_of_exit(exit_)
-    except KeyboardInterrupt:
-        interrupted = True  # the supervisor got it as well: say nothing, and die of it
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
+        end = begin()
+        try:
+            restore(before)
+            status = _status_of(target(task_id))
+        except SystemExit as exit_:
+            status = _status_of_exit(exit_)
+        except KeyboardInterrupt:
+            interrupted = True  # the supervisor got it as well: say nothing, and die of it
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        flush_streams()  # what was wrong is seen while threads are waited for
+        end.finish()
     finally:
         try:
             flush_streams()

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Callable, Iterator, Optional
 
 from ._aio import Reader
+from ._end import End, Files
 from ._errors import check, integer, milliseconds, text
 from ._events import Event
 from ._fork import Mask, run_worker
@@ -86,8 +87,11 @@ class Pool(Supervisor):
     """Worker processes that run ``target(task_id)``, started, watched and stopped.
 
     The result of ``target`` is the worker's exit status (None: 0), as is that of
-    ``sys.exit()``; an exception is status 1. The supervisor's atexit handlers and ``finally``
-    clauses do not run in workers. All durations are in seconds.
+    ``sys.exit()``; an exception is status 1, as is any other result. Then the worker ends as a
+    program does: threads that are not daemons are joined, jobs of executors are done, children
+    of multiprocessing are waited for, atexit handlers that the worker has registered are run,
+    files are flushed. The atexit handlers and ``finally`` clauses of the supervisor do not run
+    in workers. All durations are in seconds.
 
         with Pool(work, 4) as pool:
             for event in pool:
@@ -129,11 +133,11 @@ class Pool(Supervisor):
         backend: Backend = Backend.AUTO,
         allow_threads: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(allow_threads)
         self._target = target
-        self._allow_threads = allow_threads
         self._notify = notify
         self._started = False
+        self._files: Optional[Files] = None
         self._reader: Optional[Reader] = None
         self.waits_inside = reap_orphans
         try:
@@ -177,10 +181,11 @@ class Pool(Supervisor):
 
     def start(self) -> None:
         """Begin; workers are started while events are taken. ``with`` does it as well."""
-        if not self._allow_threads:
+        if not self.allow_threads:
             refuse_threads()
         super().start()
         self._started = True
+        self._files = Files()
 
     def run(self) -> None:
         """Supervise to the end, and log each event through the logger "prefork".
@@ -191,10 +196,23 @@ class Pool(Supervisor):
             for event in self:
                 log_event(event)
 
+    def before_fork(self) -> None:
+        super().before_fork()
+        self._supervisors_files().flush()
+
+    def _supervisors_files(self) -> Files:
+        assert self._files is not None
+        return self._files
+
     def become_worker(self, task_id: int, before: Mask) -> None:
         if self._notify:
             os.environ.pop("NOTIFY_SOCKET", None)  # as the library did in the C environment
-        run_worker(self._target, task_id, before)
+        run_worker(
+            self._target,
+            task_id,
+            before,
+            lambda: End(self._supervisors_files(), not self.allow_threads),
+        )
 
     def __enter__(self) -> Pool:
         try:

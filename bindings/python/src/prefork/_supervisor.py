@@ -12,9 +12,10 @@ import time
 from ctypes import byref, c_void_p
 from typing import Any, Optional
 
+from ._end import flush_stdio
 from ._errors import ThreadsError, check, error_of
 from ._events import Event, EventType, read_event
-from ._fork import Mask, fork
+from ._fork import Mask, flush_streams, fork
 from ._library import lib
 
 _ETHREADS = -4098
@@ -84,7 +85,8 @@ class _Waiter:
 class Supervisor:
     """A handle of the library, and the loop around it."""
 
-    def __init__(self) -> None:
+    def __init__(self, allow_threads: bool) -> None:
+        self.allow_threads = allow_threads
         self._handle: Optional[c_void_p] = None
         self._waiter: Optional[_Waiter] = None
         self.owner = os.getpid()
@@ -141,6 +143,7 @@ class Supervisor:
             if lib.pf_event_type(self.event) != _FORK_WANTED:
                 return True
             task_id = lib.pf_event_task_id(self.event)
+            self.before_fork()
             before = fork(self.handle, task_id)
             if before is not None:
                 # The handle is kept: the library refuses it here, and freeing takes time.
@@ -154,6 +157,12 @@ class Supervisor:
     def take(self) -> Optional[Event]:
         """The next event, if one waits."""
         return read_event(self.event) if self.pull() else None
+
+    def before_fork(self) -> None:
+        """Write what is buffered, or each worker would write it once more."""
+        flush_streams()
+        if not self.allow_threads:
+            flush_stdio()
 
     def become_worker(self, task_id: int, before: Mask) -> None:
         """Called in each worker, which is to restore the signal mask."""

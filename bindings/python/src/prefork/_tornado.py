@@ -107,7 +107,7 @@ def fork_processes(
         refuse_threads()
     workers = integer(num_processes or 0, "num_processes")
     restarts = 100 if max_restarts is None else max(integer(max_restarts, "max_restarts"), 0)
-    forks = _Forks()
+    forks = _Forks(allow_threads)
     try:
         forks.set("workers", workers)
         forks.set("max_restarts", restarts)
