@@ -602,16 +602,19 @@ PF_API int pf_pool_stop_signal(const pf_pool *pool);
  * which setuid(2) and its like clear. Any thread may call it.
  *
  * Returns: 0.
- * Errors: -ECHILD in a process that is no worker; -ESRCH if the supervisor is gone; -EMFILE,
- *   -ENFILE, -ENOBUFS: the supervisor was not told.
+ * Errors: -ECHILD in a process that is no worker; -ESRCH if the supervisor is gone; -EAGAIN if
+ *   there was no room in the pool's pipe for a second: call again; -EBADF if the worker has
+ *   closed the library's descriptors.
  * Since: 0.1
  */
 PF_API int pf_worker_ready(void);
 
 /*
- * Give a sign of life. Without a system call, but for the first time. Any thread may call it.
+ * Give a sign of life. Writes to the pool's pipe at most four times in a heartbeat time-out, and
+ * only looks at a clock otherwise. Any thread may call it.
  *
- * Returns: 0; -ECHILD in a process that is no worker; -ENOMEM at the first time.
+ * Returns: 0, also in a pool without a heartbeat time-out.
+ * Errors: as for pf_worker_ready().
  * Since: 0.1
  */
 PF_API int pf_worker_heartbeat(void);
@@ -620,11 +623,12 @@ PF_API int pf_worker_heartbeat(void);
  * A descriptor that becomes readable, and stays so, when this worker should end: it has been
  * asked to, before any signal is sent, or the supervisor is gone. For poll, epoll and all that
  * builds on them; nothing is to be read from it. It belongs to the library. Who uses it handles
- * or ignores the stop signal, or the pool is set to send none. The first call, which opens it,
- * must not be made by two threads at the same time.
+ * or ignores the stop signal, or the pool is set to send none. The first call opens it. Any thread
+ * may call it.
  *
  * Returns: the descriptor.
- * Errors: -ECHILD in a process that is no worker; -EMFILE, -ENFILE, -ENOBUFS.
+ * Errors: -ECHILD in a process that is no worker; -EOPNOTSUPP if the workers of this pool have
+ *   none; -EBADF if the worker has closed the library's descriptors; -EMFILE, -ENFILE, -ENOMEM.
  * Since: 0.1
  */
 PF_API int pf_worker_stop_fd(void);
