@@ -6,12 +6,17 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "os/clock.h"
 #include "os/descriptor.h"
 #include "os/exit_status.h"
 
 namespace prefork::os {
 
 namespace {
+
+// How soon one that can not be reaped yet is looked at again, and how seldom at last.
+constexpr base::Duration first_look_delay = 10 * base::millisecond;
+constexpr base::Duration last_look_delay = 1 * base::second;
 
 // Whether it has ended and still has its number.
 bool is_unreaped(const ProcessHandle &process) {
@@ -84,8 +89,42 @@ bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
     const bool ended = collect_exit(process, ret_exit);
     if (ended) {
         remove(worker);
+    } else if (process.pidfd >= 0 && !children_[worker].held && has_ended(process.pidfd)) {
+        hold(worker);
     }
     return ended;
+}
+
+// Its pidfd would be readable all the time. Nothing tells when the tracer lets go of it.
+void Children::hold(uint32_t worker) {
+    children_[worker].held = true;
+    held_count_ += 1;
+    // Without events it stays registered: a number that the epoll knows is that of our pidfd.
+    epoll_event none{};
+    none.data.u32 = worker;
+    epoll_ctl(epoll_, EPOLL_CTL_MOD, children_[worker].pidfd, &none);
+    look_delay_ = first_look_delay;
+    next_look_ = base::after(now(), look_delay_);
+}
+
+uint32_t Children::take_due(base::Instant now, std::span<uint32_t> ret_workers) {
+    if (now < next_look_) {
+        return 0;
+    }
+    uint32_t count = 0;
+    const uint32_t size = this->size();
+    for (uint32_t looked = 0; looked < size && count < ret_workers.size(); looked++) {
+        const uint32_t worker = (first_due_ + looked) % size;
+        if (children_[worker].held) {
+            ret_workers[count++] = worker;
+        }
+    }
+    if (count > 0) {
+        first_due_ = (ret_workers[count - 1] + 1) % size;
+    }
+    look_delay_ = 2 * look_delay_ < last_look_delay ? 2 * look_delay_ : last_look_delay;
+    next_look_ = base::after(now, look_delay_);
+    return count;
 }
 
 bool Children::may_have_ended(uint32_t worker, bool *ret_certain) const {
@@ -120,6 +159,11 @@ void Children::remove(uint32_t worker) {
         forget_descriptor(pidfd);
         close(pidfd);
     }
+    held_count_ -= children_[worker].held ? 1U : 0U;
+    if (held_count_ == 0) {
+        next_look_ = base::never;
+    }
+    children_[worker].held = false;
     children_[worker].pid = 0;
     count_ -= 1;
 }
@@ -135,6 +179,8 @@ void Children::let_go() {
 void Children::disown() {
     children_.reset();
     count_ = 0;
+    held_count_ = 0;
+    next_look_ = base::never;
 }
 
 } // namespace prefork::os

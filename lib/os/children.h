@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 
 #include "base/array.h"
 #include "base/exit.h"
+#include "base/time.h"
 #include "os/process_handle.h"
 
 namespace prefork::os {
@@ -25,7 +27,8 @@ class Children {
     // errno, with which a pidfd that was given stays the caller's.
     [[nodiscard]] int add(uint32_t worker, int32_t pid, int pidfd_given);
 
-    // If the worker has ended: reaps it, lets go of it and returns true.
+    // If the worker has ended: reaps it, lets go of it and returns true. One that has ended and can
+    // not be reaped, because a tracer holds it, is not watched any more but looked at in time.
     bool collect(uint32_t worker, base::Exit *ret_exit);
 
     // Whether the worker has ended, or was reaped by others, as far as can be told without reaping
@@ -46,6 +49,12 @@ class Children {
     [[nodiscard]] uint32_t size() const { return static_cast<uint32_t>(children_.size()); }
     [[nodiscard]] uint32_t count() const { return count_; }
 
+    // When those that can not be reaped are to be looked at again; never: there are none.
+    [[nodiscard]] base::Instant next_look() const { return next_look_; }
+
+    // If that has come: writes down as many of them as there is room for, and returns how many.
+    uint32_t take_due(base::Instant now, std::span<uint32_t> ret_workers);
+
     // Stops watching those that are left, without reaping them.
     void let_go();
 
@@ -55,13 +64,19 @@ class Children {
     struct Child {
         int32_t pid; // 0: none
         int pidfd;   // -1: none
+        bool held;   // it has ended, and could not be reaped
     };
 
     [[nodiscard]] ProcessHandle handle_of(const Child &child) const;
+    void hold(uint32_t worker);
     void remove(uint32_t worker);
 
     base::Array<Child> children_; // of each worker
     uint32_t count_ = 0;
+    uint32_t held_count_ = 0;
+    uint32_t first_due_ = 0; // the worker with which the next look begins
+    base::Instant next_look_ = base::never;
+    base::Duration look_delay_ = 0;
     int epoll_ = -1;
     bool by_pidfd_ = true;
     bool groups_ = false;

@@ -203,6 +203,7 @@ void Watch::set_deadline(base::Instant deadline) {
         }
         wanted = next_check_ < wanted ? next_check_ : wanted;
     }
+    wanted = children_.next_look() < wanted ? children_.next_look() : wanted;
     if (wanted == deadline_) {
         return;
     }
@@ -250,6 +251,10 @@ int Watch::wait(int timeout_ms, SignalBlock &block, Wakeup *ret_wakeup) {
         next_check_ = base::never;
         check_child_handler();
         look_for_ended(ret_wakeup);
+    }
+    if (children_.next_look() != base::never) {
+        const std::span<uint32_t> room(ret_wakeup->ended);
+        ret_wakeup->ended_count += children_.take_due(now(), room.subspan(ret_wakeup->ended_count));
     }
     return 0;
 }
