@@ -6,6 +6,7 @@
 #include "api/event_callback.h"
 #include "base/heap_object.h"
 #include "os/identity.h"
+#include "os/process/process_id.h"
 #include "os/processors.h"
 #include "os/worker_process.h"
 #include "prefork.h"
@@ -28,7 +29,7 @@ constexpr int32_t init_pid = 1;
 // The pool of the call under way, and its process; 0: none. A worker keeps the pointer, and with it
 // the memory, for releasing it would cost more than it is worth.
 Pool *pool_of_call = nullptr;
-int32_t supervising_process = 0;
+os::ProcessId supervising_process = 0;
 
 // In the supervisor, at the end: returns a negative code, or not at all.
 int end_call(int result) {
@@ -72,7 +73,7 @@ int pf_fork_processes(int num_processes, int max_restarts) {
     if (os::task_id() >= 0) {
         return -EALREADY;
     }
-    if (supervising_process == os::own_pid()) {
+    if (os::is_this_process(supervising_process)) {
         return -EBUSY;
     }
     if (os::has_lasting_threads()) {
@@ -96,7 +97,7 @@ int pf_fork_processes(int num_processes, int max_restarts) {
         return r;
     }
     pool_of_call = pool;
-    supervising_process = os::own_pid();
+    supervising_process = os::own_process_id();
     return run_to_the_end();
 }
 

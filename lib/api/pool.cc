@@ -133,7 +133,7 @@ int pf_pool_new(pf_pool **ret_pool) {
         base::destroy(pool);
         return -ENOMEM;
     }
-    pool->owner = os::own_pid();
+    pool->owner = os::own_process_id();
     *ret_pool = pool;
     return 0;
 }
@@ -142,7 +142,7 @@ pf_pool *pf_pool_free(pf_pool *pool) {
     if (pool == nullptr) {
         return nullptr;
     }
-    if (pool->owner != os::own_pid()) {
+    if (!os::is_this_process(pool->owner)) {
         pool->pool.disown();
     } else if (pool->working) {
         return pool;
@@ -258,7 +258,7 @@ int pf_pool_forked(pf_pool *pool, int task_id, int32_t pid) {
         return -EINVAL;
     }
     const auto slot = static_cast<uint32_t>(task_id);
-    if (pool->owner == os::own_pid()) {
+    if (os::is_this_process(pool->owner)) {
         return pid == 0 || pid < -errno_max ? -EINVAL : pool->pool.forked(slot, pid);
     }
     if (pool->stage == Stage::ended) {

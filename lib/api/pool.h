@@ -9,6 +9,7 @@
 
 #include "os/belongings.h"
 #include "os/exec.h"
+#include "os/process/process_id.h"
 #include "os/worker_process.h"
 #include "runtime/pool.h"
 
@@ -33,7 +34,7 @@ enum class Stage : uint8_t { settings, running, ended, of_worker };
 } // namespace prefork::api
 
 struct pf_pool {
-    int32_t owner = 0;
+    prefork::os::ProcessId owner = 0;
     std::atomic<prefork::api::Stage> stage{prefork::api::Stage::settings}; // any thread looks at it
     bool working = false;                                                  // inside run or dispatch
     bool pulled = false;        // events wait for pf_pool_next_event
@@ -54,7 +55,7 @@ namespace prefork::api {
 
 // Whether this process supervises with the pool, or may come to.
 inline bool is_supervisor(const pf_pool *pool) {
-    return pool->owner == os::own_pid() && pool->stage != Stage::of_worker;
+    return os::is_this_process(pool->owner) && pool->stage != Stage::of_worker;
 }
 
 // Whether a setting may be made now: 0, or what the setter returns.

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "os/process/process_id.h"
 #include "os/process/process_lock.h"
 #include "os/wakers.h"
 
@@ -30,9 +31,9 @@ struct Visit {
 
 // Guarded by the lock of the process, which handlers may take: no handler interrupts its holder.
 struct {
-    int32_t owner;  // the process that it speaks of
-    int32_t count;  // of calls that hold the handler
-    uint32_t level; // of those below
+    ProcessId owner; // the process that it speaks of
+    int32_t count;   // of calls that hold the handler
+    uint32_t level;  // of those below
     // What the host had, the newest last: each was there when ours was installed.
     struct sigaction below[levels_max];
     Visit visits[visits_max];
@@ -52,11 +53,10 @@ bool is_same(const struct sigaction &one, const struct sigaction &other) {
 // What is noted of holders and threads is that of the process that noted it; what the host had
 // below the handler stays true over a fork.
 void forget_other_process() {
-    const int32_t own = getpid();
-    if (handler.owner == own) {
+    if (is_this_process(handler.owner)) {
         return;
     }
-    handler.owner = own;
+    handler.owner = own_process_id();
     handler.count = 0;
     for (Visit &visit : handler.visits) {
         visit.thread = 0;

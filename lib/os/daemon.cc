@@ -15,6 +15,7 @@
 
 #include "os/descriptor.h"
 #include "os/exit_status.h"
+#include "os/process/process_id.h"
 #include "os/standard_files.h"
 #include "os/worker_process.h"
 
@@ -37,11 +38,11 @@ constexpr FileId no_file{};
 // All zero: no daemon. Descriptors are plain numbers, because an owner of static life would run
 // code at the end of every process; 0 is none, for they lie above stdio.
 struct {
-    std::atomic<int32_t> process; // the daemon
-    std::atomic<bool> launching;  // somebody waits for its readiness
-    std::atomic<uint32_t> pools;  // that it waits for, and a_pool_waited
-    int launcher;                 // the way to who waits
-    int nowhere;                  // opened early: the host may go where there is no /dev/null
+    std::atomic<ProcessId> process; // the daemon
+    std::atomic<bool> launching;    // somebody waits for its readiness
+    std::atomic<uint32_t> pools;    // that it waits for, and a_pool_waited
+    int launcher;                   // the way to who waits
+    int nowhere;                    // opened early: the host may go where there is no /dev/null
     int pid_file;
     FileId pid_file_id;
     FileId stdio[STDERR_FILENO + 1]; // as the launching process had it
@@ -159,7 +160,7 @@ int become_daemon(const char *pid_file) {
             return r;
         }
     }
-    daemon_state.process = getpid();
+    daemon_state.process = own_process_id();
     daemon_state.launching = true;
     return 0;
 }
@@ -182,7 +183,9 @@ bool detach_written_stdio() {
     return true;
 }
 
-bool is_launching_daemon() { return daemon_state.launching && daemon_state.process == getpid(); }
+bool is_launching_daemon() {
+    return daemon_state.launching && is_this_process(daemon_state.process);
+}
 
 // Runs at every normal end of every process that has the library.
 __attribute__((destructor)) void at_end_of_process() { remove_pid_file(); }
@@ -190,7 +193,7 @@ __attribute__((destructor)) void at_end_of_process() { remove_pid_file(); }
 } // namespace
 
 int daemonize(const char *pid_file) {
-    if (daemon_state.process == getpid()) {
+    if (is_this_process(daemon_state.process)) {
         return -EALREADY;
     }
     int ends[2] = {-1, -1};
@@ -231,7 +234,7 @@ int daemonize(const char *pid_file) {
 }
 
 int daemon_ready() {
-    if (daemon_state.process != 0 && daemon_state.process != getpid()) {
+    if (daemon_state.process != 0 && !is_this_process(daemon_state.process)) {
         return -ECHILD;
     }
     if (is_launching_daemon() && detach_written_stdio()) {
@@ -305,7 +308,7 @@ void worker_is_ready() { (void)detach_written_stdio(); }
 
 void remove_pid_file() {
     // The host may have closed the descriptor, and have another file under its number.
-    if (daemon_state.pid_file == 0 || daemon_state.process != getpid() ||
+    if (daemon_state.pid_file == 0 || !is_this_process(daemon_state.process) ||
         file_behind(daemon_state.pid_file) != daemon_state.pid_file_id) {
         return;
     }

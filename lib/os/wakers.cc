@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/process/process_id.h"
 #include "os/process/process_lock.h"
 
 namespace prefork::os {
@@ -17,18 +18,18 @@ namespace {
 std::atomic<int> places[wakers_max];
 std::atomic<int> places_in_use;
 std::atomic<int32_t> readers; // handlers that are about to write to the descriptors
-std::atomic<int32_t> owner;
+std::atomic<ProcessId> owner;
 
 // In another process than the one that noted them the numbers may mean something else.
 void forget_other_process() {
-    if (owner.load() == getpid()) {
+    if (is_this_process(owner.load())) {
         return;
     }
     for (std::atomic<int> &place : places) {
         place.store(0);
     }
     readers.store(0);
-    owner.store(getpid());
+    owner.store(own_process_id());
 }
 
 // A handler in another thread may have read the number just before it was removed. Once this

@@ -14,6 +14,7 @@ int Pool::open(const PoolOptions &options) {
     const uint32_t workers = options.settings.workers * core::seats;
     options_ = options;
     owner_ = os::own_pid();
+    process_ = os::own_process_id();
     if (int r = channel_.open(
             {options.stop_descriptors, options.host_fork, options.settings.heartbeat_timeout});
         r < 0) {
@@ -201,7 +202,7 @@ Pool::Role Pool::deliver_events(os::SignalBlock &block) {
         pf_event event;
         describe(fact, &event);
         options_.on_event(&event, options_.event_user);
-        if (host_code && os::own_pid() != owner_) {
+        if (host_code && !os::is_this_process(process_)) {
             return Role::stranger;
         }
     } while (supervisor_.take_event(&fact));

@@ -14,6 +14,7 @@
 #include "os/main_thread.h"
 #include "os/notify.h"
 #include "os/orphans.h"
+#include "os/process/process_id.h"
 #include "os/signals.h"
 #include "os/signals/pool_signals.h"
 #include "os/watch.h"
@@ -159,6 +160,7 @@ class Pool {
     base::Array<int32_t> batch_; // pairs: a worker that is being started, and its pid
     std::atomic<uint32_t> requests_{0};
     int32_t owner_ = 0;
+    os::ProcessId process_ = 0;     // the owner, whatever its pid says
     bool host_code_ran_ = false;    // since stdio was flushed
     bool host_has_threads_ = false; // when it was asked to fork
     bool finished_ = false;

@@ -1,12 +1,17 @@
-// Nobody outside of the simulated process: no one launched it, no service manager listens, and
-// nobody reads standard error.
+// Which process is simulated, and nobody outside of it: no one launched it, no service manager
+// listens, and nobody reads standard error.
 //
 // SPDX-License-Identifier: MIT
 #include "os/daemon.h"
 #include "os/notify.h"
+#include "os/process/process_id.h"
 #include "os/report.h"
+#include "world.h"
 
 namespace prefork::os {
+
+ProcessId own_process_id() { return static_cast<ProcessId>(sim::world.own_pid); }
+bool is_this_process(ProcessId id) { return id == own_process_id(); }
 
 void report_lost_messages() {}
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "os/process/process_id.h"
 #include "os/process/process_lock.h"
 #include "os/signals/terminal.h"
 #include "os/wakers.h"
@@ -41,7 +42,7 @@ static_assert(pool_signal_count <= pool_signals_max);
 
 // Written under the lock of the process, but for what has arrived; read by the handler at any time.
 struct {
-    std::atomic<int32_t> owner;   // the process that the rest speaks of
+    std::atomic<ProcessId> owner; // the process that the rest speaks of
     std::atomic<int32_t> session; // with a terminal, when SIGHUP was taken; 0: none
     std::atomic<uint32_t> hangups;
     std::atomic<uint32_t> arrived[pool_signal_count];
@@ -124,7 +125,7 @@ void stop_at_terminal(uint32_t index) {
 void on_signal(int signal, siginfo_t *info, void * /*context*/) {
     const int saved_errno = errno;
     const uint32_t index = index_of(signal);
-    if (getpid() != shared.owner.load(std::memory_order_relaxed)) {
+    if (!is_this_process(shared.owner.load(std::memory_order_relaxed))) {
         // A child that the host forked by itself has inherited the handler. It is to behave as if
         // the library were not there: the signal comes again once the handler has returned.
         reset_to_default(signal);
@@ -143,14 +144,14 @@ void on_signal(int signal, siginfo_t *info, void * /*context*/) {
 // began, and a child that the host forked has nothing to do with the pools of its parent. The owner
 // comes last: until then the handler does as if the library were not there.
 void forget_other_process() {
-    if (shared.owner.load() == getpid()) {
+    if (is_this_process(shared.owner.load())) {
         return;
     }
     for (uint32_t index = 0; index < pool_signal_count; index++) {
         shared.holders[index].store(0);
         shared.stopping[index] = false;
     }
-    shared.owner.store(getpid());
+    shared.owner.store(own_process_id());
 }
 
 } // namespace

@@ -1,0 +1,20 @@
+// Which process this is. Its pid alone does not tell: a child in a new pid namespace may have the
+// pid of its parent, and a pid is given again once its process is gone.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+namespace prefork::os {
+
+// Different for each process among those that come from each other by fork or clone; 0: of none.
+using ProcessId = uint32_t;
+
+// Never 0. Async-signal-safe. The first call in a program takes a page of memory.
+ProcessId own_process_id();
+
+// Takes one system call. Async-signal-safe.
+bool is_this_process(ProcessId id);
+
+} // namespace prefork::os
