@@ -544,9 +544,9 @@ PF_API int pf_pool_resize(pf_pool *pool, int count);
 
 /*
  * Replace one worker by a new one, which does not count as a restart: the new one is started,
- * and the old one is stopped once the new one has lived for 1,000 ms. If it does not,
- * PF_EVENT_RELOAD_FAILED tells, and the old one stays. In a slot without a process one is
- * started at once.
+ * and the old one is stopped once the new one has called pf_worker_ready(), or in a pool without
+ * a ready time-out has lived for 1,000 ms. If it does not get that far, PF_EVENT_RELOAD_FAILED
+ * tells, and the old one stays. In a slot without a process one is started at once.
  *
  * Returns: 0.
  * Errors: -EALREADY if it is being replaced; -EINVAL if there is no such slot; -ECANCELED once
