@@ -1,12 +1,11 @@
-// The file of a UNIX socket, in a directory that may belong to somebody who is not trusted: the
-// directory is opened once, and files are looked at, moved and removed in that one.
+// The file of a UNIX socket.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
 
 #include <sys/un.h>
 
-#include "os/descriptor.h"
+#include "os/file_place.h"
 
 namespace prefork::os {
 
@@ -15,7 +14,6 @@ class SocketFile {
     explicit SocketFile(const sockaddr_un &address) : address_(address) {}
     SocketFile(const SocketFile &) = delete;
     SocketFile &operator=(const SocketFile &) = delete;
-    ~SocketFile();
 
     // Opens the directory. Returns 0, or a negative errno, among them -EADDRINUSE and -EEXIST:
     // there is a socket in use, or another file.
@@ -33,12 +31,12 @@ class SocketFile {
     void remove() const;
 
   private:
-    [[nodiscard]] int find(const sockaddr_un &address) const;
+    [[nodiscard]] int find(const sockaddr_un &address, const char *name) const;
     [[nodiscard]] int remove_stale() const;
 
     const sockaddr_un &address_;
-    Descriptor directory_; // none: the current one
-    Descriptor lock_;
+    FilePlace place_;
+    PathLock lock_;
 };
 
 // Binds a socket as if the umask of the process were 0, which it is not at any moment for other
