@@ -735,12 +735,13 @@ PF_API int pf_listen_fds(int *ret_fds, int max_fds);
  * start, or with a ready time-out from pf_worker_ready().
  *
  * pid_file, if not NULL, gets the daemon's process id. It is locked, and removed at the daemon's
- * normal end. A file that no living daemon holds is taken over.
+ * normal end. A file that no living daemon holds is replaced. A read lock is not a daemon's.
  *
  * Returns: 0 in the daemon; 0 in a worker, where it does nothing; a negative code in the
  *   launching process if there is no daemon.
  * Errors: -EEXIST if a living daemon holds pid_file; PF_ETHREADS if other threads are running;
- *   -EALREADY in a daemon; -EINVAL if pid_file is another kind of file; -ESRCH in a worker by
+ *   -EALREADY in a daemon; -EINVAL if pid_file is another kind of file or has a second name;
+ *   -EPERM if it belongs to another user; -ESRCH in a worker by
  *   exec whose parent is not its supervisor; any other errno of the pid file, of fork(2) or for
  *   want of descriptors.
  * Since: 0.1

@@ -4,17 +4,19 @@
 #include <atomic>
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
-#include <stdio.h>
+#include <signal.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "os/descriptor.h"
 #include "os/exit_status.h"
+#include "os/open_file.h"
+#include "os/pid_file.h"
+#include "os/pipe.h"
+#include "os/pipe_write.h"
 #include "os/process/process_id.h"
 #include "os/standard_files.h"
 #include "os/worker_process.h"
@@ -43,19 +45,13 @@ struct {
     std::atomic<uint32_t> pools;    // that it waits for, and a_pool_waited
     int launcher;                   // the way to who waits
     int nowhere;                    // opened early: the host may go where there is no /dev/null
-    int pid_file;
-    FileId pid_file_id;
+    OpenFile pid_file;
     FileId stdio[STDERR_FILENO + 1]; // as the launching process had it
 } daemon_state{};
 
 FileId file_behind(int descriptor) {
     struct stat status;
     return fstat(descriptor, &status) < 0 ? no_file : FileId{status.st_dev, status.st_ino};
-}
-
-FileId file_at(const char *path) {
-    struct stat status;
-    return lstat(path, &status) < 0 ? no_file : FileId{status.st_dev, status.st_ino};
 }
 
 int hold(int descriptor_or_error, int *ret_descriptor) {
@@ -74,68 +70,56 @@ void let_go(int *descriptor) {
     *descriptor = 0;
 }
 
-// The launching process may have been killed: then nobody hears it, and no SIGPIPE comes of it.
-void tell(int socket, int32_t word) { (void)!send(socket, &word, sizeof(word), MSG_NOSIGNAL); }
+// The launching process may have been killed: then nobody reads it.
+void tell(int pipe, int32_t word) { (void)write_without_sigpipe(pipe, &word, sizeof(word)); }
 
-bool hear(int socket, int flags, int32_t *ret_word) {
+// Returns false at the end, or if there is nothing yet.
+bool read_word(int pipe, int32_t *ret_word) {
     ssize_t length = 0;
     do {
-        length = recv(socket, ret_word, sizeof(*ret_word), flags);
+        length = read(pipe, ret_word, sizeof(*ret_word));
     } while (length < 0 && errno == EINTR);
     return length == static_cast<ssize_t>(sizeof(*ret_word));
 }
 
-// In the launching process. The daemon says first what its pid is, or why there is none, and
-// later that it is ready.
-int await_daemon(int socket, pid_t child) {
+bool is_alive(pid_t process) { return kill(process, 0) == 0 || errno != ESRCH; }
+
+// Waits until there is something to read, or the daemon has ended. Its end is seen by its pidfd
+// too, for a child of the host may hold the pipe open; without pidfds it is looked for.
+void await_readiness(int pipe, pid_t process) {
+    constexpr int look_ms = 100;
+    pollfd either[2] = {};
+    either[0].fd = pipe;
+    either[0].events = POLLIN;
+    either[1].fd = open_pidfd(process);
+    either[1].events = POLLIN;
+    const int timeout_ms = either[1].fd >= 0 ? -1 : either[1].fd == -ESRCH ? 0 : look_ms;
+    for (;;) {
+        const int ready = poll(either, 2, timeout_ms);
+        if (ready > 0 || (ready < 0 && errno != EINTR) || (ready == 0 && !is_alive(process))) {
+            return;
+        }
+    }
+}
+
+// In the launching process, with a read end that does not wait. The daemon says first what its pid
+// is, or why there is none, and later that it is ready.
+int await_daemon(int pipe, pid_t child) {
     while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
     }
     int32_t word = 0;
-    bool heard = hear(socket, 0, &word);
-    if (heard && word < 0) {
+    pollfd end = {pipe, POLLIN, 0};
+    while (poll(&end, 1, -1) < 0 && errno == EINTR) {
+    }
+    bool is_told = read_word(pipe, &word);
+    if (is_told && word < 0) {
         return word;
     }
-    if (heard) {
-        // Its end is told by its pidfd too, for a child of the host may hold the socket open.
-        pollfd either[2] = {};
-        either[0].fd = socket;
-        either[0].events = POLLIN;
-        either[1].fd = open_pidfd(word);
-        either[1].events = POLLIN;
-        const int timeout_ms = either[1].fd == -ESRCH ? 0 : -1;
-        while (poll(either, 2, timeout_ms) < 0 && errno == EINTR) {
-        }
-        heard = hear(socket, MSG_DONTWAIT, &word);
+    if (is_told) {
+        await_readiness(pipe, word);
+        is_told = read_word(pipe, &word);
     }
-    _exit(heard ? EXIT_SUCCESS : EXIT_FAILURE);
-}
-
-// A record lock belongs to this process alone, so that no child of it keeps the file taken.
-int lock_pid_file(const char *path) {
-    for (;;) {
-        const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC;
-        if (int r = hold(open(path, flags, 0644), &daemon_state.pid_file); r < 0) {
-            return r;
-        }
-        struct flock whole {};
-        whole.l_type = F_WRLCK;
-        if (fcntl(daemon_state.pid_file, F_SETLK, &whole) < 0) {
-            return errno == EAGAIN || errno == EACCES ? -EEXIST : -errno;
-        }
-        daemon_state.pid_file_id = file_behind(daemon_state.pid_file);
-        if (daemon_state.pid_file_id == file_at(path)) {
-            return 0;
-        }
-        // An earlier daemon has removed it, at its end, before it was locked here.
-        let_go(&daemon_state.pid_file);
-    }
-}
-
-int write_pid_file() {
-    // Fails for all but regular files, before anything is written.
-    const bool written = ftruncate(daemon_state.pid_file, 0) == 0 &&
-                         dprintf(daemon_state.pid_file, "%d\n", getpid()) >= 0;
-    return written ? 0 : -errno;
+    _exit(is_told ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 // Returns 0 or a negative errno.
@@ -151,12 +135,9 @@ int become_daemon(const char *pid_file) {
     if (int r = prepare_to_detach(); r < 0) {
         return r;
     }
-    daemon_state.pid_file = 0; // a daemon's child has its number
+    daemon_state.pid_file = {}; // a daemon's child has its number
     if (pid_file != nullptr) {
-        if (int r = lock_pid_file(pid_file); r < 0) {
-            return r;
-        }
-        if (int r = write_pid_file(); r < 0) {
+        if (int r = create_pid_file(pid_file, &daemon_state.pid_file); r < 0) {
             return r;
         }
     }
@@ -196,14 +177,9 @@ int daemonize(const char *pid_file) {
     if (is_this_process(daemon_state.process)) {
         return -EALREADY;
     }
-    int ends[2] = {-1, -1};
     Descriptor launching;
     Descriptor launched;
-    const bool made = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == 0;
-    if (int r = launching.take(made ? ends[0] : -1); r < 0) {
-        return r;
-    }
-    if (int r = launched.take(ends[1]); r < 0) {
+    if (int r = open_pipe(&launching, &launched, true); r < 0) {
         return r;
     }
     flush_stdio();
@@ -217,8 +193,8 @@ int daemonize(const char *pid_file) {
     }
     launching.reset();
     // A session without a terminal; and since its leader ends, it can not come by one.
-    setsid();
-    const pid_t daemon = fork();
+    const bool is_leader = setsid() >= 0;
+    const pid_t daemon = is_leader ? fork() : -1;
     if (daemon == 0) {
         daemon_state.launcher = launched.get();
         launched.disown();
@@ -307,18 +283,8 @@ void begin_in_child(Stdio stdio) {
 void worker_is_ready() { (void)detach_written_stdio(); }
 
 void remove_pid_file() {
-    // The host may have closed the descriptor, and have another file under its number.
-    if (daemon_state.pid_file == 0 || !is_this_process(daemon_state.process) ||
-        file_behind(daemon_state.pid_file) != daemon_state.pid_file_id) {
-        return;
-    }
-    char link[32];
-    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", daemon_state.pid_file);
-    char path[PATH_MAX] = "";
-    (void)!readlink(link, path, sizeof(path) - 1);
-    // Where it can not be removed, for lack of rights or behind another root, it names nobody.
-    if (file_at(path) != daemon_state.pid_file_id || unlink(path) < 0) {
-        (void)!ftruncate(daemon_state.pid_file, 0);
+    if (daemon_state.pid_file.descriptor != 0 && is_this_process(daemon_state.process)) {
+        remove_pid_file(daemon_state.pid_file);
     }
 }
 
