@@ -151,12 +151,10 @@ static int host_of_marked_stdio(struct board *board) {
     host_open(&host, board);
     executes(&host, "fds", "run:", "term", NULL);
     board_require(board, fcntl(STDOUT_FILENO, F_SETFD, FD_CLOEXEC) == 0);
-    board_require(board, fcntl(STDERR_FILENO, F_SETFD, FD_CLOEXEC) == 0);
     (void)close(STDIN_FILENO); /* one that the host has not stays away */
     board_require(board, host_begin(&host, 1) == 0);
     board_require(board, host_reports(&host, "ready", 1));
     board_require(board, fcntl(STDOUT_FILENO, F_GETFD) == FD_CLOEXEC);
-    board_require(board, fcntl(STDERR_FILENO, F_GETFD) == FD_CLOEXEC);
     board_require(board, host_stops(&host) == 0);
     host_close(&host);
     return 0;

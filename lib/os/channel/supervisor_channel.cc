@@ -14,7 +14,7 @@ namespace {
 
 // What is read in one round, and how much of it may be nonsense.
 constexpr uint32_t bytes_per_round = 4 * 64 * 1024;
-constexpr uint32_t nonsense_per_round = 16 * 1024;
+constexpr uint32_t nonsense_per_round = 64 * 1024; // a full pipe: others get room in it
 
 // A worker sends heartbeats four times a time-out, and everything else once in its life. What goes
 // beyond twice that is no mistake of its clock.
