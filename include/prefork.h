@@ -369,9 +369,9 @@ PF_API int pf_pool_add_fd(pf_pool *pool, const char *name, int fd);
  * threads are no obstacle, and the size of this process does not matter.
  *
  * path is the program, without a search through PATH; argv its arguments from the name on, envp its
- * environment, both ended by NULL. All are copied. NULL means this program's own: the path and the
- * arguments that it was started with, and the environment that it has when the pool starts. Each
- * start opens the path anew; this program's own file is used if it is not there any more.
+ * environment, both ended by NULL. All are copied. NULL means this program's own: the name and the
+ * arguments that it was started with, and the environment that it has when the pool starts. Links
+ * in the name are followed anew at each start; this program's own file is used if there is none.
  *
  * Workers have the signal mask of this process, the signals that it ignores, descriptors 0 to 2
  * and others that are not close-on-exec, those of pf_pool_add_fd(), and the sockets that this

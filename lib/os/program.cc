@@ -4,8 +4,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/heap_object.h"
@@ -38,15 +42,61 @@ void cut_mark_of_deleted(char *path) {
     }
 }
 
-void note_path() {
+// The names that the kernel has for open files, and not for what a link to them leads to.
+bool is_of_proc(const char *path) {
+    constexpr const char *places[] = {"/proc/", "/dev/fd/"};
+    for (const char *place : places) {
+        if (strncmp(path, place, strlen(place)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool is_own_file(const char *path) {
+    struct stat file {};
+    struct stat own_file {};
+    return stat(path, &file) == 0 && stat("/proc/self/exe", &own_file) == 0 &&
+           file.st_dev == own_file.st_dev && file.st_ino == own_file.st_ino;
+}
+
+// The name that this program was started with, made absolute; nullptr if it does not lead to the
+// program, or not any more. Its links stay in it, as they may be turned to another release. But who
+// starts a program that gets more rights by it could turn them to a program of his own.
+char *name_at_start() {
+    const auto *name = reinterpret_cast<const char *>(getauxval(AT_EXECFN));
+    if (name == nullptr || name[0] == '\0' || getauxval(AT_SECURE) != 0) {
+        return nullptr;
+    }
+    char *path = nullptr;
+    if (name[0] == '/') {
+        path = strdup(name);
+    } else {
+        // With the links in PWD, if that is the directory.
+        char *directory = get_current_dir_name();
+        const bool known = directory != nullptr && directory[0] == '/';
+        if (!known || asprintf(&path, "%s/%s", directory, name) < 0) {
+            path = nullptr;
+        }
+        free(directory);
+    }
+    if (path != nullptr && (is_of_proc(path) || !is_own_file(path))) {
+        free(path);
+        path = nullptr;
+    }
+    return path;
+}
+
+char *name_of_file() {
     char path[PATH_MAX];
     const ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - 1);
     // One outside of this root directory has a name that leads nowhere.
-    if (length > 0 && path[0] == '/') {
-        path[length] = '\0';
-        cut_mark_of_deleted(path);
-        own.path = strdup(path);
+    if (length <= 0 || path[0] != '/') {
+        return nullptr;
     }
+    path[length] = '\0';
+    cut_mark_of_deleted(path);
+    return strdup(path);
 }
 
 void note_arguments() {
@@ -85,7 +135,10 @@ void note_arguments() {
 } // namespace
 
 void note_own_program() {
-    note_path();
+    own.path = name_at_start();
+    if (own.path == nullptr) {
+        own.path = name_of_file();
+    }
     note_arguments();
     if (is_main_thread()) {
         prctl(PR_GET_NAME, own.process_name);

@@ -9,7 +9,8 @@ namespace prefork::os {
 // Before other threads use the library.
 void note_own_program();
 
-// The absolute path of the executable; "" if it is not known.
+// The absolute name that it was started with, whose links have not been followed; that of its file
+// where this is not known, or where it runs with more rights than who started it. "": unknown.
 const char *own_path();
 
 // nullptr if they are not known.

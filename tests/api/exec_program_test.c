@@ -5,10 +5,12 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmocka_all.h"
@@ -19,11 +21,16 @@ enum { ARGUMENTS_MAX = 6 };
 /* What the supervisor executes; set before the scenario starts. */
 static const char *program;
 static const char *program_arguments[ARGUMENTS_MAX + 1];
+static const char *program_directory; /* it goes there first, as a shell does; NULL: it stays */
 
 static int become_program(struct board *board) {
     (void)board;
     /* The copies of the program do not find the library beside themselves. */
     if (setenv("LD_LIBRARY_PATH", library_directory(), 1) != 0) {
+        return 3;
+    }
+    if (program_directory != NULL &&
+        (chdir(program_directory) != 0 || setenv("PWD", program_directory, 1) != 0)) {
         return 3;
     }
     execv(program, (char *const *)(uintptr_t)program_arguments);
@@ -141,6 +148,93 @@ static void a_program_that_was_replaced_is_the_new_one(void **state) {
     assert_stops(run);
 }
 
+/* ---- Behind a link ---------------------------------------------------------------------- */
+
+static void turn_link_to(const char *release) {
+    assert_int_equal(symlink(release, "new"), 0);
+    assert_int_equal(rename("new", "current"), 0);
+}
+
+static void make_releases(void) {
+    assert_int_equal(mkdir("v1", 0755), 0);
+    assert_int_equal(mkdir("v2", 0755), 0);
+    copy_program(program_path("exec_self"), "v1/service");
+    copy_program(program_path("exec_self"), "v2/service");
+    turn_link_to("v1");
+}
+
+/* The supervisor was started by a name that leads through the link. */
+static void assert_link_is_followed(struct scenario *run) {
+    assert_true(report_reaches("worker", 1));
+    assert_int_equal(report_count("/v1/service."), 1);
+    turn_link_to("v2");
+
+    kill_worker(run, 0);
+
+    assert_int_equal(report_count("/v2/service."), 1);
+    turn_link_to("v3"); /* which is not there: the program that the supervisor runs is */
+    kill_worker(run, 1);
+    assert_int_equal(report_count("/v1/service."), 2);
+    turn_link_to("v2");
+    scenario_signal(run, SIGHUP); /* a reload */
+    assert_true(report_reaches("/v2/service.", 2));
+    assert_stops(run);
+}
+
+static const char *absolute(const char *name) {
+    static char path[512];
+    char directory[256];
+
+    assert_non_null(getcwd(directory, sizeof(directory)));
+    (void)snprintf(path, sizeof(path), "%s/%s", directory, name);
+    return path;
+}
+
+static void a_link_that_was_turned_is_followed(void **state) {
+    struct scenario *run = *state;
+    make_releases();
+
+    start(run, absolute("current/service"), "service", NULL, NULL);
+
+    assert_link_is_followed(run);
+}
+
+static void a_link_in_a_relative_name_is_followed(void **state) {
+    struct scenario *run = *state;
+    make_releases();
+
+    start(run, "current/service", "service", "chdir", NULL);
+
+    assert_link_is_followed(run);
+}
+
+static void a_link_to_the_first_directory_is_followed(void **state) {
+    struct scenario *run = *state;
+    make_releases();
+    program_directory = absolute("current");
+
+    start(run, "./service", "service", "chdir", NULL);
+    program_directory = NULL;
+
+    assert_link_is_followed(run);
+}
+
+/* The name is of a file that the kernel has open, and leads to another one later. */
+static void a_name_of_an_open_file_is_not_used(void **state) {
+    struct scenario *run = *state;
+    copy_program(program_path("exec_self"), "opened");
+    int fd = open("opened", O_RDONLY);
+    assert_true(fd >= 0);
+
+    start(run, text_of("/proc/self/fd/%d", fd), "opened", "chdir", NULL);
+    assert_true(report_reaches("worker", 1));
+    kill_worker(run, 0);
+
+    assert_int_equal(report_count("/opened."), 2);
+    assert_stops(run);
+    assert_int_equal(close(fd), 0);
+}
+
 /* One that is there but can not be executed is not passed over. */
 static void a_program_that_was_spoilt_is_told(void **state) {
     struct scenario *run = *state;
@@ -190,6 +284,10 @@ int main(void) {
         executed_scenario_test(a_script_is_started_as_a_script),
         executed_scenario_test(a_program_that_was_removed_goes_on),
         executed_scenario_test(a_program_that_was_replaced_is_the_new_one),
+        executed_scenario_test(a_link_that_was_turned_is_followed),
+        executed_scenario_test(a_link_in_a_relative_name_is_followed),
+        executed_scenario_test(a_link_to_the_first_directory_is_followed),
+        executed_scenario_test(a_name_of_an_open_file_is_not_used),
         executed_scenario_test(a_program_that_was_spoilt_is_told),
         executed_scenario_test(two_pools_are_told_apart_by_their_names),
     };
