@@ -47,32 +47,37 @@ void Children::open(bool by_pidfd, bool groups, int epoll) {
 
 bool Children::grow(uint32_t workers) { return children_.grow(workers); }
 
-ProcessHandle Children::handle_of(const Child &child) const {
-    return {child.pid, by_pidfd_ ? child.pidfd : -1};
-}
-
 int Children::add(uint32_t worker, int32_t pid, int pidfd_given) {
+    Child &child = children_[worker];
+    child.pidfd = -1;
     if (by_pidfd_) {
         const int pidfd = pidfd_given >= 0 ? pidfd_given : open_pidfd(pid);
-        if (pidfd < 0) {
+        if (pidfd == -ESRCH) {
+            hold(worker, 0); // it has ended, and was reaped by others: collected with the next look
+        } else if (pidfd < 0) {
             return pidfd;
-        }
-        epoll_event event{};
-        event.events = EPOLLIN;
-        event.data.u32 = worker;
-        if (epoll_ctl(epoll_, EPOLL_CTL_ADD, pidfd, &event) < 0) {
-            const int error = -errno;
+        } else if (int r = watch(worker, pidfd); r < 0) {
             if (pidfd_given < 0) {
                 close(pidfd);
             }
-            return error;
+            return r;
         }
-        // A plain number: an owner object a worker would cost more.
-        note_descriptor(pidfd);
-        children_[worker].pidfd = pidfd;
     }
-    children_[worker].pid = pid;
+    child.pid = pid;
     count_ += 1;
+    return 0;
+}
+
+int Children::watch(uint32_t worker, int pidfd) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.u32 = worker;
+    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, pidfd, &event) < 0) {
+        return -errno;
+    }
+    // A plain number: an owner object a worker would cost more.
+    note_descriptor(pidfd);
+    children_[worker].pidfd = pidfd;
     return 0;
 }
 
@@ -90,21 +95,22 @@ bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
     if (ended) {
         remove(worker);
     } else if (process.pidfd >= 0 && !children_[worker].held && has_ended(process.pidfd)) {
-        hold(worker);
+        // It would be readable all the time. Without events it stays registered: a number that the
+        // epoll knows is that of our pidfd.
+        epoll_event none{};
+        none.data.u32 = worker;
+        epoll_ctl(epoll_, EPOLL_CTL_MOD, process.pidfd, &none);
+        hold(worker, first_look_delay);
     }
     return ended;
 }
 
-// Its pidfd would be readable all the time. Nothing tells when the tracer lets go of it.
-void Children::hold(uint32_t worker) {
+// Nothing tells when it can be reaped.
+void Children::hold(uint32_t worker, base::Duration delay) {
     children_[worker].held = true;
     held_count_ += 1;
-    // Without events it stays registered: a number that the epoll knows is that of our pidfd.
-    epoll_event none{};
-    none.data.u32 = worker;
-    epoll_ctl(epoll_, EPOLL_CTL_MOD, children_[worker].pidfd, &none);
     look_delay_ = first_look_delay;
-    next_look_ = base::after(now(), look_delay_);
+    next_look_ = base::after(now(), delay);
 }
 
 uint32_t Children::take_due(base::Instant now, std::span<uint32_t> ret_workers) {
@@ -134,12 +140,11 @@ bool Children::may_have_ended(uint32_t worker, bool *ret_certain) const {
 }
 
 int Children::send(uint32_t worker, int32_t signal) const {
-    const Child &child = children_[worker];
-    if (child.pid == 0) {
+    if (!has(worker)) {
         return -ESRCH;
     }
-    return groups_ ? send_to_group_and_worker(handle_of(child), signal)
-                   : send_signal(handle_of(child), signal);
+    return groups_ ? send_to_group_and_worker(handle(worker), signal)
+                   : send_signal(handle(worker), signal);
 }
 
 bool Children::knows(int32_t pid) const {
@@ -152,8 +157,8 @@ bool Children::knows(int32_t pid) const {
 }
 
 void Children::remove(uint32_t worker) {
-    if (by_pidfd_) {
-        const int pidfd = children_[worker].pidfd;
+    const int pidfd = children_[worker].pidfd;
+    if (pidfd >= 0) {
         // A copy in a forked child would keep the registration alive beyond the close.
         epoll_ctl(epoll_, EPOLL_CTL_DEL, pidfd, nullptr);
         forget_descriptor(pidfd);

@@ -40,7 +40,7 @@ class Children {
     [[nodiscard]] int send(uint32_t worker, int32_t signal) const;
 
     [[nodiscard]] ProcessHandle handle(uint32_t worker) const {
-        return handle_of(children_[worker]);
+        return {children_[worker].pid, children_[worker].pidfd};
     }
 
     [[nodiscard]] bool has(uint32_t worker) const { return children_[worker].pid != 0; }
@@ -64,11 +64,11 @@ class Children {
     struct Child {
         int32_t pid; // 0: none
         int pidfd;   // -1: none
-        bool held;   // it has ended, and could not be reaped
+        bool held;   // looked at in time: it has ended, and could not be reaped yet
     };
 
-    [[nodiscard]] ProcessHandle handle_of(const Child &child) const;
-    void hold(uint32_t worker);
+    [[nodiscard]] int watch(uint32_t worker, int pidfd);
+    void hold(uint32_t worker, base::Duration delay);
     void remove(uint32_t worker);
 
     base::Array<Child> children_; // of each worker

@@ -45,13 +45,31 @@ class FullSignalBlock {
     sigset_t before_;
 };
 
+bool is_refusal(int error) {
+    return error == EINVAL || error == ENOSYS || error == EPERM || error == EACCES;
+}
+
 // What vfork() does, and besides, the pidfd is there from the first moment: the process may have
 // been reaped by others before it could be opened, and no gate can hold a process back that the
-// parent sleeps for.
+// parent sleeps for. Where filters or emulators refuse that, there is no pidfd; where they refuse
+// clone(), it is vfork().
 pid_t clone_and_wait(char *stack_end, ExecChild *child, int *ret_pidfd) {
     const FullSignalBlock block;
-    const int flags = CLONE_VM | CLONE_VFORK | SIGCHLD | (ret_pidfd != nullptr ? clone_pidfd : 0);
-    const pid_t pid = clone(run_exec_child, stack_end, flags, child, ret_pidfd);
+    constexpr int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
+    pid_t pid = -1;
+    errno = EINVAL;
+    if (ret_pidfd != nullptr) {
+        pid = clone(run_exec_child, stack_end, flags | clone_pidfd, child, ret_pidfd);
+    }
+    if (pid < 0 && is_refusal(errno)) {
+        pid = clone(run_exec_child, stack_end, flags, child);
+    }
+    if (pid < 0 && is_refusal(errno)) {
+        pid = vfork(); // NOLINT(clang-analyzer-security.insecureAPI.vfork)
+        if (pid == 0) {
+            run_exec_child(child);
+        }
+    }
     return pid < 0 ? -errno : pid;
 }
 
