@@ -129,8 +129,11 @@ void announce_own_exit(int status, void * /*unused*/) {
 }
 #endif
 
-// When the library is loaded, which usually is before there are threads.
-[[gnu::constructor]] void find_identity() {
+// When the library is loaded, which usually is before there are threads. In a program that it is
+// linked into: before the constructors of that.
+constexpr int first_priority = 101; // lower ones are the compiler's
+
+[[gnu::constructor(first_priority)]] void find_identity() {
     note_passed_descriptors();
     find_papers();
     note_own_program();

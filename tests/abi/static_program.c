@@ -12,13 +12,20 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What this process is, is known before the program's own constructors run. */
+static int early_task_id = -2;
+static int is_executed;
+
+__attribute__((constructor)) static void look_early(void) { early_task_id = pf_task_id(); }
+
 /* In a worker: every slot finds the same descriptor, and says so with its task id. */
 static int work(int task_id, void *user) {
     char line[32];
     (void)user;
     int fd = pf_worker_fd("output");
     int length = snprintf(line, sizeof(line), "worker %d\n", task_id);
-    return fd < 0 || write(fd, line, (size_t)length) != length;
+    return fd < 0 || early_task_id != (is_executed ? task_id : -1) ||
+           write(fd, line, (size_t)length) != length;
 }
 
 static int run(const char *way) {
@@ -36,6 +43,7 @@ static int run(const char *way) {
         result = pf_pool_add_fd(pool, "output", fd);
     }
     if (result == 0 && strcmp(way, "exec") == 0) {
+        is_executed = 1;
         result = pf_pool_set_exec(pool, NULL, NULL, NULL);
     }
     if (result == 0) {

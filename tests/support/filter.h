@@ -16,4 +16,7 @@ bool filter_forbid(long system_call, int error);
 /* The same only where an argument, counted from 0, has that value in its lower half. */
 bool filter_forbid_value(long system_call, unsigned argument, uint32_t value, int error);
 
+/* As root, before the others: programs still get the rights that their files give them. */
+void filter_keep_rights(void);
+
 #endif

@@ -135,7 +135,10 @@ int read_status(const char *directory, char *text, size_t size) {
         return r;
     }
     struct statfs system {};
-    if (fstatfs(file.get(), &system) < 0 || system.f_type != PROC_SUPER_MAGIC) {
+    if (fstatfs(file.get(), &system) < 0) {
+        return -errno;
+    }
+    if (system.f_type != PROC_SUPER_MAGIC) {
         return -EOPNOTSUPP;
     }
     const ssize_t length = read(file.get(), text, size - 1);
