@@ -314,6 +314,12 @@ PF_API int pf_pool_set_signals(pf_pool *pool, int set);
  */
 PF_API int pf_pool_set_threads(pf_pool *pool, int policy);
 
+/*
+ * Whether workers can have a stop descriptor, see pf_worker_stop_fd(): 0 or 1, the default. Without
+ * it the supervisor needs one descriptor less for each worker, and a start costs less.
+ */
+PF_API int pf_pool_set_stop_fd(pf_pool *pool, int on);
+
 /* Each worker leads a process group, which gets its signals and is killed when it has ended. */
 PF_API int pf_pool_set_process_groups(pf_pool *pool, int on);
 

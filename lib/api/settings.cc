@@ -203,6 +203,14 @@ int pf_pool_set_host_fork(pf_pool *pool, int on) {
     return 0;
 }
 
+int pf_pool_set_stop_fd(pf_pool *pool, int on) {
+    if (int r = check(pool, on == 0 || on == 1); r < 0) {
+        return r;
+    }
+    pool->options.stop_descriptors = on == 1;
+    return 0;
+}
+
 int pf_pool_set_process_groups(pf_pool *pool, int on) {
     if (int r = check_setting(pool); r < 0) {
         return r;

@@ -170,6 +170,47 @@ static void a_pool_locks_little_memory(void **state) {
     assert_int_equal(board_find(run->board, NOTE_RESULT, ANY_TASK, 0)->value, 0);
 }
 
+/* ---- What it costs ------------------------------------------------------------------------ */
+
+static int count_descriptors(void) {
+    int count = 0;
+
+    for (int fd = 0; fd < 1024; fd++) {
+        count += fcntl(fd, F_GETFD) >= 0 ? 1 : 0;
+    }
+    return count;
+}
+
+static int has_no_stop_descriptor(struct board *board, int task_id, int run) {
+    (void)task_id;
+    (void)run;
+    board_require(board, pf_worker_stop_fd() == -EOPNOTSUPP);
+    board_require(board, pf_worker_ready() == 0);
+    wait_for_ever();
+    return 1;
+}
+
+static void a_pool_can_do_without_stop_descriptors(void **state) {
+    struct host *host = *state;
+    host->work = has_no_stop_descriptor;
+    assert_int_equal(pf_pool_set_stop_fd(host->pool, 2), -EINVAL);
+    assert_int_equal(pf_pool_set_stop_fd(host->pool, -1), -EINVAL);
+    assert_int_equal(pf_pool_set_stop_fd(NULL, 0), -EINVAL);
+    assert_int_equal(pf_pool_set_stop_fd(host->pool, 0), 0);
+    assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
+    assert_int_equal(host_begin(host, 1), 0);
+    assert_int_equal(pf_pool_set_stop_fd(host->pool, 1), -EBUSY);
+    assert_true(host_reaches(host, PF_EVENT_READY, 0, 1));
+    int with_one = count_descriptors();
+    assert_int_equal(pf_pool_resize(host->pool, 3), 0);
+    assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, 3));
+
+    /* Two more workers take their process descriptors alone. */
+    int each = backend_under_test == PF_BACKEND_PIDFD ? 1 : 0;
+    assert_int_equal(count_descriptors() - with_one, 2 * each);
+    assert_int_equal(host_stops(host), 0);
+}
+
 /* ---- What a worker sends ----------------------------------------------------------------- */
 
 /* Not one that the tests were given by who started them: those are not close-on-exec. */
@@ -311,6 +352,7 @@ int main(void) {
         scenario_test(a_pool_needs_no_socket),
         scenario_test(a_pool_counts_nothing_against_the_size_of_files),
         scenario_test(a_pool_locks_little_memory),
+        host_test(a_pool_can_do_without_stop_descriptors),
         host_test(a_flood_of_one_worker_does_not_silence_others),
         host_test(a_number_that_means_another_file_by_now_is_not_written_to),
         scenario_test(exit_codes_are_known_even_if_others_take_the_status),

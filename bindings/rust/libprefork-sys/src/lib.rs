@@ -146,6 +146,7 @@ extern "C" {
     pub fn pf_pool_set_reload_width(pool: *mut pf_pool, count: c_int) -> c_int;
     pub fn pf_pool_set_signals(pool: *mut pf_pool, set: c_int) -> c_int;
     pub fn pf_pool_set_threads(pool: *mut pf_pool, policy: c_int) -> c_int;
+    pub fn pf_pool_set_stop_fd(pool: *mut pf_pool, on: c_int) -> c_int;
     pub fn pf_pool_set_process_groups(pool: *mut pf_pool, on: c_int) -> c_int;
     pub fn pf_pool_set_parent_death_signal(pool: *mut pf_pool, signal: c_int) -> c_int;
     pub fn pf_pool_set_reap_orphans(pool: *mut pf_pool, on: c_int) -> c_int;
