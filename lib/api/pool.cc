@@ -259,7 +259,8 @@ int pf_pool_forked(pf_pool *pool, int task_id, int32_t pid) {
     }
     const auto slot = static_cast<uint32_t>(task_id);
     if (os::is_this_process(pool->owner)) {
-        return pid == 0 || pid < -errno_max ? -EINVAL : pool->pool.forked(slot, pid);
+        const bool valid = pid != 0 && (pid >= -errno_max || pid == PF_ETHREADS);
+        return valid ? pool->pool.forked(slot, pid) : -EINVAL;
     }
     if (pool->stage == Stage::ended) {
         return pool->pool.finished() ? -ESRCH : -EALREADY;

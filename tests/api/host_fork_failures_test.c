@@ -32,6 +32,24 @@ static void a_fork_that_failed_for_now_is_asked_for_again(void **state) {
     assert_true(forker_reaches(host, KIND_WORKER, 0, 1));
 }
 
+static void a_fork_that_other_threads_forbid_is_asked_for_again(void **state) {
+    struct host *host = *state;
+    assert_int_equal(pf_pool_set_max_restarts(host->pool, 0), 0);
+    assert_int_equal(forker_begin(host, 1), 0);
+    assert_int_equal(forker_take(host), 0);
+
+    assert_int_equal(pf_pool_forked(host->pool, 0, PF_ETHREADS - 1), -EINVAL);
+    assert_int_equal(pf_pool_forked(host->pool, 0, PF_ETHREADS), 0);
+
+    assert_int_equal(forker_take(host), 0);
+    const struct record *failed = board_find(host->board, PF_EVENT_START_FAILED, 0, 0);
+    assert_int_equal(failed->error, PF_ETHREADS);
+    assert_int_equal(failed->will_restart, 1);
+    assert_int_equal(failed->restarts, 0);
+    assert_int_equal(forker_fork(host, 0), 0);
+    assert_true(forker_reaches(host, KIND_WORKER, 0, 1));
+}
+
 static void a_first_fork_that_can_not_succeed_fails_the_pool(void **state) {
     struct host *host = *state;
     assert_int_equal(forker_begin(host, 2), 0);
@@ -160,6 +178,7 @@ static void a_smaller_pool_takes_back_the_requests_of_its_slots(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         host_test(a_fork_that_failed_for_now_is_asked_for_again),
+        host_test(a_fork_that_other_threads_forbid_is_asked_for_again),
         host_test(a_first_fork_that_can_not_succeed_fails_the_pool),
         host_test(a_later_fork_that_can_not_succeed_counts),
         host_test(a_child_that_can_not_be_watched_is_killed),

@@ -12,6 +12,7 @@ import prefork
 import pytest
 from prefork import EventType, Pool
 
+from conftest import open_descriptors
 from support import DEADLINE
 
 FORK = """
@@ -72,48 +73,6 @@ def test_random_is_reseeded(run):
     )
     program.end(0)
     assert len(set(program.lines())) == 4
-
-
-def test_threads_are_refused(run):
-    program = run(
-        """
-import os, prefork, sys, threading
-end = threading.Event()
-thread = threading.Thread(target=end.wait)
-thread.start()
-for call in (lambda: prefork.fork_processes(1), lambda: prefork.Pool(print, 1).start()):
-    try:
-        call()
-    except RuntimeError as error:
-        print(type(error).__name__, error, flush=True)
-end.set()
-thread.join()
-prefork.fork_processes(1)
-"""
-    )
-    program.end(0)
-    text = "ThreadsError other threads are running, so forking is not safe"
-    assert program.lines() == [text, text]
-
-
-def test_a_thread_that_is_not_pythons_is_refused(run):
-    # Python's own count does not know it.
-    program = run(
-        """
-import ctypes, prefork, sys, threading
-libc = ctypes.CDLL(None)
-thread = ctypes.c_ulong()
-pause = ctypes.cast(libc.pause, ctypes.c_void_p)
-assert libc.pthread_create(ctypes.byref(thread), None, pause, None) == 0
-assert threading.active_count() == 1
-try:
-    prefork.fork_processes(1)
-except prefork.ThreadsError:
-    print("refused", flush=True)
-"""
-    )
-    program.end(0)
-    assert program.lines() == ["refused"]
 
 
 BUSY = """
@@ -233,11 +192,18 @@ def test_signals_of_the_host_are_the_workers():
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR2])
 
 
-def test_a_worker_has_none_of_the_supervisors_descriptors():
-    before = len(os.listdir("/proc/self/fd"))
-    with Pool(lambda _: len(os.listdir("/proc/self/fd")), 1, restart=prefork.Restart.NEVER) as pool:
-        exits = [event.exit_code for event in pool if event.type == EventType.EXITED]
-    assert exits == [before]
+def test_a_worker_has_but_two_pipes_of_the_library(tmp_path):
+    # One to its supervisor and one from it.
+    supervisors = open_descriptors()
+
+    def work(task_id):
+        mine = {fd: name for fd, name in open_descriptors().items() if fd not in supervisors}
+        (tmp_path / "mine").write_text(" ".join(mine.values()))
+
+    with Pool(work, 1) as pool:
+        assert [event.exit_code for event in pool if event.type == EventType.EXITED] == [0]
+    names = (tmp_path / "mine").read_text().split()
+    assert len(names) == 2 and all(name.startswith("pipe:") for name in names)
 
 
 def test_the_hosts_wakeup_descriptor_still_hears_of_signals():

@@ -10,7 +10,7 @@ import os
 from . import _library
 
 _EGAVEUP = -4097
-_ETHREADS = -4098
+ETHREADS = -4098
 _ERESOLVE = -4099
 _EFATAL = -4100
 
@@ -45,7 +45,7 @@ class InvalidArgumentError(OSError, ValueError):
 # Tornado's text, which programs and their logs know.
 _GAVE_UP = "Too many child restarts, giving up"
 
-_OWN = {_EFATAL: FatalExitError, _ETHREADS: ThreadsError}
+_OWN = {_EFATAL: FatalExitError, ETHREADS: ThreadsError}
 
 
 def error_of(code: int, what: str = "") -> Exception:
@@ -64,6 +64,12 @@ def error_of(code: int, what: str = "") -> Exception:
     if code < -4095:
         return Error(message, code)
     return OSError(-code, message)
+
+
+def threads_error(threads: str) -> ThreadsError:
+    """With their names."""
+    message = f"other threads are running, so forking is not safe: {threads}"
+    return ThreadsError(message, ETHREADS)
 
 
 def check(result: int, what: str = "") -> int:

@@ -67,14 +67,14 @@ class Event:
     max_rss_kib: int  #: its largest resident set
 
 
-def read_event(event: c_void_p) -> Event:
+def read_event(event: c_void_p, message: str) -> Event:
     """Copy all fields of the library's event, which the next one overwrites."""
     task_id = lib.pf_event_task_id(event)
     exit_code = lib.pf_event_exit_code(event)
     return Event(
         type=EventType(lib.pf_event_type(event)),
         level=lib.pf_event_level(event),
-        message=lib.pf_event_message(event).decode("utf-8", "replace"),
+        message=message,
         task_id=None if task_id < 0 else task_id,
         pid=lib.pf_event_pid(event) or None,
         exit_code=None if exit_code < 0 else exit_code,

@@ -12,6 +12,7 @@ from ctypes import c_void_p
 from typing import Any, Callable, NoReturn, Optional
 
 from ._end import End, forget_children
+from ._errors import ETHREADS
 from ._library import lib
 
 # The mask is set by the C library itself: signal.pthread_sigmask() makes objects of all signals
@@ -67,10 +68,22 @@ def _become_worker(handle: c_void_p, task_id: int, in_loop: bool) -> None:
         os._exit(1)
 
 
-def fork(handle: c_void_p, task_id: int) -> Optional[Mask]:
+def _discard(pid: int) -> None:
+    """End a child that is not yet a worker: it waits to be admitted."""
+    os.kill(pid, signal.SIGKILL)
+    try:
+        os.waitpid(pid, 0)
+    except ChildProcessError:
+        pass  # the host ignores SIGCHLD
+
+
+def fork(
+    handle: c_void_p, task_id: int, accept: Callable[[], bool]
+) -> Optional[Mask]:
     """Answer a FORK_WANTED. Returns None, but in the worker the signal mask to be restored.
 
-    What is buffered has been flushed. Signals wait meanwhile: neither may a KeyboardInterrupt come between the fork and the answer,
+    What is buffered has been flushed. The child becomes a worker if the supervisor accepts it.
+    Signals wait meanwhile: neither may a KeyboardInterrupt come between the fork and the answer,
     nor a handler of the supervisor run in a child that is not yet a worker.
     """
     in_loop = running_loop() is not None
@@ -86,6 +99,9 @@ def fork(handle: c_void_p, task_id: int) -> Optional[Mask]:
         if pid == 0:
             _become_worker(handle, task_id, in_loop)
             return before
+        if pid > 0 and not accept():
+            _discard(pid)
+            pid = ETHREADS
         # If the answer is not taken, events tell, and the library has killed the child.
         lib.pf_pool_forked(handle, task_id, pid)
         return None

@@ -102,6 +102,11 @@ class Pool(Supervisor):
     :meth:`stop`, :meth:`kill` and :meth:`reload` may be called by any thread, and all may be
     called by signal handlers.
 
+    Beside other threads no worker is forked unless ``allow_threads`` is true: the start raises
+    :class:`ThreadsError`, and later starts are put off and told by ``START_FAILED``, with the
+    names of the threads. Threads of libraries that end at a fork do not count, as those of
+    numpy, nor do idle helpers of the running asyncio loop.
+
     With ``notify``, the pool speaks systemd's protocol (``READY=1``, ``RELOADING=1``,
     ``STOPPING=1``, ``WATCHDOG=1``, ``STATUS=``) to the socket that ``NOTIFY_SOCKET`` names.
     """

@@ -8,36 +8,26 @@ import os
 import select
 import signal
 import threading
-import time
 from ctypes import byref, c_void_p
 from typing import Any, Optional
 
 from ._end import flush_stdio
-from ._errors import ThreadsError, check, error_of
+from ._errors import ETHREADS, check, error_of, threads_error
 from ._events import Event, EventType, read_event
 from ._fork import Mask, flush_streams, fork
 from ._library import lib
+from ._threads import left_after_fork, look
 
-_ETHREADS = -4098
 # A signal may come just before the library waits, and then is handled so much later at most.
 _INSIDE_MS = 500
 _FORK_WANTED = int(EventType.FORK_WANTED)
 
 
 def refuse_threads() -> None:
-    """Raise ThreadsError if there are other threads, Python's or not."""
-    tries = 20  # a thread that was joined may be there for a moment longer
-    while True:
-        try:
-            alone = len(os.listdir("/proc/self/task")) == 1
-        except OSError:
-            alone = threading.active_count() == 1
-        if alone:
-            return
-        tries -= 1
-        if threading.active_count() > 1 or tries == 0:
-            raise ThreadsError("other threads are running, so forking is not safe", _ETHREADS)
-        time.sleep(0.001)
+    """Raise ThreadsError if Python has other threads, or nobody can tell which there are."""
+    obstacle = look().obstacle
+    if obstacle:
+        raise threads_error(obstacle)
 
 
 class _Waiter:
@@ -96,6 +86,8 @@ class Supervisor:
         self.finished = False
         self.in_worker = False
         self.forked = False  # since this was last reset
+        self._forked_once = False
+        self._obstacle = ""  # to the last fork: which threads there were
         self.stop_signal = 0
         # Orphans that come while the host itself waits are taken for children of the host.
         self.waits_inside = False
@@ -143,8 +135,7 @@ class Supervisor:
             if lib.pf_event_type(self.event) != _FORK_WANTED:
                 return True
             task_id = lib.pf_event_task_id(self.event)
-            self.before_fork()
-            before = fork(self.handle, task_id)
+            before = self._fork(task_id)
             if before is not None:
                 # The handle is kept: the library refuses it here, and freeing takes time.
                 self.in_worker = True
@@ -154,9 +145,36 @@ class Supervisor:
             self.forked = True
         return False
 
+    def _fork(self, task_id: int) -> Optional[Mask]:
+        """Fork a worker, unless there are other threads: then the library asks again later."""
+        natives: frozenset[int] = frozenset()
+        if not self.allow_threads:
+            self._obstacle, natives = look()
+            if self._obstacle:
+                lib.pf_pool_forked(self.handle, task_id, ETHREADS)
+                return None
+        self.before_fork()
+
+        def accept() -> bool:
+            self._obstacle = left_after_fork(natives)
+            return not self._obstacle
+
+        before = fork(self.handle, task_id, accept)
+        if before is None and self._obstacle and not self._forked_once:
+            raise threads_error(self._obstacle)  # they were there from the start
+        self._forked_once = True
+        return before
+
+    def message(self) -> str:
+        """The text of ``self.event``, with what the library does not know."""
+        message: str = lib.pf_event_message(self.event).decode("utf-8", "replace")
+        if lib.pf_event_error(self.event) == ETHREADS and self._obstacle:
+            message += f": {self._obstacle}"
+        return message
+
     def take(self) -> Optional[Event]:
         """The next event, if one waits."""
-        return read_event(self.event) if self.pull() else None
+        return read_event(self.event, self.message()) if self.pull() else None
 
     def before_fork(self) -> None:
         """Write what is buffered, or each worker would write it once more."""

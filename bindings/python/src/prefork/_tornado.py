@@ -58,7 +58,7 @@ class _Forks(Supervisor):
                 level = _LEVELS.get(lib.pf_event_level(self.event), logging.DEBUG)
                 if lib.pf_event_type(self.event) in _QUIET:
                     level = logging.DEBUG
-                lines.append((level, lib.pf_event_message(self.event).decode()))
+                lines.append((level, self.message()))
             if self.in_worker:
                 return
             if self.forked:
@@ -97,7 +97,8 @@ def fork_processes(
     handler, such as ``KeyboardInterrupt``. No worker is left behind.
 
     Raises ``RuntimeError`` in a worker, while an asyncio event loop runs in this thread, and
-    beside other threads unless ``allow_threads`` is true.
+    beside other threads unless ``allow_threads`` is true. Beside threads that come later a
+    restart is put off until they have ended, which is logged.
     """
     if _task_id() >= 0:
         raise Error("fork_processes() was called in a worker")
