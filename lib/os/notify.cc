@@ -8,8 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "os/clock.h"
 #include "os/identity.h"
 
 namespace prefork::os {
@@ -17,7 +19,26 @@ namespace prefork::os {
 namespace {
 
 constexpr base::Duration microsecond = 1'000;
-constexpr base::Duration pause = base::second;
+constexpr base::Duration status_interval = base::second;
+constexpr base::Duration retry_delay_min = 10 * base::millisecond;
+constexpr base::Duration retry_delay_max = base::second;
+// More often nobody can mean it.
+constexpr base::Duration sign_of_life_interval_min = 10 * base::millisecond;
+constexpr int last_attempts = 10;
+
+// A decimal number and nothing else; 0: it is none, or one too large.
+uint64_t parse_number(const char *text) {
+    constexpr uint64_t radix = 10;
+    uint64_t number = 0;
+    do {
+        const auto digit = static_cast<uint64_t>(*text) - '0';
+        if (digit >= radix || number > (UINT64_MAX - digit) / radix) {
+            return 0;
+        }
+        number = number * radix + digit;
+    } while (*++text != '\0');
+    return number;
+}
 
 } // namespace
 
@@ -36,20 +57,49 @@ int Notifier::open(base::Instant now) {
     } else {
         address_size_ += 1;
     }
+    if (int r = socket_.take(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)); r < 0) {
+        return r;
+    }
+    (void)connect_socket(); // else it is tried again with each message
     read_watchdog(now);
-    return socket_.take(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    return 0;
+}
+
+void Notifier::close() {
+    constexpr timespec delay = {0, 10'000'000};
+    for (int attempt = 0; attempt < last_attempts; attempt++) {
+        pending_ &= reloading_flag | ready_flag | stopping_flag;
+        if (socket_.get() < 0 || pending_ == 0) {
+            break;
+        }
+        if (attempt > 0) {
+            nanosleep(&delay, nullptr);
+        }
+        update(told_, os::now());
+    }
+    socket_.reset();
+}
+
+bool Notifier::connect_socket() {
+    connected_ =
+        connect(socket_.get(), reinterpret_cast<const sockaddr *>(&address_), address_size_) == 0;
+    return connected_;
 }
 
 void Notifier::read_watchdog(base::Instant now) {
     const char *limit_us = secure_getenv("WATCHDOG_USEC");
     const char *watched = secure_getenv("WATCHDOG_PID");
-    if (limit_us == nullptr || (watched != nullptr && atoi(watched) != getpid())) {
+    if (limit_us == nullptr ||
+        (watched != nullptr && parse_number(watched) != static_cast<uint64_t>(getpid()))) {
         return;
     }
-    sign_of_life_interval_ = strtoull(limit_us, nullptr, 10) * microsecond / 2;
-    if (sign_of_life_interval_ > 0) {
-        sign_of_life_ = base::after(now, sign_of_life_interval_);
+    const uint64_t limit = parse_number(limit_us);
+    if (limit == 0 || limit > base::never / microsecond) {
+        return; // none, or one that never comes
     }
+    const base::Duration half = limit * microsecond / 2;
+    sign_of_life_interval_ = half < sign_of_life_interval_min ? sign_of_life_interval_min : half;
+    sign_of_life_ = base::after(now, sign_of_life_interval_);
 }
 
 void Notifier::stopping() {
@@ -70,34 +120,40 @@ void Notifier::update(const PoolCounts &counts, base::Instant now) {
         pending_ |= alive_flag;
         sign_of_life_ = base::after(now, sign_of_life_interval_);
     }
-    const uint32_t due = now < resume_ ? pending_ & ~status_flag : pending_;
+    const uint32_t due = now < status_at_ || now < retry_at_ ? pending_ & ~status_flag : pending_;
     for (uint32_t flag = 1; flag <= due; flag <<= 1) {
         if ((due & flag) == 0) {
             continue;
         }
-        const bool sent = send(flag, counts, now);
-        if (!sent || flag == status_flag) {
-            resume_ = base::after(now, pause);
-        }
-        if (!sent) {
+        if (send_message(flag, counts, now) == Result::try_again) {
+            const base::Duration longer = 2 * retry_delay_;
+            retry_delay_ = longer < retry_delay_min   ? retry_delay_min
+                           : longer > retry_delay_max ? retry_delay_max
+                                                      : longer;
+            retry_at_ = base::after(now, retry_delay_);
             return;
         }
+        retry_delay_ = 0;
         pending_ &= ~flag;
         if (flag == status_flag) {
             told_ = counts;
+            status_at_ = base::after(now, status_interval);
         }
     }
 }
 
 base::Instant Notifier::deadline() const {
-    if (socket_.get() < 0) {
-        return base::never;
+    base::Instant deadline = sign_of_life_;
+    if (socket_.get() < 0 || pending_ == 0) {
+        return socket_.get() < 0 ? base::never : deadline;
     }
-    return pending_ != 0 && resume_ < sign_of_life_ ? resume_ : sign_of_life_;
+    const bool status_alone = pending_ == status_flag;
+    const base::Instant due = status_alone && status_at_ > retry_at_ ? status_at_ : retry_at_;
+    return due < deadline ? due : deadline;
 }
 
-// Returns false if there is no room now. If nobody listens, nobody misses it.
-bool Notifier::send(uint32_t flag, const PoolCounts &counts, base::Instant now) const {
+Notifier::Result Notifier::send_message(uint32_t flag, const PoolCounts &counts,
+                                        base::Instant now) {
     static constexpr char words[][10] = {"", "READY", "STOPPING", "WATCHDOG"};
     char message[96];
     int length = 0;
@@ -111,9 +167,31 @@ bool Notifier::send(uint32_t flag, const PoolCounts &counts, base::Instant now) 
     } else {
         length = snprintf(message, sizeof(message), "%s=1", words[std::countr_zero(flag)]);
     }
-    return sendto(socket_.get(), message, static_cast<size_t>(length), MSG_DONTWAIT | MSG_NOSIGNAL,
-                  reinterpret_cast<const sockaddr *>(&address_), address_size_) >= 0 ||
-           errno != EAGAIN;
+    return send_text(message, static_cast<size_t>(length));
+}
+
+Notifier::Result Notifier::send_text(const char *text, size_t length) {
+    for (int attempt = 0; attempt < 2; attempt++) {
+        if ((connected_ || connect_socket()) &&
+            ::send(socket_.get(), text, length, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0) {
+            return Result::sent;
+        }
+        switch (errno) {
+        case EAGAIN:
+        case EINTR:
+        case ENOBUFS:
+        case ENOMEM:
+            return Result::try_again;
+        case ECONNREFUSED:
+        case ECONNRESET:
+        case ENOTCONN:
+            connected_ = false; // the manager may listen anew at the same place
+            break;
+        default:
+            return Result::nobody_listens;
+        }
+    }
+    return Result::nobody_listens;
 }
 
 } // namespace prefork::os

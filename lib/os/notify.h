@@ -27,10 +27,12 @@ struct PoolCounts {
 
 class Notifier {
   public:
-    // Looks into the environment. If no socket is named there, and in a worker, nothing is ever
-    // sent. Returns 0 or a negative errno.
+    // Looks into the environment, and connects, so that it does not matter where the process goes
+    // later. If no socket is named there, and in a worker, nothing is ever sent. Returns 0 or a
+    // negative errno.
     [[nodiscard]] int open(base::Instant now);
-    void close() { socket_.reset(); }
+    // What found no room, apart from a status, is tried again for a moment.
+    void close();
     void disown() { socket_.disown(); }
 
     // What the next update() tells. READY=1 also ends a reload, and a reload ends readiness.
@@ -39,8 +41,8 @@ class Notifier {
     void stopping();
 
     // Sends what there is to tell, without waiting: a status when the counts have changed, at most
-    // once a second, and a sign of life when one is due. What the socket has no room for is tried
-    // again.
+    // once a second, and a sign of life when one is due. What the socket has no room for, or the
+    // system no memory, is tried again.
     void update(const PoolCounts &counts, base::Instant now);
 
     // When the next update() is due at the latest.
@@ -54,8 +56,12 @@ class Notifier {
     static constexpr uint32_t alive_flag = 8;
     static constexpr uint32_t status_flag = 16;
 
+    enum class Result : uint8_t { sent, nobody_listens, try_again };
+
     void read_watchdog(base::Instant now);
-    [[nodiscard]] bool send(uint32_t flag, const PoolCounts &counts, base::Instant now) const;
+    [[nodiscard]] bool connect_socket();
+    [[nodiscard]] Result send_message(uint32_t flag, const PoolCounts &counts, base::Instant now);
+    [[nodiscard]] Result send_text(const char *text, size_t length);
 
     Descriptor socket_; // none: nobody is to be told
     sockaddr_un address_{};
@@ -63,7 +69,10 @@ class Notifier {
     uint32_t pending_ = 0;
     bool stopping_ = false;
     PoolCounts told_{};
-    base::Instant resume_ = 0; // not before: a status, or what found no room
+    bool connected_ = false;
+    base::Instant retry_at_ = 0;
+    base::Duration retry_delay_ = 0;
+    base::Instant status_at_ = 0; // not before
     base::Instant sign_of_life_ = base::never;
     base::Duration sign_of_life_interval_ = 0;
 };

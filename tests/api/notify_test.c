@@ -54,6 +54,17 @@ static void an_abstract_socket_is_as_good(void **state) {
     assert_string_equal(await_message(host), status_of_three);
 }
 
+/* As after chroot(), in another mount namespace, or as a user who may not go there. */
+static void the_place_of_the_socket_matters_at_the_start_alone(void **state) {
+    struct host *host = *state;
+
+    assert_int_equal(host_begin(host, 3), 0);
+    assert_int_equal(rename(getenv("NOTIFY_SOCKET"), "hidden"), 0);
+
+    assert_string_equal(await_message(host), "READY=1");
+    assert_string_equal(await_message(host), status_of_three);
+}
+
 static void a_stop_is_told_before_the_workers_have_ended(void **state) {
     struct host *host = *state;
     host->work = ignores_term;
@@ -356,6 +367,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         manager_test(ready_is_told_once_all_workers_run),
         manager_test(an_abstract_socket_is_as_good),
+        manager_test(the_place_of_the_socket_matters_at_the_start_alone),
         manager_test(a_stop_is_told_before_the_workers_have_ended),
         manager_test(a_pool_that_finishes_by_itself_tells_that_too),
         manager_test(ready_does_not_wait_for_a_slot_that_was_given_up),

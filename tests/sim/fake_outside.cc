@@ -21,6 +21,7 @@ void awaited_pool_is_gone() {}
 void await_no_more_pools() {}
 
 int Notifier::open(base::Instant /*now*/) { return 0; }
+void Notifier::close() {}
 void Notifier::stopping() {}
 void Notifier::update(const PoolCounts & /*counts*/, base::Instant /*now*/) {}
 base::Instant Notifier::deadline() const { return base::never; }
