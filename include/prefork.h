@@ -363,8 +363,8 @@ PF_API int pf_pool_set_worker_fn(pf_pool *pool, int (*fn)(int task_id, void *use
  *
  * Returns: 0.
  * Errors: -EINVAL for such a name, -EBADF if it is not open, -EEXIST if the name is taken,
- *   -ENOSPC beyond 1,024 of them, -ENOMEM; -EBUSY once the pool has started. A start finds out
- *   with -EBADF that one was closed, or is another file by now.
+ *   -ENOSPC beyond 1,024 of them, -E2BIG beyond 64 KiB of names, -ENOMEM; -EBUSY once the pool
+ *   has started. A start finds out with -EBADF that one was closed, or is another file by now.
  * Since: 0.1
  */
 PF_API int pf_pool_add_fd(pf_pool *pool, const char *name, int fd);
@@ -386,8 +386,9 @@ PF_API int pf_pool_add_fd(pf_pool *pool, const char *name, int fd);
  *
  * Returns: 0.
  * Errors: -EINVAL if argv is empty; -ENOENT if argv is NULL and /proc did not tell how this
- *   program was started; -ENOMEM; -EBUSY once the pool has started; if one of the programs is
- *   set-user-ID or the like, the errno of what a worker could not find out about this process.
+ *   program was started; -E2BIG if argv or envp is larger than execve() takes; -ENOMEM; -EBUSY
+ *   once the pool has started; if one of the programs is set-user-ID or the like, the errno of
+ *   what a worker could not find out about this process.
  * Since: 0.1
  */
 PF_API int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *argv,

@@ -43,6 +43,9 @@ int Belongings::add(const char *name, int descriptor) {
         return -ENOSPC;
     }
     const size_t size = strlen(name) + 1;
+    if (names_length_ + size > names_max) {
+        return -E2BIG;
+    }
     if (!entries_.grow(count_ + 1) || !names_.grow(names_length_ + size)) {
         return -ENOMEM;
     }

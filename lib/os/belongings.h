@@ -14,13 +14,15 @@ class Belongings {
   public:
     static constexpr uint32_t descriptors_max = 1024;
     static constexpr size_t pool_name_size = 64; // with its zero byte
+    // Of all names with their zero bytes: half of what the kernel takes as one variable.
+    static constexpr size_t names_max = size_t{64} * 1024;
 
     // Takes a name that fits.
     void set_pool_name(const char *name);
     [[nodiscard]] const char *pool_name() const { return pool_name_; }
 
     // The descriptor stays the host's. A name is one that systemd's LISTEN_FDNAMES can hold.
-    // Returns 0, -EINVAL, -EBADF, -EEXIST, -ENOSPC or -ENOMEM.
+    // Returns 0, -EINVAL, -EBADF, -EEXIST, -ENOSPC, -E2BIG or -ENOMEM.
     [[nodiscard]] int add(const char *name, int descriptor);
 
     // Returns the descriptor or -ENOENT.

@@ -2,6 +2,7 @@
 #include "os/environment.h"
 
 #include <errno.h>
+#include <initializer_list>
 #include <string.h>
 
 #include "base/text.h"
@@ -84,6 +85,17 @@ void WorkerEnvironment::set_descriptors(Handover *handover) {
         add(handover->listen_names());
     }
     add(nullptr);
+}
+
+void WorkerEnvironment::add_to(ArgumentSize *size, const Handover &handover) const {
+    for (const size_t own :
+         {sizeof(task_id_), sizeof(supervisor_), sizeof(listen_pid_), sizeof(listen_count_),
+          handover.variable_size(), handover.listen_names_size()}) {
+        size->add(own);
+    }
+    for (uint32_t index = 0; index < listen_at_; index++) {
+        size->add(variables_[index]); // some of its own are still empty
+    }
 }
 
 void WorkerEnvironment::set_task_id(uint32_t task_id) {

@@ -17,6 +17,7 @@
 #include "os/belongings.h"
 #include "os/channel/link_text.h"
 #include "os/handover.h"
+#include "os/spawn/argument_size.h"
 #include "os/strings.h"
 
 namespace prefork::os {
@@ -40,6 +41,9 @@ class WorkerEnvironment {
     void set_listener(int32_t pid);
 
     [[nodiscard]] char *const *get() const { return &variables_[0]; }
+
+    // The size of all that workers may get.
+    void add_to(ArgumentSize *size, const Handover &handover) const;
 
   private:
     void add(char *variable) { variables_[count_++] = variable; }

@@ -13,6 +13,7 @@
 #include "os/exit_status.h"
 #include "os/notify.h"
 #include "os/program.h"
+#include "os/spawn/argument_size.h"
 
 namespace prefork::os {
 
@@ -85,6 +86,12 @@ int Program::choose(const char *path, const char *const *arguments,
     if (arguments == nullptr && own == nullptr) {
         return -ENOENT;
     }
+    ArgumentSize size;
+    size.add(arguments != nullptr ? arguments : own);
+    size.add(environment);
+    if (int r = size.check(); r < 0) {
+        return r;
+    }
     Program chosen;
     if (!chosen.path_.copy(path_list) ||
         !chosen.arguments_.copy(arguments != nullptr ? arguments : own) ||
@@ -110,9 +117,18 @@ int Exec::open(const Program *program, const Belongings *belongings, bool notifi
     if (int r = handover_.open(belongings); r < 0) {
         return r;
     }
-    return environment_.open(
-        own ? own_environment_.get() : program->environment(), belongings->pool_name(), &handover_,
-        program->is_own() ? own_process_name() : "", own && notifies ? notify_variable : "");
+    if (int r = environment_.open(own ? own_environment_.get() : program->environment(),
+                                  belongings->pool_name(), &handover_,
+                                  program->is_own() ? own_process_name() : "",
+                                  own && notifies ? notify_variable : "");
+        r < 0) {
+        return r;
+    }
+    ArgumentSize size;
+    size.add(program->path());
+    size.add(program->arguments());
+    environment_.add_to(&size, handover_);
+    return size.check();
 }
 
 int32_t Exec::start(const Birth &birth, const SignalBlock &block, bool wants_pidfd,

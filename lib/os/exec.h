@@ -17,7 +17,7 @@ namespace prefork::os {
 class Program {
   public:
     // Copies each; nullptr is this program's own. Returns 0, -ENOMEM, -EINVAL for arguments without
-    // the first one, or -ENOENT if own arguments are not known.
+    // the first one, -E2BIG, or -ENOENT if own arguments are not known.
     [[nodiscard]] int choose(const char *path, const char *const *arguments,
                              const char *const *environment);
 
@@ -38,8 +38,8 @@ class Program {
 class Exec {
   public:
     // Takes all the memory that starts need. A supervisor that notifies the service manager leaves
-    // its socket out of what workers inherit of its environment. Both stay the caller's. Returns 0
-    // or -ENOMEM.
+    // its socket out of what workers inherit of its environment. Both stay the caller's. Returns
+    // 0, -ENOMEM, or -E2BIG if the kernel would not take the arguments and the environment.
     [[nodiscard]] int open(const Program *program, const Belongings *belongings, bool notifies);
 
     // Starts a worker, which has the host's mask and dispositions, under a SignalBlock. Returns its

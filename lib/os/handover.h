@@ -42,6 +42,9 @@ class Handover {
     // The variables.
     char *variable() { return &variable_[0]; }
     char *listen_names() { return &listen_names_[0]; }
+    // The room for them.
+    [[nodiscard]] size_t variable_size() const { return variable_.size(); }
+    [[nodiscard]] size_t listen_names_size() const { return listen_names_.size(); }
 
   private:
     [[nodiscard]] bool note_passed_names(size_t count);
