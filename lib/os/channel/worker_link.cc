@@ -41,7 +41,7 @@ struct Sent {
 Sent sent;
 std::atomic<uint32_t> sent_locked{0}; // by a thread of the worker of that generation; 0: by none
 std::atomic<uint64_t> last_beat{0};   // when a heartbeat was sent last
-std::atomic<uint32_t> beat_worker{0}; // the life of the worker that sent it
+std::atomic<uint32_t> beat_generation{0}; // of the worker that sent it
 
 // Only one thread at a time opens what this worker needs. A worker that was forked meanwhile by
 // another thread of a worker finds it unlocked, and finds nothing of its own.
@@ -193,11 +193,11 @@ int send_heartbeat(const WorkerLink &link) {
         return 0;
     }
     const base::Instant now = os::now();
-    uint64_t last = beat_worker.load() == link.instance.life ? last_beat.load() : 0;
+    const uint64_t last = beat_generation.load() == generation() ? last_beat.load() : 0;
     if (last != 0 && now - last < link.heartbeat_interval) {
         return 0;
     }
-    beat_worker.store(link.instance.life);
+    beat_generation.store(generation());
     last_beat.store(now);
     const int result = send_record(link, RecordKind::heartbeat, 0);
     if (result < 0) {
