@@ -213,22 +213,10 @@ static void a_pool_can_do_without_stop_descriptors(void **state) {
 
 /* ---- What a worker sends ----------------------------------------------------------------- */
 
-/* Not one that the tests were given by who started them: those are not close-on-exec. */
-static int find_pipe_to_supervisor(void) {
-    for (int fd = 3; fd < 1024; fd++) {
-        struct stat status;
-        if (fcntl(fd, F_GETFD) == FD_CLOEXEC && fstat(fd, &status) == 0 &&
-            S_ISFIFO(status.st_mode) && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY) {
-            return fd;
-        }
-    }
-    return -1;
-}
-
 /* Fills the pipe with anything, for as long as its sibling needs to be heard all the same. */
 static int task_0_floods(struct board *board, int task_id, int run) {
     char nonsense[4096 + 7];
-    int fd = find_pipe_to_supervisor();
+    int fd = worker_pipe_to_supervisor();
 
     (void)run;
     if (task_id != 0) {
@@ -267,7 +255,7 @@ static void a_flood_of_one_worker_does_not_silence_others(void **state) {
 
 static int closes_all_then_says_so(struct board *board, int task_id, int run) {
     char text[8] = "";
-    int file = -1, wanted = find_pipe_to_supervisor();
+    int file = -1, wanted = worker_pipe_to_supervisor();
 
     (void)task_id;
     (void)run;
@@ -293,59 +281,6 @@ static void a_number_that_means_another_file_by_now_is_not_written_to(void **sta
     assert_int_equal(board_find(host->board, NOTE_RESULT, 0, 0)->value, -EBADF);
 }
 
-/* ---- Statuses that others take ------------------------------------------------------------ */
-
-static int ends_in_some_way(struct board *board, int task_id, int run) {
-    (void)run;
-    gate_wait(board, 0);
-    if (task_id == 0) {
-        return 7;
-    }
-    if (task_id == 1) {
-        exit(8);
-    }
-    (void)raise(SIGKILL);
-    return 1;
-}
-
-/* On a kernel that does not tell the statuses of those whom others have reaped. */
-static int steals_all_statuses(struct board *board) {
-    struct host host;
-
-    if (!filter_forbid(SYS_ioctl, ENOTTY)) {
-        board_note(board, NOTE_UNABLE, 0);
-        return 0;
-    }
-    host_open(&host, board);
-    host.work = ends_in_some_way;
-    board_require(board, pf_pool_set_restart(host.pool, PF_RESTART_NEVER) == 0);
-    board_require(board, host_begin(&host, 3) == 0);
-    (void)host_turn(&host, 0);
-    gate_open(board, 0);
-    for (int i = 0; i < 3; i++) {
-        board_require(board, waitpid(-1, NULL, 0) > 0);
-    }
-    board_require(board, host_finishes(&host) == 0);
-    host_close(&host);
-    return 0;
-}
-
-static void exit_codes_are_known_even_if_others_take_the_status(void **state) {
-    struct scenario *run = *state;
-    const struct record *ends[3];
-
-    assert_host_runs(state, steals_all_statuses);
-
-    for (int task = 0; task < 3; task++) {
-        ends[task] = board_find(run->board, PF_EVENT_EXITED, task, 0);
-        assert_non_null(ends[task]);
-    }
-    assert_int_equal(ends[0]->exit_code, 7);
-    assert_int_equal(ends[1]->exit_code, 8);
-    assert_int_equal(ends[2]->exit_code, -1);
-    assert_non_null(strstr(ends[2]->message, "unknown status"));
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         host_test(workers_in_other_namespaces_are_reached),
@@ -355,7 +290,6 @@ int main(void) {
         host_test(a_pool_can_do_without_stop_descriptors),
         host_test(a_flood_of_one_worker_does_not_silence_others),
         host_test(a_number_that_means_another_file_by_now_is_not_written_to),
-        scenario_test(exit_codes_are_known_even_if_others_take_the_status),
     };
 
     return run_group_with_each_backend("channel", tests);

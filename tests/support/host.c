@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int backend_under_test = PF_BACKEND_AUTO;
@@ -263,4 +264,15 @@ void worker_has_descriptors_of(struct board *board, struct descriptors *own,
                                const struct descriptors *host) {
     leave_out_own_pipes(board, own, host);
     board_require(board, strcmp(own->text, host->text) == 0);
+}
+
+int worker_pipe_to_supervisor(void) {
+    for (int fd = 3; fd < 1024; fd++) {
+        struct stat status;
+        if (fcntl(fd, F_GETFD) == FD_CLOEXEC && fstat(fd, &status) == 0 &&
+            S_ISFIFO(status.st_mode) && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY) {
+            return fd;
+        }
+    }
+    return -1;
 }

@@ -88,6 +88,10 @@ int ends_at_once(struct board *board, int task_id, int run);
 void worker_has_descriptors_of(struct board *board, struct descriptors *own,
                                const struct descriptors *host);
 
+/* In a worker: the end of the pipe in which it writes to its supervisor; -1: there is none. Not one
+ * that the tests were given by who started them: those are not close-on-exec. */
+int worker_pipe_to_supervisor(void);
+
 /* ---- Groups and fixtures --------------------------------------------------------------- */
 
 /* For cmocka_unit_test_setup_teardown(): *state is a struct host with a pool that has not
