@@ -21,7 +21,9 @@ constexpr size_t path_max = 4096;
 // The lines of a file, one after the other; the rest of a longer line is left out.
 class Lines {
   public:
-    explicit Lines(const char *path) { (void)file_.take(open(path, O_RDONLY | O_CLOEXEC)); }
+    explicit Lines(const char *path) {
+        (void)file_.take(open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    }
 
     // The next line without its newline, valid until the next call; nullptr at the end.
     char *next() {
@@ -83,9 +85,54 @@ bool has_word(char *list, const char *word) {
     return false;
 }
 
+// The kernel writes a space, a tab, a newline and a backslash of a path in mountinfo as three octal
+// digits behind a backslash.
+void unescape(char *path) {
+    const auto is_octal = [](char character) { return character >= '0' && character <= '7'; };
+    char *end = path;
+    for (const char *next = path; *next != '\0'; end++) {
+        if (*next == '\\' && is_octal(next[1]) && is_octal(next[2]) && is_octal(next[3])) {
+            const int code = (next[1] - '0') * 64 + (next[2] - '0') * 8 + (next[3] - '0');
+            *end = static_cast<char>(code);
+            next += 4;
+        } else {
+            *end = *next++;
+        }
+    }
+    *end = '\0';
+}
+
+// A decimal number and nothing else; 0: it is none, or one too large for any limit.
+int64_t parse_number(const char *text) {
+    constexpr int64_t radix = 10;
+    int64_t number = 0;
+    do {
+        if (*text < '0' || *text > '9' || number > INT64_MAX / radix - 1) {
+            return 0;
+        }
+        number = number * radix + (*text - '0');
+    } while (*++text != '\0');
+    return number;
+}
+
+constexpr int64_t thousand = 1000;
+constexpr int64_t thousandths_max = thousand * INT32_MAX;
+
 // The quota of one group, in thousandths of a processor; 0: none.
 int64_t thousandths(int64_t quota_us, int64_t period_us) {
-    return quota_us > 0 && period_us > 0 ? (quota_us * 1000 + period_us - 1) / period_us : 0;
+    if (quota_us <= 0 || period_us <= 0) {
+        return 0;
+    }
+    if (quota_us / period_us >= INT32_MAX) {
+        return thousandths_max;
+    }
+    while (period_us > INT64_MAX / thousand) { // which no system has; the ratio is what counts
+        quota_us /= 2;
+        period_us /= 2;
+    }
+    const int64_t whole = quota_us / period_us * thousand;
+    const int64_t part = quota_us % period_us * thousand;
+    return whole + part / period_us + (part % period_us != 0 || whole + part == 0 ? 1 : 0);
 }
 
 // The first line of a file in the directory as numbers; one that is none is 0.
@@ -97,8 +144,8 @@ bool read_numbers(const char *directory, const char *name, int64_t *first, int64
     if (line == nullptr) {
         return false;
     }
-    *first = strtoll(cut_word(&line, ' '), nullptr, 10);
-    *second = strtoll(line, nullptr, 10);
+    *first = parse_number(cut_word(&line, ' '));
+    *second = parse_number(cut_word(&line, ' '));
     return true;
 }
 
@@ -149,8 +196,12 @@ bool find_mount(const char *root, const Hierarchy &hierarchy, char *ret_point, c
         for (int skipped = 0; skipped < 3; skipped++) {
             (void)cut_word(&line, ' ');
         }
-        base::Text(ret_group, path_max).add(cut_word(&line, ' '));
-        base::Text(ret_point, path_max).add(root).add(cut_word(&line, ' '));
+        char *group = cut_word(&line, ' ');
+        char *point = cut_word(&line, ' ');
+        unescape(group);
+        unescape(point);
+        base::Text(ret_group, path_max).add(group);
+        base::Text(ret_point, path_max).add(root).add(point);
         return true;
     }
     return false;
@@ -176,6 +227,16 @@ bool find_group(const char *root, const Hierarchy &hierarchy, char *ret_group) {
     return false;
 }
 
+// A mount may show only the part of the tree below a group, as in a container. What it does not
+// show counts as its root.
+const char *part_below(const char *group, const char *mounted) {
+    const size_t length = strcmp(mounted, "/") == 0 ? 0 : strlen(mounted);
+    const bool is_shown = strncmp(group, mounted, length) == 0 &&
+                          (group[length] == '/' || group[length] == '\0') &&
+                          strstr(group, "/../") == nullptr;
+    return is_shown && strcmp(group + length, "/") != 0 ? group + length : "";
+}
+
 // The smallest quota from the group up to the root of the mount, for all of them hold; 0: none.
 int64_t smallest_quota(const char *root, const Hierarchy &hierarchy) {
     char point[path_max];
@@ -184,11 +245,9 @@ int64_t smallest_quota(const char *root, const Hierarchy &hierarchy) {
     if (!find_mount(root, hierarchy, point, mounted) || !find_group(root, hierarchy, group)) {
         return 0;
     }
-    // A mount may show only the part of the tree below a group, as in a container.
-    const size_t length = strcmp(mounted, "/") == 0 ? 0 : strlen(mounted);
-    const char *below = strncmp(group, mounted, length) == 0 ? group + length : "";
+    const char *below = part_below(group, mounted);
     char directory[path_max];
-    base::Text(directory, sizeof(directory)).add(point).add(strcmp(below, "/") == 0 ? "" : below);
+    base::Text(directory, sizeof(directory)).add(point).add(below);
     int64_t smallest = 0;
     for (;;) {
         const int64_t quota = hierarchy.quota_of(directory);
@@ -203,22 +262,31 @@ int64_t smallest_quota(const char *root, const Hierarchy &hierarchy) {
     }
 }
 
+// Those of the machine, where the affinity can not be asked for.
+int online_count() {
+    const long count = sysconf(_SC_NPROCESSORS_ONLN);
+    return count < 1 ? 1 : count < INT32_MAX ? static_cast<int>(count) : INT32_MAX;
+}
+
 int affinity_count() {
     // The kernel wants a set at least as large as its own, whose size it does not tell.
     for (size_t processors = 1024; processors <= 1024 * 1024; processors *= 4) {
         cpu_set_t *set = CPU_ALLOC(processors);
         if (set == nullptr) {
-            return 1;
+            break;
         }
         const size_t size = CPU_ALLOC_SIZE(processors);
-        const int result = sched_getaffinity(0, size, set);
-        const int count = result == 0 ? CPU_COUNT_S(size, set) : 0;
+        const int error = sched_getaffinity(0, size, set) == 0 ? 0 : errno;
+        const int count = error == 0 ? CPU_COUNT_S(size, set) : 0;
         CPU_FREE(set);
-        if (result == 0) {
+        if (error == 0) {
             return count;
         }
+        if (error != EINVAL) {
+            break;
+        }
     }
-    return 1;
+    return online_count();
 }
 
 } // namespace
@@ -231,7 +299,8 @@ int quota_count(const char *root) {
             smallest = quota;
         }
     }
-    return static_cast<int>((smallest + 999) / 1000);
+    const int64_t count = (smallest + thousand - 1) / thousand;
+    return count < INT32_MAX ? static_cast<int>(count) : INT32_MAX;
 }
 
 int processor_count() {

@@ -2,6 +2,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <initializer_list>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,6 @@
 
 #include "cmocka_all.h"
 #include "os/notify.h"
-
-extern "C" ssize_t send(int fd, const void *data, size_t size, int flags);
 
 using prefork::base::millisecond;
 using prefork::base::never;

@@ -4,6 +4,8 @@
 #include "cmocka_all.h"
 
 #include <fcntl.h>
+#include <initializer_list>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +137,118 @@ void files_without_sense_are_no_limit(void **) {
     assert_int_equal(quota_count(root), 0);
 }
 
+// Both versions, with the same numbers.
+void assert_quota(const char *quota, const char *period, int expected) {
+    char text[256];
+    put_version_2("/app");
+    snprintf(text, sizeof(text), "%s %s\n", quota, period);
+    put("sys/fs/cgroup/app/cpu.max", text);
+    assert_int_equal(quota_count(root), expected);
+    put_version_1("/", "/app");
+    snprintf(text, sizeof(text), "%s\n", quota);
+    put("sys/fs/cgroup/cpu/app/cpu.cfs_quota_us", text);
+    snprintf(text, sizeof(text), "%s\n", period);
+    put("sys/fs/cgroup/cpu/app/cpu.cfs_period_us", text);
+    assert_int_equal(quota_count(root), expected);
+}
+
+void huge_quotas_do_not_overflow(void **) {
+    assert_quota("9223372036854775", "100000", INT32_MAX);
+    assert_quota("9223372036854776", "1", INT32_MAX);
+    assert_quota("922337203685477579", "1000000", INT32_MAX);
+    assert_quota("92233720368547758", "9223372036854775", 11);
+    assert_quota("92233720368547758", "92233720368547758", 1);
+    assert_quota("1", "922337203685477580", 1);
+    assert_quota("214748364700000", "100000", INT32_MAX);
+    assert_quota("214748364600000", "100000", INT32_MAX - 1);
+    assert_quota("214748364600001", "100000", INT32_MAX);
+}
+
+void quotas_too_large_for_a_number_are_no_limit(void **) {
+    assert_quota("9223372036854775808", "100000", 0);
+    assert_quota("18446744073709551615", "100000", 0);
+    assert_quota("18446744073709651616", "100000", 0); // 100000 in 64 bits
+    assert_quota("99999999999999999999999999999999", "100000", 0);
+    assert_quota("100000", "18446744073709551615", 0);
+}
+
+void numbers_that_are_none_are_no_limit(void **) {
+    for (const char *text : {"", "-1", "-100000", "+100000", "0", "0x1000", "1e5", "100000us",
+                             "max", "1.5", "\t100000"}) {
+        assert_quota(text, "100000", 0);
+        assert_quota("100000", text, 0);
+    }
+}
+
+void a_period_that_is_missing_is_no_limit(void **) {
+    put_version_2("/app");
+    put("sys/fs/cgroup/app/cpu.max", "150000\n");
+    assert_int_equal(quota_count(root), 0);
+    put("sys/fs/cgroup/app/cpu.max", "150000 ");
+    assert_int_equal(quota_count(root), 0);
+    put("sys/fs/cgroup/app/cpu.max", "150000 100000 and more\n");
+    assert_int_equal(quota_count(root), 2);
+}
+
+void group_with_the_beginning_of_anothers_name_is_not_below_it(void **) {
+    put_version_1("/docker/abc", "/docker/abcdef");
+    put("sys/fs/cgroup/cpu/cpu.cfs_quota_us", "200000\n");
+    put("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
+    put("sys/fs/cgroup/cpudef/cpu.cfs_quota_us", "100000\n");
+    put("sys/fs/cgroup/cpudef/cpu.cfs_period_us", "100000\n");
+    assert_int_equal(quota_count(root), 2);
+}
+
+void group_outside_of_the_namespace_counts_as_the_root_of_the_mount(void **) {
+    put_version_2("/../../../other");
+    put("sys/fs/cgroup/cpu.max", "200000 100000\n");
+    put("other/cpu.max", "100000 100000\n");
+    put("sys/other/cpu.max", "100000 100000\n");
+    assert_int_equal(quota_count(root), 2);
+}
+
+void mount_point_with_a_space_is_found(void **) {
+    put("proc/self/mountinfo", "30 21 0:26 / /control\\040groups rw - cgroup2 cgroup2 rw\n");
+    put("proc/self/cgroup", "0::/app\n");
+    put("control groups/app/cpu.max", "200000 100000\n");
+    assert_int_equal(quota_count(root), 2);
+}
+
+void tables_without_sense_are_no_limit(void **) {
+    put("sys/fs/cgroup/cpu.max", "200000 100000\n");
+    put("proc/self/cgroup", "0::/\n");
+    for (const char *text : {"", "\n", " - ", " - cgroup2", " - cgroup2 ", "- cgroup2 cgroup2 rw\n",
+                             "30 - cgroup2 x y", "\\\\0 \\ \\4 \\04 \\040 - cgroup2 x y",
+                             "30 21 0:26 /", "    - cgroup2 x y\n"}) {
+        put("proc/self/mountinfo", text);
+        assert_int_equal(quota_count(root), 0);
+    }
+    put_version_2("/");
+    for (const char *text : {"", "\n", ":", "::", "0", "0:", "0:cpu", ":::::", "0:x:/\n:", "/"}) {
+        put("proc/self/cgroup", text);
+        const int count = quota_count(root);
+        assert_true(count == 0 || count == 2);
+    }
+}
+
+void names_of_any_length_do_no_harm(void **) {
+    constexpr size_t size = 32'000;
+    static char name[size];
+    static char text[size + 64];
+    for (size_t length = 4'000; length < size; length += 1'777) {
+        memset(name, length % 2 == 0 ? 'a' : '/', length);
+        name[length] = '\0';
+        snprintf(text, sizeof(text), "0::/%s\n", name);
+        put_version_2("/");
+        put("sys/fs/cgroup/cpu.max", "200000 100000\n");
+        put("proc/self/cgroup", text);
+        assert_int_equal(quota_count(root), 2);
+        snprintf(text, sizeof(text), "1 2 3 / /%s rw - cgroup2 x y\n", name);
+        put("proc/self/mountinfo", text);
+        (void)quota_count(root);
+    }
+}
+
 #define IN_OWN_ROOT(test) cmocka_unit_test_setup_teardown(test, make_root, remove_root)
 
 const CMUnitTest tests_of_processors[] = {
@@ -149,6 +263,15 @@ const CMUnitTest tests_of_processors[] = {
     IN_OWN_ROOT(mount_of_a_container_shows_only_the_part_below_its_group),
     IN_OWN_ROOT(group_that_the_mount_does_not_show_counts_as_its_root),
     IN_OWN_ROOT(files_without_sense_are_no_limit),
+    IN_OWN_ROOT(huge_quotas_do_not_overflow),
+    IN_OWN_ROOT(quotas_too_large_for_a_number_are_no_limit),
+    IN_OWN_ROOT(numbers_that_are_none_are_no_limit),
+    IN_OWN_ROOT(a_period_that_is_missing_is_no_limit),
+    IN_OWN_ROOT(group_with_the_beginning_of_anothers_name_is_not_below_it),
+    IN_OWN_ROOT(group_outside_of_the_namespace_counts_as_the_root_of_the_mount),
+    IN_OWN_ROOT(mount_point_with_a_space_is_found),
+    IN_OWN_ROOT(tables_without_sense_are_no_limit),
+    IN_OWN_ROOT(names_of_any_length_do_no_harm),
 };
 
 } // namespace
