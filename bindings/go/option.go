@@ -76,6 +76,7 @@ func withTimes(op string, first, second time.Duration,
 
 // WithName names the pool, which tells several pools of a program apart; at most 63 bytes.
 // A worker takes its place when it runs the pool that has the name of its own.
+// A pool that a worker makes must have another name than the worker's own.
 func WithName(name string) Option {
 	return func(p *Pool) error {
 		text := C.CString(name)

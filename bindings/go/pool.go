@@ -77,7 +77,8 @@ func (p *Pool) Close() error {
 // which they are asked to when ctx is done, with [ErrGaveUp] or [ErrFatal], or with what else the
 // pool failed with. No worker is left then.
 //
-// In a worker of another pool it fails with [syscall.EALREADY] until that pool has been run.
+// In a worker of another pool it fails with [syscall.EALREADY] until that pool has been run, and
+// with [syscall.ELOOP] if both pools have the same name; see [WithName].
 func (p *Pool) Run(ctx context.Context) (int, error) {
 	taskID, err := p.start()
 	if err != nil || taskID >= 0 {

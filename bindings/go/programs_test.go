@@ -40,6 +40,7 @@ var programs = map[string]func(){
 	"server":      workerServer,
 	"misuse":      workerMisuse,
 	"two pools":   workerTwoPools,
+	"inner pools": workerInnerPools,
 	"fork":        superviseFork,
 	"fork twice":  superviseForkTwice,
 	"pool":        supervisePool,
@@ -233,6 +234,30 @@ func workerTwoPools() {
 	_, err = a.Run(context.Background())
 	name, _ := prefork.WorkerPool()
 	say("%v %v %v", errors.Is(err, syscall.EALREADY), name, takeTask(prefork.WithName("b")))
+	untilStopped()
+}
+
+// workerInnerPools has pools of its own, which would make the same workers again.
+func workerInnerPools() {
+	taskID := takeTask()
+	if os.Getenv(valueVar) == "inner" {
+		say("deeper")
+		return
+	}
+	inner := func(options ...prefork.Option) error {
+		made, err := prefork.New(append([]prefork.Option{prefork.WithWorkers(1),
+			prefork.WithCommand("", nil, append(os.Environ(), valueVar+"=inner")),
+			prefork.WithLogger(quiet)}, options...)...)
+		must(err)
+		defer made.Close()
+		_, err = made.Run(context.Background())
+		return err
+	}
+	unnamed := inner()
+	_, forked := prefork.ForkProcesses(1, 0)
+	say("%d %v %v", taskID, errors.Is(unnamed, syscall.ELOOP), errors.Is(forked, syscall.EALREADY))
+	say("%v", errors.Is(inner(prefork.WithName("inner"), prefork.WithMaxRestarts(0)),
+		prefork.ErrGaveUp)) // its worker is of no pool without a name
 	untilStopped()
 }
 

@@ -371,6 +371,13 @@ func TestNamesOfPools(t *testing.T) {
 		t.Errorf("said %q", said)
 	}
 	check(t, p.end())
+	inner := newPool(t, "inner pools", prefork.WithWorkers(1)).run(context.Background())
+	for _, expected := range []string{"0 true true", "true"} {
+		if said := inner.hear(); said != expected {
+			t.Errorf("said %q", said)
+		}
+	}
+	check(t, inner.end())
 	if name, ok := prefork.WorkerPool(); name != "" || ok {
 		t.Errorf("this is no worker of %q", name)
 	}

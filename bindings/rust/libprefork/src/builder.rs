@@ -292,7 +292,8 @@ impl Builder {
     ///
     /// In such a worker [`Task::current`](crate::Task::current) tells from the beginning of `main`
     /// on what it is, and [`Pool::run`] of the pool of the same name enters the closure at once.
-    /// Other threads are no obstacle.
+    /// Other threads are no obstacle. In a worker, a pool with exec workers must have another name
+    /// than the pool of the worker; otherwise it fails with `ELOOP` when it is run or started.
     pub fn exec_self(self) -> Builder {
         self.set(|pool| {
             pool.set_exec();

@@ -2,11 +2,12 @@
 //
 // SPDX-License-Identifier: MIT
 use std::collections::HashMap;
+use std::env;
 use std::panic;
 use std::process::{self, Command};
 use std::thread;
 
-use libprefork::{Event, EventKind, Pool};
+use libprefork::{Error, Event, EventKind, Pool};
 
 use crate::runs_well;
 use crate::support::{argument, children_of, park, Program};
@@ -96,6 +97,37 @@ pub fn pool_in_worker() {
     println!("all as expected");
 }
 
+/// Where the workers are this program, a pool in a worker needs a name that tells its workers apart.
+pub fn inner_pools() {
+    const ELOOP: i32 = 40;
+    if env::var_os("INNER").is_some() {
+        // Never more than one deeper, whatever comes of it.
+        let mut pool = Pool::builder().name("inner").build().unwrap();
+        pool.run(|_| println!("inner worker")).unwrap();
+        unreachable!("this is a worker");
+    }
+    let run_inner = |name| {
+        let mut command = Program::command("inner_pools", &[]);
+        command.env("INNER", "yes");
+        let builder = Pool::builder().name(name).workers(1).max_restarts(0);
+        builder.exec(&command).build().unwrap().run(|_| ())
+    };
+    let result = match argument(0).as_str() {
+        "exec" => Pool::builder().exec_self(),
+        _ => Pool::builder(),
+    }
+    .workers(1)
+    .max_restarts(0)
+    .build()
+    .unwrap()
+    .run(|_| {
+        assert_eq!(run_inner(""), Err(Error::Os(ELOOP)));
+        assert_eq!(run_inner("inner"), Ok(()));
+    });
+    assert_eq!(result, Ok(()));
+    println!("all as expected");
+}
+
 pub fn run_another_program() {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "echo $GREETING $1 ${GONE-gone} $HOME", "sh", "you"]);
@@ -157,6 +189,15 @@ pub fn workers_may_have_pools() {
     let mut program = Program::start("pool_in_worker", &[]);
     program.ends_well("all as expected");
     assert_eq!(program.count(|line| line.contains(" in ")), 4);
+}
+
+pub fn a_pool_by_exec_in_a_worker_needs_another_name() {
+    for way in ["fork", "exec"] {
+        let mut program = Program::start("inner_pools", &[way]);
+        program.ends_well("all as expected");
+        let inner = program.count(|line| line == "inner worker");
+        assert_eq!(inner, 1, "{way}: {:?}", program.seen);
+    }
 }
 
 pub fn exec_takes_a_command() {
