@@ -379,6 +379,9 @@ PF_API int pf_pool_add_fd(pf_pool *pool, const char *name, int fd);
  * arguments that it was started with, and the environment that it has when the pool starts. Links
  * in the name are followed anew at each start; this program's own file is used if there is none.
  *
+ * While a pool with workers by exec runs, the call changes the program of later starts; NULL for
+ * envp then means the environment at the time of the call.
+ *
  * Workers have the signal mask of this process, the signals that it ignores, descriptors 0 to 2
  * and others that are not close-on-exec, those of pf_pool_add_fd(), and the sockets that this
  * process has bound by this library, or was passed by systemd. A program that can not be
@@ -387,8 +390,9 @@ PF_API int pf_pool_add_fd(pf_pool *pool, const char *name, int fd);
  * Returns: 0.
  * Errors: -EINVAL if argv is empty; -ENOENT if argv is NULL and /proc did not tell how this
  *   program was started; -E2BIG if argv or envp is larger than execve() takes; -ENOMEM; -EBUSY
- *   once the pool has started; if one of the programs is set-user-ID or the like, the errno of
- *   what a worker could not find out about this process.
+ *   once a pool has started whose workers are not made by exec, -ECANCELED once it has ended; if
+ *   one of the programs is set-user-ID or the like, the errno of what a worker could not find out
+ *   about this process.
  * Since: 0.1
  */
 PF_API int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *argv,

@@ -8,14 +8,35 @@
 #include "os/spawn/supervisor_check.h"
 #include "prefork.h"
 
+using prefork::api::Stage;
+namespace os = prefork::os;
+
+namespace {
+
+// Whether the program may be set now: 0, or what the setter returns. Workers by exec may get
+// another one while the pool runs.
+int check_program_setting(const pf_pool *pool) {
+    const int result = prefork::api::check_setting(pool);
+    if (result != -EBUSY || !pool->executes) {
+        return result;
+    }
+    return pool->stage == Stage::running ? 0 : -ECANCELED;
+}
+
+} // namespace
+
 int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *argv,
                      const char *const *envp) {
-    if (int r = prefork::api::check_setting(pool); r < 0) {
+    if (int r = check_program_setting(pool); r < 0) {
         return r;
     }
-    const char *program = path == nullptr ? prefork::os::own_path() : path;
-    if (int r = prefork::os::check_visibility_to(program); r < 0) {
+    if (int r = os::check_visibility_to(path == nullptr ? os::own_path() : path); r < 0) {
         return r;
+    }
+    if (pool->stage == Stage::running) {
+        os::Program next;
+        const int result = next.choose(path, argv, envp);
+        return result < 0 ? result : pool->exec.change(&next);
     }
     const int result = pool->program.choose(path, argv, envp);
     pool->executes = pool->executes || result == 0;

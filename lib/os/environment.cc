@@ -30,13 +30,13 @@ bool is_of(const char *variable, const char *name) {
     return length > 0 && strncmp(variable, name, length) == 0 && variable[length] == '=';
 }
 
-bool is_passed_on(const char *variable) {
+bool is_for_worker(const char *variable, const char *left_out) {
     for (const char *name : not_passed_on) {
         if (is_of(variable, name)) {
             return false;
         }
     }
-    return true;
+    return !is_of(variable, left_out);
 }
 
 Text begin(char *buffer, size_t size, const char *name) {
@@ -47,11 +47,21 @@ Text begin(char *buffer, size_t size, const char *name) {
 
 } // namespace
 
-int WorkerEnvironment::open(char *const *base, const char *pool_name, Handover *handover,
-                            const char *process_name, const char *left_out) {
+int WorkerEnvironment::open(const EnvironmentBase &base, const char *pool_name, Handover *handover,
+                            ArgumentSize size) {
     size_t of_base = 0;
-    while (base != nullptr && base[of_base] != nullptr) {
-        of_base += 1;
+    for (; base.variables != nullptr && base.variables[of_base] != nullptr; of_base++) {
+        if (is_for_worker(base.variables[of_base], base.left_out)) {
+            size.add(base.variables[of_base]);
+        }
+    }
+    for (const size_t own : {sizeof(task_id_), sizeof(supervisor_), sizeof(pool_),
+                             sizeof(process_name_), sizeof(listen_pid_), sizeof(listen_count_),
+                             handover->variable_size(), handover->listen_names_size()}) {
+        size.add(own);
+    }
+    if (int r = size.check(); r < 0) {
+        return r;
     }
     if (!variables_.allocate(of_base + own_variables_max + 1)) {
         return -ENOMEM;
@@ -61,14 +71,14 @@ int WorkerEnvironment::open(char *const *base, const char *pool_name, Handover *
     add(supervisor_);
     begin(pool_, sizeof(pool_), variable_pool).add(pool_name);
     add(pool_);
-    if (process_name[0] != '\0') {
-        begin(process_name_, sizeof(process_name_), variable_process_name).add(process_name);
+    if (base.process_name[0] != '\0') {
+        begin(process_name_, sizeof(process_name_), variable_process_name).add(base.process_name);
         add(process_name_);
     }
     add(handover->variable());
     for (size_t index = 0; index < of_base; index++) {
-        if (is_passed_on(base[index]) && !is_of(base[index], left_out)) {
-            add(base[index]);
+        if (is_for_worker(base.variables[index], base.left_out)) {
+            add(base.variables[index]);
         }
     }
     listen_at_ = count_;
@@ -85,17 +95,6 @@ void WorkerEnvironment::set_descriptors(Handover *handover) {
         add(handover->listen_names());
     }
     add(nullptr);
-}
-
-void WorkerEnvironment::add_to(ArgumentSize *size, const Handover &handover) const {
-    for (const size_t own :
-         {sizeof(task_id_), sizeof(supervisor_), sizeof(listen_pid_), sizeof(listen_count_),
-          handover.variable_size(), handover.listen_names_size()}) {
-        size->add(own);
-    }
-    for (uint32_t index = 0; index < listen_at_; index++) {
-        size->add(variables_[index]); // some of its own are still empty
-    }
 }
 
 void WorkerEnvironment::set_task_id(uint32_t task_id) {

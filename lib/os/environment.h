@@ -26,13 +26,20 @@ inline constexpr char variable_task_id[] = "PF_TASK_ID";
 inline constexpr char variable_pool[] = "PF_POOL";
 inline constexpr char variable_process_name[] = "PF_COMM";
 
+// What workers inherit; their own variables are added.
+struct EnvironmentBase {
+    char *const *variables = nullptr; // used as they are; nullptr: none
+    const char *process_name = "";    // that the worker is to have; "": that of its program
+    const char *left_out = "";        // the name of one that workers do not get; "": none
+};
+
 class WorkerEnvironment {
   public:
-    // Adds to the base, whose strings are used as they are, what is the same for all workers; what
-    // was meant for this process itself is left out, and so is another variable; "": none. Returns
-    // 0 or -ENOMEM.
-    [[nodiscard]] int open(char *const *base, const char *pool_name, Handover *handover,
-                           const char *process_name, const char *left_out);
+    // Puts together what is the same for all workers; what was meant for this process itself is
+    // left out. The size is that of the arguments. Returns 0, -ENOMEM, or -E2BIG if the kernel
+    // would not take all of it; then nothing has changed.
+    [[nodiscard]] int open(const EnvironmentBase &base, const char *pool_name, Handover *handover,
+                           ArgumentSize size);
 
     // What each worker has for itself. Async-signal-safe, and without locks or memory.
     void set_task_id(uint32_t task_id);
@@ -41,9 +48,6 @@ class WorkerEnvironment {
     void set_listener(int32_t pid);
 
     [[nodiscard]] char *const *get() const { return &variables_[0]; }
-
-    // The size of all that workers may get.
-    void add_to(ArgumentSize *size, const Handover &handover) const;
 
   private:
     void add(char *variable) { variables_[count_++] = variable; }

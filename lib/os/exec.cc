@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <unistd.h>
+#include <utility>
 
 #include "os/child_signal.h"
 #include "os/daemon.h"
@@ -98,37 +99,60 @@ int Program::choose(const char *path, const char *const *arguments,
         (environment != nullptr && !chosen.environment_.copy(environment))) {
         return -ENOMEM;
     }
-    path_.swap(chosen.path_);
-    arguments_.swap(chosen.arguments_);
-    environment_.swap(chosen.environment_);
-    chose_environment_ = environment != nullptr;
+    chosen.chose_environment_ = environment != nullptr;
+    swap(chosen);
     return 0;
 }
 
 const char *Program::path() const { return is_own() ? own_path() : path_.get()[0]; }
 
-int Exec::open(const Program *program, const Belongings *belongings, bool notifies) {
+void Program::swap(Program &other) {
+    path_.swap(other.path_);
+    arguments_.swap(other.arguments_);
+    environment_.swap(other.environment_);
+    std::swap(chose_environment_, other.chose_environment_);
+}
+
+int Exec::open(Program *program, const Belongings *belongings, bool notifies) {
     program_ = program;
-    const bool own = program->has_own_environment();
-    if ((own && environ != nullptr && !own_environment_.copy(environ)) ||
-        !stack_.allocate(stack_size)) {
+    belongings_ = belongings;
+    notifies_ = notifies;
+    if (!stack_.allocate(stack_size)) {
         return -ENOMEM;
     }
     if (int r = handover_.open(belongings); r < 0) {
         return r;
     }
-    if (int r = environment_.open(own ? own_environment_.get() : program->environment(),
-                                  belongings->pool_name(), &handover_,
-                                  program->is_own() ? own_process_name() : "",
-                                  own && notifies ? notify_variable : "");
-        r < 0) {
+    return prepare(*program);
+}
+
+int Exec::change(Program *next) {
+    if (int r = prepare(*next); r < 0) {
         return r;
     }
+    program_->swap(*next); // its strings stay where they are
+    return 0;
+}
+
+// Returns 0 or a negative errno, with which nothing has changed.
+int Exec::prepare(const Program &program) {
+    const bool own = program.has_own_environment();
+    Strings own_environment;
+    if (own && environ != nullptr && !own_environment.copy(environ)) {
+        return -ENOMEM;
+    }
+    EnvironmentBase base;
+    base.variables = own ? own_environment.get() : program.environment();
+    base.process_name = program.is_own() ? own_process_name() : "";
+    base.left_out = own && notifies_ ? notify_variable : "";
     ArgumentSize size;
-    size.add(program->path());
-    size.add(program->arguments());
-    environment_.add_to(&size, handover_);
-    return size.check();
+    size.add(program.path());
+    size.add(program.arguments());
+    if (int r = environment_.open(base, belongings_->pool_name(), &handover_, size); r < 0) {
+        return r;
+    }
+    own_environment_.swap(own_environment);
+    return 0;
 }
 
 int32_t Exec::start(const Birth &birth, const SignalBlock &block, bool wants_pidfd,

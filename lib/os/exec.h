@@ -21,6 +21,8 @@ class Program {
     [[nodiscard]] int choose(const char *path, const char *const *arguments,
                              const char *const *environment);
 
+    void swap(Program &other);
+
     // Whether it is this program, by the path that it was started from.
     [[nodiscard]] bool is_own() const { return path_.empty(); }
     [[nodiscard]] const char *path() const;
@@ -40,7 +42,11 @@ class Exec {
     // Takes all the memory that starts need. A supervisor that notifies the service manager leaves
     // its socket out of what workers inherit of its environment. Both stay the caller's. Returns
     // 0, -ENOMEM, or -E2BIG if the kernel would not take the arguments and the environment.
-    [[nodiscard]] int open(const Program *program, const Belongings *belongings, bool notifies);
+    [[nodiscard]] int open(Program *program, const Belongings *belongings, bool notifies);
+
+    // For later starts: swaps the program with another one. Returns what open() returns; then
+    // nothing has changed.
+    [[nodiscard]] int change(Program *next);
 
     // Starts a worker, which has the host's mask and dispositions, under a SignalBlock. Returns its
     // pid and, where pidfds are wanted, its pidfd; or the negative errno of whatever failed, the
@@ -48,9 +54,13 @@ class Exec {
     int32_t start(const Birth &birth, const SignalBlock &block, bool wants_pidfd, int *ret_pidfd);
 
   private:
-    const Program *program_ = nullptr;
+    [[nodiscard]] int prepare(const Program &program);
+
+    Program *program_ = nullptr;
+    const Belongings *belongings_ = nullptr;
+    bool notifies_ = false;
     Handover handover_;
-    Strings own_environment_; // as it was at open()
+    Strings own_environment_; // as it was when the program was set
     WorkerEnvironment environment_;
     base::Array<char> stack_; // of the child
 };

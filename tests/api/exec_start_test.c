@@ -31,10 +31,8 @@ static void execute(struct host *host, const char *path, const char *argument) {
     assert_int_equal(pf_pool_set_exec(host->pool, path, arguments, NULL), 0);
 }
 
-/* It fails before a worker ran: the pool fails, and nothing else is told. */
-static void assert_fails(struct host *host, int error) {
-    assert_int_equal(host_begin(host, 3), 0);
-
+/* A begun one fails before a worker ran: the pool fails, and nothing else is told. */
+static void assert_has_failed(struct host *host, int error) {
     assert_int_equal(host_finishes(host), error);
 
     const struct record *failed = board_find(host->board, PF_EVENT_START_FAILED, ANY_TASK, 0);
@@ -47,6 +45,12 @@ static void assert_fails(struct host *host, int error) {
     assert_int_equal(board_count(host->board, PF_EVENT_EXITED, ANY_TASK), 0);
     assert_int_equal(board_count(host->board, PF_EVENT_GAVE_UP, ANY_TASK), 0);
     assert_int_equal(board_find(host->board, PF_EVENT_DONE, ANY_TASK, 0)->error, error);
+}
+
+static void assert_fails(struct host *host, int error) {
+    assert_int_equal(host_begin(host, 3), 0);
+
+    assert_has_failed(host, error);
 }
 
 static void a_missing_program_is_told(void **state) {
@@ -84,15 +88,28 @@ static void a_path_through_a_file_is_told(void **state) {
     assert_fails(*state, -ENOTDIR);
 }
 
-static void an_argument_that_is_too_long_is_told(void **state) {
-    enum { LONG = 1 << 20 };
+/* The environment and this argument are more than the least that the kernel takes. */
+static void arguments_that_are_too_long_by_then_are_told(void **state) {
+    enum { LONG = 130000 };
+    struct host *host = *state;
+    struct rlimit before, least;
     char *argument = malloc(LONG);
     assert_non_null(argument);
     memset(argument, 'x', LONG);
     argument[LONG - 1] = '\0';
-    execute(*state, "/bin/true", argument);
+    assert_int_equal(setenv("PREFORK_TEST_LONG", argument + LONG / 2, 1), 0);
+    execute(host, "/bin/true", argument);
     free(argument);
-    assert_fails(*state, -E2BIG);
+    assert_int_equal(host_begin(host, 3), 0);
+    assert_int_equal(unsetenv("PREFORK_TEST_LONG"), 0);
+    assert_int_equal(getrlimit(RLIMIT_STACK, &before), 0);
+    least = before;
+    least.rlim_cur = 1 << 19;
+
+    assert_int_equal(setrlimit(RLIMIT_STACK, &least), 0);
+
+    assert_has_failed(host, -E2BIG);
+    assert_int_equal(setrlimit(RLIMIT_STACK, &before), 0);
 }
 
 static void one_that_vanishes_counts_as_a_restart(void **state) {
@@ -356,7 +373,7 @@ int main(void) {
         executed_test(what_is_no_program_is_told),
         executed_test(a_script_without_its_interpreter_is_told),
         executed_test(a_path_through_a_file_is_told),
-        executed_test(an_argument_that_is_too_long_is_told),
+        executed_test(arguments_that_are_too_long_by_then_are_told),
         executed_test(one_that_vanishes_counts_as_a_restart),
         executed_test(and_comes_back),
         executed_test(a_replacement_that_can_not_be_executed_fails_alone),
