@@ -2,7 +2,6 @@
 //
 // SPDX-License-Identifier: MIT
 use std::any::Any;
-use std::fs;
 use std::io::Write;
 use std::os::raw::{c_int, c_void};
 use std::panic::{catch_unwind, AssertUnwindSafe};
@@ -10,6 +9,7 @@ use std::process::{ExitCode, Termination};
 
 use libprefork_sys as sys;
 
+use crate::threads::has_threads;
 use crate::{Control, Event, Task};
 
 /// What a worker that panics exits with, as every Rust program does.
@@ -85,18 +85,6 @@ pub(crate) unsafe extern "C" fn enter(task_id: c_int, user: *mut c_void) -> c_in
 /// What is in the buffer now would be written by every process that is forked later.
 pub(crate) fn flush_stdout() {
     let _ = std::io::stdout().flush();
-}
-
-/// Whether this process has other threads than the one that asks.
-pub(crate) fn has_threads() -> bool {
-    const LOOKS: u32 = 50;
-    // The kernel wakes a joiner a moment before the thread has left the process.
-    (0..LOOKS).all(|look| {
-        if look > 0 {
-            std::thread::sleep(std::time::Duration::from_micros(100));
-        }
-        fs::read_dir("/proc/self/task").map_or(false, |tasks| tasks.count() > 1)
-    })
 }
 
 /// The status that the program would exit with if its `main` returned this.

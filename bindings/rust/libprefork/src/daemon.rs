@@ -6,8 +6,9 @@ use std::ptr;
 
 use libprefork_sys as sys;
 
-use crate::callbacks::{flush_stdout, has_threads};
+use crate::callbacks::flush_stdout;
 use crate::error::{check, check_library};
+use crate::threads::has_threads;
 use crate::Error;
 
 /// Goes on as a daemon: in a new session without a terminal. To be called before sockets are bound

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-use std::io::Write;
 use std::os::raw::{c_int, c_void};
 use std::panic::catch_unwind;
 
 use libprefork_sys as sys;
 
+use crate::callbacks::flush_stdout;
 use crate::error::{check, check_library};
+use crate::threads::has_threads;
 use crate::{Error, Event, Task};
 
 /// As a number of restarts: any number.
@@ -50,8 +51,9 @@ pub unsafe fn fork_processes(
         Some(max) => crate::int(max)?,
         None => -1,
     };
-    // What stands in the buffer would be written by each process.
-    let _ = std::io::stdout().flush();
+    if !has_threads() {
+        flush_stdout(); // or each process would write it
+    }
     // SAFETY: the caller answers for what a fork does to the values of the program.
     let task_id = check(unsafe { sys::pf_fork_processes(workers, max_restarts) })?;
     Task::from_id(task_id).ok_or_else(Error::invalid)

@@ -67,6 +67,7 @@ mod pool;
 mod running;
 mod settings;
 mod task;
+mod threads;
 
 use std::os::raw::c_int;
 use std::time::Duration;

@@ -9,6 +9,7 @@ use libprefork_sys as sys;
 
 use crate::callbacks::{self, deliver, enter, Enter, OnEvent, Shared};
 use crate::error::check;
+use crate::threads::has_threads;
 use crate::{Control, Error, Remote, Task};
 
 /// A pool of C, and what its callbacks need.
@@ -104,7 +105,7 @@ impl Owned {
     pub(crate) fn prepare(&mut self, started: bool) -> Result<(), Error> {
         let refuses = !self.exec && !self.allows_threads;
         self.shared().refuses_threads = refuses;
-        if refuses && !callbacks::has_threads() {
+        if refuses && !has_threads() {
             callbacks::flush_stdout();
         } else if refuses && (started || Task::current().is_none()) {
             return Err(Error::Threads);

@@ -101,6 +101,39 @@ pub fn refuse_threads_later() {
     println!("all as expected");
 }
 
+/// As in a chroot: what can not be known is refused, and what is known is not.
+pub fn refuse_threads_without_proc() {
+    assert!(!std::path::Path::new("/proc/self").exists());
+    let mut pool = Pool::builder().workers(1).build().unwrap();
+    let waiting = Pool::builder().workers(1).build().unwrap();
+    let (keep, other) = other_thread();
+    assert_eq!(pool.run(|_| ()), Err(Error::Threads));
+    assert_eq!(waiting.start(|_| ()).err(), Some(Error::Threads));
+    // SAFETY: the call is refused.
+    assert_eq!(
+        unsafe { libprefork::fork_processes(1, 1) }.err(),
+        Some(Error::Threads)
+    );
+    drop(keep);
+    other.join().unwrap();
+    assert_eq!(pool.run(|_| println!("worked")), Ok(()));
+
+    let mut pool = Pool::builder()
+        .workers(1)
+        .build()
+        .unwrap()
+        .start(|_| -> () { park() })
+        .unwrap();
+    while pool.alive_count() != Ok(1) {
+        pool.dispatch(None).unwrap();
+    }
+    let (keep, other) = other_thread();
+    assert_eq!(pool.dispatch(None), Err(Error::Threads));
+    drop((keep, pool));
+    other.join().unwrap();
+    println!("all as expected");
+}
+
 pub fn allow_threads() {
     let (keep, other) = other_thread();
     // SAFETY: the worker does nothing.
@@ -193,6 +226,26 @@ pub fn threads_are_refused_later_too() {
         "{:?}",
         program.seen
     );
+}
+
+pub fn threads_are_refused_without_proc() {
+    let hidden = |program: &[&str]| {
+        let mut command = Command::new("unshare");
+        let script = "mount -t tmpfs none /proc && exec \"$@\"";
+        command.args(["--map-root-user", "--mount", "sh", "-c", script, "sh"]);
+        command.args(program);
+        command
+    };
+    if !hidden(&["true"])
+        .output()
+        .map_or(false, |output| output.status.success())
+    {
+        println!("skipped: no namespaces of mounts here");
+        return;
+    }
+    let own = std::env::current_exe().unwrap();
+    let mut program = hidden(&[own.to_str().unwrap(), "program:refuse_threads_without_proc"]);
+    Program::spawn(&mut program).ends_well("all as expected");
 }
 
 pub fn threads_can_be_allowed() {
