@@ -77,8 +77,9 @@ func (p *Pool) Close() error {
 // which they are asked to when ctx is done, with [ErrGaveUp] or [ErrFatal], or with what else the
 // pool failed with. No worker is left then.
 //
-// In a worker of another pool it fails with [syscall.EALREADY] until that pool has been run, and
-// with [syscall.ELOOP] if both pools have the same name; see [WithName].
+// It fails with [syscall.EALREADY] if the pool has been run before: a Run that is under way goes
+// on, and its workers live. So it does in a worker of another pool until that pool has been run;
+// if both pools have the same name the error is [syscall.ELOOP], see [WithName].
 func (p *Pool) Run(ctx context.Context) (int, error) {
 	taskID, err := p.start()
 	if err != nil || taskID >= 0 {

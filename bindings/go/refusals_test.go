@@ -79,6 +79,9 @@ func errorsAsGoHasThem(t *testing.T) {
 func useAfterForkRefused(t *testing.T) {
 	p := newPool(t, "idle", prefork.WithWorkers(1)).run(context.Background())
 	before := p.hearTasks(1)
+	if _, err := p.Run(context.Background()); !errors.Is(err, syscall.EALREADY) {
+		t.Errorf("a second Run: %v", err)
+	}
 	if calls := forked.UseInChild(p.Handle()); calls != 0 {
 		t.Errorf("calls that were not refused: %b", calls)
 	}

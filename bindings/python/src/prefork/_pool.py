@@ -97,7 +97,10 @@ class Pool(Supervisor):
             for event in pool:
                 print(event.message)
 
-    Leaving the block stops the workers gracefully, and waits for their end. With asyncio, use
+    Leaving the block stops the workers gracefully, and waits for their end. What the pool failed
+    with, as :class:`GaveUpError`, is raised after its last event: no worker is left. Any other
+    exception in the loop, as KeyboardInterrupt or one of a signal handler, leaves the pool and
+    its workers alive until the block is left, and the loop may be begun again. With asyncio, use
     ``async with`` and ``async for``. A pool is used once, by the thread that made it; only
     :meth:`stop`, :meth:`kill` and :meth:`reload` may be called by any thread, and all may be
     called by signal handlers.
@@ -195,7 +198,8 @@ class Pool(Supervisor):
     def run(self) -> None:
         """Supervise to the end, and log each event through the logger "prefork".
 
-        Raises what the pool failed with, as iteration does.
+        Raises what the pool failed with, as iteration does, and any other exception once the
+        workers have been stopped: in either case none is left.
         """
         with self:
             for event in self:

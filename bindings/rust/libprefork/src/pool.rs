@@ -45,8 +45,15 @@ impl Pool {
     /// # Errors
     ///
     /// [`Error::Threads`] if other threads are running and workers are forked: nothing was
-    /// started. [`Error::GaveUp`], [`Error::Fatal`] or another error that the pool failed with: no
-    /// worker is left.
+    /// started, and `run` may be called again. If the closure of
+    /// [`on_event`](Builder::on_event) has started threads: the workers have been killed.
+    ///
+    /// [`Error::Os`] with `EALREADY` if the pool has run before, or if this process was started as
+    /// a worker of a pool of another name; with `EMFILE`, `ENFILE` or `ENOMEM` if the start failed:
+    /// nothing was started.
+    ///
+    /// [`Error::GaveUp`], [`Error::Fatal`] or another error that the pool failed with: no worker is
+    /// left.
     ///
     /// ```
     /// use libprefork::{Error, Pool};
@@ -73,7 +80,10 @@ impl Pool {
     /// The same, but fails with [`Error::Interrupted`] after a signal handler of this process has
     /// run, and now and then without a reason, such as SIGCONT.
     ///
-    /// The workers live then, and this should be called again unless the pool is to be dropped.
+    /// The workers live then, and this should be called again unless the pool is to be dropped. If
+    /// it is called again beside other threads, it fails with [`Error::Threads`], and the workers
+    /// live as well.
+    ///
     /// For a host whose handler sets a flag:
     ///
     /// ```
@@ -142,6 +152,11 @@ impl Pool {
     /// The first [`dispatch`](RunningPool::dispatch) starts the workers. Workers are copies of this
     /// process that share its event loop in the kernel: they must leave it alone. Where the loop
     /// belongs to a runtime, use [`start_exec`](Pool::start_exec).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Threads`] if other threads are running; [`Error::Os`] as for [`run`](Pool::run).
+    /// Nothing was started, and the pool is gone.
     pub fn start<F, T>(mut self, worker: F) -> Result<RunningPool, Error>
     where
         F: FnOnce(Task) -> T + Send + 'static,

@@ -44,7 +44,18 @@ impl RunningPool {
     /// Does not wait while events are to be taken.
     ///
     /// `Ok(false)` when the pool is done. Returns also after a signal handler of this process has
-    /// run. An error is the one that the pool failed with: no worker is left.
+    /// run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Threads`] while other threads are running, if workers are forked: nothing was done,
+    /// and the pool and its workers live. Call it again once the threads have ended: until then no
+    /// worker is watched, replaced or stopped. A supervisor that needs threads uses [exec
+    /// workers](crate::Builder::exec_self).
+    ///
+    /// [`Error::WrongProcess`] in a process that did not make the pool, which lives in the other.
+    ///
+    /// Any other error is the one that the pool failed with: no worker is left.
     pub fn dispatch(&mut self, timeout: Option<Duration>) -> Result<bool, Error> {
         self.owned.prepare(true)?;
         // SAFETY: the pool is valid.

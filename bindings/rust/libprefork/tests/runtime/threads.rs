@@ -95,8 +95,17 @@ pub fn refuse_threads_later() {
     }
     let (keep, other) = other_thread();
     assert_eq!(pool.dispatch(None), Err(Error::Threads));
-    drop((keep, pool));
+    assert_eq!(pool.alive_count(), Ok(1)); // it lives, and goes on without the thread
+    kill(pool.worker_pid(0).unwrap().unwrap(), SIGKILL);
+    assert_eq!(pool.dispatch(None), Err(Error::Threads));
+    drop(keep);
     other.join().unwrap();
+    wait_until_alone();
+    while pool.worker_restarts(0) != Ok(1) || pool.alive_count() != Ok(1) {
+        assert_eq!(pool.dispatch(None), Ok(true));
+        let _ = pool.events().count();
+    }
+    drop(pool);
     assert_eq!(children_of(process::id()), []);
     println!("all as expected");
 }
