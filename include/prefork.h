@@ -287,14 +287,20 @@ PF_API int pf_pool_set_heartbeat_timeout(pf_pool *pool, uint64_t timeout_ms);
 
 /*
  * The age at which a worker is replaced as by pf_pool_restart(): max_ms and a random part of
- * jitter_ms. At most one worker is being replaced for its age. 0, 0: never, the default.
+ * jitter_ms. 0, 0: never, the default.
  */
 PF_API int pf_pool_set_lifetime(pf_pool *pool, uint64_t max_ms, uint64_t jitter_ms);
 
-/* Whether a reload starts the new worker before it stops the old one (default), or after. */
+/*
+ * Whether a replacement starts the new worker before it stops the old one (default), or after,
+ * so that the pool has no more processes than slots.
+ */
 PF_API int pf_pool_set_reload_order(pf_pool *pool, int order);
 
-/* How many slots a reload replaces at a time; default 1. */
+/*
+ * How many slots are being replaced at a time, whatever the reason: by a reload, for age or by
+ * pf_pool_restart(); default 1. A slot is being replaced until its old worker has ended.
+ */
 PF_API int pf_pool_set_reload_width(pf_pool *pool, int count);
 
 /*
@@ -516,12 +522,13 @@ PF_API int pf_pool_kill(pf_pool *pool);
 
 /*
  * Replace all workers, one after the other, in the order of their task ids. A new worker takes
- * over when it is ready, or without a ready time-out when it has lived for 1,000 ms; then the
- * old one is stopped. Events tell: RELOADING, and RELOADED when the last new worker has taken
- * over, its old one still ending, or RELOAD_FAILED if a new worker does not get that far: slots
- * that were replaced stay new, all others keep their old workers. A second request during a
- * reload is remembered once, a stop ends it. May be called from any thread and from signal
- * handlers.
+ * over when it calls pf_worker_ready(), or without a ready time-out when it has lived for
+ * 1,000 ms; then the old one is stopped. Slots that were given up or wait for their restart get
+ * a new worker too, uncounted. Events tell: RELOADING, and RELOADED when the last new worker has
+ * taken over, its old one perhaps still ending, or RELOAD_FAILED if a new worker does not get
+ * that far: slots that were replaced stay new, all others keep their old workers. After RELOADED
+ * the count of restarts begins anew. A second request during a reload is remembered once, a stop
+ * ends it. May be called from any thread and from signal handlers.
  *
  * Returns: 0, also after the end.
  * Errors: -EINVAL before the start.
@@ -554,14 +561,15 @@ PF_API int pf_pool_take_signal(pf_pool *pool, int signal);
 PF_API int pf_pool_resize(pf_pool *pool, int count);
 
 /*
- * Replace one worker by a new one, which does not count as a restart: the new one is started,
- * and the old one is stopped once the new one has called pf_worker_ready(), or in a pool without
- * a ready time-out has lived for 1,000 ms. If it does not get that far, PF_EVENT_RELOAD_FAILED
- * tells, and the old one stays. In a slot without a process one is started at once.
+ * Replace one worker by a new one, which does not count as a restart. Its turn comes after the
+ * requests before it, see pf_pool_set_reload_width(). Then the new one is started, and the old
+ * one is stopped once the new one has called pf_worker_ready(), or in a pool without a ready
+ * time-out has lived for 1,000 ms. If it does not get that far, PF_EVENT_RELOAD_FAILED tells, and
+ * the old one stays. In a slot without a process one is started at once.
  *
  * Returns: 0.
- * Errors: -EALREADY if it is being replaced; -EINVAL if there is no such slot; -ECANCELED once
- *   the pool is stopping.
+ * Errors: -EALREADY if it is being replaced or the host has asked for it already; -EINVAL if
+ *   there is no such slot; -ECANCELED once the pool is stopping.
  * Since: 0.1
  */
 PF_API int pf_pool_restart(pf_pool *pool, int task_id);

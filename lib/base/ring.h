@@ -58,6 +58,18 @@ class Ring {
         return value;
     }
 
+    // The oldest value of which the predicate says so; nullptr: there is none.
+    template <typename Predicate>
+    [[nodiscard]] const Value *find_oldest(Predicate is_wanted) const {
+        for (size_t index = 0; index < size_; index++) {
+            const Value &value = values_[wrapped(first_ + index)];
+            if (is_wanted(value)) {
+                return &value;
+            }
+        }
+        return nullptr;
+    }
+
     // The newest value of which the predicate says so; nullptr: there is none.
     template <typename Predicate>
     [[nodiscard]] Value *find_newest(Predicate is_wanted) {

@@ -29,7 +29,7 @@ void Deadlines::disarm(uint32_t owner) {
     }
     // The last entry takes the free place and goes where it belongs from there.
     const Entry last = entries_[size_];
-    if (place > 0 && last.deadline < entries_[(place - 1) / 2].deadline) {
+    if (place > 0 && last.is_before(entries_[(place - 1) / 2])) {
         rise(place, last);
     } else {
         sink(place, last);
@@ -53,7 +53,7 @@ void Deadlines::put(uint32_t place, const Entry &entry) {
 void Deadlines::rise(uint32_t place, const Entry &entry) {
     while (place > 0) {
         const uint32_t parent = (place - 1) / 2;
-        if (entries_[parent].deadline <= entry.deadline) {
+        if (!entry.is_before(entries_[parent])) {
             break;
         }
         put(place, entries_[parent]);
@@ -68,10 +68,10 @@ void Deadlines::sink(uint32_t place, const Entry &entry) {
         if (child >= size_) {
             break;
         }
-        if (child + 1 < size_ && entries_[child + 1].deadline < entries_[child].deadline) {
+        if (child + 1 < size_ && entries_[child + 1].is_before(entries_[child])) {
             child += 1;
         }
-        if (entry.deadline <= entries_[child].deadline) {
+        if (!entries_[child].is_before(entry)) {
             break;
         }
         put(place, entries_[child]);

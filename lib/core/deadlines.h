@@ -30,6 +30,11 @@ class Deadlines {
     struct Entry {
         Instant deadline;
         uint32_t owner;
+
+        // At the same moment those with the lower number come first.
+        [[nodiscard]] bool is_before(const Entry &other) const {
+            return deadline < other.deadline || (deadline == other.deadline && owner < other.owner);
+        }
     };
 
     void put(uint32_t place, const Entry &entry);

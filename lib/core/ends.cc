@@ -21,6 +21,7 @@ void Supervisor::exited(const Input &input, Instant now) {
     } else {
         end_current(input, now);
     }
+    release(slot_of(input.worker));
     events_.release_life();
 }
 
@@ -111,11 +112,13 @@ void Supervisor::end_for_good(uint32_t worker, bool fatal, Instant now) {
     if (fatal) {
         report_pool(EventType::gave_up, Level::error, code_fatal, now);
         fail_with(code_fatal, now);
-    } else if (settings_.on_limit == OnLimit::stop) {
+    } else if (settings_.on_limit == OnLimit::stop && !slot_table_[slot_of(worker)].unproven) {
         report_pool(EventType::gave_up, Level::error, code_gave_up, now);
         fail_with(code_gave_up, now);
     } else {
+        // A replacement that fails takes nobody else down.
         some_slot_given_up_ = true;
+        slot_table_[slot_of(worker)].given_up = true;
         report_worker(EventType::gave_up, Level::error, worker, code_gave_up, now);
     }
 }

@@ -20,6 +20,13 @@ bool RestartPolicy::allow(Instant now) {
     return true;
 }
 
+void RestartPolicy::begin_anew() {
+    counted_ = 0;
+    while (!recent_.empty()) {
+        (void)recent_.pop();
+    }
+}
+
 Duration RestartPolicy::draw_delay(Duration uptime, Duration *undrawn) {
     if (settings_.backoff_first == 0) {
         return 0;

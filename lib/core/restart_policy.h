@@ -21,6 +21,9 @@ class RestartPolicy {
     // Whether one more restart may take place; if so it is counted.
     bool allow(Instant now);
 
+    // Forgets all restarts that were counted.
+    void begin_anew();
+
     // The delay before a worker's next restart. The undrawn delay is kept by the worker's slot.
     Duration draw_delay(Duration uptime, Duration *undrawn);
 

@@ -14,9 +14,9 @@ bool Supervisor::reserve(uint32_t slots) {
     const uint32_t count = slots * seats;
     // One step sends each worker at most one signal. The slots come last: their number is the
     // capacity.
-    return signals_.grow(count) && looks_.grow(count) && expired_.grow(slots) &&
-           start_queue_.grow(count) && deadlines_.grow(count) && events_.grow(count) &&
-           slot_table_.grow(slots);
+    return signals_.grow(count) && looks_.grow(count) &&
+           replacements_.grow(size_t{slots} * replacement_reasons) && start_queue_.grow(count) &&
+           deadlines_.grow(count) && events_.grow(count) && slot_table_.grow(slots);
 }
 
 void Supervisor::step(const Input &input, Instant now) {
@@ -40,10 +40,10 @@ void Supervisor::step(const Input &input, Instant now) {
         tick(now);
         break;
     case Input::Kind::reload:
-        reload(now);
+        reload();
         break;
     case Input::Kind::replace:
-        replace(input.worker, Plan::host);
+        replace(input.worker);
         break;
     case Input::Kind::request_taken:
         request_taken(input.worker, now);
@@ -76,7 +76,7 @@ void Supervisor::step(const Input &input, Instant now) {
     if (starts_withdrawn_) {
         forget_withdrawn_starts();
     }
-    advance_plans(now);
+    advance_replacements(now);
     finish_if_nothing_is_busy(now);
 }
 
@@ -194,6 +194,10 @@ void Supervisor::resize(uint32_t count, Instant now) {
         ask_to_stop(seat_of(slot - 1, 1), now);
         end_plan(slot - 1, true, 0, now); // what was planned for it goes with it
         slot_table_[slot - 1].unproven = false;
+        slot_table_[slot - 1].given_up = false;
+    }
+    if (count < before) {
+        cancel_replacements_from(count);
     }
 }
 

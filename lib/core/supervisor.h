@@ -109,7 +109,6 @@ class Supervisor {
     void finish_if_nothing_is_busy(Instant now);
 
     // A worker's inputs: worker.cc. Each comes only in the states that allow it.
-    void replace(uint32_t slot, Plan plan);
     void started(const Input &input, Instant now);
     void start_failed(const Input &input, Instant now);
     void start_skipped(uint32_t worker);
@@ -154,16 +153,27 @@ class Supervisor {
     void abort(uint32_t worker, int32_t signal, Duration timeout, int32_t error, Instant now);
     void renew_after_pause(Duration late, Instant now);
 
-    // Planned replacements: reload.cc.
-    void reload(Instant now);
+    // Replacements: rollout.cc.
+    void reload();
+    void replace(uint32_t slot);
+    void request_replacement(uint32_t slot, Plan reason);
+    template <typename Predicate>
+    void cancel_replacements(Predicate is_cancelled);
+    void cancel_replacements_from(uint32_t slot);
+    void forget_request(const Replacement &request);
+    void advance_replacements(Instant now);
+    bool take_replacement(Replacement *ret_next);
+    [[nodiscard]] bool has_to_wait(const Replacement &request) const;
+    bool begin_replacement(const Replacement &request, Instant now);
+    void begin_anew(uint32_t slot);
+    void end_plan(uint32_t number, bool good, int32_t error, Instant now);
+    void release(uint32_t number);
     [[nodiscard]] bool can_begin_reload() const {
         return reload_wanted_ && !reloading_ && events_.has_room_for_extra();
     }
-    void advance_plans(Instant now);
-    void advance_reload(Instant now);
-    void reload_slot(uint32_t slot, Instant now);
-    void end_plan(uint32_t slot, bool good, int32_t error, Instant now);
-    void end_reload(EventType type, uint32_t slot, int32_t error, Instant now);
+    void begin_reload(Instant now);
+    void finish_reload(Instant now);
+    void fail_reload();
     [[nodiscard]] bool has_replacement(uint32_t worker) const;
     bool hand_over(uint32_t worker, Instant now);
     void expire(uint32_t worker);
@@ -186,7 +196,7 @@ class Supervisor {
     base::Array<Slot> slot_table_;
     base::Ring<Signal> signals_;
     base::Ring<uint32_t> looks_;
-    base::Ring<uint32_t> expired_; // slots whose worker is old enough to be replaced
+    base::Ring<Replacement> replacements_; // that wait for their turn
     StartQueue start_queue_;
     Deadlines deadlines_;
     EventQueue events_;
@@ -198,9 +208,9 @@ class Supervisor {
     uint32_t under_way_ = 0; // workers that are requested or starting
     uint32_t ready_ = 0;
     uint32_t done_ = 0;
-    uint32_t reloads_ = 0;          // begun
-    uint32_t reload_next_ = 0;      // the first slot that has not had its turn
-    uint32_t reload_under_way_ = 0; // slots
+    uint32_t reloads_ = 0;     // begun
+    uint32_t replacing_ = 0;   // slots
+    uint32_t reload_left_ = 0; // slots that have not got their new worker
     int32_t result_ = 0;
     int32_t stop_signal_ = 0;
     int32_t abandon_error_ = 0; // of the last SIGKILL to a worker that was given up
@@ -211,7 +221,6 @@ class Supervisor {
     bool some_slot_given_up_ = false;
     bool reloading_ = false;
     bool reload_wanted_ = false; // as soon as there is none under way
-    bool lifetime_under_way_ = false;
     bool resize_untold_ = false;
     bool starts_withdrawn_ = false; // the start queue holds workers that wait no more
     bool broken_ = false;

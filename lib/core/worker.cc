@@ -6,8 +6,9 @@
 namespace prefork::core {
 
 bool Supervisor::is_being_replaced(uint32_t slot) const {
-    const bool planned = phase_ == Phase::running && slot_table_[slot].plan != Plan::none;
-    return planned || is_busy(state_of(other_seat(current(slot))));
+    const Slot &asked = slot_table_[slot];
+    const bool planned = asked.plan != Plan::none || asked.wants(Plan::host);
+    return (phase_ == Phase::running && planned) || is_busy(state_of(other_seat(current(slot))));
 }
 
 // The worker in the seat that is not the slot's current one, and not on its way out.
@@ -15,37 +16,6 @@ bool Supervisor::is_replacement(uint32_t worker) const {
     const State state = state_of(worker);
     return worker != current(slot_of(worker)) && state != State::stopping &&
            state != State::killing && state != State::abandoned;
-}
-
-void Supervisor::replace(uint32_t slot, Plan plan) {
-    if (phase_ != Phase::running || slot >= slots_ || is_being_replaced(slot)) {
-        return;
-    }
-    const uint32_t worker = current(slot);
-    switch (state_of(worker)) {
-    case State::running:
-    case State::ready:
-        slot_table_[slot].plan = plan;
-        begin(other_seat(worker));
-        break;
-    case State::backing_off:
-        deadlines_.disarm(worker);
-        set_state(worker, State::empty);
-        begin(worker);
-        break;
-    case State::empty:
-    case State::done:
-        begin(worker);
-        break;
-    case State::waiting: // a new one is on its way already
-    case State::requested:
-    case State::starting:
-    case State::aborting:
-    case State::stopping:
-    case State::killing:
-    case State::abandoned:
-        break;
-    }
 }
 
 void Supervisor::started(const Input &input, Instant now) {
@@ -90,7 +60,9 @@ void Supervisor::start_failed(const Input &input, Instant now) {
     const bool counted =
         wanted && !input.transient && !replacement && some_worker_ran_ && policy_.allow(now);
     const bool again = wanted && (input.transient || counted);
-    slot_table_[slot_of(worker)].count(counted);
+    Slot &slot = slot_table_[slot_of(worker)];
+    slot.count(counted);
+    slot.unproven = slot.unproven || (!replacement && !input.transient && slot.plan != Plan::none);
     if (again) {
         if (input.error != code_timed_out) {
             start_queue_.failed(now);
@@ -111,6 +83,7 @@ void Supervisor::start_failed(const Input &input, Instant now) {
     if (wanted && !input.transient) {
         end_plan(slot_of(worker), false, input.error, now); // tried again or not
     }
+    release(slot_of(worker));
     events_.release_life();
 }
 
@@ -207,6 +180,7 @@ void Supervisor::become_ready(uint32_t worker, Instant now) {
 }
 
 void Supervisor::begin(uint32_t worker) {
+    slot_table_[slot_of(worker)].given_up = false;
     set_state(worker, State::waiting);
     start_queue_.push(worker);
 }

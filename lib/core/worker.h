@@ -68,8 +68,19 @@ struct Worker {
     uint8_t refusals; // of SIGKILL, in a row
 };
 
-// Why a slot's worker is being replaced.
-enum class Plan : uint8_t { none, host, lifetime, reload };
+// Why a slot's worker is being replaced. What a reload had begun before it failed goes on.
+enum class Plan : uint8_t { none, host, lifetime, reload, failed_reload };
+
+// The reasons for which a replacement can be waited for.
+inline constexpr uint32_t replacement_reasons = 3;
+constexpr uint8_t request_bit(Plan reason) {
+    return static_cast<uint8_t>(1U << static_cast<unsigned>(reason));
+}
+
+struct Replacement {
+    uint32_t slot;
+    Plan reason;
+};
 
 inline constexpr uint32_t seats = 2;
 inline constexpr uint32_t no_worker = UINT32_MAX;
@@ -79,10 +90,13 @@ struct Slot {
     Duration backoff; // the last delay, before it was drawn
     int32_t restarts; // counted ones, of this slot
     uint8_t current;  // the seat that the slot's worker has
-    Plan plan;
-    bool in_expired; // its number waits among the expired ones
-    bool unproven;   // a replacement that was not good yet has ended in it
+    Plan plan;        // of the replacement that is under way
+    uint8_t requests; // that wait in the queue
+    bool replacing;   // it has a part of the budget
+    bool unproven;    // a replacement that was not good yet has ended in it
+    bool given_up;    // its worker was not restarted because of a limit
 
+    [[nodiscard]] bool wants(Plan reason) const { return (requests & request_bit(reason)) != 0; }
     void count(bool restart) { restarts += restart && restarts < INT32_MAX ? 1 : 0; }
 };
 

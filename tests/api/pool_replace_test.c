@@ -176,10 +176,11 @@ static void a_resize_below_ends_both(void **state) {
     assert_int_equal(host_stops(host), 0);
 }
 
-static void all_may_be_replaced_at_the_same_time(void **state) {
+static void all_may_be_replaced_at_the_same_time_if_chosen(void **state) {
     enum { SLOTS = 10 };
     struct host *host = *state;
     host->work = ends_on_term;
+    assert_int_equal(pf_pool_set_reload_width(host->pool, SLOTS), 0);
     begin(host, SLOTS);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, SLOTS));
 
@@ -276,7 +277,7 @@ int main(void) {
         host_test(a_stop_ends_both),
         host_test(a_stop_before_the_new_one_is_started_ends_it),
         host_test(a_resize_below_ends_both),
-        host_test(all_may_be_replaced_at_the_same_time),
+        host_test(all_may_be_replaced_at_the_same_time_if_chosen),
         host_test(in_backoff_the_next_one_is_started_now),
         host_test(a_slot_that_is_done_begins_anew),
         host_test(a_slot_that_was_given_up_begins_anew),

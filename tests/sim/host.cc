@@ -108,7 +108,7 @@ bool Host::open(const History &history) {
         return false;
     }
     require(result == 0, "open", "it fails");
-    model.open(pool_->supervisor());
+    model.open();
     check();
     return true;
 }

@@ -25,6 +25,7 @@ void Model::begin(const core::Settings &settings, bool pulled, bool by_pidfd, bo
     fresh.events_.swap(events_);
     fresh.counted_at_.swap(counted_at_);
     fresh.due_.swap(due_);
+    fresh.requests_.swap(requests_);
     *this = std::move(fresh);
     table_.clear();
     queue_.clear();
@@ -32,6 +33,7 @@ void Model::begin(const core::Settings &settings, bool pulled, bool by_pidfd, bo
     sending_.clear();
     events_.clear();
     counted_at_.clear();
+    requests_.clear();
     settings_ = settings;
     random_ = settings.seed;
     pulled_ = pulled;
@@ -39,8 +41,7 @@ void Model::begin(const core::Settings &settings, bool pulled, bool by_pidfd, bo
     host_fork_ = host_fork;
 }
 
-void Model::open(const core::Supervisor &supervisor) {
-    supervisor_ = &supervisor;
+void Model::open() {
     phase_ = Phase::running;
     slots_ = settings_.workers;
     table_.resize(slots_);
@@ -114,7 +115,6 @@ void Model::kill() {
 }
 
 void Model::resize(uint32_t count) {
-    resolve_choice();
     if (phase_ != Phase::running || count == slots_) {
         conclude();
         return;
@@ -140,29 +140,25 @@ void Model::resize(uint32_t count) {
         ask_slot(slot - 1);
         table_[slot - 1].finished = false;
         table_[slot - 1].unproven = false;
+        table_[slot - 1].given_up = false;
         end_plan(slot - 1, true);
     }
+    std::erase_if(requests_, [count](const Request &one) { return one.slot >= count; });
     conclude();
 }
 
 int Model::restart(uint32_t number) {
-    resolve_choice();
     if (phase_ != Phase::running) {
         return -ECANCELED;
     }
-    Slot &slot = table_[number];
+    const Slot &slot = table_[number];
     if (is_being_replaced(number)) {
         return -EALREADY;
     }
-    if (slot.present >= 0) {
-        if (is_at_work(slot.lives[slot.present])) {
-            plan(number, Plan::asked);
-            want_start(number);
-            slot.pending = Pending::replacement;
-        }
-    } else if (slot.pending == Pending::delay || slot.pending == Pending::none) {
-        withdraw(number);
-        want_start(number);
+    if (slot.present >= 0 && is_at_work(slot.lives[slot.present])) {
+        request_replacement(number, Plan::asked);
+    } else {
+        fill(number);
     }
     conclude();
     return 0;
@@ -245,7 +241,7 @@ void Model::ask_slot(uint32_t slot) {
 // Nobody waits any more: the next who does has nothing to do with earlier failures.
 void Model::open_gate_if_unused() {
     deadline_known_ = false;
-    if (start_withdrawn_ && queue_.empty() && !choosing_) {
+    if (start_withdrawn_ && queue_.empty()) {
         gate_ = Gate::open;
         retry_delay_ = 0;
         retry_at_ = never;

@@ -24,7 +24,7 @@ using core::Level;
 class Model {
   public:
     void begin(const core::Settings &settings, bool pulled, bool by_pidfd, bool host_fork);
-    void open(const core::Supervisor &supervisor); // the pool has been opened
+    void open(); // the pool has been opened
     void set_event_capacity(size_t capacity) { event_capacity_ = capacity; }
     [[nodiscard]] bool by_pidfd() const { return by_pidfd_; }
     [[nodiscard]] bool host_fork() const { return host_fork_; }
@@ -94,7 +94,7 @@ class Model {
   private:
     enum class Phase : uint8_t { idle, running, stopping, done };
     enum class Stage : uint8_t { none, trial, serving, dying, asked, killed };
-    enum class Plan : uint8_t { none, asked, lifetime, reload, count };
+    enum class Plan : uint8_t { none, asked, lifetime, reload, failed };
     enum class Pending : uint8_t { none, start, delay, replacement };
     enum class Gate : uint8_t { open, closed, probing };
 
@@ -117,6 +117,8 @@ class Model {
         int second = -1;  // the one that replaces it, or that was replaced by it
         Pending pending = Pending::none;
         Plan plan = Plan::none;       // why it is being replaced
+        bool takes_part = false;      // in what the host allows at a time
+        bool given_up = false;        // at a limit
         bool underway = false;        // a start has begun, and its result is not known
         bool unproven = false;        // a replacement has failed that had the slot already
         bool finished = false;        // its worker has ended normally
@@ -125,6 +127,10 @@ class Model {
         Instant due = 0;
         Duration backoff = 0;
         int32_t restarts = 0;
+    };
+    struct Request {
+        uint32_t slot;
+        Plan reason;
     };
     struct Waiting {
         uint32_t slot;
@@ -174,17 +180,20 @@ class Model {
     // model_plans.cc: planned replacements.
     void reload();
     void advance_plans();
-    void advance_reload();
-    void advance_lifetimes();
-    void resolve_choice();
-    void plan(uint32_t slot, Plan plan);
+    void finish_reload();
+    void request_replacement(uint32_t slot, Plan reason);
+    void plan(uint32_t slot, Plan plan, bool takes_part);
+    void replace(const Request &request);
+    void fill(uint32_t slot);
+    uint32_t count_replaced();
     void end_plan(uint32_t slot, bool good, int32_t error = 0);
     void replacement_takes_over(uint32_t slot);
     void tell_reload_failed(uint32_t slot, int32_t error);
     [[nodiscard]] bool can_begin_reload() const;
     [[nodiscard]] bool is_being_replaced(uint32_t slot) const;
-    [[nodiscard]] bool can_expire(uint32_t slot) const;
-    [[nodiscard]] uint32_t planned(Plan plan) const { return plans_[static_cast<int>(plan)]; }
+    [[nodiscard]] bool is_requested(uint32_t slot, Plan reason) const;
+    [[nodiscard]] bool has_reload_left() const;
+    [[nodiscard]] bool has_to_wait(const Request &request) const;
 
     // model_worker.cc: one slot.
     void want_start(uint32_t slot, uint64_t key = 0);
@@ -244,12 +253,9 @@ class Model {
     std::vector<Told> events_; // from first_event_ on they wait for the host
     std::vector<Instant> counted_at_;
     std::vector<Due> due_;
-    const core::Supervisor *supervisor_ = nullptr; // only asked which of several it has chosen
-    uint32_t plans_[static_cast<int>(Plan::count)] = {}; // how many slots have each
-    uint32_t reload_next_ = 0;
+    std::vector<Request> requests_; // of replacements
     bool reloading_ = false;
     bool reload_wanted_ = false;
-    bool choosing_ = false; // a worker has to be replaced for its age, and any of several may be
     size_t forked_ = 0;
     size_t first_event_ = 0;
     size_t event_capacity_ = 0;

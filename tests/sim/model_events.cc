@@ -182,7 +182,6 @@ void Model::told(const core::Event &event) {
 
 // Before any signal, and without one where the pool sends none.
 void Model::told_to_stop(uint32_t worker) {
-    resolve_choice();
     const auto is_it = [=](const Sending &sending) {
         return sending.worker == worker && sending.asks && !sending.told;
     };
@@ -202,7 +201,6 @@ void Model::told_to_stop(uint32_t worker) {
 }
 
 bool Model::sent(uint32_t worker, int32_t number) {
-    resolve_choice();
     const auto is_it = [=](const Sending &sending) {
         return sending.worker == worker && sending.number == number;
     };
@@ -298,7 +296,6 @@ void Model::collecting() {
 }
 
 void Model::settle() {
-    resolve_choice();
     if (!sending_.empty()) {
         violate("signal-missing", "signal %d was not sent to worker %u", sending_[0].number,
                 sending_[0].worker);
@@ -307,7 +304,6 @@ void Model::settle() {
         const uint32_t slot = owed_fork_failure_ - 1;
         owed_fork_failure_ = 0;
         start_failed(slot, fork_error_);
-        resolve_choice();
         skip_rest_of_batch();
     }
     require(forked_ == batch_.size(), "start-missing", "a start was begun and left");
@@ -326,7 +322,6 @@ void Model::settle() {
     if (owed_tick_ && owed_collects_ == 0 && !signals_first_ && !words_first_) {
         owed_tick_ = false;
         tick();
-        resolve_choice();
     }
 }
 

@@ -13,7 +13,6 @@ namespace sim {
 
 // All that may be started are asked for at once.
 void Model::request_forks() {
-    resolve_choice();
     while (startable() > 0) {
         const Waiting first = queue_.front();
         queue_.erase(queue_.begin());

@@ -12,16 +12,41 @@ namespace base = prefork::base;
 
 bool Model::is_being_replaced(uint32_t number) const {
     const Slot &slot = table_[number];
-    return (phase_ == Phase::running && slot.plan != Plan::none) || slot.second >= 0 ||
+    const bool planned = slot.plan != Plan::none || is_requested(number, Plan::asked);
+    return (phase_ == Phase::running && planned) || slot.second >= 0 ||
            slot.pending == Pending::replacement;
 }
 
-void Model::plan(uint32_t slot, Plan plan) {
+bool Model::is_requested(uint32_t slot, Plan reason) const {
+    return std::any_of(requests_.begin(), requests_.end(), [=](const Request &request) {
+        return request.slot == slot && request.reason == reason;
+    });
+}
+
+// Each reason once for each slot, in the order in which they came up.
+void Model::request_replacement(uint32_t slot, Plan reason) {
+    if (!is_requested(slot, reason)) {
+        requests_.push_back(Request{slot, reason});
+    }
+}
+
+void Model::plan(uint32_t slot, Plan plan, bool takes_part) {
     table_[slot].plan = plan;
-    plans_[static_cast<int>(plan)] += 1;
-    require(planned(Plan::lifetime) <= 1, "lifetimes", "two are replaced for their age at once");
-    require(planned(Plan::reload) <= settings_.reload_width, "reload-width",
+    table_[slot].takes_part = takes_part;
+    require(count_replaced() <= settings_.reload_width, "reload-width",
             "more are replaced at once than the host wants");
+}
+
+// Slots whose worker is being replaced: until the new one is good, and the old one gone.
+uint32_t Model::count_replaced() {
+    uint32_t count = 0;
+    for (Slot &slot : table_) {
+        const bool goes_on =
+            slot.plan != Plan::none || slot.second >= 0 || slot.pending == Pending::replacement;
+        slot.takes_part = slot.takes_part && goes_on;
+        count += slot.takes_part ? 1 : 0;
+    }
+    return count;
 }
 
 void Model::reload() {
@@ -35,106 +60,113 @@ bool Model::can_begin_reload() const {
     return phase_ == Phase::running && reload_wanted_ && !reloading_ && has_room_for_extra();
 }
 
-void Model::advance_plans() {
-    if (phase_ != Phase::running) {
-        return;
-    }
-    advance_reload();
-    if (can_begin_reload()) {
-        reload_wanted_ = false;
-        reloading_ = true;
-        reload_next_ = 0;
-        tell(event_of(EventType::reloading, Level::information));
-        advance_reload();
-    }
-    advance_lifetimes();
+// Slots that have not got what the reload under way is for.
+bool Model::has_reload_left() const {
+    const auto is_it = [](const Request &request) { return request.reason == Plan::reload; };
+    const auto has_it = [](const Slot &slot) { return slot.plan == Plan::reload; };
+    return std::any_of(requests_.begin(), requests_.end(), is_it) ||
+           std::any_of(table_.begin(), table_.end(), has_it);
 }
 
-// In the order of the slots; each waits for whatever else is being done there.
-void Model::advance_reload() {
-    while (reloading_ && reload_next_ < slots_ && planned(Plan::lifetime) == 0 &&
-           planned(Plan::reload) < settings_.reload_width && !is_being_replaced(reload_next_)) {
-        const uint32_t number = reload_next_;
-        reload_next_ += 1;
-        Slot &slot = table_[number];
-        if (slot.present < 0 || !is_at_work(slot.lives[slot.present])) {
-            continue; // if there will be one it is new
+void Model::advance_plans() {
+    if (phase_ != Phase::running || (requests_.empty() && !reloading_ && !reload_wanted_)) {
+        return;
+    }
+    bool goes_on = true;
+    while (goes_on) {
+        goes_on = false;
+        if (reloading_ && !has_reload_left()) {
+            finish_reload();
         }
-        plan(number, Plan::reload);
+        if (can_begin_reload()) {
+            reload_wanted_ = false;
+            reloading_ = true;
+            tell(event_of(EventType::reloading, Level::information));
+            for (uint32_t slot = 0; slot < slots_; slot++) {
+                request_replacement(slot, Plan::reload);
+            }
+        }
+        const bool has_part = count_replaced() < settings_.reload_width;
+        const auto first = std::find_if(requests_.begin(), requests_.end(),
+                                        [this](const Request &one) { return !has_to_wait(one); });
+        if (has_part && first != requests_.end()) {
+            const Request request = *first;
+            requests_.erase(first);
+            replace(request);
+            goes_on = true;
+        }
+        goes_on = goes_on || (reloading_ && !has_reload_left());
+    }
+}
+
+// All are new: those that were given up before got another chance.
+void Model::finish_reload() {
+    reloading_ = false;
+    counted_ = 0;
+    counted_at_.clear();
+    some_given_up_ = false;
+    for (uint32_t slot = 0; slot < slots_; slot++) {
+        some_given_up_ = some_given_up_ || table_[slot].given_up;
+    }
+    tell(event_of(EventType::reloaded, Level::information));
+}
+
+bool Model::has_to_wait(const Request &request) const {
+    const Slot &slot = table_[request.slot];
+    const bool goes_on = slot.plan != Plan::none || slot.takes_part;
+    const bool is_ending = slot.present >= 0 && !is_at_work(slot.lives[slot.present]);
+    return goes_on || (request.reason == Plan::reload && is_ending);
+}
+
+void Model::replace(const Request &request) {
+    Slot &slot = table_[request.slot];
+    const bool works = slot.present >= 0 && is_at_work(slot.lives[slot.present]);
+    if (request.reason == Plan::lifetime && !(works && slot.lives[slot.present].overdue)) {
+        return;
+    }
+    if (works) {
+        plan(request.slot, request.reason, true);
         if (settings_.reload_order == core::ReloadOrder::stop_first) {
-            ask(number, slot.present);
+            ask(request.slot, slot.present);
         } else {
-            want_start(number);
+            want_start(request.slot);
             slot.pending = Pending::replacement;
         }
+        return;
     }
-    if (reloading_ && reload_next_ >= slots_ && planned(Plan::reload) == 0) {
-        reloading_ = false;
-        tell(event_of(EventType::reloaded, Level::information));
+    if (request.reason == Plan::asked) {
+        fill(request.slot);
+    } else if (!slot.finished) {
+        // It has none, or one that is on its way and so is the new one.
+        const bool has_none = slot.pending == Pending::none || slot.pending == Pending::delay;
+        plan(request.slot, Plan::reload, has_none);
+        fill(request.slot);
     }
 }
 
-bool Model::can_expire(uint32_t number) const {
+// A slot without a process has one at once.
+void Model::fill(uint32_t number) {
     const Slot &slot = table_[number];
-    return slot.present >= 0 && slot.lives[slot.present].stage == Stage::serving &&
-           slot.lives[slot.present].overdue && !is_being_replaced(number);
-}
-
-// One at a time, and never during a reload. Which of several is not for us to say.
-void Model::advance_lifetimes() {
-    if (settings_.lifetime == 0 || reloading_ ||
-        planned(Plan::lifetime) + planned(Plan::reload) > 0) {
-        return;
+    if (slot.present < 0 && (slot.pending == Pending::delay || slot.pending == Pending::none)) {
+        withdraw(number);
+        want_start(number);
     }
-    uint32_t count = 0;
-    uint32_t last = 0;
-    for (uint32_t slot = 0; slot < slots_; slot++) {
-        if (can_expire(slot)) {
-            count += 1;
-            last = slot;
-        }
-    }
-    if (count == 1) {
-        plan(last, Plan::lifetime);
-        want_start(last);
-        table_[last].pending = Pending::replacement;
-    }
-    choosing_ = count > 1;
-}
-
-// By now the pool has made its choice.
-void Model::resolve_choice() {
-    if (!choosing_) {
-        return;
-    }
-    choosing_ = false;
-    for (uint32_t slot = 0; slot < slots_; slot++) {
-        if (can_expire(slot) && supervisor_->is_being_replaced(slot)) {
-            plan(slot, Plan::lifetime);
-            want_start(slot);
-            table_[slot].pending = Pending::replacement;
-            return;
-        }
-    }
-    violate("lifetime-missing", "workers are too old and none of them is replaced");
 }
 
 void Model::end_plan(uint32_t number, bool good, int32_t error) {
     Slot &slot = table_[number];
     const Plan ended = slot.plan;
-    if (ended == Plan::none) {
-        return;
-    }
-    plans_[static_cast<int>(ended)] -= 1;
     slot.plan = Plan::none;
-    if (good || phase_ != Phase::running) {
+    if (good || phase_ != Phase::running || ended == Plan::none || ended == Plan::failed) {
         return;
     }
-    if (ended != Plan::reload) {
-        tell_reload_failed(number, error);
-    } else if (reloading_) {
+    tell_reload_failed(number, error);
+    if (ended == Plan::reload) {
         reloading_ = false;
-        tell_reload_failed(number, error);
+        std::erase_if(requests_, [](const Request &one) { return one.reason == Plan::reload; });
+        for (Slot &other : table_) {
+            other.plan = other.plan == Plan::reload ? Plan::failed : other.plan;
+        }
     }
     if (ended == Plan::lifetime && slot.present >= 0 &&
         slot.lives[slot.present].stage == Stage::serving) {

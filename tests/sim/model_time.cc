@@ -50,8 +50,10 @@ void Model::tick() {
             due_.push_back(Due{slot.answer_until, number, of_answer});
         }
     }
-    std::sort(due_.begin(), due_.end(),
-              [](const Due &one, const Due &other) { return one.deadline < other.deadline; });
+    // Of the same moment, the lower slots come first, as they were gathered.
+    std::stable_sort(due_.begin(), due_.end(), [](const Due &one, const Due &other) {
+        return one.deadline < other.deadline;
+    });
     renew_after_pause();
     Instant last_start = never;
     uint64_t key = 0; // of all that are to be started from the same moment on
@@ -120,6 +122,7 @@ void Model::life_due(const Due &due) {
         if (life.expires <= world.clock) {
             life.expires = never;
             life.overdue = true;
+            request_replacement(due.slot, Plan::lifetime);
         }
         if (settings_.heartbeat_timeout > 0) {
             life.look_due = true;

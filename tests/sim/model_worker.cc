@@ -14,6 +14,7 @@ namespace base = prefork::base;
 void Model::want_start(uint32_t slot, uint64_t key) {
     table_[slot].pending = Pending::start;
     table_[slot].finished = false;
+    table_[slot].given_up = false;
     pending_ += 1;
     queue_.push_back(Waiting{slot, key != 0 ? key : ++next_key_});
 }
@@ -187,7 +188,6 @@ void Model::start_refused(int32_t error) {
 
 void Model::first_refused(int32_t error) {
     forked_ = 1;
-    resolve_choice();
     start_failed(batch_[0].slot, error);
 }
 
@@ -203,7 +203,6 @@ void Model::discarded(uint32_t slot, int32_t pid) {
     }
     require(owed_discard_ == pid, "discard", "a worker is discarded for no reason");
     owed_discard_ = 0;
-    resolve_choice();
     start_failed(slot, watch_error_);
 }
 
@@ -214,7 +213,6 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since
     require(worker / 2 == number, "seat", "a worker in another slot's place");
     require(slot.underway, "start", "of a slot that nobody started");
     require(slot.lives[seat].stage == Stage::none, "seat", "a worker in another's place");
-    resolve_choice();
     const bool replaces = slot.pending == Pending::replacement;
     slot.underway = false;
     slot.answer_until = never;
@@ -271,6 +269,7 @@ void Model::end_start(uint32_t number, int32_t error, Instant tie, uint64_t key)
     const bool counted = wanted && !passes && !replaces && some_ran_ && allow_restart();
     const bool again = wanted && (passes || counted);
     slot.restarts += counted ? 1 : 0;
+    slot.unproven = slot.unproven || (!replaces && !passes && slot.plan != Plan::none);
     if (again) {
         if (error != -ETIMEDOUT) {
             close_gate();
@@ -384,7 +383,8 @@ void Model::ended_in_service(uint32_t number, const Life &life, const Exit &exit
 
 void Model::give_up(uint32_t number, bool fatal) {
     const int32_t code = fatal ? base::code_fatal : base::code_gave_up;
-    const bool ends_all = fatal || settings_.on_limit == core::OnLimit::stop;
+    const bool ends_all =
+        fatal || (settings_.on_limit == core::OnLimit::stop && !table_[number].unproven);
     core::Event event =
         event_of(EventType::gave_up, Level::error, ends_all ? -1 : static_cast<int>(number));
     event.error = code;
@@ -393,6 +393,7 @@ void Model::give_up(uint32_t number, bool fatal) {
         fail(code);
     } else {
         some_given_up_ = true;
+        table_[number].given_up = true;
     }
 }
 

@@ -42,28 +42,31 @@ bool Witness::is_good(const Process &process, uint32_t worker) const {
            (settings_.ready_timeout == 0 && world.clock - process.born >= second);
 }
 
-// A second process in a slot has a reason, and there are not too many of them.
-void Witness::started(uint32_t worker) {
+// Somebody wants another worker in the place of this one.
+bool Witness::is_to_be_replaced(uint32_t worker) const {
     const uint32_t slot = worker / 2;
-    const Process &other = world.seats[worker ^ 1U];
-    if (!is_at_work(other)) {
-        return;
-    }
+    const Process &process = world.seats[worker];
     const bool asked_for = slot < host_wants_.size() && host_wants_[slot];
-    const bool is_old = settings_.lifetime > 0 && world.clock - other.born >= settings_.lifetime;
-    const bool in_reload =
-        reloads_wanted_ > 0 && settings_.reload_order == core::ReloadOrder::start_first;
-    require(asked_for || is_old || in_reload, "second-worker", "in a slot, for no reason");
-    if (host_wanted_any_) {
+    const bool is_old = settings_.lifetime > 0 && world.clock - process.born >= settings_.lifetime;
+    return asked_for || is_old || reloads_wanted_ > 0;
+}
+
+// A second process in a slot has a reason, and there are not too many of them: those that are on
+// their way out count too.
+void Witness::started(uint32_t worker) {
+    if (world.seats[worker ^ 1U].pid == 0) {
         return;
     }
+    require(settings_.reload_order == core::ReloadOrder::start_first, "second-worker",
+            "in a slot whose old worker has to end first");
+    require(!is_at_work(world.seats[worker ^ 1U]) || is_to_be_replaced(worker ^ 1U),
+            "second-worker", "in a slot, for no reason");
     size_t pairs = 0;
     for (size_t seat = 0; seat + 1 < world.seats.size(); seat += 2) {
-        pairs += is_at_work(world.seats[seat]) && is_at_work(world.seats[seat + 1]) ? 1U : 0U;
+        pairs += world.seats[seat].pid != 0 && world.seats[seat + 1].pid != 0 ? 1U : 0U;
     }
-    const size_t most =
-        in_reload ? settings_.reload_width : (settings_.lifetime > 0 ? size_t{1} : 0);
-    require(pairs <= most, "second-workers", "more are replaced at once than may be");
+    require(pairs <= settings_.reload_width, "second-workers",
+            "more are replaced at once than may be");
 }
 
 // A worker of a slot that is still wanted only has to go for one that has taken its place.
@@ -79,7 +82,7 @@ void Witness::asked(uint32_t worker, bool running, uint32_t slots) {
     const Process &next = world.seats[other];
     const bool taken_over = next.pid != 0 && !next.asked && is_good(next, other);
     const bool stops_first =
-        reloads_wanted_ > 0 && settings_.reload_order == core::ReloadOrder::stop_first;
+        settings_.reload_order == core::ReloadOrder::stop_first && is_to_be_replaced(worker);
     // The slot was given up, and is wanted again before its end; the host has forked meanwhile.
     const bool given_up = model.host_fork() && next.pid != 0 && !is_at_work(next);
     require(taken_over || stops_first || given_up, "asked-early",

@@ -40,6 +40,7 @@ class Witness {
 
     void told_of_worker(const prefork::core::Event &event);
     void told_of_reload(const prefork::core::Event &event);
+    [[nodiscard]] bool is_to_be_replaced(uint32_t worker) const;
     [[nodiscard]] bool is_good(const Process &process, uint32_t worker) const;
 
     prefork::core::Settings settings_;

@@ -105,12 +105,16 @@ void old_workers_are_replaced_one_at_a_time(void **) {
 
     pool.pass(60 * second);
 
-    assert_int_equal(pool.start_all(), 1);
-    assert_int_equal(pool.core.alive(), 4);
-    pool.pass(replacement_trial);
-    assert_int_equal(pool.count_signals(signal_terminate), 1);
-    assert_int_equal(pool.start_all(), 1);
-    assert_int_equal(pool.find(EventType::exited).task_id, -2);
+    for (uint32_t slot = 0; slot < 3; slot++) {
+        const uint32_t old = pool.core.current(slot);
+        assert_int_equal(pool.start_one(), slot);
+        assert_int_equal(pool.core.startable(), 0);
+        assert_int_equal(pool.core.alive(), 4);
+        pool.pass(replacement_trial);
+        assert_int_equal(pool.count_signals(signal_terminate), 1);
+        assert_int_equal(pool.core.startable(), 0); // until the old one has ended
+        pool.end_worker(old, killed_by(15));
+    }
 }
 
 void reload_replaces_all_workers_one_after_the_other(void **) {
@@ -199,9 +203,13 @@ void reload_several_at_a_time(void **) {
 
     pool.give(Input::Kind::reload);
 
+    const uint32_t old = pool.core.current(1);
     assert_int_equal(pool.start_all(), 2);
     pool.pass(replacement_trial);
+    assert_int_equal(pool.start_all(), 0);
+    pool.end_worker(old, killed_by(15));
     assert_int_equal(pool.start_all(), 1);
+    assert_int_equal(pool.core.alive(), 5);
 }
 
 void smaller_pool_drops_its_slots_from_a_reload(void **) {
@@ -327,12 +335,15 @@ void reload_and_age_do_not_replace_at_the_same_time(void **) {
     pool.end(0, exit_with(1));
     assert_int_equal(pool.start_all(), 1);
     pool.pass(30 * second);
+    const uint32_t old = pool.core.current(1);
     assert_int_equal(pool.start_one(), 1);
 
     pool.give(Input::Kind::reload);
 
     assert_int_equal(pool.core.startable(), 0);
     pool.pass(replacement_trial);
+    assert_int_equal(pool.core.startable(), 0);
+    pool.end_worker(old, killed_by(15));
     assert_int_equal(pool.start_one(), 0);
     assert_int_equal(pool.core.startable(), 0);
 }

@@ -57,6 +57,8 @@ void worker_that_ends_hands_over_to_the_one_that_is_owed(void **) {
     assert_int_equal(pool.core.startable(), 0);
     assert_true(pool.state(0) == State::starting);
     pool.answer(0);
+    assert_true(pool.state(0) == State::running); // it has to show that it is good
+    pool.pass(replacement_trial);
     assert_true(pool.state(0) == State::ready);
     assert_false(pool.core.done());
 }

@@ -176,6 +176,7 @@ void start_that_can_not_succeed_ends_a_reload_that_stops_first(void **) {
     assert_int_equal(failed.error, -ENOENT);
     pool.pass(start_retry_first);
     assert_int_equal(pool.start_one(), 0); // by the restart policy
+    pool.pass(replacement_trial);
     assert_true(pool.state(0) == State::ready);
     assert_int_equal(pool.count_signals(15), 1);
 }
