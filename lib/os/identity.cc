@@ -16,6 +16,7 @@
 #include "os/environment.h"
 #include "os/handover.h"
 #include "os/program.h"
+#include "os/standard_files.h"
 #include "os/spawn/initial_environment.h"
 #include "os/spawn/supervisor_check.h"
 
@@ -134,6 +135,7 @@ void announce_own_exit(int status, void * /*unused*/) {
 constexpr int first_priority = 101; // lower ones are the compiler's
 
 [[gnu::constructor(first_priority)]] void find_identity() {
+    note_standard_files();
     note_passed_descriptors();
     find_papers();
     note_own_program();

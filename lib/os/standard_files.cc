@@ -15,15 +15,13 @@ struct {
     OpenFile file;
 } at_load[STDERR_FILENO + 1];
 
-// Before the program opens anything, unless it loads the library later by itself, and before the
-// library's other constructors.
-[[gnu::constructor(101)]] void look_at_standard_files() {
+} // namespace
+
+void note_standard_files() {
     for (int descriptor = 0; descriptor <= STDERR_FILENO; descriptor++) {
         at_load[descriptor].was_open = look_at(descriptor, &at_load[descriptor].file);
     }
 }
-
-} // namespace
 
 bool was_open_at_load(int descriptor) {
     return descriptor >= 0 && descriptor <= STDERR_FILENO && at_load[descriptor].was_open;

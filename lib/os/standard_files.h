@@ -6,6 +6,10 @@
 
 namespace prefork::os {
 
+// When the library is loaded: before the program opens anything, unless it loads the library by
+// itself later.
+void note_standard_files();
+
 // Whether it was open when the library was loaded.
 bool was_open_at_load(int descriptor);
 
