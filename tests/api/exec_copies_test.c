@@ -39,6 +39,9 @@ static void a_worker_is_one_for_each_copy(void **state) {
     };
     (void)state;
     for (unsigned i = 0; i < sizeof(with) / sizeof(with[0]); i++) {
+        if (SANITIZED && strncmp(with[i][1], "space:", 6) == 0) {
+            continue; /* a sanitizer's runtime can not be there twice */
+        }
         report_begin();
 
         run_copies(with[i]);
