@@ -139,9 +139,12 @@ bool Children::may_have_ended(uint32_t worker, bool *ret_certain) const {
     return state != ChildState::running;
 }
 
-int Children::send(uint32_t worker, int32_t signal) const {
+int Children::send(uint32_t worker, int32_t signal) {
     if (!has(worker)) {
         return -ESRCH;
+    }
+    if (children_[worker].pidfd >= 0 && !is_registered(worker)) {
+        lose_pidfd(worker);
     }
     return groups_ ? send_to_group_and_worker(handle(worker), signal)
                    : send_signal(handle(worker), signal);
@@ -159,10 +162,14 @@ bool Children::knows(int32_t pid) const {
 void Children::remove(uint32_t worker) {
     const int pidfd = children_[worker].pidfd;
     if (pidfd >= 0) {
-        // A copy in a forked child would keep the registration alive beyond the close.
-        epoll_ctl(epoll_, EPOLL_CTL_DEL, pidfd, nullptr);
+        // A copy in a forked child would keep the registration alive beyond the close. If there is
+        // none, the host has closed it, and the number is that of another file.
+        const bool ours = epoll_ctl(epoll_, EPOLL_CTL_DEL, pidfd, nullptr) == 0;
         forget_descriptor(pidfd);
-        close(pidfd);
+        if (ours) {
+            close(pidfd);
+        }
+        children_[worker].pidfd = -1;
     }
     held_count_ -= children_[worker].held ? 1U : 0U;
     if (held_count_ == 0) {
@@ -171,6 +178,33 @@ void Children::remove(uint32_t worker) {
     children_[worker].held = false;
     children_[worker].pid = 0;
     count_ -= 1;
+}
+
+// The epoll knows a number together with the file that was registered under it.
+bool Children::is_registered(uint32_t worker) const {
+    epoll_event event{};
+    if (!children_[worker].held) {
+        event.events = EPOLLIN;
+    }
+    event.data.u32 = worker;
+    return epoll_ctl(epoll_, EPOLL_CTL_MOD, children_[worker].pidfd, &event) == 0;
+}
+
+void Children::lose_pidfd(uint32_t worker) {
+    forget_descriptor(children_[worker].pidfd);
+    children_[worker].pidfd = -1;
+    if (!children_[worker].held) {
+        hold(worker, first_look_delay);
+    }
+}
+
+void Children::let_go_of_lost(bool has_epoll) {
+    for (uint32_t worker = 0; worker < children_.size(); worker++) {
+        if (has(worker) && children_[worker].pidfd >= 0 && !(has_epoll && is_registered(worker))) {
+            lose_pidfd(worker);
+        }
+    }
+    epoll_ = has_epoll ? epoll_ : -1;
 }
 
 void Children::let_go() {

@@ -37,7 +37,7 @@ class Children {
 
     // Sends to a worker that has not been collected, and so never to a stranger with its pid.
     // Returns 0 or a negative errno; -ESRCH: there is no process any more.
-    [[nodiscard]] int send(uint32_t worker, int32_t signal) const;
+    [[nodiscard]] int send(uint32_t worker, int32_t signal);
 
     [[nodiscard]] ProcessHandle handle(uint32_t worker) const {
         return {children_[worker].pid, children_[worker].pidfd};
@@ -55,6 +55,10 @@ class Children {
     // If that has come: writes down as many of them as there is room for, and returns how many.
     uint32_t take_due(base::Instant now, std::span<uint32_t> ret_workers);
 
+    // Lets go of the pidfds that the host has closed, or all of them without an epoll: those
+    // workers are known by their pids from here on, and looked at in time.
+    void let_go_of_lost(bool has_epoll);
+
     // Stops watching those that are left, without reaping them.
     void let_go();
 
@@ -68,6 +72,8 @@ class Children {
     };
 
     [[nodiscard]] int watch(uint32_t worker, int pidfd);
+    [[nodiscard]] bool is_registered(uint32_t worker) const;
+    void lose_pidfd(uint32_t worker);
     void hold(uint32_t worker, base::Duration delay);
     void remove(uint32_t worker);
 

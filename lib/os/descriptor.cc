@@ -170,6 +170,11 @@ void Descriptor::reset() {
     }
 }
 
+void Descriptor::lose() {
+    forget_descriptor(descriptor_);
+    descriptor_ = -1;
+}
+
 int descriptors_available(int any_descriptor, std::span<int> scratch) {
     // The only way to know is to open them; all are closed again before anything is forked.
     size_t count = 0;

@@ -45,6 +45,8 @@ class Descriptor {
         descriptor_ = descriptor;
     }
     void disown() { descriptor_ = -1; }
+    // The host has closed it, and the number may mean something else by now.
+    void lose();
     // Hands the descriptor, which stays noted, to a plain number.
     [[nodiscard]] int release() { return std::exchange(descriptor_, -1); }
 

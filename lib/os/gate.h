@@ -19,6 +19,12 @@ class Gate {
         write_end_.disown();
     }
 
+    // The host has closed them.
+    void lose() {
+        read_end_.lose();
+        write_end_.lose();
+    }
+
     [[nodiscard]] int waiting_end() const { return read_end_.get(); }
 
   private:

@@ -34,6 +34,7 @@ class Notifier {
     // What found no room, apart from a status, is tried again for a moment.
     void close();
     void disown() { socket_.disown(); }
+    void lose() { socket_.lose(); } // the host has closed it
 
     // What the next update() tells. READY=1 also ends a reload, and a reload ends readiness.
     void ready() { pending_ |= ready_flag; }

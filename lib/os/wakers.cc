@@ -4,6 +4,7 @@
 #include <atomic>
 #include <errno.h>
 #include <stdint.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@ namespace {
 // Each descriptor plus 1; 0: a free place. A handler reads them at any time, without the lock.
 std::atomic<int> places[wakers_max];
 std::atomic<int> places_in_use;
+std::atomic<uint64_t> device; // of all descriptors of their kind
 std::atomic<int32_t> readers; // handlers that are about to write to the descriptors
 std::atomic<ProcessId> owner;
 
@@ -46,6 +48,11 @@ void await_readers() {
 
 int add_waker(int descriptor) {
     const ProcessLock lock;
+    struct stat status {};
+    if (fstat(descriptor, &status) < 0) {
+        return -errno;
+    }
+    device.store(status.st_dev);
     forget_other_process();
     for (int index = 0; index < wakers_max; index++) {
         if (places[index].load() == 0) {
@@ -74,6 +81,11 @@ void remove_waker(int descriptor) {
 
 void wake(int descriptor) {
     const uint64_t one = 1;
+    struct stat status {};
+    // Where the host has closed the library's descriptors, it is another file by now.
+    if (fstat(descriptor, &status) == 0 && status.st_dev != device.load()) {
+        return;
+    }
     (void)!write(descriptor, &one, sizeof(one)); // fails only when it is readable already
 }
 

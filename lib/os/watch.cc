@@ -85,6 +85,7 @@ int Watch::open(Backend backend, bool groups, int messages) {
         }
         note_descriptor(pidfd);
         supervisor_.adopt(pidfd);
+        (void)look_at(pidfd, &supervisor_file_);
         knows_all_statuses_ = can_ask_for_exit(pidfd);
         if (int r = open_spare(); r < 0) {
             return r;
@@ -100,6 +101,7 @@ int Watch::open(Backend backend, bool groups, int messages) {
         return r;
     }
     messages_ = messages;
+    (void)look_at(messages, &messages_file_);
     if (int r = register_descriptor(messages, tag_word); r < 0) {
         return r;
     }
@@ -112,6 +114,7 @@ int Watch::open(Backend backend, bool groups, int messages) {
         if (int r = liveness_.open(); r < 0) {
             return r;
         }
+        (void)look_at(liveness_.waiting_end(), &liveness_file_);
     }
     children_.open(by_pidfd(), groups, epoll_.get());
     return 0;
@@ -124,13 +127,9 @@ int Watch::register_descriptor(int descriptor, uint32_t tag) {
     return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) < 0 ? -errno : 0;
 }
 
-void Watch::watch_messages(bool on) const {
-    epoll_event event{};
-    if (on) {
-        event.events = EPOLLIN;
-    }
-    event.data.u32 = tag_word;
-    epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, messages_, &event); // it is registered to the end
+void Watch::watch_messages(bool on) {
+    waits_for_messages_ = on;
+    (void)is_our_epoll(epoll_.get()); // it is registered to the end
 }
 
 int Watch::room(size_t wanted, uint32_t descriptors_each, std::span<int> scratch) {
@@ -184,6 +183,57 @@ void Watch::abandon() {
     }
 }
 
+// The epoll knows a number together with the file that was registered under it.
+bool Watch::is_registered(int epoll, int descriptor, uint32_t tag, bool waits) const {
+    epoll_event event{};
+    if (waits) {
+        event.events = EPOLLIN;
+    }
+    event.data.u32 = tag;
+    return epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event) == 0;
+}
+
+// While the pipe is the pool's, no other epoll has it.
+bool Watch::is_our_epoll(int epoll) const {
+    return is_registered(epoll, messages_, tag_word, waits_for_messages_);
+}
+
+bool Watch::is_whole() const { return is_our_epoll(epoll_.get()); }
+
+void Watch::let_go_of_lost(bool has_messages) {
+    const bool has_epoll = has_messages && is_our_epoll(epoll_.get());
+    children_.let_go_of_lost(has_epoll);
+    if (!has_epoll || !is_registered(epoll_.get(), timer_.get(), tag_timer, true)) {
+        timer_.lose();
+    }
+    if (!has_epoll || !is_registered(epoll_.get(), wake_.get(), tag_wake, true)) {
+        lose_wake();
+    }
+    if (!has_messages || !is_our_epoll(spare_.get())) {
+        spare_.lose();
+    }
+    if (!is_still_open(supervisor_file_)) {
+        supervisor_.lose();
+    }
+    if (!is_still_open(liveness_file_)) {
+        liveness_.lose();
+    }
+    if (!has_epoll) {
+        epoll_.lose();
+    }
+}
+
+void Watch::lose_wake() {
+    if (wakes_) {
+        wakes_ = false;
+        remove_waker(wake_.get());
+        if (!by_pidfd()) {
+            release_child_handler();
+        }
+    }
+    wake_.lose();
+}
+
 void Watch::disown() {
     children_.disown();
     epoll_.disown();
@@ -204,8 +254,8 @@ void Watch::set_deadline(base::Instant deadline) {
         wanted = next_check_ < wanted ? next_check_ : wanted;
     }
     wanted = children_.next_look() < wanted ? children_.next_look() : wanted;
-    if (wanted == deadline_) {
-        return;
+    if (wanted == deadline_ || !is_still_open(messages_file_)) {
+        return; // in the second case the timer's number may be that of another file
     }
     deadline_ = wanted;
     itimerspec time{}; // all zero: never

@@ -11,6 +11,7 @@
 #include "os/children.h"
 #include "os/descriptor.h"
 #include "os/gate.h"
+#include "os/open_file.h"
 #include "os/signals.h"
 
 namespace prefork::os {
@@ -41,7 +42,7 @@ class Watch {
     // Waits for the pipe of the pool's workers too. Returns 0 or a negative errno.
     [[nodiscard]] int open(Backend backend, bool groups, int messages);
     // Whether that wakes.
-    void watch_messages(bool on) const;
+    void watch_messages(bool on);
     [[nodiscard]] bool grow(uint32_t workers) { return children_.grow(workers); }
 
     // Tells how many more workers could be watched now, up to the number wanted, for which scratch
@@ -62,7 +63,7 @@ class Watch {
     }
 
     // Returns 0 or a negative errno; -ESRCH: there is no process any more.
-    [[nodiscard]] int send(uint32_t worker, int32_t signal) const {
+    [[nodiscard]] int send(uint32_t worker, int32_t signal) {
         return children_.send(worker, signal);
     }
 
@@ -80,6 +81,12 @@ class Watch {
 
     // Once nothing is watched any more: signals do not wake it, and the host has its SIGCHLD again.
     void retire();
+
+    // Whether the host has left the descriptors alone, as far as one can tell at once.
+    [[nodiscard]] bool is_whole() const;
+    // Lets go of those that it has closed; what is left is known by pids. The pipe of open() may be
+    // one of them.
+    void let_go_of_lost(bool has_messages);
 
     // In a worker, where all is closed: lets go of numbers that may mean something else by now.
     void disown();
@@ -104,6 +111,9 @@ class Watch {
 
   private:
     int register_descriptor(int descriptor, uint32_t tag);
+    [[nodiscard]] bool is_registered(int epoll, int descriptor, uint32_t tag, bool waits) const;
+    [[nodiscard]] bool is_our_epoll(int epoll) const;
+    void lose_wake();
     int open_spare();
     void look_for_ended(Wakeup *ret_wakeup);
 
@@ -119,6 +129,10 @@ class Watch {
     uint32_t next_look_ = 0;                 // the worker with which the next look begins
     Backend backend_ = Backend::automatic;
     int messages_ = -1;
+    bool waits_for_messages_ = true;
+    OpenFile messages_file_{};
+    OpenFile supervisor_file_{};
+    OpenFile liveness_file_{};
     bool knows_all_statuses_ = false;
     bool wakes_ = false; // wake_ is known to the signal handlers
 };

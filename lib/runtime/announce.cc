@@ -14,12 +14,15 @@ Pool::~Pool() {
         os::awaited_pool_is_gone();
     }
     signals_.give_back(); // nobody looks at them while workers are waited for
-    watch_.abandon();
-    report_left_workers();
+    if (opened_) {
+        lose_descriptors(); // those that the host has closed
+        watch_.abandon();
+        report_left_workers();
+    }
 }
 
 // Nobody else would ever hear of them.
-void Pool::report_left_workers() const {
+void Pool::report_left_workers() {
     for (uint32_t worker = 0; worker < supervisor_.capacity(); worker++) {
         const int32_t pid = watch_.pid(worker);
         if (pid != 0) {

@@ -33,7 +33,8 @@ int Pool::expect_fork(uint32_t slot) {
 }
 
 int Pool::forked(uint32_t slot, int32_t pid) {
-    const uint32_t worker = finished_ ? core::no_worker : supervisor_.owed(slot);
+    const bool over = finished_ || look_for_loss();
+    const uint32_t worker = over ? core::no_worker : supervisor_.owed(slot);
     const bool owed = worker != core::no_worker;
     if (pid > 0) {
         if (!os::is_child(pid)) {

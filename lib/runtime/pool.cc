@@ -39,6 +39,7 @@ int Pool::open(const PoolOptions &options) {
     awaited_ = os::await_pool();
     const os::SignalBlock block;
     signals_.take(options.signals, options.reap_orphans, block.host_mask()); // until the end
+    opened_ = true;
     step(core::Input::Kind::start);
     arm();
     return 0;
@@ -77,15 +78,18 @@ int Pool::dispatch(int timeout_ms) {
 int Pool::round(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
     *ret_role = act(block);
     int result = 1;
-    if (*ret_role == Role::supervisor && !supervisor_.done() && !supervisor_.broken()) {
+    if (*ret_role == Role::supervisor && !supervisor_.done() && !supervisor_.broken() && !lost_) {
         os::await_no_more_pools();
         result = wait_for_inputs(supervisor_.has_event() ? 0 : timeout_ms, block);
+        if (result < 0 && result != -EINTR) {
+            (void)look_for_loss();
+        }
         *ret_role = act(block);
     }
     if (*ret_role == Role::stranger) {
         return leave_as_stranger();
     }
-    if (*ret_role == Role::supervisor && (supervisor_.done() || supervisor_.broken())) {
+    if (*ret_role == Role::supervisor && (supervisor_.done() || supervisor_.broken() || lost_)) {
         return finish();
     }
     return result;
@@ -111,13 +115,18 @@ bool Pool::next_event(pf_event *ret_event) {
 
 void Pool::request(uint32_t what) {
     requests_.fetch_or(what);
-    watch_.wake();
+    if (channel_.is_whole()) { // else the number may be that of another file
+        watch_.wake();
+    }
 }
 
 int Pool::resize(uint32_t count) {
     const uint32_t workers = count * core::seats;
     if (!supervisor_.running()) {
         return -ECANCELED;
+    }
+    if (look_for_loss()) {
+        return -EBADF;
     }
     if (!watch_.grow(workers) || !channel_.grow(workers) || !batch_.grow(size_t{2} * workers) ||
         !supervisor_.reserve(count)) {
@@ -137,6 +146,9 @@ int Pool::restart(uint32_t slot) {
     if (supervisor_.is_being_replaced(slot)) {
         return -EALREADY;
     }
+    if (look_for_loss()) {
+        return -EBADF;
+    }
     step(input_of(core::Input::Kind::replace, slot));
     arm();
     return 0;
@@ -147,11 +159,13 @@ int Pool::signal(uint32_t slot, int number) {
     if (!core::is_alive(supervisor_.worker(worker).state)) {
         return -ESRCH;
     }
+    (void)look_for_loss(); // pids are enough
     return watch_.send(worker, number);
 }
 
 int Pool::signal_all(int number) {
     int first_error = 0;
+    (void)look_for_loss();
     for (uint32_t worker = 0; worker < supervisor_.capacity(); worker++) {
         if (core::is_alive(supervisor_.worker(worker).state)) {
             const int result = watch_.send(worker, number);
@@ -167,7 +181,7 @@ int Pool::signal_all(int number) {
 Pool::Role Pool::act(os::SignalBlock &block) {
     (void)take_all_requests();
     Role role = deliver_events(block);
-    while (role == Role::supervisor && !supervisor_.broken()) {
+    while (role == Role::supervisor && !supervisor_.broken() && !lost_) {
         if (!take_all_requests()) {
             if (supervisor_.startable() == 0) {
                 break;
@@ -182,7 +196,7 @@ Pool::Role Pool::act(os::SignalBlock &block) {
             role = deliver_events(block);
         }
     }
-    if (role == Role::supervisor) {
+    if (role == Role::supervisor && !lost_) {
         announce();
     }
     return role;
@@ -221,10 +235,32 @@ void Pool::before_host_code() {
 
 void Pool::after_host_code() {
     host_code_ran_ = true;
+    (void)look_for_loss();
     if (options_.reap_orphans) {
         orphans_.after_host_code(watch_);
     }
 }
+
+// A host that makes itself a daemon, or reads an old book, closes all descriptors that it does not
+// know. Nothing can be waited for then. Returns whether it is so.
+bool Pool::look_for_loss() {
+    if (!lost_ && !finished_ && !(channel_.is_whole() && watch_.is_whole())) {
+        lost_ = true;
+        lose_descriptors();
+    }
+    return lost_;
+}
+
+void Pool::lose_descriptors() {
+    const bool has_channel = channel_.is_whole();
+    watch_.let_go_of_lost(has_channel);
+    if (!has_channel) {
+        channel_.lose();
+        notifier_.lose();
+    }
+}
+
+int Pool::descriptor() const { return lost_ ? -EBADF : watch_.descriptor(); }
 
 // A child that the host forked in its callback has come back from it. The pool is not its.
 int Pool::leave_as_stranger() {
@@ -234,6 +270,7 @@ int Pool::leave_as_stranger() {
 }
 
 void Pool::disown() {
+    opened_ = false;
     signals_.disown();
     watch_.disown();
     channel_.disown();
@@ -249,9 +286,9 @@ int Pool::finish() {
         watch_.retire();
         channel_.close();
     }
-    if (supervisor_.broken()) {
+    if (supervisor_.broken() || lost_) {
         watch_.abandon();
-        return -ENOTRECOVERABLE;
+        return lost_ ? -EBADF : -ENOTRECOVERABLE;
     }
     return supervisor_.result();
 }

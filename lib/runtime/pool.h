@@ -92,7 +92,8 @@ class Pool {
     // In a process that did not open it: lets go of everything but memory.
     void disown();
 
-    [[nodiscard]] int descriptor() const { return watch_.descriptor(); }
+    // -EBADF: the host has closed it.
+    [[nodiscard]] int descriptor() const;
     [[nodiscard]] const core::Supervisor &supervisor() const { return supervisor_; }
     [[nodiscard]] bool finished() const { return finished_; }
 
@@ -109,6 +110,8 @@ class Pool {
     Role deliver_events(os::SignalBlock &block);
     void before_host_code();
     void after_host_code();
+    bool look_for_loss();
+    void lose_descriptors();
     int leave_as_stranger();
     int finish();
 
@@ -126,7 +129,7 @@ class Pool {
 
     // Telling those outside: announce.cc.
     void announce();
-    void report_left_workers() const;
+    void report_left_workers();
     void announce_reload();
     [[nodiscard]] base::Instant next_deadline() const;
 
@@ -163,7 +166,9 @@ class Pool {
     os::ProcessId process_ = 0;     // the owner, whatever its pid says
     bool host_code_ran_ = false;    // since stdio was flushed
     bool host_has_threads_ = false; // when it was asked to fork
+    bool opened_ = false;
     bool finished_ = false;
+    bool lost_ = false;      // the host has closed descriptors of the library
     bool was_ready_ = false; // all workers at one time
     bool awaited_ = false;   // by who launched the daemon
     bool reload_told_ = false;

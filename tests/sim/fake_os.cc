@@ -49,7 +49,6 @@ void write_to_stderr(const char * /*text*/, size_t /*length*/) {
     violate("stderr", "something is written to stderr");
 }
 
-
 void flush_stdio() { world.unflushed = false; }
 int task_id() { return world.task_id; }
 void give_way() {}
@@ -150,6 +149,7 @@ int Descriptor::take(int descriptor_or_error) {
     return 0;
 }
 void Descriptor::reset() { descriptor_ = -1; }
+void Descriptor::lose() { descriptor_ = -1; }
 
 // ---- Workers --------------------------------------------------------------------------------
 
@@ -197,7 +197,7 @@ bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
     return true;
 }
 
-int Children::send(uint32_t worker, int32_t signal) const {
+int Children::send(uint32_t worker, int32_t signal) {
     touch("it sends a signal");
     sim::Process &process = world.seats[worker];
     if (process.pid == 0) {

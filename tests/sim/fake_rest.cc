@@ -80,9 +80,16 @@ int SupervisorChannel::admit(uint32_t /*slot*/, uint32_t worker, int32_t pid,
 }
 
 void SupervisorChannel::close() {}
+void SupervisorChannel::lose() {}
+
+// ---- The host leaves the library's descriptors alone -------------------------------------------
+
+bool is_still_open(const OpenFile & /*file*/) { return true; }
+bool Watch::is_whole() const { return true; }
+void Watch::let_go_of_lost(bool /*has_messages*/) {}
 void SupervisorChannel::disown() {}
 
-void Watch::watch_messages(bool /*on*/) const {
+void Watch::watch_messages(bool /*on*/) {
     sim::violate("messages", "they are put off, but nothing is wrong with them");
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include <utility>
 
 #include "os/pipe.h"
 #include "os/pipe_write.h"
@@ -284,6 +285,19 @@ void SupervisorChannel::close() {
         close_end(&admission.read_end);
         close_end(&admission.write_end);
     }
+}
+
+void SupervisorChannel::lose() {
+    for (uint32_t worker = 0; worker < states_.size(); worker++) {
+        forget_descriptor(std::exchange(states_[worker].stop_end, -1));
+    }
+    for (uint32_t slot = 0; slot < admissions_.size(); slot++) {
+        forget_descriptor(std::exchange(admissions_[slot].read_end, -1));
+        forget_descriptor(std::exchange(admissions_[slot].write_end, -1));
+    }
+    read_end_.lose();
+    write_end_.lose();
+    worker_end_.lose();
 }
 
 void SupervisorChannel::disown() {

@@ -86,6 +86,12 @@ class SupervisorChannel {
     // The pool takes in no workers any more: tells those that wait.
     void close();
 
+    // Whether its descriptors are still there, as far as one can tell for all: a host that closes
+    // what it does not know closes all of them.
+    [[nodiscard]] bool is_whole() const { return is_still_open(file_); }
+    // They are not: lets go of the numbers.
+    void lose();
+
     // In another process: lets go of everything but memory.
     void disown();
 
