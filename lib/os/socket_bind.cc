@@ -37,7 +37,7 @@ void bind_without_umask(Binding *binding) {
 
 int run_child(void *argument) {
     bind_without_umask(static_cast<Binding *>(argument));
-    _exit(0);
+    return 0; // which ends the child, and runs nothing at its exit
 }
 
 // No handler must run in the child, in the memory of its parent, nor while the umask is another.
