@@ -55,19 +55,17 @@ int make_set(const SocketKey &key, std::span<const OpenFile> sockets, BoundSet *
     return 0;
 }
 
-int note(BoundSet **first, const SocketKey &key, std::span<const int> descriptors) {
-    OpenFile sockets[bound_sockets_max];
-    size_t count = 0;
-    for (const int descriptor : descriptors) {
-        count += static_cast<size_t>(look_at(descriptor, &sockets[count]));
-    }
-    return make_set(key, std::span(sockets).first(count), drop_closed_sets(first));
-}
-
 } // namespace
 
 int note_bound_sockets(const SocketKey &key, std::span<const int> descriptors) {
-    return note(&first_bound, key, descriptors);
+    OpenFile sockets[bound_sockets_max];
+    size_t count = 0;
+    for (const int descriptor : descriptors) {
+        if (!look_at(descriptor, &sockets[count++])) {
+            return -errno; // a worker by exec could not be given it
+        }
+    }
+    return make_set(key, std::span(sockets).first(count), drop_closed_sets(&first_bound));
 }
 
 const BoundSet *bound_sets() { return first_bound; }
@@ -95,7 +93,12 @@ void free_sets(BoundSet *first) {
 }
 
 int note_handed_on(const SocketKey &key, std::span<const int> descriptors) {
-    return note(&first_handed_on, key, descriptors);
+    OpenFile sockets[bound_sockets_max];
+    size_t count = 0;
+    for (const int descriptor : descriptors) {
+        count += static_cast<size_t>(look_at(descriptor, &sockets[count]));
+    }
+    return make_set(key, std::span(sockets).first(count), drop_closed_sets(&first_handed_on));
 }
 
 int find_handed_on(const SocketKey &key, std::span<int> descriptors) {

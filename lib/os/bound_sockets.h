@@ -30,7 +30,7 @@ struct BoundSet {
 };
 
 // Not for two threads at the same time. Sets of which the host has closed all are forgotten.
-// Returns 0 or -ENOMEM.
+// Returns 0 or a negative errno.
 [[nodiscard]] int note_bound_sockets(const SocketKey &key, std::span<const int> descriptors);
 
 // All sets that are noted, in the order of the calls; nullptr: none.

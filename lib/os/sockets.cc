@@ -46,7 +46,7 @@ class Sockets {
 int code_of_resolver(int error) {
     switch (error) {
     case EAI_SYSTEM:
-        return -errno;
+        return errno != 0 ? -errno : base::code_resolve;
     case EAI_MEMORY:
         return -ENOMEM;
     default:
@@ -104,7 +104,9 @@ int bind_address(const addrinfo &found, const SocketKey &key, in_port_t &port, S
         return -errno;
     }
     if (port == 0) {
-        getsockname(descriptor, &address.generic, &length); // can not fail: it is bound
+        if (getsockname(descriptor, &address.generic, &length) != 0) {
+            return -errno; // else each address would get a port of its own
+        }
         port = address.version4.sin_port;
     }
     return 0;

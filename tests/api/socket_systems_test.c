@@ -15,9 +15,11 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cmocka_all.h"
+#include "filter.h"
 #include "net.h"
 #include "scenario.h"
 
@@ -227,6 +229,55 @@ static void a_socket_never_takes_the_place_of_stdio(void **state) {
     judge_host(*state, host_without_stdio);
 }
 
+static void require_nothing_open(struct board *board, int before) {
+    int first = dup(STDERR_FILENO);
+
+    board_require(board, first == before);
+    (void)close(first);
+}
+
+static int lowest_free(void) {
+    int lowest = dup(STDERR_FILENO);
+
+    (void)close(lowest);
+    return lowest;
+}
+
+static int host_that_may_not_ask_for_the_port(struct board *board) {
+    int lowest = lowest_free();
+
+    leave_out_leak_check();
+    board_require(board, filter_forbid(SYS_getsockname, EPERM));
+    board_require(board, bind_here("127.0.0.1", 0) == -EPERM);
+    require_nothing_open(board, lowest);
+    return 0;
+}
+
+static void a_port_that_can_not_be_asked_for_is_no_port(void **state) {
+    judge_host(*state, host_that_may_not_ask_for_the_port);
+}
+
+/* What can not be looked at can not be handed to workers by exec. */
+static int host_that_may_not_look(struct board *board) {
+    int lowest = lowest_free();
+
+    leave_out_leak_check();
+#ifdef SYS_fstat
+    board_require(board, filter_forbid(SYS_fstat, EPERM));
+#endif
+#ifdef SYS_newfstatat
+    board_require(board, filter_forbid(SYS_newfstatat, EPERM));
+#endif
+    board_require(board, bind_here("127.0.0.1", 0) == -EPERM);
+    board_require(board, pf_bind_unix_socket("none", 0600, 0) == -EPERM);
+    require_nothing_open(board, lowest);
+    return 0;
+}
+
+static void a_socket_that_can_not_be_looked_at_is_refused(void **state) {
+    judge_host(*state, host_that_may_not_look);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(a_family_that_the_kernel_lacks_is_passed_over),
@@ -236,6 +287,8 @@ int main(void) {
         scenario_test(a_low_port_needs_privileges),
         scenario_test(short_of_descriptors_nothing_stays_open),
         scenario_test(a_socket_never_takes_the_place_of_stdio),
+        scenario_test(a_port_that_can_not_be_asked_for_is_no_port),
+        scenario_test(a_socket_that_can_not_be_looked_at_is_refused),
     };
 
     return cmocka_run_group_tests_name("socket systems", tests, NULL, NULL);
