@@ -226,6 +226,7 @@ enum { PF_RELOAD_START_FIRST = 0, PF_RELOAD_STOP_FIRST = 1 };
 enum { PF_SIGNALS_NONE = 0, PF_SIGNALS_STANDARD = 1, PF_SIGNALS_STOPS = 2 };
 enum { PF_THREADS_REFUSE = 0, PF_THREADS_ALLOW = 1 };
 enum { PF_BACKEND_AUTO = 0, PF_BACKEND_PIDFD = 1, PF_BACKEND_SIGCHLD = 2 };
+enum { PF_REAP_ADOPTED = 1, PF_REAP_ALL = 2 };
 
 /*
  * The settings of a pool, made before it starts. Durations are in milliseconds.
@@ -332,8 +333,14 @@ PF_API int pf_pool_set_process_groups(pf_pool *pool, int on);
 /* What the kernel sends a worker when the supervisor ends; default SIGTERM; 0: nothing. */
 PF_API int pf_pool_set_parent_death_signal(pf_pool *pool, int signal);
 
-/* As PID 1 or subreaper: reap the children that were adopted, never the host's own. */
-PF_API int pf_pool_set_reap_orphans(pf_pool *pool, int on);
+/*
+ * As PID 1 or subreaper: which children are reaped besides the workers. PF_REAP_ADOPTED: those that
+ * were adopted while the pool's own code waited, never one of the host's own. What was adopted
+ * while the host's code or other threads ran cannot be told from the host's children, and is
+ * left. PF_REAP_ALL: every child that is no worker of any pool, for hosts that wait for none.
+ * 0: none, the default.
+ */
+PF_API int pf_pool_set_reap_orphans(pf_pool *pool, int mode);
 
 /*
  * Speak systemd's notification protocol, see pf_pool_set_notify(3), to the socket that NOTIFY_SOCKET

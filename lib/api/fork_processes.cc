@@ -86,7 +86,8 @@ int pf_fork_processes(int num_processes, int max_restarts) {
     options.on_event = prefork::api::event_callback.function;
     options.event_user = prefork::api::event_callback.user;
     options.signals = SignalSet::stops;
-    options.reap_orphans = os::own_pid() == init_pid;
+    // The host's own children are the host's, as it may have forked some before.
+    options.reap_orphans = os::own_pid() == init_pid ? os::ReapMode::adopted : os::ReapMode::none;
 
     Pool *pool = base::make<Pool>();
     if (pool == nullptr) {

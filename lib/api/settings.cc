@@ -24,6 +24,8 @@ static_assert(PF_LIMIT_STOP == static_cast<int>(core::OnLimit::stop));
 static_assert(PF_LIMIT_DEGRADE == static_cast<int>(core::OnLimit::degrade));
 static_assert(PF_RELOAD_START_FIRST == static_cast<int>(core::ReloadOrder::start_first));
 static_assert(PF_RELOAD_STOP_FIRST == static_cast<int>(core::ReloadOrder::stop_first));
+static_assert(PF_REAP_ADOPTED == static_cast<int>(os::ReapMode::adopted));
+static_assert(PF_REAP_ALL == static_cast<int>(os::ReapMode::all));
 static_assert(PF_BACKEND_AUTO == static_cast<int>(os::Backend::automatic));
 static_assert(PF_BACKEND_PIDFD == static_cast<int>(os::Backend::pidfd));
 static_assert(PF_BACKEND_SIGCHLD == static_cast<int>(os::Backend::sigchld));
@@ -227,11 +229,11 @@ int pf_pool_set_parent_death_signal(pf_pool *pool, int signal) {
     return 0;
 }
 
-int pf_pool_set_reap_orphans(pf_pool *pool, int on) {
-    if (int r = check_setting(pool); r < 0) {
+int pf_pool_set_reap_orphans(pf_pool *pool, int mode) {
+    if (int r = check(pool, mode >= 0 && mode <= PF_REAP_ALL); r < 0) {
         return r;
     }
-    pool->options.reap_orphans = on != 0;
+    pool->options.reap_orphans = static_cast<os::ReapMode>(mode);
     return 0;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/child_signal.h"
 
+#include <atomic>
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
@@ -38,6 +39,8 @@ struct {
     struct sigaction below[levels_max];
     Visit visits[visits_max];
 } handler{};
+
+std::atomic<uint32_t> arrived; // that the host does not handle
 
 bool has_function(const struct sigaction &action) {
     return (action.sa_flags & SA_SIGINFO) != 0 ||
@@ -132,6 +135,7 @@ void on_child(int signal, siginfo_t *info, void *context) {
     struct sigaction host {};
     const bool passes_on = enter(thread, __builtin_frame_address(0), &wakes, &host);
     if (wakes) {
+        arrived.fetch_add(passes_on ? 0 : 1);
         wake_all();
     }
     errno = saved_errno;
@@ -204,6 +208,8 @@ bool host_ignores_children() {
         is_ours(current) && handler.level > 0 ? handler.below[handler.level - 1] : current;
     return !has_function(host) && host.sa_handler == SIG_IGN;
 }
+
+uint32_t child_signals() { return arrived.load(); }
 
 void restore_child_handler() {
     if (handler.level > 0) {

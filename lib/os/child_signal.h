@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
+
 namespace prefork::os {
 
 // Installs a handler that wakes all pools and then does what the host's handler would do. Calls
@@ -15,6 +17,9 @@ void check_child_handler();
 
 // Whether the host ignores SIGCHLD, behind whatever handler.
 bool host_ignores_children();
+
+// How many have come for which the host has no handler.
+uint32_t child_signals();
 
 // In a new worker: the host's disposition.
 void restore_child_handler();

@@ -9,6 +9,7 @@
 #include "os/clock.h"
 #include "os/descriptor.h"
 #include "os/exit_status.h"
+#include "os/process/process_lock.h"
 
 namespace prefork::os {
 
@@ -45,7 +46,10 @@ void Children::open(bool by_pidfd, bool groups, int epoll) {
     epoll_ = epoll;
 }
 
-bool Children::grow(uint32_t workers) { return children_.grow(workers); }
+bool Children::grow(uint32_t workers) {
+    const ProcessLock lock; // another pool's thread may ask whom it knows
+    return children_.grow(workers);
+}
 
 int Children::add(uint32_t worker, int32_t pid, int pidfd_given) {
     Child &child = children_[worker];
@@ -63,7 +67,7 @@ int Children::add(uint32_t worker, int32_t pid, int pidfd_given) {
             return r;
         }
     }
-    child.pid = pid;
+    set_pid(worker, pid);
     count_ += 1;
     return 0;
 }
@@ -152,11 +156,15 @@ int Children::send(uint32_t worker, int32_t signal) {
 
 bool Children::knows(int32_t pid) const {
     for (size_t worker = 0; worker < children_.size(); worker++) {
-        if (children_[worker].pid == pid) {
+        if (__atomic_load_n(&children_[worker].pid, __ATOMIC_ACQUIRE) == pid) {
             return true;
         }
     }
     return false;
+}
+
+void Children::set_pid(uint32_t worker, int32_t pid) {
+    __atomic_store_n(&children_[worker].pid, pid, __ATOMIC_RELEASE);
 }
 
 void Children::remove(uint32_t worker) {
@@ -176,7 +184,7 @@ void Children::remove(uint32_t worker) {
         next_look_ = base::never;
     }
     children_[worker].held = false;
-    children_[worker].pid = 0;
+    set_pid(worker, 0);
     count_ -= 1;
 }
 

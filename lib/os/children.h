@@ -45,6 +45,7 @@ class Children {
 
     [[nodiscard]] bool has(uint32_t worker) const { return children_[worker].pid != 0; }
     [[nodiscard]] int32_t pid(uint32_t worker) const { return children_[worker].pid; }
+    // Also for other threads, under the lock of the process.
     [[nodiscard]] bool knows(int32_t pid) const;
     [[nodiscard]] uint32_t size() const { return static_cast<uint32_t>(children_.size()); }
     [[nodiscard]] uint32_t count() const { return count_; }
@@ -75,6 +76,7 @@ class Children {
     [[nodiscard]] bool is_registered(uint32_t worker) const;
     void lose_pidfd(uint32_t worker);
     void hold(uint32_t worker, base::Duration delay);
+    void set_pid(uint32_t worker, int32_t pid);
     void remove(uint32_t worker);
 
     base::Array<Child> children_; // of each worker

@@ -1,4 +1,4 @@
-// Reaping what a process that is PID 1 has adopted, and never the host's own children.
+// Reaping what a process that is PID 1 has adopted.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -6,53 +6,49 @@
 #include <cstdint>
 
 #include "os/watch.h"
+#include "os/watch/child_list.h"
 
 namespace prefork::os {
 
-// The kernel does not tell an adopted child from a child of one's own. So the children that are
-// there before the pool starts, or appear while the host's code runs, count as the host's; of the
-// others, those that are not workers have been adopted.
+// The numbers are those of PF_REAP_... in prefork.h.
+enum class ReapMode : uint8_t {
+    none = 0,
+    adopted = 1, // never a child of the host
+    all = 2,     // every child that is no worker of any pool
+};
+
+// The kernel does not tell an adopted child from a child of one's own. So where the host has
+// children, those that are there before the pool starts, or appear while the host's code runs,
+// count as the host's; of the others, those that are not workers have been adopted.
 class OrphanReaper {
   public:
     OrphanReaper() = default;
-    ~OrphanReaper();
     OrphanReaper(const OrphanReaper &) = delete;
     OrphanReaper &operator=(const OrphanReaper &) = delete;
 
-    // Without /proc, where nothing can be known of children, nothing is ever reaped.
-    void open();
+    // Without /proc, where nothing can be known of children, only the mode for all reaps.
+    void open(ReapMode mode);
 
     // Around code of the host that may fork.
     void before_host_code();
     void after_host_code(const Watch &workers);
 
-    // Reaps all adopted children that have ended.
-    void reap(const Watch &workers);
+    // Reaps all that have ended.
+    void reap();
 
   private:
-    // Process ids, sorted. Grows: what a host forks has no bound that the library could know.
-    struct Pids {
-        int32_t *values = nullptr;
-        uint32_t count = 0;
-        uint32_t capacity = 0;
-
-        bool add(int32_t pid);
-        [[nodiscard]] bool has(int32_t pid) const;
-        bool read_children();
-        bool probe_children(int32_t first);
-        void sort();
-        void swap(Pids &other);
-    };
-
     void add_new_to_host(const Watch &workers);
-    void reap_hidden(const Watch &workers);
+    void reap_hidden();
+    [[nodiscard]] bool is_spared(int32_t pid) const;
 
+    ReapMode mode_ = ReapMode::none;
     bool is_informed_ = false;
     bool has_own_proc_ = false; // /proc speaks of this process's pid namespace
-    int32_t newest_ = 0;        // without it: the newest pid before the host's code
-    Pids of_host_;
-    Pids seen_;
-    Pids now_;
+    bool beside_threads_ = false;
+    int32_t newest_ = 0; // without it: the newest pid before the host's code
+    ChildList of_host_;
+    ChildList seen_;
+    ChildList now_;
 };
 
 } // namespace prefork::os

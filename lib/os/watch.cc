@@ -13,6 +13,7 @@
 #include "os/clock.h"
 #include "os/exit_status.h"
 #include "os/wakers.h"
+#include "os/watch/worker_registry.h"
 
 namespace prefork::os {
 
@@ -42,6 +43,7 @@ void Watch::retire() {
         return;
     }
     wakes_ = false;
+    unregister_workers(&children_);
     remove_waker(wake_.get());
     if (!by_pidfd()) {
         release_child_handler();
@@ -109,6 +111,7 @@ int Watch::open(Backend backend, bool groups, int messages) {
         return r;
     }
     wakes_ = true;
+    register_workers(&children_);
     if (!by_pidfd()) {
         hold_child_handler();
         if (int r = liveness_.open(); r < 0) {

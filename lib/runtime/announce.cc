@@ -10,6 +10,7 @@
 namespace prefork::runtime {
 
 Pool::~Pool() {
+    note_owed_forks(false);
     if (awaited_) {
         os::awaited_pool_is_gone();
     }

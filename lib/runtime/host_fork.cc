@@ -5,6 +5,7 @@
 
 #include "os/clock.h"
 #include "os/exit_status.h"
+#include "os/watch/worker_registry.h"
 #include "runtime/pool.h"
 
 namespace prefork::runtime {
@@ -16,6 +17,19 @@ void Pool::request_forks() {
     }
     while (supervisor_.startable() > 0) {
         supervisor_.request_start(os::now());
+    }
+}
+
+// A child that the host has forked but not yet told of would be taken for one that may be reaped.
+void Pool::note_owed_forks(bool owed) {
+    if (owed == forks_owed_) {
+        return;
+    }
+    forks_owed_ = owed;
+    if (owed) {
+        os::begin_starts();
+    } else {
+        os::end_starts();
     }
 }
 

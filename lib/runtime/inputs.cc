@@ -43,9 +43,8 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
         step(core::Input::Kind::tick);
         answer_looks();
     }
-    // A child that the host has forked but not yet told of would be taken for an orphan.
-    if (options_.reap_orphans && !supervisor_.has_starts_under_way()) {
-        orphans_.reap(watch_);
+    if (reaps()) {
+        orphans_.reap();
     }
     return wakeup.interrupted && !requested && !signaled ? -EINTR : 1;
 }
@@ -167,6 +166,7 @@ void Pool::obey(const os::SignalRequest &request) {
 // The descriptor becomes readable when the next deadline comes, or at once while the host has
 // events to take or workers can be started.
 void Pool::arm() {
+    note_owed_forks(options_.host_fork && supervisor_.has_starts_under_way());
     const bool at_once =
         supervisor_.startable() > 0 || (options_.on_event == nullptr && supervisor_.has_event());
     watch_.set_deadline(at_once ? 0 : next_deadline());

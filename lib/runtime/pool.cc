@@ -6,6 +6,7 @@
 #include "os/clock.h"
 #include "os/daemon.h"
 #include "os/identity.h"
+#include "os/watch/worker_registry.h"
 #include "os/worker_process.h"
 
 namespace prefork::runtime {
@@ -33,12 +34,12 @@ int Pool::open(const PoolOptions &options) {
             return r;
         }
     }
-    if (options.reap_orphans) {
-        orphans_.open();
+    if (reaps()) {
+        orphans_.open(options.reap_orphans);
     }
     awaited_ = os::await_pool();
     const os::SignalBlock block;
-    signals_.take(options.signals, options.reap_orphans, block.host_mask()); // until the end
+    signals_.take(options.signals, reaps(), block.host_mask()); // until the end
     opened_ = true;
     step(core::Input::Kind::start);
     arm();
@@ -189,7 +190,9 @@ Pool::Role Pool::act(os::SignalBlock &block) {
             if (options_.host_fork) {
                 request_forks();
             } else {
+                os::begin_starts();
                 role = start_workers(block);
+                os::end_starts();
             }
         }
         if (role == Role::supervisor) {
@@ -228,7 +231,7 @@ Pool::Role Pool::deliver_events(os::SignalBlock &block) {
 }
 
 void Pool::before_host_code() {
-    if (options_.reap_orphans) {
+    if (reaps()) {
         orphans_.before_host_code();
     }
 }
@@ -236,7 +239,7 @@ void Pool::before_host_code() {
 void Pool::after_host_code() {
     host_code_ran_ = true;
     (void)look_for_loss();
-    if (options_.reap_orphans) {
+    if (reaps()) {
         orphans_.after_host_code(watch_);
     }
 }
@@ -276,11 +279,13 @@ void Pool::disown() {
     channel_.disown();
     notifier_.disown();
     awaited_ = false;
+    forks_owed_ = false;
 }
 
 int Pool::finish() {
     if (!finished_) {
         finished_ = true;
+        note_owed_forks(false);
         signals_.give_back();
         notifier_.close();
         watch_.retire();

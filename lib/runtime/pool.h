@@ -40,7 +40,7 @@ struct PoolOptions {
     bool host_fork = false;     // the host is asked to fork each worker, and then tells
     bool allow_threads = false; // beside a fork
     bool process_groups = false;
-    bool reap_orphans = false;
+    os::ReapMode reap_orphans = os::ReapMode::none;
     bool notify = false; // the service manager
 };
 
@@ -108,6 +108,7 @@ class Pool {
     int round(int timeout_ms, os::SignalBlock &block, Role *ret_role);
     Role act(os::SignalBlock &block);
     Role deliver_events(os::SignalBlock &block);
+    [[nodiscard]] bool reaps() const { return options_.reap_orphans != os::ReapMode::none; }
     void before_host_code();
     void after_host_code();
     bool look_for_loss();
@@ -136,6 +137,7 @@ class Pool {
     // Starting workers that the host forks: host_fork.cc.
     void request_forks();
     int expect_fork(uint32_t slot);
+    void note_owed_forks(bool owed);
     int take_in(uint32_t worker, int32_t pid);
 
     // What has come: inputs.cc.
@@ -164,6 +166,7 @@ class Pool {
     std::atomic<uint32_t> requests_{0};
     int32_t owner_ = 0;
     os::ProcessId process_ = 0;     // the owner, whatever its pid says
+    bool forks_owed_ = false;       // the host has been asked, and other pools know
     bool host_code_ran_ = false;    // since stdio was flushed
     bool host_has_threads_ = false; // when it was asked to fork
     bool opened_ = false;

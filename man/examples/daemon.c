@@ -79,7 +79,7 @@ static void set_up(pf_pool *pool, int *listener) {
     check(pf_pool_set_worker_fn(pool, serve, listener, NULL));
     check(pf_pool_set_signals(pool, PF_SIGNALS_STANDARD));
     check(pf_pool_set_backoff(pool, 100, 5000));
-    check(pf_pool_set_reap_orphans(pool, getpid() == 1));
+    check(pf_pool_set_reap_orphans(pool, getpid() == 1 ? PF_REAP_ALL : 0));
     check(pf_pool_set_notify(pool, 1));
 }
 

@@ -16,6 +16,7 @@
 #include "os/identity.h"
 #include "os/orphans.h"
 #include "os/report.h"
+#include "os/watch/worker_registry.h"
 #include "os/worker_process.h"
 #include "violation.h"
 #include "witness.h"
@@ -358,11 +359,13 @@ SignalRequest standard_request(uint32_t place) {
 
 // ---- Orphans are not simulated --------------------------------------------------------------
 
-OrphanReaper::~OrphanReaper() {}
-void OrphanReaper::open() {}
+void OrphanReaper::open(ReapMode /*mode*/) {}
 void OrphanReaper::before_host_code() {}
 void OrphanReaper::after_host_code(const Watch & /*workers*/) {}
-void OrphanReaper::reap(const Watch & /*workers*/) {}
+void OrphanReaper::reap() {}
+ChildList::~ChildList() {}
+void begin_starts() {}
+void end_starts() {}
 
 } // namespace prefork::os
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "os/child_signal.h"
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
 #include "os/signals/terminal.h"
@@ -35,7 +36,6 @@ constexpr PoolSignal pool_signals[] = {
     {SIGUSR1, false, true, Kind::pass_on, Kind::pass_on},
     {SIGUSR2, false, true, Kind::pass_on, Kind::pass_on},
     {SIGWINCH, false, true, Kind::pass_on, Kind::pass_on},
-    {SIGCHLD, false, false, Kind::look, Kind::look},
 };
 constexpr uint32_t pool_signal_count = sizeof(pool_signals) / sizeof(pool_signals[0]);
 static_assert(pool_signal_count <= pool_signals_max);
@@ -157,6 +157,11 @@ void forget_other_process() {
 } // namespace
 
 void OwnSignals::take(SignalSet set, bool children_too, const sigset_t &host_mask) {
+    children_too_ = children_too;
+    if (children_too) {
+        seen_children_ = child_signals();
+        hold_child_handler();
+    }
     const ProcessLock lock;
     set_ = set;
     forget_other_process();
@@ -167,8 +172,7 @@ void OwnSignals::take(SignalSet set, bool children_too, const sigset_t &host_mas
     for (uint32_t index = 0; index < pool_signal_count; index++) {
         const PoolSignal &signal = pool_signals[index];
         const bool wanted = (set == SignalSet::stops && signal.in_stops) ||
-                            (set == SignalSet::standard && signal.in_standard) ||
-                            (children_too && signal.number == SIGCHLD);
+                            (set == SignalSet::standard && signal.in_standard);
         if (wanted && sigismember(&host_mask, signal.number) == 0 && install(index)) {
             shared.holders[index].fetch_add(1);
             seen_[index] = shared.arrived[index].load();
@@ -178,6 +182,10 @@ void OwnSignals::take(SignalSet set, bool children_too, const sigset_t &host_mas
 }
 
 void OwnSignals::give_back() {
+    if (children_too_) {
+        children_too_ = false;
+        release_child_handler();
+    }
     if (held_ == 0) {
         return;
     }
@@ -195,6 +203,12 @@ bool OwnSignals::next(SignalRequest *ret_request) {
     if (hangups != seen_hangups_ && held_ != 0) {
         seen_hangups_ = hangups;
         *ret_request = {Kind::stop, SIGHUP};
+        return true;
+    }
+    const uint32_t children = children_too_ ? child_signals() : seen_children_;
+    if (children != seen_children_) {
+        seen_children_ = children;
+        *ret_request = {Kind::look, SIGCHLD};
         return true;
     }
     for (uint32_t index = 0; held_ != 0 && index < pool_signal_count; index++) {

@@ -23,7 +23,7 @@ struct SignalRequest {
     int number;
 };
 
-inline constexpr uint32_t pool_signals_max = 10;
+inline constexpr uint32_t pool_signals_max = 9;
 
 // The place of a signal among those of the standard set, or -1; and what that one asks for.
 int standard_place(int signal);
@@ -38,10 +38,14 @@ class OwnSignals {
     OwnSignals(const OwnSignals &) = delete;
     OwnSignals &operator=(const OwnSignals &) = delete;
 
-    // Each signal that arrives is counted and wakes all pools.
+    // Each signal that arrives is counted and wakes all pools. With children too, so does SIGCHLD,
+    // beside whatever handler the host has for it.
     void take(SignalSet set, bool children_too, const sigset_t &host_mask);
     void give_back();
-    void disown() { held_ = 0; }
+    void disown() {
+        held_ = 0;
+        children_too_ = false;
+    }
 
     // Takes a signal that has come, those that ask for a stop first; returns false if there is
     // none.
@@ -52,6 +56,8 @@ class OwnSignals {
     uint32_t held_ = 0; // a bit for each signal
     uint32_t seen_[pool_signals_max] = {};
     uint32_t seen_hangups_ = 0;
+    uint32_t seen_children_ = 0;
+    bool children_too_ = false;
 };
 
 // In a new worker: the host's dispositions instead of the library's handlers.

@@ -9,7 +9,7 @@ import signal
 import warnings
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Callable, Iterator, Optional
+from typing import Callable, Iterator, Optional, Union
 
 from ._aio import Reader
 from ._end import End, Files
@@ -59,6 +59,14 @@ class Backend(enum.IntEnum):
     AUTO = 0
     PIDFD = 1
     SIGCHLD = 2
+
+
+class ReapOrphans(enum.IntEnum):
+    """Which children are reaped besides the workers, by process 1 or a subreaper."""
+
+    NONE = 0
+    ADOPTED = 1  #: those adopted while the pool itself waits; never the program's own
+    ALL = 2  #: every child that is no worker, for programs that start no others
 
 
 class WorkerState(enum.IntEnum):
@@ -136,7 +144,7 @@ class Pool(Supervisor):
         signals: Signals = Signals.NONE,
         process_groups: bool = False,
         parent_death_signal: int = signal.SIGTERM,
-        reap_orphans: bool = False,
+        reap_orphans: Union[bool, ReapOrphans] = False,
         notify: bool = False,
         backend: Backend = Backend.AUTO,
         allow_threads: bool = False,
@@ -147,7 +155,7 @@ class Pool(Supervisor):
         self._started = False
         self._files: Optional[Files] = None
         self._reader: Optional[Reader] = None
-        self.waits_inside = reap_orphans
+        self.waits_inside = reap_orphans == ReapOrphans.ADOPTED
         try:
             self.set("name", text(name, "name"))
             most, window = restart_window

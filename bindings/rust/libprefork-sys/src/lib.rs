@@ -127,6 +127,9 @@ pub const PF_BACKEND_AUTO: c_int = 0;
 pub const PF_BACKEND_PIDFD: c_int = 1;
 pub const PF_BACKEND_SIGCHLD: c_int = 2;
 
+pub const PF_REAP_ADOPTED: c_int = 1;
+pub const PF_REAP_ALL: c_int = 2;
+
 extern "C" {
     pub fn pf_pool_new(ret_pool: *mut *mut pf_pool) -> c_int;
     pub fn pf_pool_free(pool: *mut pf_pool) -> *mut pf_pool;
@@ -149,7 +152,7 @@ extern "C" {
     pub fn pf_pool_set_stop_fd(pool: *mut pf_pool, on: c_int) -> c_int;
     pub fn pf_pool_set_process_groups(pool: *mut pf_pool, on: c_int) -> c_int;
     pub fn pf_pool_set_parent_death_signal(pool: *mut pf_pool, signal: c_int) -> c_int;
-    pub fn pf_pool_set_reap_orphans(pool: *mut pf_pool, on: c_int) -> c_int;
+    pub fn pf_pool_set_reap_orphans(pool: *mut pf_pool, mode: c_int) -> c_int;
     pub fn pf_pool_set_notify(pool: *mut pf_pool, on: c_int) -> c_int;
     pub fn pf_pool_set_backend(pool: *mut pf_pool, backend: c_int) -> c_int;
     pub fn pf_pool_set_event_callback(

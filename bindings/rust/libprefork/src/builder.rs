@@ -250,9 +250,17 @@ impl Builder {
         })
     }
 
-    /// As process 1 or subreaper: reap the children that were adopted.
+    /// As process 1 or subreaper: reap the children that were adopted while the pool itself waits,
+    /// never one of the program's own.
     pub fn reap_orphans(self, on: bool) -> Builder {
-        self.set_number(sys::pf_pool_set_reap_orphans, on.into())
+        let mode = if on { sys::PF_REAP_ADOPTED } else { 0 };
+        self.set_number(sys::pf_pool_set_reap_orphans, mode as u32)
+    }
+
+    /// As process 1 or subreaper: reap every child that is no worker of any pool. For programs
+    /// that start no other children, above all with an event loop of their own.
+    pub fn reap_all_children(self) -> Builder {
+        self.set_number(sys::pf_pool_set_reap_orphans, sys::PF_REAP_ALL as u32)
     }
 
     /// Speak to the service manager at the socket that `NOTIFY_SOCKET` names, if it does. Workers do

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT
+#include "os/watch/worker_registry.h"
+
+#include <atomic>
+#include <unistd.h>
+
+#include "os/children.h"
+#include "os/process/process_lock.h"
+#include "os/wakers.h"
+
+namespace prefork::os {
+
+namespace {
+
+// Guarded by the lock of the process, but for the counter, which is written with each start.
+struct {
+    int32_t owner;
+    const Children *pools[wakers_max]; // nullptr: a free place
+    int pools_end;
+    std::atomic<int32_t> starts;
+    std::atomic<bool> postponed;
+} registry{};
+
+// A child has none of its parent's workers.
+void forget_other_process() {
+    const int32_t own = getpid();
+    if (registry.owner == own) {
+        return;
+    }
+    registry.owner = own;
+    registry.starts.store(0);
+    for (int index = 0; index < registry.pools_end; index++) {
+        registry.pools[index] = nullptr;
+    }
+    registry.pools_end = 0;
+}
+
+} // namespace
+
+void register_workers(const Children *workers) {
+    const ProcessLock lock;
+    forget_other_process();
+    int index = 0;
+    while (index < wakers_max && registry.pools[index] != nullptr) {
+        index++;
+    }
+    if (index < wakers_max) {
+        registry.pools[index] = workers;
+        registry.pools_end = index < registry.pools_end ? registry.pools_end : index + 1;
+    }
+}
+
+void unregister_workers(const Children *workers) {
+    const ProcessLock lock;
+    for (int index = 0; index < registry.pools_end; index++) {
+        if (registry.pools[index] == workers) {
+            registry.pools[index] = nullptr;
+        }
+    }
+}
+
+void begin_starts() { registry.starts.fetch_add(1); }
+
+void end_starts() {
+    if (registry.starts.fetch_sub(1) == 1 && registry.postponed.exchange(false)) {
+        wake_all();
+    }
+}
+
+bool is_no_worker(int32_t pid) {
+    const ProcessLock lock;
+    if (registry.starts.load() > 0) {
+        registry.postponed.store(true);
+        if (registry.starts.load() > 0) { // else its end may have been missed
+            return false;
+        }
+    }
+    for (int index = 0; index < registry.pools_end; index++) {
+        if (registry.pools[index] != nullptr && registry.pools[index]->knows(pid)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+} // namespace prefork::os

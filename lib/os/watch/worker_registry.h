@@ -1,0 +1,24 @@
+// The workers of all pools of this process, which whoever reaps other children leaves alone.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+
+namespace prefork::os {
+
+class Children;
+
+// From its opening to its end, with the same address. There is room for as many as wakers.
+void register_workers(const Children *workers);
+void unregister_workers(const Children *workers);
+
+// Around forks, up to the time when the new workers are known: a child meanwhile may be one.
+void begin_starts();
+void end_starts();
+
+// Whether an ended child is certainly no worker of any pool. If that can not be told for a start
+// that is under way, all pools are woken when that is over.
+bool is_no_worker(int32_t pid);
+
+} // namespace prefork::os
