@@ -22,7 +22,8 @@ std::atomic<uint64_t> device; // of all descriptors of their kind
 std::atomic<int32_t> readers; // handlers that are about to write to the descriptors
 std::atomic<ProcessId> owner;
 
-// In another process than the one that noted them the numbers may mean something else.
+// In another process than the one that noted them the numbers may mean something else. The owner
+// comes last: until then no handler reads them.
 void forget_other_process() {
     if (is_this_process(owner.load())) {
         return;
@@ -90,6 +91,9 @@ void wake(int descriptor) {
 }
 
 void wake_all() {
+    if (!is_this_process(owner.load())) {
+        return;
+    }
     readers.fetch_add(1);
     for (int index = 0; index < places_in_use.load(); index++) {
         const int place = places[index].load();

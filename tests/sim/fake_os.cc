@@ -14,9 +14,7 @@
 #include "os/exit_status.h"
 #include "os/gate.h"
 #include "os/identity.h"
-#include "os/orphans.h"
 #include "os/report.h"
-#include "os/watch/worker_registry.h"
 #include "os/worker_process.h"
 #include "violation.h"
 #include "witness.h"
@@ -356,16 +354,6 @@ SignalRequest standard_request(uint32_t place) {
     violate("own-signals", "signal %u is looked for, which nobody has given", place);
     return {};
 }
-
-// ---- Orphans are not simulated --------------------------------------------------------------
-
-void OrphanReaper::open(ReapMode /*mode*/) {}
-void OrphanReaper::before_host_code() {}
-void OrphanReaper::after_host_code(const Watch & /*workers*/) {}
-void OrphanReaper::reap() {}
-ChildList::~ChildList() {}
-void begin_starts() {}
-void end_starts() {}
 
 } // namespace prefork::os
 

@@ -4,7 +4,9 @@
 #include "host.h"
 #include "model.h"
 #include "os/channel/supervisor_channel.h"
+#include "os/orphans.h"
 #include "os/watch.h"
+#include "os/watch/worker_registry.h"
 #include "violation.h"
 #include "witness.h"
 #include "world.h"
@@ -94,5 +96,15 @@ void Watch::watch_messages(bool /*on*/) {
 }
 
 void announce_exit(const WorkerLink & /*link*/, int /*status*/) {}
+
+// ---- Orphans are not simulated --------------------------------------------------------------
+
+void OrphanReaper::open(ReapMode /*mode*/) {}
+void OrphanReaper::before_host_code() {}
+void OrphanReaper::after_host_code(const Watch & /*workers*/) {}
+void OrphanReaper::reap() {}
+ChildList::~ChildList() {}
+void begin_starts() {}
+void end_starts() {}
 
 } // namespace prefork::os

@@ -2,9 +2,9 @@
 #include "os/watch/worker_registry.h"
 
 #include <atomic>
-#include <unistd.h>
 
 #include "os/children.h"
+#include "os/process/process_id.h"
 #include "os/process/process_lock.h"
 #include "os/wakers.h"
 
@@ -14,7 +14,7 @@ namespace {
 
 // Guarded by the lock of the process, but for the counter, which is written with each start.
 struct {
-    int32_t owner;
+    ProcessId owner;
     const Children *pools[wakers_max]; // nullptr: a free place
     int pools_end;
     std::atomic<int32_t> starts;
@@ -23,7 +23,7 @@ struct {
 
 // A child has none of its parent's workers.
 void forget_other_process() {
-    const int32_t own = getpid();
+    const ProcessId own = own_process_id();
     if (registry.owner == own) {
         return;
     }
