@@ -2,13 +2,10 @@
 #include "os/handover.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "os/activation.h"
-#include "os/strings.h"
 
 namespace prefork::os {
 
@@ -18,66 +15,7 @@ constexpr size_t numbers_size = 64; // of all in front of a name
 constexpr char name_unknown[] = "unknown";
 constexpr char name_bound[] = "bound";
 
-bool read_field(const char **text, int32_t *ret_number) {
-    if (**text != ':') {
-        return false;
-    }
-    *text += 1;
-    *ret_number = read_number(text);
-    return true;
-}
-
-int take_set(const char **text, int first, int32_t count) {
-    int descriptors[bound_sockets_max];
-    char name[NI_MAXHOST];
-    int32_t port = 0;
-    int32_t family = 0;
-    int32_t flags = 0;
-    int32_t length = 0;
-    if (count < 0 || count > static_cast<int32_t>(bound_sockets_max) || !read_field(text, &port) ||
-        !read_field(text, &family) || !read_field(text, &flags) || !read_field(text, &length) ||
-        **text != ':' || length < 0 || length >= NI_MAXHOST) {
-        return -EINVAL;
-    }
-    const auto size = static_cast<size_t>(length);
-    *text += 1;
-    if (strnlen(*text, size) != size) {
-        return -EINVAL;
-    }
-    memcpy(name, *text, size);
-    name[size] = '\0';
-    *text += size;
-    for (int index = 0; index < count; index++) {
-        descriptors[index] = first + index;
-        if (!keep_from_children(descriptors[index])) {
-            return -EBADF;
-        }
-    }
-    return note_handed_on({name, port, family, static_cast<uint32_t>(flags)},
-                          std::span(descriptors).first(static_cast<size_t>(count)));
-}
-
-int take_names(const char *text, int descriptor, Belongings *belongings) {
-    while (*text == ':') {
-        char name[256];
-        const size_t length = strcspn(++text, ":");
-        if (length >= sizeof(name)) {
-            return -EINVAL;
-        }
-        memcpy(name, text, length);
-        name[length] = '\0';
-        if (int r = belongings->add(name, descriptor); r < 0) {
-            return r;
-        }
-        (void)keep_from_children(descriptor++); // it is open: it has just been looked at
-        text += length;
-    }
-    return *text == '\0' ? 0 : -EINVAL;
-}
-
 } // namespace
-
-bool keep_from_children(int descriptor) { return fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0; }
 
 // As systemd has named them, if it has.
 bool Handover::note_passed_names(size_t count) {
@@ -167,33 +105,6 @@ int Handover::prepare() {
         text.add(":").add(belongings_->name(index));
     }
     return 0;
-}
-
-int take_descriptors(const char *text, Belongings *belongings) {
-    int32_t descriptor = read_number(&text);
-    int32_t passed = 0;
-    if (descriptor < 0 || !read_field(&text, &passed)) {
-        return -EINVAL;
-    }
-    set_passed_descriptors(passed);
-    for (int32_t index = 0; index < passed; index++) {
-        if (!keep_from_children(descriptor++)) {
-            return -EBADF;
-        }
-    }
-    for (;;) {
-        int32_t count = 0;
-        if (!read_field(&text, &count)) {
-            return -EINVAL;
-        }
-        if (count == 0) {
-            return take_names(text, descriptor, belongings);
-        }
-        if (int r = take_set(&text, descriptor, count); r < 0) {
-            return r;
-        }
-        descriptor += count;
-    }
 }
 
 } // namespace prefork::os

@@ -59,11 +59,4 @@ class Handover {
     uint32_t count_ = 0;
 };
 
-// In the worker: what was passed on for it is not for the programs that it executes. Returns false
-// for a descriptor that is not open.
-bool keep_from_children(int descriptor);
-
-// In the worker: takes what PF_FDS tells of. Returns 0 or a negative errno.
-[[nodiscard]] int take_descriptors(const char *text, Belongings *belongings);
-
 } // namespace prefork::os

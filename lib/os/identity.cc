@@ -16,9 +16,10 @@
 #include "os/environment.h"
 #include "os/handover.h"
 #include "os/program.h"
-#include "os/standard_files.h"
+#include "os/spawn/inherited_fds.h"
 #include "os/spawn/initial_environment.h"
 #include "os/spawn/supervisor_check.h"
+#include "os/standard_files.h"
 
 namespace prefork::os {
 

@@ -22,6 +22,29 @@ int32_t read_number(const char **text) {
     return static_cast<int32_t>(is_negative ? -number : number);
 }
 
+bool read_number_within(const char **text, int32_t min, int32_t max, int32_t *ret_number) {
+    const char *place = *text;
+    const bool is_negative = *place == '-';
+    place += is_negative ? 1 : 0;
+    if (*place < '0' || *place > '9') {
+        return false;
+    }
+    int64_t number = 0;
+    while (*place >= '0' && *place <= '9') {
+        number = 10 * number + (*place++ - '0');
+        if (number > INT32_MAX) {
+            return false;
+        }
+    }
+    number = is_negative ? -number : number;
+    if (number < min || number > max) {
+        return false;
+    }
+    *text = place;
+    *ret_number = static_cast<int32_t>(number);
+    return true;
+}
+
 bool Strings::allocate(size_t count, size_t length) {
     base::Array<char *> pointers;
     base::Array<char> text;

@@ -13,6 +13,11 @@ namespace prefork::os {
 // Reads a decimal number and moves the text behind it; -1 if there is none, or one too large.
 int32_t read_number(const char **text);
 
+// Reads a decimal number that lies within bounds and moves the text behind it. Returns false, and
+// moves nothing, if there is none.
+[[nodiscard]] bool read_number_within(const char **text, int32_t min, int32_t max,
+                                      int32_t *ret_number);
+
 class Strings {
   public:
     // Copies a list. Returns false, and leaves the old one, if there is no memory.
