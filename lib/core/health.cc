@@ -68,18 +68,28 @@ void Supervisor::abort(uint32_t worker, int32_t signal, Duration timeout, int32_
 }
 
 // A supervisor that was stopped, or did not get the processor, has not seen what its workers did
-// meanwhile: their clocks begin anew.
+// meanwhile, and they may have been stopped with it: their clocks begin anew.
 void Supervisor::renew_after_pause(Duration late, Instant now) {
-    const bool missed_ready = settings_.ready_timeout != 0 && late > settings_.ready_timeout / 2;
-    const bool missed_beats =
-        settings_.heartbeat_timeout != 0 && late > settings_.heartbeat_timeout / 2;
-    for (uint32_t worker = 0; (missed_ready || missed_beats) && worker < capacity(); worker++) {
+    const auto missed = [late](Duration timeout) { return timeout != 0 && late > timeout / 2; };
+    const bool missed_ready = missed(settings_.ready_timeout);
+    const bool missed_beats = missed(settings_.heartbeat_timeout);
+    const bool missed_stop = missed(settings_.stop_timeout);
+    if (!missed_ready && !missed_beats && !missed_stop) {
+        return;
+    }
+    for (uint32_t worker = 0; worker < capacity(); worker++) {
         Worker &renewed = seat(worker);
         if (missed_ready && renewed.state == State::running) {
             deadlines_.arm(worker, after(now, settings_.ready_timeout));
         }
         if (missed_beats && renewed.state == State::ready && renewed.last_beat != never) {
             renewed.last_beat = now;
+        }
+        const bool is_asked = renewed.state == State::stopping ||
+                              (renewed.state == State::aborting && !renewed.killed);
+        if (missed_stop && is_asked && renewed.renewals < stop_renewals_max) {
+            renewed.renewals += 1;
+            deadlines_.arm(worker, after(now, settings_.stop_timeout));
         }
     }
 }

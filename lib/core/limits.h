@@ -25,6 +25,10 @@ inline constexpr Duration start_retry_first = 10 * millisecond;
 inline constexpr Duration start_retry_max = 1 * second;
 inline constexpr Duration start_failed_event_interval = 1 * second;
 
+// So often a worker gets its time to stop anew, after pauses of the supervisor. A host that is late
+// each time still kills in the end.
+inline constexpr uint8_t stop_renewals_max = 3;
+
 // INT and QUIT ask for a quick stop.
 inline constexpr Duration quick_stop_timeout = 1 * second;
 

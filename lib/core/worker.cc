@@ -28,6 +28,7 @@ void Supervisor::started(const Input &input, Instant now) {
     worker.expires = never;
     worker.last_beat = never;
     worker.beats = 0;
+    worker.renewals = 0;
     worker.pid = input.pid;
     worker.refusals = 0;
     alive_ += 1;

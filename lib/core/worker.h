@@ -66,6 +66,7 @@ struct Worker {
     State state;
     bool killed;      // aborting: SIGKILL has been sent
     uint8_t refusals; // of SIGKILL, in a row
+    uint8_t renewals; // of its time to stop
 };
 
 // Why a slot's worker is being replaced. What a reload had begun before it failed goes on.

@@ -290,7 +290,12 @@ void Host::wait_for_end(uint32_t way) {
             world.clock += 200 * millisecond;
             raise_own(0);
         }
-        world.clock += pool_->supervisor().done() ? 0 : 10 * second;
+        // Seen in time where workers are left, or a pause would give them more.
+        if (!world.living.empty() && world.timer != never && world.timer > world.clock) {
+            world.clock = world.timer;
+        } else {
+            world.clock += pool_->supervisor().done() ? 0 : 10 * second;
+        }
         if (world.timer == never || round >= 3) {
             // Nobody asks them, or nobody will kill them: they end when they like.
             while (!world.living.empty()) {

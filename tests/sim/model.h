@@ -110,6 +110,7 @@ class Model {
         bool overdue = false;  // too old already
         bool look_due = false; // its heartbeat has to be looked at
         bool slain = false;    // SIGKILL was sent for its silence
+        int renewals = 0;      // of its time to stop
     };
     struct Slot {
         Life lives[2];

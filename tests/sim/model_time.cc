@@ -84,8 +84,15 @@ void Model::renew_after_pause() {
     const bool for_ready = settings_.ready_timeout > 0 && late > settings_.ready_timeout / 2;
     const bool for_beats =
         settings_.heartbeat_timeout > 0 && late > settings_.heartbeat_timeout / 2;
+    const bool for_stop = settings_.stop_timeout > 0 && late > settings_.stop_timeout / 2;
     for (Slot &slot : table_) {
         for (Life &life : slot.lives) {
+            const bool is_asked =
+                life.stage == Stage::asked || (life.stage == Stage::dying && !life.slain);
+            if (for_stop && is_asked && life.renewals < 3) {
+                life.renewals += 1;
+                life.deadline = base::after(world.clock, settings_.stop_timeout);
+            }
             if (for_ready && life.stage == Stage::trial) {
                 life.deadline = base::after(world.clock, settings_.ready_timeout);
             }

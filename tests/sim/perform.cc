@@ -302,7 +302,9 @@ void Host::perform_on_health(const Operation &operation) {
 // The supervisor was stopped, and sees its timer late by about half a time-out, or by far more.
 void Host::freeze(uint32_t how, uint32_t much) {
     const prefork::core::Settings &settings = model.settings();
-    const Duration timeout = how % 2 == 0 ? settings.ready_timeout : settings.heartbeat_timeout;
+    const Duration timeouts[] = {settings.ready_timeout, settings.heartbeat_timeout,
+                                 settings.stop_timeout, settings.heartbeat_timeout};
+    const Duration timeout = timeouts[how % 4];
     if (world.timer == never || world.timer == 0 || timeout == 0) {
         return;
     }

@@ -260,6 +260,36 @@ void stop_without_signal_or_time_out_only_waits(void **) {
     assert_true(pool.core.done());
 }
 
+void pause_of_the_supervisor_leaves_workers_their_time_to_stop(void **) {
+    Supervised pool;
+    assert_true(pool.begin(2, 0));
+    pool.start_all();
+    pool.give(Input::Kind::stop);
+    pool.pass(stop_timeout_default + stop_timeout_default / 2 + 1);
+    assert_int_equal(pool.count_signals(signal_kill), 0);
+
+    pool.pass(stop_timeout_default - 1);
+    assert_int_equal(pool.count_signals(signal_kill), 0);
+    pool.pass(1);
+
+    assert_int_equal(pool.count_signals(signal_kill), 2);
+}
+
+void supervisor_that_is_late_each_time_kills_in_the_end(void **) {
+    Supervised pool;
+    assert_true(pool.begin(1, 0));
+    pool.start_all();
+    pool.give(Input::Kind::stop);
+
+    for (uint8_t late = 0; late < stop_renewals_max; late++) {
+        pool.pass(2 * stop_timeout_default);
+        assert_int_equal(pool.count_signals(signal_kill), 0);
+    }
+    pool.pass(2 * stop_timeout_default);
+
+    assert_int_equal(pool.count_signals(signal_kill), 1);
+}
+
 const CMUnitTest tests_of_control[] = {
     cmocka_unit_test(larger_pool_starts_the_new_slots),
     cmocka_unit_test(resizing_that_nobody_took_notice_of_is_told_before_the_end),
@@ -276,6 +306,8 @@ const CMUnitTest tests_of_control[] = {
     cmocka_unit_test(stop_during_a_replacement_stops_both),
     cmocka_unit_test(quick_stop_kills_sooner),
     cmocka_unit_test(stop_without_signal_or_time_out_only_waits),
+    cmocka_unit_test(pause_of_the_supervisor_leaves_workers_their_time_to_stop),
+    cmocka_unit_test(supervisor_that_is_late_each_time_kills_in_the_end),
 };
 
 } // namespace

@@ -1,0 +1,104 @@
+/*
+ * stop_pause_test.c - a stop while processes are stopped: the supervisor, its workers, or both
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cmocka_all.h"
+#include "host.h"
+
+enum { SLOTS = 2, TIMEOUT_MS = 600, WORK_MS = 200, PAUSE_MS = 1200 };
+enum { NOTE_ASKED = KIND_NOTE };
+
+/* ---- The supervisor ---------------------------------------------------------------------- */
+
+static struct board *worker_board;
+
+/* What is left to do takes a time in which the worker runs. */
+static void finish(int signal) {
+    (void)signal;
+    board_note(worker_board, NOTE_ASKED, 0);
+    for (int i = 0; i < WORK_MS / 10; i++) {
+        pause_ms(10);
+    }
+    _exit(0);
+}
+
+static int finishes_on_term(struct board *board, int task_id, int run) {
+    (void)task_id;
+    (void)run;
+    worker_board = board;
+    board_require(board, signal(SIGTERM, finish) != SIG_ERR);
+    board_note(board, NOTE_READY, 0);
+    wait_for_ever();
+    return 1;
+}
+
+static int host_that_runs(struct board *board) {
+    struct host host;
+    int task_id = 0;
+    int result = 0;
+
+    host_open(&host, board);
+    host.work = finishes_on_term;
+    board_require(board, pf_pool_set_workers(host.pool, SLOTS) == 0);
+    board_require(board, pf_pool_set_stop(host.pool, SIGTERM, TIMEOUT_MS) == 0);
+    board_require(board, pf_pool_set_signals(host.pool, PF_SIGNALS_STANDARD) == 0);
+    board_require(board, pf_pool_set_event_callback(host.pool, host_note_event, board, NULL) == 0);
+    while ((result = pf_pool_run(host.pool, &task_id)) == -EINTR) {
+    }
+    board_require(board, result == 0);
+    host_close(&host);
+    return 0;
+}
+
+static void a_pause_of_all_leaves_the_workers_their_time(void **state) {
+    struct scenario *run = *state;
+    scenario_start_host(run, host_that_runs);
+    assert_true(board_reaches(run->board, NOTE_READY, ANY_TASK, SLOTS));
+    pid_t group = run->supervisor;
+    scenario_signal(run, SIGTERM);
+    assert_true(board_reaches(run->board, NOTE_ASKED, ANY_TASK, SLOTS));
+
+    assert_int_equal(kill(-group, SIGSTOP), 0);
+    pause_ms(PAUSE_MS);
+    assert_int_equal(kill(-group, SIGCONT), 0);
+
+    assert_exits(run, 0);
+    assert_int_equal(board_count(run->board, PF_EVENT_KILLED, ANY_TASK), 0);
+    for (int i = 0; i < SLOTS; i++) {
+        const struct record *end = board_find(run->board, PF_EVENT_EXITED, i, 0);
+        assert_int_equal(end->signal, 0);
+        assert_int_equal(end->exit_code, 0);
+    }
+}
+
+static void a_host_that_is_late_each_time_kills_all_the_same(void **state) {
+    struct host *host = *state;
+    host->work = ignores_term;
+    assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, 20), 0);
+    assert_int_equal(host_begin(host, SLOTS), 0);
+    assert_true(host_reaches(host, NOTE_READY, ANY_TASK, SLOTS));
+    assert_int_equal(pf_pool_stop(host->pool), 0);
+
+    for (int i = 0; i < 20 && host_turn(host, 0); i++) {
+        pause_ms(60);
+    }
+
+    assert_int_equal(host->result, 0);
+    assert_int_equal(board_count(host->board, PF_EVENT_KILLED, ANY_TASK), SLOTS);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        scenario_test(a_pause_of_all_leaves_the_workers_their_time),
+        host_test(a_host_that_is_late_each_time_kills_all_the_same),
+    };
+
+    return run_group_with_each_backend("a stop and stopped processes", tests);
+}
