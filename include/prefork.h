@@ -211,8 +211,8 @@ PF_API int pf_pool_new(pf_pool **ret_pool);
 /*
  * Free a pool.
  *
- * Workers that are still alive are killed and reaped first, within 5 seconds. One that can not be
- * killed or reaped is left, and reported to stderr. Events that nobody has taken are discarded. The free_user functions are called. In a process that did not make the pool, such
+ * Workers that are still alive are killed and reaped first. Those that are left when none has ended
+ * for 5 seconds are reported to stderr. Events that nobody has taken are discarded. The free_user functions are called. In a process that did not make the pool, such
  * as a worker, only its memory is released. From a callback of the pool it does nothing.
  *
  * Returns: NULL; pool from within a callback. NULL is fine.

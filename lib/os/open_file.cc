@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/open_file.h"
 
+#include <errno.h>
 #include <sys/stat.h>
 
 namespace prefork::os {
@@ -16,7 +17,10 @@ bool look_at(int descriptor, OpenFile *ret_file) {
 
 bool is_still_open(const OpenFile &file) {
     OpenFile now{};
-    return look_at(file.descriptor, &now) && now.device == file.device && now.inode == file.inode;
+    if (!look_at(file.descriptor, &now)) {
+        return errno != EBADF; // where nobody may look it is believed to be so
+    }
+    return now.device == file.device && now.inode == file.inode;
 }
 
 } // namespace prefork::os

@@ -101,7 +101,12 @@ int send_signal_to_group(const ProcessHandle &process, int32_t signal) {
     return send_by_pid(process.pid, -process.pid, signal);
 }
 
-EndWait::EndWait(base::Duration bound) : deadline_(base::after(now(), bound)) {}
+EndWait::EndWait(base::Duration bound) : bound_(bound), deadline_(base::after(now(), bound)) {}
+
+void EndWait::begin_anew() {
+    deadline_ = base::after(now(), bound_);
+    pause_ms_ = 1;
+}
 
 bool EndWait::wait(const ProcessHandle &process) {
     if (now() >= deadline_) {

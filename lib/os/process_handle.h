@@ -35,16 +35,20 @@ enum class ChildState : uint8_t {
 // The same for the process group with the pid's number; -ESRCH: it has no process.
 [[nodiscard]] int send_signal_to_group(const ProcessHandle &process, int32_t signal);
 
-// Waits for ends, up to a bound for all of them.
+// Waits for ends, as long as one of them comes within a bound.
 class EndWait {
   public:
     explicit EndWait(base::Duration bound);
+
+    // One has come.
+    void begin_anew();
 
     // Waits a moment for the end of a process that could not be collected yet. Returns false, at
     // once, when the time is over.
     [[nodiscard]] bool wait(const ProcessHandle &process);
 
   private:
+    base::Duration bound_;
     base::Instant deadline_;
     int pause_ms_ = 1;
 };

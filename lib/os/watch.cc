@@ -27,7 +27,8 @@ constexpr uint32_t tag_word = UINT32_MAX - 2;
 // With the SIGCHLD backend, how soon a handler that the host has replaced is noticed.
 constexpr base::Duration handler_check_interval = 1 * base::second;
 
-// How long killed workers have to end, and how long if SIGKILL could not be sent to each.
+// How long a killed worker has to end after another one, and how long if SIGKILL could not be sent
+// to each.
 constexpr base::Duration end_timeout = 5 * base::second;
 constexpr base::Duration unreached_end_timeout = 1 * base::second;
 
@@ -180,8 +181,14 @@ void Watch::abandon() {
     EndWait wait(all_reached ? end_timeout : unreached_end_timeout);
     for (uint32_t worker = 0; children_.count() > 0 && worker < children_.size(); worker++) {
         base::Exit exit;
-        while (children_.has(worker) && !children_.collect(worker, &exit) &&
-               wait.wait(children_.handle(worker))) {
+        bool collected = false;
+        while (children_.has(worker) && !collected) {
+            collected = children_.collect(worker, &exit);
+            if (collected) {
+                wait.begin_anew();
+            } else if (!wait.wait(children_.handle(worker))) {
+                break;
+            }
         }
     }
 }
@@ -193,7 +200,10 @@ bool Watch::is_registered(int epoll, int descriptor, uint32_t tag, bool waits) c
         event.events = EPOLLIN;
     }
     event.data.u32 = tag;
-    return epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event) == 0;
+    if (epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event) == 0) {
+        return true;
+    }
+    return errno != EBADF && errno != EINVAL && errno != ENOENT; // refused: it is believed to be so
 }
 
 // While the pipe is the pool's, no other epoll has it.

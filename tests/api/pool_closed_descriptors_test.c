@@ -15,11 +15,13 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmocka_all.h"
+#include "filter.h"
 #include "host.h"
 
 enum { FIRST = STDERR_FILENO + 1, FILES = 60 };
@@ -326,6 +328,34 @@ static void a_worker_whose_descriptor_is_gone_is_signalled_by_pid(void **state) 
     assert_int_equal(board_find(run->board, PF_EVENT_EXITED, 1, 0)->signal, SIGKILL);
 }
 
+/* ---- Nobody may look ------------------------------------------------------------------- */
+
+static int host_that_may_not_look(struct board *board) {
+    struct host host;
+
+    begin(&host, board);
+#ifdef SYS_newfstatat
+    board_require(board, filter_forbid(SYS_newfstatat, EPERM));
+#endif
+#ifdef SYS_fstat
+    board_require(board, filter_forbid(SYS_fstat, EPERM));
+#endif
+    board_require(board, filter_forbid_value(SYS_epoll_ctl, 1, EPOLL_CTL_MOD, EPERM));
+    host_goes_on(&host, 20);
+    board_require(board, kill(host_pid(&host, 1, 0), SIGKILL) == 0);
+    board_require(board, host_reaches(&host, NOTE_READY, 1, 2));
+    board_require(board, pf_pool_kill(host.pool) == 0);
+    board_require(board, host_finishes(&host) == 0);
+    host_close(&host);
+    return 0;
+}
+
+static void where_nobody_may_look_the_pool_goes_on(void **state) {
+    scenario_start_host(*state, host_that_may_not_look);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(a_free_ends_the_workers),
@@ -336,6 +366,7 @@ int main(void) {
         scenario_test(the_one_call_ends_with_an_error),
         scenario_test(workers_of_the_next_pool_have_the_hosts_files),
         scenario_test(a_worker_whose_descriptor_is_gone_is_signalled_by_pid),
+        scenario_test(where_nobody_may_look_the_pool_goes_on),
     };
 
     return run_group_with_each_backend("pool closed descriptors", tests);
