@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -28,89 +29,112 @@ namespace {
 std::atomic<uint32_t> lost_messages;
 std::atomic<bool> line_is_cut; // the last write took only the beginning of a message
 
+// The functions below return what write(2) would.
+
 // Nothing better is left. Somebody else may take the room in between.
-ssize_t write_if_ready(WriteSignalBlock &block, const char *text, size_t length) {
+ssize_t write_if_ready(const char *text, size_t length) {
     pollfd file{STDERR_FILENO, POLLOUT, 0};
-    const int ready = poll(&file, 1, 0);
-    if (ready <= 0 || (file.revents & POLLNVAL) != 0) {
-        return -EAGAIN;
+    if (poll(&file, 1, 0) <= 0) {
+        errno = EAGAIN;
+        return -1;
     }
-    return block.result(write(STDERR_FILENO, text, length));
+    return write(STDERR_FILENO, text, length);
 }
 
-// Returns -EOPNOTSUPP where there is no such call for pipes: before Linux 6.4, and in filters.
-ssize_t write_no_wait(WriteSignalBlock &block, const char *text, size_t length) {
+bool is_refused() {
+    return errno == ENOSYS || errno == EPERM || errno == EINVAL || errno == EOPNOTSUPP;
+}
+
+// For pipes the call is there since Linux 6.4.
+ssize_t write_no_wait(const char *text, size_t length) {
 #if defined(SYS_pwritev2) && defined(RWF_NOWAIT)
     constexpr long at_current_offset = -1;
     iovec part{const_cast<char *>(text), length};
-    const ssize_t result = block.result(syscall(SYS_pwritev2, STDERR_FILENO, &part, 1L,
-                                                at_current_offset, at_current_offset, RWF_NOWAIT));
-    return result == -ENOSYS || result == -EPERM || result == -EINVAL ? -EOPNOTSUPP : result;
+    return syscall(SYS_pwritev2, STDERR_FILENO, &part, 1L, at_current_offset, at_current_offset,
+                   RWF_NOWAIT);
 #else
-    (void)block;
     (void)text;
     (void)length;
-    return -EOPNOTSUPP;
+    errno = ENOSYS;
+    return -1;
 #endif
 }
 
-// By a pipe of our own, from which it is moved in one piece. Returns -EOPNOTSUPP if there is none.
-ssize_t splice_to_pipe(WriteSignalBlock &block, const char *text, size_t length) {
+// By a pipe of our own, from which it is moved in one piece.
+ssize_t splice_to_pipe(const char *text, size_t length) {
     // In packet mode a message stays apart from others.
     const int mode = fcntl(STDERR_FILENO, F_GETFL);
     int ends[2] = {-1, -1};
     if (mode < 0 || pipe2(ends, O_CLOEXEC | O_NONBLOCK | (mode & O_DIRECT)) < 0) {
-        return -EOPNOTSUPP;
+        errno = EOPNOTSUPP;
+        return -1;
     }
-    ssize_t result = -EOPNOTSUPP;
+    ssize_t count = -1;
+    int error = EOPNOTSUPP;
     if (write(ends[1], text, length) == static_cast<ssize_t>(length)) {
-        result = block.result(
-            splice(ends[0], nullptr, STDERR_FILENO, nullptr, length, SPLICE_F_NONBLOCK));
+        count = splice(ends[0], nullptr, STDERR_FILENO, nullptr, length, SPLICE_F_NONBLOCK);
+        error = errno;
     }
     close(ends[0]);
     close(ends[1]);
-    return result == -ENOSYS || result == -EPERM || result == -EINVAL ? -EOPNOTSUPP : result;
+    errno = error;
+    return count;
 }
 
-ssize_t write_to_pipe(WriteSignalBlock &block, const char *text, size_t length) {
-    ssize_t result = write_no_wait(block, text, length);
-    if (result == -EOPNOTSUPP) {
-        result = splice_to_pipe(block, text, length);
+ssize_t write_to_pipe(const char *text, size_t length) {
+    ssize_t count = write_no_wait(text, length);
+    if (count < 0 && is_refused()) {
+        count = splice_to_pipe(text, length);
+        if (count < 0 && is_refused()) {
+            count = write_if_ready(text, length);
+        }
     }
-    return result == -EOPNOTSUPP ? write_if_ready(block, text, length) : result;
+    return count;
 }
 
 // A terminal can be stopped, and have less room than it takes. It is opened anew for that.
-ssize_t write_to_terminal(WriteSignalBlock &block, const char *text, size_t length) {
+ssize_t write_to_terminal(const char *text, size_t length) {
     const int terminal = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (terminal < 0) {
-        return write_if_ready(block, text, length);
+        return write_if_ready(text, length);
     }
-    const ssize_t result = block.result(write(terminal, text, length));
+    const ssize_t count = write(terminal, text, length);
+    const int error = errno;
     close(terminal);
-    return result;
+    errno = error;
+    return count;
 }
 
+// No device raises a signal.
+ssize_t write_to_device(dev_t device, const char *text, size_t length) {
+    constexpr unsigned int memory = 1; // the major number of /dev/null and others that never wait
+    if (major(device) == memory) {
+        return write(STDERR_FILENO, text, length);
+    }
+    return isatty(STDERR_FILENO) == 1 ? write_to_terminal(text, length)
+                                      : write_if_ready(text, length);
+}
+
+// Returns the number of bytes or a negative errno.
 ssize_t write_at_once(const char *text, size_t length) {
     struct stat status {};
-    if (!is_standard_file(STDERR_FILENO) || fstat(STDERR_FILENO, &status) != 0) {
+    if (fstat(STDERR_FILENO, &status) != 0 || !is_standard_file(STDERR_FILENO, status)) {
         return -EBADF;
+    }
+    if (S_ISCHR(status.st_mode)) {
+        const ssize_t count = write_to_device(status.st_rdev, text, length);
+        return count < 0 ? -errno : count;
+    }
+    if (S_ISSOCK(status.st_mode)) {
+        const ssize_t count = send(STDERR_FILENO, text, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+        return count < 0 ? -errno : count;
     }
     WriteSignalBlock block;
     if (block.error() != 0) {
         return block.error();
     }
-    switch (status.st_mode & S_IFMT) {
-    case S_IFSOCK:
-        return block.result(send(STDERR_FILENO, text, length, MSG_DONTWAIT | MSG_NOSIGNAL));
-    case S_IFIFO:
-        return write_to_pipe(block, text, length);
-    case S_IFCHR:
-        return isatty(STDERR_FILENO) == 1 ? write_to_terminal(block, text, length)
-                                          : write_if_ready(block, text, length);
-    default:
-        return write_if_ready(block, text, length);
-    }
+    return block.result(S_ISFIFO(status.st_mode) ? write_to_pipe(text, length)
+                                                 : write(STDERR_FILENO, text, length));
 }
 
 // Returns whether all of it is written.

@@ -27,12 +27,21 @@ bool was_open_at_load(int descriptor) {
     return descriptor >= 0 && descriptor <= STDERR_FILENO && at_load[descriptor].was_open;
 }
 
-bool is_standard_file(int descriptor) {
+bool is_standard_file(int descriptor, const struct stat &status) {
     if (!was_open_at_load(descriptor)) {
         return false;
     }
+    const OpenFile &file = at_load[descriptor].file;
+    if (status.st_dev == file.device && status.st_ino == file.inode) {
+        return true;
+    }
     const int flags = fcntl(descriptor, F_GETFD);
-    return flags >= 0 && ((flags & FD_CLOEXEC) == 0 || is_still_open(at_load[descriptor].file));
+    return flags >= 0 && (flags & FD_CLOEXEC) == 0;
+}
+
+bool is_standard_file(int descriptor) {
+    struct stat status {};
+    return fstat(descriptor, &status) == 0 && is_standard_file(descriptor, status);
 }
 
 } // namespace prefork::os

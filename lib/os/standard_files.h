@@ -4,6 +4,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <sys/stat.h>
+
 namespace prefork::os {
 
 // When the library is loaded: before the program opens anything, unless it loads the library by
@@ -17,5 +19,7 @@ bool was_open_at_load(int descriptor);
 // has put in its place. A file that is close-on-exec is none: it has the number by chance, because
 // the host had closed it.
 bool is_standard_file(int descriptor);
+// The same for what fstat(2) has told.
+bool is_standard_file(int descriptor, const struct stat &status);
 
 } // namespace prefork::os
