@@ -621,6 +621,19 @@ PF_API uint64_t pf_pool_worker_uptime_ms(const pf_pool *pool, int task_id);
 /* The signal that stopped the pool, so that the host can die of it too; 0: none. */
 PF_API int pf_pool_stop_signal(const pf_pool *pool);
 
+/*
+ * End this process as a signal would, above all the one that pf_pool_stop_signal() tells.
+ *
+ * stdio is flushed and the pid file of pf_daemonize() removed. Then the signal has its default
+ * disposition, is unblocked and raised. As PID 1, which does not die of it, the process ends with
+ * status 128 + signal. Free the pools before.
+ *
+ * Returns: only if it failed.
+ * Errors: -EINVAL if signal is no signal, or one whose default action does not end a process.
+ * Since: 0.1
+ */
+PF_API int pf_die_of_signal(int signal);
+
 /* ---- In a worker ---------------------------------------------------------------------- */
 
 /*

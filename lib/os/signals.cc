@@ -76,6 +76,22 @@ void SignalBlock::block(sigset_t *ret_before) {
 
 bool is_signal_or_none(int signal) { return signal >= 0 && signal < NSIG; }
 
+bool ends_a_process(int signal) {
+    switch (signal) {
+    case SIGCHLD:
+    case SIGCONT:
+    case SIGURG:
+    case SIGWINCH:
+    case SIGSTOP:
+    case SIGTSTP:
+    case SIGTTIN:
+    case SIGTTOU:
+        return false;
+    default:
+        return signal > 0 && signal < NSIG;
+    }
+}
+
 void restore_host_handlers() {
     restore_pool_signals();
     restore_child_handler();

@@ -39,6 +39,9 @@ class SignalBlock {
 
 bool is_signal_or_none(int signal);
 
+// Whether its default action ends a process.
+bool ends_a_process(int signal);
+
 // In a new worker: the host's dispositions instead of the library's handlers.
 void restore_host_handlers();
 

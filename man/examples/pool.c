@@ -74,5 +74,5 @@ int main(void) {
     pf_pool_free(pool);
     check(result);
     /* So that whoever started this program sees what ended it. */
-    return raise(stop_signal);
+    return stop_signal == 0 ? 0 : pf_die_of_signal(stop_signal);
 }

@@ -99,5 +99,5 @@ int main(void) {
     pf_pool_free(pool);
     check(result);
     /* So that whoever started this program knows what has ended it. */
-    return raise(number);
+    return number == 0 ? 0 : pf_die_of_signal(number);
 }

@@ -68,6 +68,7 @@ extern "C" {
     pub fn pf_cpu_count() -> c_int;
     pub fn pf_version() -> *const c_char;
     pub fn pf_strerror(error: c_int) -> *const c_char;
+    pub fn pf_die_of_signal(signal: c_int) -> c_int;
 }
 
 // ---- Events ----

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT
+#include <errno.h>
+
+#include "os/signals.h"
+#include "prefork.h"
+
+int pf_die_of_signal(int signal) {
+    if (!prefork::os::ends_a_process(signal)) {
+        return -EINVAL;
+    }
+    prefork::os::die_of(signal);
+}
