@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import prefork
 import pytest
@@ -295,6 +296,26 @@ def test_a_pool_goes_on_after_an_exception_in_the_wait():
             assert list(pool)[-1].type == EventType.DONE
     finally:
         signal.signal(signal.SIGUSR1, old)
+
+
+def test_an_exception_just_before_a_fork_leaves_no_answer_owed(monkeypatch):
+    def interrupt():
+        monkeypatch.undo()
+        raise KeyboardInterrupt
+
+    with Pool(lambda _: 0, 1) as pool:
+        monkeypatch.setattr(pool, "before_fork", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            list(pool)
+        events = list(pool)  # begun again
+    assert [event.exit_code for event in events if event.type == EventType.EXITED] == [0]
+
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        with Pool(lambda _: 0, 1) as pool:
+            monkeypatch.setattr(pool, "before_fork", interrupt)
+            list(pool)
+    assert time.monotonic() - begun < 9  # the library waits for 10 seconds
 
 
 def test_a_fork_that_fails_is_tried_again(monkeypatch):

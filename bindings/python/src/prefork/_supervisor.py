@@ -135,7 +135,12 @@ class Supervisor:
             if lib.pf_event_type(self.event) != _FORK_WANTED:
                 return True
             task_id = lib.pf_event_task_id(self.event)
-            before = self._fork(task_id)
+            try:
+                before = self._fork(task_id)
+            except BaseException:
+                # Of a signal handler. If the answer is still owed, a stop would wait for it.
+                lib.pf_pool_forked(self.handle, task_id, -errno.EAGAIN)
+                raise
             if before is not None:
                 # The handle is kept: the library refuses it here, and freeing takes time.
                 self.in_worker = True
