@@ -1,5 +1,5 @@
 /*
- * accept.c - workers that take turns at one socket and greet who connects
+ * accept.c - workers take turns at one socket and greet who connects
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,13 +17,13 @@ static void watch(int epoll_fd, int operation, int fd) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE};
     if (epoll_ctl(epoll_fd, operation, fd, &event) != 0) {
         perror("accept: epoll_ctl");
-        exit(EXIT_FAILURE); /* then the supervisor starts another worker */
+        exit(EXIT_FAILURE); /* the supervisor restarts it */
     }
 }
 
 static void run_worker(int listener, int task_id) {
     struct epoll_event event;
-    int epoll_fd = epoll_create1(EPOLL_CLOEXEC); /* one for each worker */
+    int epoll_fd = epoll_create1(EPOLL_CLOEXEC); /* for this worker */
     watch(epoll_fd, EPOLL_CTL_ADD, listener);
     for (;;) {
         if (epoll_wait(epoll_fd, &event, 1, -1) != 1) {
@@ -53,7 +53,8 @@ int main(int argc, char **argv) {
     int count =
         pf_bind_sockets("127.0.0.1", port, AF_INET, 0, 0, &listener, 1);
     if (count < 0) {
-        fprintf(stderr, "accept: port %d: %s\n", port, pf_strerror(count));
+        fprintf(stderr, "accept: port %d: %s\n", port,
+                pf_strerror(count));
         return EXIT_FAILURE;
     }
     int task_id = pf_fork_processes(4, 100);

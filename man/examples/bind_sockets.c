@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-enum { SOCKETS_MAX = 8, ANY_PORT = 0, DEFAULT_BACKLOG = 0, NO_FLAGS = 0 };
+enum { FDS_MAX = 8, ANY_PORT = 0, DEFAULT_BACKLOG = 0, NO_FLAGS = 0 };
 
 static void tell(int fd) {
     struct sockaddr_storage address;
@@ -27,11 +27,11 @@ static void tell(int fd) {
 }
 
 int main(int argc, char **argv) {
-    int fds[SOCKETS_MAX];
+    int fds[FDS_MAX];
     const char *path = argc > 1 ? argv[1] : "bind_sockets.socket";
     const char *host = argc > 2 ? argv[2] : "localhost";
-    int count = pf_bind_sockets(host, ANY_PORT, AF_UNSPEC, DEFAULT_BACKLOG,
-                                NO_FLAGS, fds, SOCKETS_MAX);
+    int count = pf_bind_sockets(host, ANY_PORT, AF_UNSPEC,
+                                DEFAULT_BACKLOG, NO_FLAGS, fds, FDS_MAX);
     if (count < 0) {
         fprintf(stderr, "bind_sockets: %s: %s\n", host,
                 pf_strerror(count));

@@ -1,5 +1,5 @@
 /*
- * daemon.c - a server to be run as a daemon, by systemd or in a container
+ * daemon.c - a server to run as a daemon, by systemd or in a container
  *
  * SPDX-License-Identifier: MIT
  *
@@ -18,8 +18,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* SIGTERM is let through while the worker waits, so that it never cuts an
- * answer off. */
+/* SIGTERM is let through while the worker waits, so that it never cuts
+ * an answer off. */
 static int serve(int task_id, void *user) {
     struct pollfd listener = {.fd = *(int *)user, .events = POLLIN};
     sigset_t stop, others;
@@ -54,8 +54,8 @@ static int serve(int task_id, void *user) {
 }
 
 static int listen_on(const char *port) {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)atoi(port))};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(port))};
     int on = 1;
     int fd =
         socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -79,7 +79,9 @@ static void set_up(pf_pool *pool, int *listener) {
     check(pf_pool_set_worker_fn(pool, serve, listener, NULL));
     check(pf_pool_set_signals(pool, PF_SIGNALS_STANDARD));
     check(pf_pool_set_backoff(pool, 100, 5000));
-    check(pf_pool_set_reap_orphans(pool, getpid() == 1 ? PF_REAP_ALL : 0));
+    if (getpid() == 1) {
+        check(pf_pool_set_reap_orphans(pool, PF_REAP_ALL));
+    }
     check(pf_pool_set_notify(pool, 1));
 }
 
@@ -91,7 +93,8 @@ int main(int argc, char **argv) {
     }
     if (argc == 3 && (result = pf_daemonize(argv[2])) < 0) {
         errx(EXIT_FAILURE, "%s: %s", argv[2],
-             result == -EEXIST ? "already running" : pf_strerror(result));
+             result == -EEXIST ? "already running"
+                               : pf_strerror(result));
     }
     int listener = listen_on(argv[1]);
     check(pf_pool_new(&pool));

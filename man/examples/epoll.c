@@ -34,8 +34,8 @@ static int serve(int task_id, void *user) {
     char line[64];
     /* Shared: the kernel gives each connection to one worker. */
     int listener = *(int *)user;
-    int length = snprintf(line, sizeof line, "task %d, pid %d\n", task_id,
-                          getpid());
+    int length = snprintf(line, sizeof line, "task %d, pid %d\n",
+                          task_id, getpid());
     for (;;) {
         int connection = accept(listener, NULL, NULL);
         if (connection >= 0) {
@@ -56,9 +56,10 @@ static void check(int result, const char *what) {
 }
 
 static void watch(int loop, int fd) {
-    struct epoll_event interest = {.events = EPOLLIN, .data = {.fd = fd}};
-    check(epoll_ctl(loop, EPOLL_CTL_ADD, fd, &interest) == 0 ? 0 : -errno,
-          "epoll_ctl");
+    struct epoll_event event = {.events = EPOLLIN, .data = {.fd = fd}};
+    if (epoll_ctl(loop, EPOLL_CTL_ADD, fd, &event) != 0) {
+        err(EXIT_FAILURE, "epoll_ctl");
+    }
 }
 
 int main(void) {

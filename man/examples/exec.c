@@ -3,10 +3,10 @@
  *
  *   exec [PORT]
  *
- * The workers would run as well if this program had threads, or a runtime
- * that can not fork. Kill one: its successor is whatever the file of this
- * program holds by then, and no connection is refused meanwhile. SIGTERM
- * or Ctrl-C stops all.
+ * The workers would run as well if this program had threads, or a
+ * runtime that can not fork. Kill one: its successor is whatever the
+ * file of this program holds by then, and no connection is refused
+ * meanwhile. SIGTERM or Ctrl-C stops all.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -28,7 +28,7 @@ static int fail(const char *what) {
     return EXIT_FAILURE;
 }
 
-/* Answers one connection after the other until SIGTERM ends the worker. */
+/* Answers one connection after the other until SIGTERM ends it. */
 static int serve(int task_id, int listener) {
     for (;;) {
         int connection = accept(listener, NULL, NULL);
@@ -55,11 +55,11 @@ static int listen_on(int port) {
                                   .sin_port = htons((in_port_t)port)};
     socklen_t size = sizeof(address);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int one = 1;
+    int on = 1;
 
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     if (fd < 0 ||
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         bind(fd, (struct sockaddr *)&address, size) != 0 ||
         listen(fd, BACKLOG) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &size) != 0) {

@@ -4,8 +4,8 @@
  * SPDX-License-Identifier: MIT
  *
  * Each worker does a piece of work, of 50 ms here, and asks in between
- * whether it should end. HUP replaces all workers, TERM ends the program;
- * no piece of work is cut off.
+ * whether it should end. HUP replaces all workers, TERM ends the
+ * program; no piece of work is cut off.
  */
 #include <err.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 /*
- * heartbeat.c - replace a worker that never gets ready and one that hangs
+ * heartbeat.c - replace workers that do not get ready, or hang
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,7 +13,7 @@
 
 enum { WORKERS = 2, TIMEOUT_MS = 2000, STEP_US = 20000 };
 
-/* Of each slot: how many workers have ended. New workers inherit this. */
+/* How many workers of each slot have ended. New workers inherit it. */
 static int ended[WORKERS];
 
 static int work(int task_id, void *user) {

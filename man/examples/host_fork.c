@@ -1,9 +1,9 @@
 /*
  * host_fork.c - the host forks each worker when the pool asks for it
  *
- * Two workers say who they are. The first worker of slot 0 then ends with
- * status 3, so that another one is asked for; all others end with status
- * 0, and with them the pool.
+ * Two workers say who they are. The first worker of slot 0 then ends
+ * with status 3, so that another one is asked for; all others end with
+ * status 0, and with them the pool.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -23,8 +23,8 @@ static int work(void) {
     return pf_task_id() == 0 && forks < 3 ? 3 : EXIT_SUCCESS;
 }
 
-/* A language whose runtime has a function of its own for fork() calls that
- * function here. */
+/* A language whose runtime has a function of its own for fork() calls
+ * that function here. */
 static void fork_worker(pf_pool *pool, int task_id) {
     fflush(NULL); /* what is buffered would be written twice */
     forks++;
@@ -32,9 +32,9 @@ static void fork_worker(pf_pool *pool, int task_id) {
     int result = pf_pool_forked(pool, task_id, pid < 0 ? -errno : pid);
     if (pid == 0) {
         if (result < 0) {
-            _exit(EXIT_FAILURE); /* the supervisor does not wait for it */
+            _exit(EXIT_FAILURE); /* nobody waits for it */
         }
-        pf_pool_free(pool); /* only memory: the pool is the supervisor's */
+        pf_pool_free(pool); /* only its memory */
         _exit(work());
     }
     if (result < 0) {

@@ -34,9 +34,9 @@ static void handle_stop(int signal_number) {
     }
 }
 
-/* The whole life of a worker: what it returns is its exit status. It never
- * returns into the supervisor's loop, of which it has a copy: to add or
- * free events there would change the supervisor's. It may close
+/* The whole life of a worker: what it returns is its exit status. It
+ * never returns into the supervisor's loop, of which it has a copy: to
+ * add or free events there would change the supervisor's. It may close
  * descriptors, and make an event_base of its own. */
 static int serve(int task_id, void *status_listener) {
     (void)task_id;
@@ -97,8 +97,8 @@ int main(void) {
     check(pf_pool_set_backoff(pool, 100, 5000), "pf_pool_set_backoff");
     /* The first dispatch forks the workers. */
     check(pf_pool_start(pool), "pf_pool_start");
-    struct event *event = event_new(loop, pf_pool_fd(pool),
-                                    EV_READ | EV_PERSIST, supervise, loop);
+    struct event *event = event_new(
+        loop, pf_pool_fd(pool), EV_READ | EV_PERSIST, supervise, loop);
     if (sigaction(SIGTERM, &action, NULL) != 0 ||
         sigaction(SIGINT, &action, NULL) != 0 || event == NULL ||
         event_add(event, NULL) != 0 || event_base_dispatch(loop) != 0) {

@@ -38,9 +38,9 @@ static void work(uv_timer_t *handle) {
     printf("task %d, pid %d, is at work\n", pf_task_id(), getpid());
 }
 
-/* The whole life of a worker: what it returns is its exit status. It makes
- * a loop of its own. Of the supervisor's it has a copy, which it must not
- * touch, and into which it never returns. */
+/* The whole life of a worker: what it returns is its exit status. It
+ * makes a loop of its own. Of the supervisor's it has a copy, which it
+ * must not touch, and into which it never returns. */
 static int serve(int task_id, void *user) {
     uv_loop_t loop;
     uv_timer_t clock;
@@ -90,7 +90,8 @@ int main(void) {
         sigaction(SIGINT, &action, NULL) != 0) {
         err(EXIT_FAILURE, "sigaction");
     }
-    check(uv_poll_init(loop, &watcher, pf_pool_fd(pool)), "uv_poll_init");
+    check(uv_poll_init(loop, &watcher, pf_pool_fd(pool)),
+          "uv_poll_init");
     check(uv_poll_start(&watcher, UV_READABLE, supervise),
           "uv_poll_start");
     check(uv_timer_init(loop, &timer), "uv_timer_init");

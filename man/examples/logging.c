@@ -35,8 +35,8 @@ static void request_open(int number) {
     must_open = 1;
 }
 
-/* Opens the log file, again after each SIGUSR1. Keeps the old one if that
- * fails. */
+/* Opens the log file, again after each SIGUSR1. Keeps the old one if
+ * that fails. */
 static int open_log(int log, const char *file) {
     must_open = 0;
     int fresh =
@@ -78,7 +78,7 @@ static int serve(int task_id, void *user) {
             close(connection);
         } else if (connection != -EAGAIN) {
             syslog(LOG_ERR, "pf_accept: %s", pf_strerror(connection));
-            return EXIT_FAILURE; /* the supervisor starts another worker */
+            return EXIT_FAILURE; /* the supervisor restarts it */
         }
     }
 }

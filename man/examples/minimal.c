@@ -14,8 +14,8 @@ int main(void) {
         fprintf(stderr, "minimal: %s\n", pf_strerror(task));
         return 1;
     }
-    /* This is worker number `task`. An exit status of 0 means that it has
-     * finished; after any other it is restarted. */
+    /* This is worker number `task`. An exit status of 0 means that it
+     * has finished; after any other it is restarted. */
     unsigned long long sum = 0;
     for (int number = task; number < NUMBERS; number += WORKERS) {
         sum += (unsigned long long)number;

@@ -1,8 +1,8 @@
 /*
  * pool.c - three workers that do jobs and are restarted after a crash
  *
- * SIGTERM lets each worker finish its job before it ends; Ctrl-C gives it
- * a second at most.
+ * SIGTERM lets each worker finish its job before it ends; Ctrl-C gives
+ * it a second at most.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -4,9 +4,10 @@
  * SPDX-License-Identifier: MIT
  *
  * reload [-x] PORT FILE [WORKERS]. Connections are kept alive. A worker
- * that is told to end takes no more of them; its next answer on each that
- * it has is the last one there, and says so. With -x the workers execute
- * the program anew: a reload then puts a new release of it to work, too.
+ * that is told to end takes no more of them; its next answer on each
+ * that it has is the last one there, and says so. With -x the workers
+ * execute the program anew: a reload then puts a new release of it to
+ * work, too.
  */
 #define _GNU_SOURCE
 #include <err.h>
@@ -184,7 +185,8 @@ static void check(int result, const char *what) {
 
 int main(int argc, char **argv) {
     struct server server;
-    int task_id, result, executes = argc > 1 && strcmp(argv[1], "-x") == 0;
+    int task_id, result;
+    int executes = argc > 1 && strcmp(argv[1], "-x") == 0;
     pf_pool *pool;
     argc -= executes;
     argv += executes;

@@ -48,8 +48,8 @@ static void steer(const pf_event *event, void *user) {
     } else if (number == 4) {
         /* Takes a second, and does not count as a restart. */
         result = pf_pool_restart(pool, 0);
-    } else if (type == PF_EVENT_EXITED && !pf_event_will_restart(event) &&
-               started == 5) {
+    } else if (type == PF_EVENT_EXITED &&
+               !pf_event_will_restart(event) && started == 5) {
         started = 0; /* the old worker of slot 0 has ended: enough */
         show_workers(pool);
         result = pf_pool_stop(pool);

@@ -1,8 +1,9 @@
 /*
  * restart_log.c - log every event of a pool with its fields
  *
- * The first worker with task id 0 ends with status 3; its replacement, and
- * the other worker, end with status 0. The log goes to standard error.
+ * The first worker with task id 0 ends with status 3; its replacement,
+ * and the other worker, end with status 0. The log goes to standard
+ * error.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -40,7 +41,8 @@ static void log_event(const pf_event *event, void *user) {
             pf_event_max_rss_kib(event));
     } else if (pf_event_error(event) != 0) {
         fprintf(log->stream, "    error %d: %s, delay %" PRIu64 " ms\n",
-                pf_event_error(event), pf_strerror(pf_event_error(event)),
+                pf_event_error(event),
+                pf_strerror(pf_event_error(event)),
                 pf_event_delay_ms(event));
     }
 }

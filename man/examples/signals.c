@@ -13,8 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
-static const int numbers[] = {SIGTERM, SIGINT,  SIGQUIT, SIGHUP,  SIGTTIN,
-                              SIGTTOU, SIGUSR1, SIGUSR2, SIGWINCH};
+static const int numbers[] = {SIGTERM, SIGINT,  SIGQUIT,
+                              SIGHUP,  SIGTTIN, SIGTTOU,
+                              SIGUSR1, SIGUSR2, SIGWINCH};
 enum { COUNT = sizeof numbers / sizeof numbers[0] };
 
 static pf_pool *pool;

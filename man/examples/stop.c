@@ -57,8 +57,8 @@ int main(void) {
     check(pf_pool_set_workers(pool, 2));
     check(pf_pool_set_worker_fn(pool, wait_for_the_end, NULL, NULL));
     check(pf_pool_set_event_callback(pool, print_event, NULL, NULL));
-    /* No time-out: without the second alarm the pool would wait for worker
-     * 1 for ever. */
+    /* No time-out: without the second alarm the pool would wait for
+     * worker 1 for ever. */
     check(pf_pool_set_stop(pool, SIGTERM, 0));
     check(sigaction(SIGALRM, &action, NULL) == 0 ? 0 : -errno);
     alarm(1);

@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Each process writes one line and flushes it, so that no line is written
- * twice. */
+/* Each process writes one line and flushes it, so that no line is
+ * written twice. */
 static void tell(const char *who) {
     if (printf("%s: task id %d\n", who, pf_task_id()) < 0 ||
         fflush(stdout) != 0) {

@@ -8,14 +8,15 @@
 #include <stdlib.h>
 
 int main(void) {
-    if (printf("compiled against %d.%d.%d, running %s\n", PF_VERSION_MAJOR,
-               PF_VERSION_MINOR, PF_VERSION_PATCH, pf_version()) < 0) {
+    if (printf("compiled against %d.%d.%d, running %s\n",
+               PF_VERSION_MAJOR, PF_VERSION_MINOR, PF_VERSION_PATCH,
+               pf_version()) < 0) {
         perror("version: stdout");
         return EXIT_FAILURE;
     }
 
-    /* More workers than a pool can have: the call fails before anything is
-     * forked. */
+    /* More workers than a pool can have: the call fails before anything
+     * is forked. */
     int codes[] = {0, PF_EGAVEUP, PF_ETHREADS,
                    pf_fork_processes(100000, 0)};
     for (size_t i = 0; i < sizeof codes / sizeof codes[0]; i++) {
