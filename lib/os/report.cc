@@ -9,6 +9,25 @@
 
 namespace prefork::os {
 
+namespace {
+
+// A preprocessor that does not know the macro could not read it in one condition.
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 32)
+#define PF_HAS_STRERRORDESC
+#endif
+#endif
+
+const char *description_of(int number) {
+#ifdef PF_HAS_STRERRORDESC
+    return strerrordesc_np(number);
+#else
+    return strerror(number);
+#endif
+}
+
+} // namespace
+
 static_assert(base::code_timed_out == -ETIMEDOUT && base::code_protocol == -EPROTO);
 
 const char *error_text(int error) {
@@ -25,11 +44,7 @@ const char *error_text(int error) {
         break;
     }
     const int number = error >= 0 || error == INT_MIN ? 0 : -error;
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 32)
-    const char *text = strerrordesc_np(number);
-#else
-    const char *text = strerror(number);
-#endif
+    const char *text = description_of(number);
     return text == nullptr || error == INT_MIN ? "Unknown error" : text;
 }
 
