@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "os/identity.h"
 
-#include <atomic>
 #include <errno.h>
 #include <initializer_list>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/heap_object.h"
+#include "base/text.h"
 #include "os/activation.h"
 #include "os/channel/link_text.h"
 #include "os/daemon.h"
@@ -18,6 +18,7 @@
 #include "os/program.h"
 #include "os/spawn/inherited_fds.h"
 #include "os/spawn/initial_environment.h"
+#include "os/spawn/process_identity.h"
 #include "os/spawn/supervisor_check.h"
 #include "os/standard_files.h"
 
@@ -25,22 +26,20 @@ namespace prefork::os {
 
 namespace {
 
-enum class Standing : uint8_t {
-    free,     // may supervise
-    untaken,  // a worker by exec that has not taken its identity yet
-    misplaced // told to be a worker, but by what can not be believed
-};
-
 // All that a new worker writes in the library's own data, on one page: each page that it writes
 // first has to be copied.
 struct {
-    int task_id = -1;
+    ProcessIdentity identity; // if this copy of the library was the first one
     uint32_t generation = 0;
-    int32_t pid = 0; // of the worker, not of its children
-    std::atomic<Standing> standing{Standing::free};
+    int32_t pid = 0; // of the worker that has what follows
     const Belongings *belongings = nullptr;
     WorkerLink link;
 } self;
+
+ProcessIdentity &identity() {
+    ProcessIdentity *published = published_identity();
+    return published == nullptr ? self.identity : *published;
+}
 
 // What the supervisor has written into the environment.
 struct Papers {
@@ -67,38 +66,90 @@ bool adopt_link(WorkerLink *link) {
     return true;
 }
 
-// Reads the papers. Whatever is wrong with them, this process was told to be a worker: the one that
-// took itself for a supervisor would make workers that do the same, without end.
-void take_papers(const Papers &papers) {
+// Returns false if they make no sense.
+bool read_papers(const Papers &papers, int32_t *ret_task_id, WorkerLink *ret_link) {
     constexpr int32_t task_id_max = 65'535;
-    self.standing = Standing::misplaced;
     const char *text = papers.task_id == nullptr ? "" : papers.task_id;
-    const int32_t task_id = read_number(&text);
-    WorkerLink link;
-    if (*text != '\0' || task_id < 0 || task_id > task_id_max || papers.pool == nullptr ||
-        strlen(papers.pool) >= Belongings::pool_name_size || !read_link(papers.supervisor, &link) ||
-        !is_supervised_by(link.supervisor, link.pidfd) ||
-        !arm_death_signal(link.death_signal, link.supervisor, link.pidfd)) {
-        return;
-    }
+    *ret_task_id = read_number(&text);
+    return *text == '\0' && *ret_task_id >= 0 && *ret_task_id <= task_id_max &&
+           papers.pool != nullptr && strlen(papers.pool) < Belongings::pool_name_size &&
+           read_link(papers.supervisor, ret_link);
+}
+
+// Takes over what this worker was given. Returns whether it is all there.
+bool adopt_resources(const Papers &papers, WorkerLink *link) {
     begin_generation();
     auto *belongings = base::make<Belongings>();
     if (belongings == nullptr ||
         (papers.descriptors != nullptr && take_descriptors(papers.descriptors, belongings) < 0) ||
-        !adopt_link(&link)) {
+        !adopt_link(link)) {
         base::destroy(belongings);
-        return;
+        return false;
     }
     belongings->set_pool_name(papers.pool);
-    if (papers.process_name != nullptr) {
-        set_process_name(papers.process_name);
-    }
-    become_worker_of(static_cast<uint32_t>(task_id), link, belongings);
-    if (link.is_awaited) {
+    self.pid = getpid();
+    self.belongings = belongings;
+    self.link = *link;
+    if (link->is_awaited) {
         keep_stdio_until_ready();
     }
     announce_exit_at_end();
-    self.standing = Standing::untaken;
+    return true;
+}
+
+void note_worker(ProcessIdentity *process, uint32_t task_id, const char *pool_name) {
+    process->task_id = static_cast<int32_t>(task_id);
+    process->pid = getpid();
+    base::Text(process->pool_name, sizeof(process->pool_name)).add(pool_name);
+}
+
+// The copy of the library that all others look at may be unloaded.
+void note_worker(uint32_t task_id, const char *pool_name) {
+    note_worker(&self.identity, task_id, pool_name);
+    if (ProcessIdentity *published = &identity(); published != &self.identity) {
+        note_worker(published, task_id, pool_name);
+    }
+}
+
+void note_identity_of(const ProcessIdentity &other) {
+    note_worker(&self.identity, 0, other.pool_name);
+    self.identity.task_id = other.task_id.load();
+    self.identity.pid = other.pid.load();
+    self.identity.executed_pid = other.executed_pid.load();
+    self.identity.standing = other.standing.load();
+}
+
+void set_standing(Standing standing) {
+    self.identity.standing = standing;
+    identity().standing = standing;
+}
+
+// Whatever is wrong with the papers, this process was told to be a worker: the one that took itself
+// for a supervisor would make workers that do the same, without end.
+void take_papers(const Papers &papers) {
+    int32_t task_id = -1;
+    WorkerLink link;
+    set_standing(Standing::misplaced);
+    if (!read_papers(papers, &task_id, &link) || !is_supervised_by(link.supervisor, link.pidfd) ||
+        !arm_death_signal(link.death_signal, link.supervisor, link.pidfd) ||
+        !adopt_resources(papers, &link)) {
+        return;
+    }
+    if (papers.process_name != nullptr) {
+        set_process_name(papers.process_name);
+    }
+    note_worker(static_cast<uint32_t>(task_id), papers.pool);
+    identity().executed_pid = getpid();
+    set_standing(Standing::untaken);
+}
+
+// Another copy of the library has found out what this process is.
+void take_papers_of_known_worker(const Papers &papers) {
+    int32_t task_id = -1;
+    WorkerLink link;
+    if (read_papers(papers, &task_id, &link)) {
+        (void)adopt_resources(papers, &link); // without them the other copy alone can speak
+    }
 }
 
 // Another copy of the library in this process may have removed the variables already, or the host
@@ -114,7 +165,10 @@ void find_papers() {
     };
     const Papers papers = {find(variable_task_id), find(variable_supervisor), find(variable_pool),
                            find(variable_descriptors), find(variable_process_name)};
-    if (papers.supervisor != nullptr) {
+    const bool is_told = papers.supervisor != nullptr;
+    if (is_told && identity().executed_pid == getpid()) {
+        take_papers_of_known_worker(papers);
+    } else if (is_told && identity().task_id < 0) {
         take_papers(papers);
     }
     for (const char *name : own_variables) {
@@ -138,39 +192,49 @@ constexpr int first_priority = 101; // lower ones are the compiler's
 [[gnu::constructor(first_priority)]] void find_identity() {
     note_standard_files();
     note_passed_descriptors();
+    publish_identity(&self.identity);
+    if (&identity() != &self.identity) {
+        note_identity_of(identity());
+    }
     find_papers();
     note_own_program();
 }
 
+// When the library is unloaded: a static copy in a plug-in can be.
+[[gnu::destructor]] void forget_identity() { withdraw_identity(&self.identity); }
+
 } // namespace
 
-int task_id() { return self.task_id; }
+int task_id() { return identity().task_id; }
 
 const char *worker_pool() {
-    if (self.task_id < 0) {
-        return nullptr;
-    }
-    return self.belongings == nullptr ? "" : self.belongings->pool_name();
+    const ProcessIdentity &process = identity();
+    return process.task_id < 0 ? nullptr : process.pool_name;
 }
 
 bool is_worker_of(const char *pool_name) {
-    return self.task_id >= 0 && strcmp(worker_pool(), pool_name) == 0;
+    const char *own_name = worker_pool();
+    return own_name != nullptr && strcmp(own_name, pool_name) == 0;
 }
 
 int worker_descriptor(const char *name) {
-    if (self.task_id < 0) {
+    const ProcessIdentity &process = identity();
+    if (process.task_id < 0) {
         return -ECHILD;
     }
-    return self.belongings == nullptr ? -ENOENT : self.belongings->find(name);
+    // Those of an earlier worker are not this one's, if another copy of the library forked it.
+    return self.belongings == nullptr || self.pid != process.pid ? -ENOENT
+                                                                 : self.belongings->find(name);
 }
 
 int may_supervise() {
-    switch (self.standing.load()) {
+    const ProcessIdentity &process = identity();
+    switch (process.standing.load()) {
     case Standing::free:
         return 0;
     case Standing::untaken:
         // A child that the worker forked before it took its identity is not that worker.
-        return self.pid == getpid() ? -EALREADY : -ESRCH;
+        return process.pid == getpid() ? -EALREADY : -ESRCH;
     case Standing::misplaced:
         return -ESRCH;
     }
@@ -178,20 +242,21 @@ int may_supervise() {
 }
 
 int take_identity(const char *pool_name, int *ret_task_id) {
+    ProcessIdentity &process = identity();
     const int result = may_supervise();
-    if (result != -EALREADY || strcmp(pool_name, worker_pool()) != 0) {
+    if (result != -EALREADY || strcmp(pool_name, process.pool_name) != 0) {
         return result;
     }
     Standing expected = Standing::untaken;
-    if (!self.standing.compare_exchange_strong(expected, Standing::free)) {
+    if (!process.standing.compare_exchange_strong(expected, Standing::free)) {
         return 0; // another thread has just taken it
     }
-    *ret_task_id = self.task_id;
+    *ret_task_id = process.task_id;
     return 1;
 }
 
 void become_worker_of(uint32_t task_id, const WorkerLink &link, const Belongings *belongings) {
-    self.task_id = static_cast<int>(task_id);
+    note_worker(task_id, belongings == nullptr ? "" : belongings->pool_name());
     self.pid = getpid();
     self.belongings = belongings;
     self.link = link;
