@@ -195,7 +195,7 @@ help:
 	@echo 'make bench        measure the library beside the smallest possible fork loops'
 	@echo 'make load         reload a server and kill its workers under the load of wrk, and count'
 	@echo 'make lint         formatting, static analysis, spelling and the rules of the house'
-	@echo 'make format       set lib, tests and examples as lint wants them'
+	@echo 'make format       set lib, tests and examples as lint wants them, in the pages too'
 	@echo 'make install      to prefix=$(prefix), below DESTDIR if that is set'
 	@echo 'make uninstall    remove what install put there'
 	@echo 'make installcheck install into a scratch directory, build and run a consumer there'
@@ -382,6 +382,7 @@ FORMATTED = $(sort $(wildcard lib/*/*.[ch] lib/*/*.cc lib/*/*/*.[ch] lib/*/*/*.c
 format:
 	$(Q)$(CLANG_FORMAT) -i $(filter-out man/examples/hello.c,$(FORMATTED))
 	$(Q)$(CLANG_FORMAT) --style=file:.clang-format -i man/examples/hello.c
+	$(Q)tests/support/set_examples.sh
 
 deps:
 	@CC='$(CC)' CXX='$(CXX)' tests/support/deps.sh all

@@ -204,7 +204,7 @@ for page in man/*.[37]; do
         file=man/examples/${example##*/}
         test -f "$file" || { complain "$page: there is no $file" && continue; }
         diff "$file" "$example" >"$scratch/difference" || {
-            complain "$page: differs from $file (<):"
+            complain "$page: differs from $file (<), see make format:"
             cat "$scratch/difference"
         }
     done
