@@ -7,6 +7,8 @@
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -207,6 +209,45 @@ static void no_process_is_left(void **state) {
     assert_exits((struct scenario *)*state, 0);
 }
 
+static int is_bound;
+
+/* Makes files as long as sockets are bound. Returns one of another mode than the umask leaves. */
+static void *make_files(void *unused) {
+    int mode = 0644;
+
+    (void)unused;
+    while (__atomic_load_n(&is_bound, __ATOMIC_SEQ_CST) == 0 && mode == 0644) {
+        struct stat facts = {0};
+        int fd = open("file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+        mode = fstat(fd, &facts) == 0 ? (int)facts.st_mode & 0777 : -1;
+        (void)close(fd); /* nothing was written */
+        (void)unlink("file");
+    }
+    return mode == 0644 ? NULL : "another mode";
+}
+
+static int host_with_a_thread(struct board *board) {
+    pthread_t thread;
+    void *fault = NULL;
+
+    leave_out_leak_check();
+    (void)umask(022);
+    board_require(board, pthread_create(&thread, NULL, make_files, NULL) == 0);
+    for (int round = 0; round < 300; round++) {
+        int fd = pf_bind_unix_socket(path, 0666, 0);
+        board_require(board, fd >= 0 && close(fd) == 0);
+    }
+    __atomic_store_n(&is_bound, 1, __ATOMIC_SEQ_CST);
+    board_require(board, pthread_join(thread, &fault) == 0);
+    board_require(board, fault == NULL);
+    return 0;
+}
+
+static void the_umask_of_other_threads_is_left_alone(void **state) {
+    scenario_start_host(*state, host_with_a_thread);
+    assert_exits((struct scenario *)*state, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         launch_test(a_stale_socket_is_replaced_without_renameat2),
@@ -215,6 +256,7 @@ int main(void) {
         launch_test(of_many_at_once_one_gets_the_path_there_too),
         launch_test(the_mode_is_right_without_another_process),
         launch_test(no_process_is_left),
+        launch_test(the_umask_of_other_threads_is_left_alone),
     };
 
     return cmocka_run_group_tests_name("unix systems", tests, NULL, NULL);
