@@ -144,7 +144,9 @@ enum {
 	PF_EVENT_RELOAD_FAILED = 12, /* a replacement ended too soon; the old worker stays */
 	PF_EVENT_RESIZED = 13,     /* the pool has another number of slots */
 	PF_EVENT_DONE = 14,        /* the pool has ended; its last event */
-	PF_EVENT_FORK_WANTED = 15  /* the host is to fork a worker: pf_pool_forked() */
+	PF_EVENT_FORK_WANTED = 15, /* the host is to fork a worker: pf_pool_forked() */
+	PF_EVENT_SIGNAL_UNAVAILABLE = 16 /* a signal of the pool's set that the program handles, ignores
+					    or blocks, and that does not control the pool */
 };
 
 /*

@@ -30,7 +30,9 @@ const (
 	EventReloaded     EventType = C.PF_EVENT_RELOADED      // all have been
 	EventReloadFailed EventType = C.PF_EVENT_RELOAD_FAILED // a new worker ended too soon
 	EventResized      EventType = C.PF_EVENT_RESIZED       // the pool has another number of slots
-	EventDone         EventType = C.PF_EVENT_DONE          // the pool has ended; its last event
+	// EventSignalUnavailable does not occur in Go, whose runtime has the signals.
+	EventSignalUnavailable EventType = C.PF_EVENT_SIGNAL_UNAVAILABLE
+	EventDone              EventType = C.PF_EVENT_DONE // the pool has ended; its last event
 )
 
 var eventNames = map[EventType]string{
@@ -38,7 +40,7 @@ var eventNames = map[EventType]string{
 	EventExited: "Exited", EventGaveUp: "GaveUp", EventStartFailed: "StartFailed",
 	EventStopping: "Stopping", EventKilled: "Killed", EventUnresponsive: "Unresponsive",
 	EventReloading: "Reloading", EventReloaded: "Reloaded", EventReloadFailed: "ReloadFailed",
-	EventResized: "Resized", EventDone: "Done",
+	EventResized: "Resized", EventSignalUnavailable: "SignalUnavailable", EventDone: "Done",
 }
 
 // String returns the name without "Event", such as "Started".

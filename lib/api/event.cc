@@ -26,6 +26,7 @@ static_assert(PF_EVENT_RELOAD_FAILED == static_cast<int>(EventType::reload_faile
 static_assert(PF_EVENT_RESIZED == static_cast<int>(EventType::resized));
 static_assert(PF_EVENT_DONE == static_cast<int>(EventType::done));
 static_assert(PF_EVENT_FORK_WANTED == static_cast<int>(EventType::fork_wanted));
+static_assert(PF_EVENT_SIGNAL_UNAVAILABLE == static_cast<int>(EventType::signal_unavailable));
 
 namespace prefork::api {
 

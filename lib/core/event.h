@@ -26,10 +26,11 @@ enum class EventType : uint8_t {
     resized = 13,
     done = 14,
     fork_wanted = 15,
+    signal_unavailable = 16,
 };
 
 // The numbers are those of syslog(3).
-enum class Level : uint8_t { error = 3, warning = 4, information = 6 };
+enum class Level : uint8_t { error = 3, warning = 4, notice = 5, information = 6 };
 
 struct Event {
     EventType type{};
@@ -37,7 +38,8 @@ struct Event {
     bool will_restart = false;
     int32_t task_id = -1; // -1: the whole pool
     int32_t pid = 0;
-    int32_t signal = 0; // STOPPING: that asked for it; UNRESPONSIVE: that could not be sent
+    int32_t signal = 0; // STOPPING: that asked for it; SIGNAL_UNAVAILABLE: which; UNRESPONSIVE:
+                        // that could not be sent
     int32_t error = 0;
     int32_t restarts = 0;
     int32_t count = 0;  // of workers: STARTING, STOPPING, RESIZED

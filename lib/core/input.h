@@ -12,12 +12,13 @@ namespace prefork::core {
 struct Input {
     enum class Kind : uint8_t {
         // To the pool.
-        start,  // begin with the workers of the settings
-        stop,   // gracefully; `signal` asked for it, 0: the host did; `quick`: soon
-        kill,   // at once
-        resize, // to `count` slots, for which there is memory
-        tick,   // time has passed
-        reload, // replace all workers
+        start,              // begin with the workers of the settings
+        stop,               // gracefully; `signal` asked for it, 0: the host did; `quick`: soon
+        kill,               // at once
+        resize,             // to `count` slots, for which there is memory
+        tick,               // time has passed
+        reload,             // replace all workers
+        signal_unavailable, // `signal`, which was to control the pool, is the host's
         // To a slot.
         replace,       // the worker of slot `worker` by a new one
         request_taken, // the host has heard that it is to fork the worker of slot `worker`

@@ -61,7 +61,8 @@ inline constexpr uint32_t events_per_life = 7;
 // The events of the pool as a whole that must always find room: starting, gave up, stopping, done,
 // and the end of a reload.
 inline constexpr uint32_t events_of_pool = 5;
-// Room for restarts while the host takes no events.
+// Room for restarts while the host takes no events, and at the start for each signal of the pool's
+// set that is unavailable.
 inline constexpr uint32_t events_spare = 64;
 
 } // namespace prefork::core

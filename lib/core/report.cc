@@ -74,6 +74,17 @@ void Supervisor::report_pool(EventType type, Level level, int32_t error, Instant
     events_.push(event);
 }
 
+// At the start, when there is room for all of them.
+void Supervisor::report_signal_unavailable(int32_t signal, Instant now) {
+    if (!events_.has_room_for_extra()) {
+        return;
+    }
+    Event event = event_of(EventType::signal_unavailable, now);
+    event.level = Level::notice;
+    event.signal = signal;
+    events_.push(event);
+}
+
 // Once, as soon as there is something to stop: at first there may be only starts that are owed.
 void Supervisor::report_stopping(Instant now) {
     if (phase_ != Phase::stopping || stopping_told_ || alive_ == 0) {

@@ -42,6 +42,9 @@ void Supervisor::step(const Input &input, Instant now) {
     case Input::Kind::reload:
         reload();
         break;
+    case Input::Kind::signal_unavailable:
+        report_signal_unavailable(input.signal, now);
+        break;
     case Input::Kind::replace:
         replace(input.worker);
         break;

@@ -187,6 +187,7 @@ class Supervisor {
     void report_pool(EventType type, Level level, int32_t error, Instant now);
     void report_stopping(Instant now);
     void report_resized(Instant now);
+    void report_signal_unavailable(int32_t signal, Instant now);
     [[nodiscard]] Event event_of(EventType type, Instant now) const;
     [[nodiscard]] Event event_of_worker(EventType type, uint32_t worker, Instant now) const;
     bool expect(bool condition);

@@ -131,6 +131,10 @@ void describe(const Event &fact, pf_event *ret_event) {
     case EventType::resized:
         text.add("Resized to ").add(int64_t{fact.count}).add(" processes");
         break;
+    case EventType::signal_unavailable:
+        text.add("signal ").add(int64_t{fact.signal});
+        text.add(" does not control the pool: the program handles, ignores or blocks it");
+        break;
     case EventType::fork_wanted:
         text.add("fork slot ").add(int64_t{fact.task_id});
         break;

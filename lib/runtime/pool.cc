@@ -42,6 +42,11 @@ int Pool::open(const PoolOptions &options) {
     signals_.take(options.signals, reaps(), block.host_mask()); // until the end
     opened_ = true;
     step(core::Input::Kind::start);
+    for (const int number : signals_.unavailable()) {
+        core::Input input = input_of(core::Input::Kind::signal_unavailable);
+        input.signal = number;
+        step(input);
+    }
     arm();
     return 0;
 }

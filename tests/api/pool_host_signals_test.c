@@ -68,10 +68,26 @@ static int host_with_its_own_signals(struct board *board) {
     return 0;
 }
 
+/* Each is told once, when the pool starts, in any order. */
+static void assert_unavailable(const struct board *board, const int *numbers, unsigned count) {
+    assert_int_equal(board_count(board, PF_EVENT_SIGNAL_UNAVAILABLE, ANY_TASK), count);
+    for (unsigned i = 0; i < count; i++) {
+        unsigned found = 0;
+        for (unsigned n = 0; n < count; n++) {
+            const struct record *told = board_find(board, PF_EVENT_SIGNAL_UNAVAILABLE, ANY_TASK, n);
+            assert_int_equal(told->level, 5);
+            found += told->signal == numbers[i] ? 1 : 0;
+        }
+        assert_int_equal(found, 1);
+    }
+}
+
 static void they_do_not_control_the_pool(void **state) {
+    static const int numbers[] = {SIGINT, SIGUSR1, SIGQUIT};
     struct scenario *run = *state;
     scenario_start_host(run, host_with_its_own_signals);
     assert_true(board_reaches(run->board, NOTE_READY, ANY_TASK, 2));
+    assert_unavailable(run->board, numbers, 3);
     assert_true(process_reaches_state(run->supervisor, 'S')); /* only a wait is interrupted */
 
     scenario_signal(run, SIGUSR1);
@@ -88,6 +104,20 @@ static void they_do_not_control_the_pool(void **state) {
     scenario_signal(run, SIGTERM);
     assert_exits(run, 0);
     assert_int_equal(board_count(run->board, NOTE_HANDLED, ANY_TASK), 1);
+}
+
+/* By the default callback, which writes down warnings alone; the teardown looks at stderr. */
+static int call_that_ignores_hangups(struct board *board) {
+    board_require(board, signal(SIGHUP, SIG_IGN) != SIG_ERR);
+    int task_id = pf_fork_processes(1, 0);
+
+    _exit(task_id == 0 ? 0 : 1);
+}
+
+static void the_default_callback_does_not_print_them(void **state) {
+    scenario_start_host(*state, call_that_ignores_hangups);
+
+    assert_exits((struct scenario *)*state, 0);
 }
 
 static int host_without_signals(struct board *board) {
@@ -344,6 +374,7 @@ static void a_storm_of_ends_does_not_keep_a_handler_from_running(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(they_do_not_control_the_pool),
+        scenario_test(the_default_callback_does_not_print_them),
         scenario_test(by_default_the_pool_takes_none),
         scenario_test(a_free_gives_them_back_but_for_those_the_host_has_taken),
         scenario_test(a_child_of_the_host_dies_of_its_signals_as_ever),

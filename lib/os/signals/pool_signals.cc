@@ -177,6 +177,8 @@ void OwnSignals::take(SignalSet set, bool children_too, const sigset_t &host_mas
             shared.holders[index].fetch_add(1);
             seen_[index] = shared.arrived[index].load();
             held_ |= 1U << index;
+        } else if (wanted) {
+            unavailable_[unavailable_count_++] = signal.number;
         }
     }
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <signal.h>
+#include <span>
 #include <stdint.h>
 
 namespace prefork::os {
@@ -41,6 +42,13 @@ class OwnSignals {
     // Each signal that arrives is counted and wakes all pools. With children too, so does SIGCHLD,
     // beside whatever handler the host has for it.
     void take(SignalSet set, bool children_too, const sigset_t &host_mask);
+
+    // The signals of the set that could not be taken, because the host handles, ignores or blocks
+    // them.
+    [[nodiscard]] std::span<const int> unavailable() const {
+        return {&unavailable_[0], unavailable_count_};
+    }
+
     void give_back();
     void disown() {
         held_ = 0;
@@ -56,6 +64,8 @@ class OwnSignals {
     uint32_t held_ = 0; // a bit for each signal
     uint32_t seen_[pool_signals_max] = {};
     uint32_t seen_hangups_ = 0;
+    int unavailable_[pool_signals_max] = {};
+    uint32_t unavailable_count_ = 0;
     uint32_t seen_children_ = 0;
     bool children_too_ = false;
 };

@@ -29,6 +29,7 @@ class EventType(enum.IntEnum):
     RESIZED = 13
     DONE = 14
     FORK_WANTED = 15
+    SIGNAL_UNAVAILABLE = 16
 
     @classmethod
     def _missing_(cls, value: object) -> Optional[EventType]:

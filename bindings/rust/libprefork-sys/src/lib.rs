@@ -88,6 +88,7 @@ pub const PF_EVENT_RELOAD_FAILED: c_int = 12;
 pub const PF_EVENT_RESIZED: c_int = 13;
 pub const PF_EVENT_DONE: c_int = 14;
 pub const PF_EVENT_FORK_WANTED: c_int = 15;
+pub const PF_EVENT_SIGNAL_UNAVAILABLE: c_int = 16;
 
 extern "C" {
     pub fn pf_set_event_callback(r#fn: Option<pf_event_fn>, user: *mut c_void);

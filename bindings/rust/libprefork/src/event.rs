@@ -113,6 +113,10 @@ pub enum EventKind {
     ReloadFailed { task_id: u32, error: Option<Error> },
     /// The pool has another number of slots.
     Resized,
+    /// A signal of the chosen set that the program handles, ignores or blocks, so that it does not
+    /// control the pool.
+    #[allow(missing_docs)]
+    SignalUnavailable { signal: i32 },
     /// All workers have ended; why, if the pool failed. Its last event.
     #[allow(missing_docs)]
     Done { error: Option<Error> },
@@ -203,6 +207,7 @@ impl EventKind {
                 sys::PF_EVENT_RELOADED => EventKind::Reloaded,
                 sys::PF_EVENT_RELOAD_FAILED => EventKind::ReloadFailed { task_id, error },
                 sys::PF_EVENT_RESIZED => EventKind::Resized,
+                sys::PF_EVENT_SIGNAL_UNAVAILABLE => EventKind::SignalUnavailable { signal },
                 sys::PF_EVENT_DONE => EventKind::Done { error },
                 other => EventKind::Other(other),
             }
