@@ -264,8 +264,8 @@ PF_API int pf_pool_set_backoff(pf_pool *pool, uint64_t first_ms, uint64_t max_ms
 PF_API int pf_pool_set_on_limit(pf_pool *pool, int action);
 
 /*
- * How workers are stopped: by signal (default SIGTERM; 0: none is sent), and by SIGKILL after
- * the time-out (default 10,000; 0: never).
+ * How workers are stopped: by signal (default SIGTERM; 0: none is sent), followed by SIGCONT,
+ * and by SIGKILL after the time-out (default 10,000; 0: never).
  */
 PF_API int pf_pool_set_stop(pf_pool *pool, int signal, uint64_t timeout_ms);
 

@@ -19,7 +19,8 @@ void Supervisor::send_kill(uint32_t worker, bool reported) {
 }
 
 void Supervisor::send(uint32_t worker, int32_t signal, bool reported) {
-    (void)signals_.push(Signal{worker, signal, false, reported});
+    const bool resumes = signal != signal_kill;
+    (void)signals_.push(Signal{worker, signal, false, resumes, reported});
 }
 
 void Supervisor::signal_failed(const Input &input, Instant now) {

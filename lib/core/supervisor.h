@@ -26,6 +26,7 @@ struct Signal {
     uint32_t worker;
     int32_t number; // 0: none
     bool asks_to_stop;
+    bool resumes;  // SIGCONT follows: one that is stopped acts on nothing but SIGKILL
     bool reported; // by an event of the same step, which is wrong if it can not be sent
 };
 

@@ -193,7 +193,7 @@ void Supervisor::ask_to_stop(uint32_t worker, Instant now) {
     case State::ready:
         set_state(worker, State::stopping);
         deadlines_.disarm(worker);
-        (void)signals_.push(Signal{worker, settings_.stop_signal, true, false});
+        (void)signals_.push(Signal{worker, settings_.stop_signal, true, true, false});
         if (settings_.stop_timeout != 0) {
             deadlines_.arm(worker, after(now, settings_.stop_timeout));
         }

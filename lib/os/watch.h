@@ -67,6 +67,9 @@ class Watch {
         return children_.send(worker, signal);
     }
 
+    // After a signal that a stopped worker could not act on. It was refused as that was.
+    void resume(uint32_t worker) { (void)children_.send(worker, SIGCONT); }
+
     // Whether the pid is that of a worker that is watched.
     [[nodiscard]] bool knows(int32_t pid) const { return children_.knows(pid); }
 

@@ -154,7 +154,7 @@ void Pool::obey(const os::SignalRequest &request) {
         for (uint32_t slot = 0; slot < slots; slot++) {
             const uint32_t worker = supervisor_.current(slot);
             if (supervisor_.worker(worker).state == core::State::ready) {
-                send(core::Signal{worker, request.number, false, false});
+                send(core::Signal{worker, request.number, false, false, false});
             }
         }
         break;
@@ -181,6 +181,9 @@ void Pool::step(const core::Input &input) {
         }
         if (signal.number != 0) {
             send(signal);
+        }
+        if (signal.resumes) {
+            watch_.resume(signal.worker);
         }
     }
 }

@@ -181,8 +181,9 @@ static void one_that_is_stopped_hangs_too(void **state) {
     assert_int_equal(kill(host_pid(host, 0, 0), SIGSTOP), 0);
 
     assert_true(host_reaches(host, KIND_WORKER, 0, 2));
-    assert_int_equal(board_find(host->board, PF_EVENT_EXITED, 0, 0)->signal, SIGKILL);
+    assert_int_equal(board_find(host->board, PF_EVENT_EXITED, 0, 0)->signal, SIGABRT);
     assert_int_equal(board_count(host->board, PF_EVENT_UNRESPONSIVE, 0), 1);
+    assert_int_equal(board_count(host->board, PF_EVENT_KILLED, 0), 0);
     assert_int_equal(board_count(host->board, PF_EVENT_EXITED, 1), 0);
     assert_int_equal(host_stops(host), 0);
 }

@@ -53,11 +53,21 @@ static void workers_that_ignore_the_signal_are_killed_in_time(void **state) {
     assert_int_equal(board_find(host->board, PF_EVENT_EXITED, 1, 0)->exit_code, 0);
 }
 
+static int first_ignores_term(struct board *board, int task_id, int run) {
+    if (task_id == 0) {
+        return ignores_term(board, task_id, run);
+    }
+    board_note(board, NOTE_READY, 0);
+    wait_for_ever();
+    return 1;
+}
+
 static void a_stopped_worker_is_killed_in_time(void **state) {
     struct host *host = *state;
+    host->work = first_ignores_term;
     assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, TIMEOUT_MS), 0);
     assert_int_equal(host_begin(host, 2), 0);
-    assert_true(host_reaches(host, KIND_WORKER, ANY_TASK, 2));
+    assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 2));
     pid_t stopped = host_pid(host, 0, 0);
     assert_int_equal(kill(stopped, SIGSTOP), 0);
     assert_true(process_reaches_state(stopped, 'T'));

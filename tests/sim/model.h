@@ -58,6 +58,7 @@ class Model {
     void collecting();
     void exited(uint32_t worker, int32_t pid, const Exit &exit);
     void told_to_stop(uint32_t worker);
+    void resume(uint32_t worker);
     bool sent(uint32_t worker, int32_t number); // whether it asks the worker to end
     void check_wait(int timeout_ms, Instant timer);
     void woke(const prefork::os::Wakeup &wakeup);
@@ -154,6 +155,7 @@ class Model {
         uint32_t slot;
         int life; // or one of these
     };
+    enum : int { number_cont = 18 };
     enum : int {
         of_delay = -1,  // the slot's
         of_answer = -2, // that the host owes
@@ -196,7 +198,7 @@ class Model {
     [[nodiscard]] bool has_reload_left() const;
     [[nodiscard]] bool has_to_wait(const Request &request) const;
 
-    // model_worker.cc: one slot.
+    // model_worker.cc and model_ends.cc: one slot.
     void want_start(uint32_t slot, uint64_t key = 0);
     void withdraw(uint32_t slot);
     void withdraw_request(uint32_t slot);

@@ -200,10 +200,18 @@ void Model::told_to_stop(uint32_t worker) {
     }
 }
 
+// A stopped process acts on a signal only when it goes on.
+void Model::resume(uint32_t worker) { sending_.push_back(Sending{worker, number_cont, false}); }
+
 bool Model::sent(uint32_t worker, int32_t number) {
     const auto is_it = [=](const Sending &sending) {
         return sending.worker == worker && sending.number == number;
     };
+    const auto is_before = [=](const Sending &sending) {
+        return sending.worker == worker && sending.number != number_cont;
+    };
+    require(number != number_cont || std::none_of(sending_.begin(), sending_.end(), is_before),
+            "resume", "a worker goes on before it has its signal");
     auto found = std::find_if(sending_.begin(), sending_.end(), is_it);
     if (found == sending_.end() && sending_.empty()) {
         settle();

@@ -150,6 +150,9 @@ void Model::be_silent(uint32_t slot, int number, int32_t signal, Instant deadlin
     life.deadline = deadline;
     life.slain = signal == 9;
     sending_.push_back(Sending{slot * 2 + static_cast<uint32_t>(number), signal, false});
+    if (signal != 9) {
+        resume(slot * 2 + static_cast<uint32_t>(number));
+    }
     deadline_known_ = false;
 }
 

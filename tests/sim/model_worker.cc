@@ -51,6 +51,7 @@ void Model::ask(uint32_t slot, int number) {
         life.look_due = false;
         sending_.push_back(
             Sending{slot * 2 + static_cast<uint32_t>(number), settings_.stop_signal, true});
+        resume(slot * 2 + static_cast<uint32_t>(number));
         break;
     case Stage::dying:
         life.stage = life.slain ? Stage::killed : Stage::asked;
@@ -289,111 +290,6 @@ void Model::end_start(uint32_t number, int32_t error, Instant tie, uint64_t key)
     }
     if (wanted && !passes) {
         end_plan(number, false, error);
-    }
-}
-
-// ---- Ends -----------------------------------------------------------------------------------
-
-void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
-    const uint32_t number = worker / 2;
-    const int seat = static_cast<int>(worker % 2);
-    Slot &slot = table_[number];
-    const Life life = slot.lives[seat];
-    require(life.stage != Stage::none && life.pid == pid, "seat", "an unknown worker ended");
-    slot.lives[seat] = Life{};
-    deadline_known_ = false;
-    alive_ -= 1;
-    if (gate_ == Gate::closed) {
-        gate_ = Gate::probing;
-        retry_at_ = never;
-    }
-    owed_looks_ -= life.look_due ? 1 : 0;
-    const bool was_present = slot.present == seat;
-    (was_present ? slot.present : slot.second) = -1;
-    if (life.stage == Stage::asked || life.stage == Stage::killed) {
-        tell_exit(number, life, exit, false, 0);
-        if (was_present && is_wanted(number)) {
-            if (slot.pending == Pending::none) {
-                want_start(number);
-            } else {
-                replacement_takes_over(number); // it is asked for already
-            }
-        }
-    } else if (!was_present) {
-        tell_exit(number, life, exit, false, 0);
-        end_plan(number, false);
-    } else if (has_new(slot) || slot.pending == Pending::replacement) {
-        // Its restart is there or on its way, and counts as one if any other would.
-        const Duration uptime = world.clock - life.started;
-        if (is_restarted(life, exit) && counts(life, exit, uptime) && allow_restart()) {
-            slot.restarts += 1;
-        }
-        tell_exit(number, life, exit, true, 0);
-        replacement_takes_over(number);
-    } else {
-        const bool was_new = slot.plan != Plan::none && life.stage != Stage::serving;
-        slot.unproven = slot.unproven || was_new;
-        ended_in_service(number, life, exit);
-        if (was_new) {
-            end_plan(number, false);
-        }
-    }
-    conclude();
-}
-
-bool Model::is_restarted(const Life &life, const Exit &exit) const {
-    const bool normal = exit.normal() && life.stage != Stage::dying;
-    return settings_.restart == core::RestartWhen::always ||
-           (settings_.restart == core::RestartWhen::on_failure && !normal);
-}
-
-bool Model::counts(const Life &life, const Exit &exit, Duration uptime) {
-    return !exit.normal() || life.stage == Stage::dying || uptime < second;
-}
-
-void Model::ended_in_service(uint32_t number, const Life &life, const Exit &exit) {
-    Slot &slot = table_[number];
-    const Duration uptime = world.clock - life.started;
-    const bool fatal = exit.is_status(settings_.fatal_exit) && !slot.unproven;
-    const bool wanted = !fatal && is_restarted(life, exit);
-    const bool counts = this->counts(life, exit, uptime);
-    slot.finished = exit.normal() && life.stage != Stage::dying;
-    if (!wanted || (counts && !allow_restart())) {
-        tell_exit(number, life, exit, false, 0);
-        if (wanted || fatal) {
-            give_up(number, fatal);
-        }
-        return;
-    }
-    slot.finished = false;
-    slot.restarts += counts ? 1 : 0;
-    if (uptime >= settings_.backoff_max) {
-        slot.backoff = 0; // it was stable, whatever ended it
-    }
-    const Duration delay = counts ? draw_delay(slot) : 0;
-    tell_exit(number, life, exit, true, delay);
-    if (delay == 0) {
-        want_start(number);
-    } else {
-        slot.pending = Pending::delay;
-        slot.due = world.clock + delay;
-        pending_ += 1;
-    }
-}
-
-void Model::give_up(uint32_t number, bool fatal) {
-    const int32_t code = fatal ? base::code_fatal : base::code_gave_up;
-    const bool ends_all =
-        fatal || (settings_.on_limit == core::OnLimit::stop && !table_[number].unproven);
-    core::Event event =
-        event_of(EventType::gave_up, Level::error, ends_all ? -1 : static_cast<int>(number));
-    event.error = code;
-    tell(event);
-    if (ends_all) {
-        fail(code);
-    } else {
-        some_given_up_ = true;
-        table_[number].given_up = true;
     }
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "world.h"
 
+#include <csignal>
+
 #include "base/codes.h"
 #include "violation.h"
 
@@ -147,7 +149,7 @@ void World::reap(uint32_t worker, Exit *ret_exit) {
 
 void World::deliver(uint32_t worker, int32_t signal) {
     Process &process = seats[worker];
-    if (process.ended || signal == 0) {
+    if (process.ended || signal == 0 || signal == SIGCONT) {
         return;
     }
     if (signal == prefork::base::signal_kill) {
