@@ -64,7 +64,7 @@ static void a_worker_by_exec_is_one_for_each_copy(void **state) {
 }
 
 static void a_worker_by_fork_is_one_for_each_copy(void **state) {
-    static const char *const with[][8] = {
+    static const char *const with[][10] = {
         {"tell", "fork", "tell", "copy:./copy.so", "tell", "fork", "pool:", NULL},
         {"copy:./copy.so", "tell", "fork", "tell", "copy:./third.so", "tell", "fork", "pool:"},
         {"copy:./third.so", "copy:./copy.so", "tell", "fork", "tell", "copy:./third.so", "tell",

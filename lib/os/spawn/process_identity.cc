@@ -13,8 +13,9 @@ namespace {
 using Place = std::atomic<ProcessIdentity *>;
 static_assert(sizeof(Place) == sizeof(void *) && Place::is_always_lock_free);
 
-// Where all copies look; nullptr: nowhere.
+// Where all copies look, and what this one found there; nullptr: nowhere.
 Place *place = nullptr;
+ProcessIdentity *found = nullptr;
 
 // At the top of the stack of the first thread the kernel leaves a word that is 0, behind the name
 // of the program, which the auxiliary vector points to. Whatever name space a copy is in, it finds
@@ -48,8 +49,10 @@ bool is_identity(const ProcessIdentity *identity) {
 
 void publish_identity(ProcessIdentity *own) {
     place = find_place();
-    ProcessIdentity *other = nullptr;
-    if (place != nullptr && !place->compare_exchange_strong(other, own) && !is_identity(other)) {
+    found = nullptr;
+    if (place == nullptr || place->compare_exchange_strong(found, own)) {
+        found = own;
+    } else if (!is_identity(found)) {
         place = nullptr;
     }
 }
@@ -60,6 +63,9 @@ void withdraw_identity(ProcessIdentity *own) {
     }
 }
 
-ProcessIdentity *published_identity() { return place == nullptr ? nullptr : place->load(); }
+// The copy that it belongs to may be gone, and who writes the title of a process may write too far.
+ProcessIdentity *published_identity() {
+    return place != nullptr && place->load() == found ? found : nullptr;
+}
 
 } // namespace prefork::os

@@ -34,7 +34,8 @@ void publish_identity(ProcessIdentity *own);
 // At unload.
 void withdraw_identity(ProcessIdentity *own);
 
-// The one that was published first in this process or in the one that forked it; nullptr: none.
+// The one that was published first in this process or in the one that forked it; nullptr: none any
+// more.
 ProcessIdentity *published_identity();
 
 } // namespace prefork::os
