@@ -98,6 +98,8 @@ for heading in Types 'Fields of each type'; do
     section man/pf_event.3 "$heading" | tr ' ' '\n' >"$scratch/list"
     sed -n 's/^\t*\(PF_EVENT_[A-Z_]*\) = .*/\1/p' include/prefork.h | while read -r event; do
         grep -qx "$event" "$scratch/list" || echo "man/pf_event.3: $event is missing under $heading"
+        test "$heading" = Types || test "$(grep -cx "$event" "$scratch/list")" -le 1 ||
+            echo "man/pf_event.3: $event stands twice under $heading"
     done
 done >>"$scratch/missing"
 # Each constant stands in some page.
