@@ -20,6 +20,7 @@ struct Input {
         reload,             // replace all workers
         signal_unavailable, // `signal`, which was to control the pool, is the host's
         // To a slot.
+        pass_on,       // `signal` to all workers, to those that are not ready once they are
         replace,       // the worker of slot `worker` by a new one
         request_taken, // the host has heard that it is to fork the worker of slot `worker`
         // To a worker.

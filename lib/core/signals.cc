@@ -20,7 +20,32 @@ void Supervisor::send_kill(uint32_t worker, bool reported) {
 
 void Supervisor::send(uint32_t worker, int32_t signal, bool reported) {
     const bool resumes = signal != signal_kill;
-    (void)signals_.push(Signal{worker, signal, false, resumes, reported});
+    (void)signals_.push(Signal{worker, signal, 0, false, resumes, reported});
+}
+
+// To each worker that is at work, also one that is to be replaced. One that is not ready may not
+// have its handler yet: it would be killed.
+void Supervisor::pass_on(int32_t signal) {
+    if (!expect(signal > 0 && signal < 32)) {
+        return;
+    }
+    for (uint32_t worker = 0; worker < slots_ * seats; worker++) {
+        const State state = state_of(worker);
+        if (state == State::ready || state == State::running || state == State::starting) {
+            seat(worker).pending_signals |= 1U << static_cast<uint32_t>(signal);
+        }
+        if (state == State::ready) {
+            pass_on_pending(worker);
+        }
+    }
+}
+
+void Supervisor::pass_on_pending(uint32_t worker) {
+    const uint32_t pending = seat(worker).pending_signals;
+    if (pending != 0) {
+        seat(worker).pending_signals = 0;
+        (void)signals_.push(Signal{worker, 0, pending, false, false, false});
+    }
 }
 
 void Supervisor::signal_failed(const Input &input, Instant now) {

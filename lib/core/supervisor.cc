@@ -12,9 +12,9 @@ bool Supervisor::open(const Settings &settings) {
 
 bool Supervisor::reserve(uint32_t slots) {
     const uint32_t count = slots * seats;
-    // One step sends each worker at most one signal. The slots come last: their number is the
-    // capacity.
-    return signals_.grow(count) && looks_.grow(count) &&
+    // One step sends each worker at most what it gets once it is ready, and then another. The slots
+    // come last: their number is the capacity.
+    return signals_.grow(size_t{2} * count) && looks_.grow(count) &&
            replacements_.grow(size_t{slots} * replacement_reasons) && start_queue_.grow(count) &&
            deadlines_.grow(count) && events_.grow(count) && slot_table_.grow(slots);
 }
@@ -47,6 +47,9 @@ void Supervisor::step(const Input &input, Instant now) {
         break;
     case Input::Kind::replace:
         replace(input.worker);
+        break;
+    case Input::Kind::pass_on:
+        pass_on(input.signal);
         break;
     case Input::Kind::request_taken:
         request_taken(input.worker, now);

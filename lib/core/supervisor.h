@@ -24,7 +24,8 @@ namespace prefork::core {
 
 struct Signal {
     uint32_t worker;
-    int32_t number; // 0: none
+    int32_t number;     // 0: none
+    uint32_t passed_on; // others that come before it: a bit for each number
     bool asks_to_stop;
     bool resumes;  // SIGCONT follows: one that is stopped acts on nothing but SIGKILL
     bool reported; // by an event of the same step, which is wrong if it can not be sent
@@ -127,6 +128,8 @@ class Supervisor {
     // Signals, and those that could not be sent: signals.cc.
     void send_kill(uint32_t worker, bool reported);
     void send(uint32_t worker, int32_t signal, bool reported);
+    void pass_on(int32_t signal);
+    void pass_on_pending(uint32_t worker);
     void signal_failed(const Input &input, Instant now);
     void report_signal_failed(const Input &input, Instant now);
 

@@ -170,6 +170,7 @@ void Supervisor::become_ready(uint32_t worker, Instant now) {
     fresh.expires = settings_.lifetime == 0 ? never : after(now, policy_.draw_lifetime(settings_));
     fresh.last_beat = settings_.ready_timeout == 0 ? never : now;
     expect_heartbeat(worker, now);
+    pass_on_pending(worker);
     if (replacement) {
         slot_table_[slot].current ^= 1U;
         ask_to_stop(other_seat(worker), now);
@@ -182,6 +183,7 @@ void Supervisor::become_ready(uint32_t worker, Instant now) {
 
 void Supervisor::begin(uint32_t worker) {
     slot_table_[slot_of(worker)].given_up = false;
+    seat(worker).pending_signals = 0;
     set_state(worker, State::waiting);
     start_queue_.push(worker);
 }
@@ -193,7 +195,7 @@ void Supervisor::ask_to_stop(uint32_t worker, Instant now) {
     case State::ready:
         set_state(worker, State::stopping);
         deadlines_.disarm(worker);
-        (void)signals_.push(Signal{worker, settings_.stop_signal, true, true, false});
+        (void)signals_.push(Signal{worker, settings_.stop_signal, 0, true, true, false});
         if (settings_.stop_timeout != 0) {
             deadlines_.arm(worker, after(now, settings_.stop_timeout));
         }

@@ -59,9 +59,10 @@ enum class State : uint8_t {
 
 struct Worker {
     Instant started;
-    Instant expires;   // when it is old enough to be replaced
-    Instant last_beat; // never: the clock has not begun
-    uint32_t beats;    // at the last look
+    Instant expires;          // when it is old enough to be replaced
+    Instant last_beat;        // never: the clock has not begun
+    uint32_t beats;           // at the last look
+    uint32_t pending_signals; // that it gets once it is ready: a bit for each number
     int32_t pid;
     State state;
     bool killed;      // aborting: SIGKILL has been sent

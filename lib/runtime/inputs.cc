@@ -1,6 +1,7 @@
 // What happens to a pool, told to its core.
 //
 // SPDX-License-Identifier: MIT
+#include <bit>
 #include <errno.h>
 
 #include "os/clock.h"
@@ -150,14 +151,12 @@ void Pool::obey(const os::SignalRequest &request) {
             (void)resize(slots - 1);
         }
         break;
-    case Kind::pass_on:
-        for (uint32_t slot = 0; slot < slots; slot++) {
-            const uint32_t worker = supervisor_.current(slot);
-            if (supervisor_.worker(worker).state == core::State::ready) {
-                send(core::Signal{worker, request.number, false, false, false});
-            }
-        }
+    case Kind::pass_on: {
+        core::Input input = input_of(core::Input::Kind::pass_on);
+        input.signal = request.number;
+        step(input);
         break;
+    }
     case Kind::look: // children are looked after at every wake-up
         break;
     }
@@ -179,8 +178,11 @@ void Pool::step(const core::Input &input) {
         if (signal.asks_to_stop) {
             channel_.ask_to_stop(signal.worker); // before any signal
         }
+        for (uint32_t rest = signal.passed_on; rest != 0; rest &= rest - 1) {
+            send(signal, std::countr_zero(rest));
+        }
         if (signal.number != 0) {
-            send(signal);
+            send(signal, signal.number);
         }
         if (signal.resumes) {
             watch_.resume(signal.worker);
@@ -188,13 +190,13 @@ void Pool::step(const core::Input &input) {
     }
 }
 
-void Pool::send(const core::Signal &signal) {
-    const int result = watch_.send(signal.worker, signal.number);
+void Pool::send(const core::Signal &signal, int32_t number) {
+    const int result = watch_.send(signal.worker, number);
     if (result == 0 || result == -ESRCH) {
         return; // one that has ended is told of as such
     }
     core::Input input = input_of(core::Input::Kind::signal_failed, signal.worker);
-    input.signal = signal.number;
+    input.signal = number;
     input.error = result;
     input.reported = signal.reported;
     supervisor_.step(input, os::now());

@@ -152,7 +152,7 @@ class Pool {
     void arm();
     void step(const core::Input &input);
     void step(core::Input::Kind kind);
-    void send(const core::Signal &signal);
+    void send(const core::Signal &signal, int32_t number);
 
     PoolOptions options_;
     core::Supervisor supervisor_;

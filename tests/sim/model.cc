@@ -200,18 +200,31 @@ void Model::own_signal(const prefork::os::SignalRequest &request) {
         }
         break;
     case Kind::pass_on:
-        for (uint32_t slot = 0; slot < slots_; slot++) {
-            const int present = table_[slot].present;
-            if (present >= 0 && table_[slot].lives[present].stage == Stage::serving) {
-                (void)signal(slot, request.number);
-            }
-        }
+        pass_on(request.number);
         break;
     case Kind::reload:
         reload();
         break;
     case Kind::look:
         break;
+    }
+}
+
+// Whoever is not ready, or about to be told of by the host, has it later.
+void Model::pass_on(int number) {
+    for (uint32_t slot = 0; slot < slots_; slot++) {
+        for (int life = 0; life < 2; life++) {
+            Life &one = table_[slot].lives[life];
+            if (one.stage == Stage::serving) {
+                const uint32_t worker = slot * 2 + static_cast<uint32_t>(life);
+                sending_.push_back(Sending{worker, number, false});
+            } else if (one.stage == Stage::trial) {
+                one.passed_on.insert(number);
+            }
+        }
+        if (table_[slot].answer_until != never) {
+            table_[slot].passed_on.insert(number);
+        }
     }
 }
 

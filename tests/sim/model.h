@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include "core/event.h"
@@ -59,6 +60,7 @@ class Model {
     void exited(uint32_t worker, int32_t pid, const Exit &exit);
     void told_to_stop(uint32_t worker);
     void resume(uint32_t worker);
+    void pass_on(int number);
     bool sent(uint32_t worker, int32_t number); // whether it asks the worker to end
     void check_wait(int timeout_ms, Instant timer);
     void woke(const prefork::os::Wakeup &wakeup);
@@ -107,11 +109,12 @@ class Model {
         Instant expires = never;  // when it is too old
         Instant beat_at = never;  // when it was last seen to be well
         uint32_t beats = 0;
-        bool floods = false;   // the pool with messages
-        bool overdue = false;  // too old already
-        bool look_due = false; // its heartbeat has to be looked at
-        bool slain = false;    // SIGKILL was sent for its silence
-        int renewals = 0;      // of its time to stop
+        bool floods = false;     // the pool with messages
+        bool overdue = false;    // too old already
+        bool look_due = false;   // its heartbeat has to be looked at
+        bool slain = false;      // SIGKILL was sent for its silence
+        int renewals = 0;        // of its time to stop
+        std::set<int> passed_on; // signals that it gets once it is ready
     };
     struct Slot {
         Life lives[2];
@@ -126,6 +129,7 @@ class Model {
         bool finished = false;        // its worker has ended normally
         bool asked = false;           // the host is asked to fork, and has not heard of it yet
         Instant answer_until = never; // the host has heard of it
+        std::set<int> passed_on;      // meanwhile
         Instant due = 0;
         Duration backoff = 0;
         int32_t restarts = 0;

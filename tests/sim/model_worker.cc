@@ -13,6 +13,7 @@ namespace base = prefork::base;
 
 void Model::want_start(uint32_t slot, uint64_t key) {
     table_[slot].pending = Pending::start;
+    table_[slot].passed_on.clear();
     table_[slot].finished = false;
     table_[slot].given_up = false;
     pending_ += 1;
@@ -79,6 +80,10 @@ void Model::get_ready(uint32_t number, int seat) {
         life.expires = base::after(world.clock, draw_lifetime());
     }
     expect_sign(life);
+    for (const int signal : life.passed_on) {
+        sending_.push_back(Sending{number * 2 + static_cast<uint32_t>(seat), signal, false});
+    }
+    life.passed_on.clear();
     if (seat == slot.second) {
         std::swap(slot.present, slot.second);
         if (slot.second >= 0) {
@@ -231,6 +236,7 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since
     life.pid = pid;
     life.stage = Stage::trial;
     life.started = since;
+    life.passed_on.swap(slot.passed_on);
     (replaces ? slot.second : slot.present) = seat;
     core::Event event = event_of(EventType::started, Level::information, static_cast<int>(number));
     event.pid = pid;

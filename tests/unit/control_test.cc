@@ -290,6 +290,30 @@ void supervisor_that_is_late_each_time_kills_in_the_end(void **) {
     assert_int_equal(pool.count_signals(signal_kill), 1);
 }
 
+void signals_wait_for_a_worker_that_is_not_ready(void **) {
+    Supervised pool;
+    Settings settings;
+    settings.ready_timeout = 5 * second;
+    assert_true(pool.begin(2, settings));
+    pool.start_all();
+    pool.say(Input::Kind::ready, 0);
+    Signal signal{};
+
+    for (const int32_t number : {10, 12, 10}) {
+        pool.give(Input::Kind::pass_on, number);
+        assert_true(pool.core.take_signal(&signal));
+        assert_int_equal(slot_of(signal.worker), 0);
+        assert_int_equal(signal.passed_on, 1U << static_cast<uint32_t>(number));
+        assert_false(pool.core.take_signal(&signal));
+    }
+
+    pool.say(Input::Kind::ready, 1);
+    assert_true(pool.core.take_signal(&signal));
+    assert_int_equal(slot_of(signal.worker), 1);
+    assert_int_equal(signal.passed_on, 1U << 10 | 1U << 12);
+    assert_false(pool.core.take_signal(&signal));
+}
+
 const CMUnitTest tests_of_control[] = {
     cmocka_unit_test(larger_pool_starts_the_new_slots),
     cmocka_unit_test(resizing_that_nobody_took_notice_of_is_told_before_the_end),
@@ -308,6 +332,7 @@ const CMUnitTest tests_of_control[] = {
     cmocka_unit_test(stop_without_signal_or_time_out_only_waits),
     cmocka_unit_test(pause_of_the_supervisor_leaves_workers_their_time_to_stop),
     cmocka_unit_test(supervisor_that_is_late_each_time_kills_in_the_end),
+    cmocka_unit_test(signals_wait_for_a_worker_that_is_not_ready),
 };
 
 } // namespace
