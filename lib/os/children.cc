@@ -8,6 +8,7 @@
 
 #include "os/clock.h"
 #include "os/descriptor.h"
+#include "os/epoll.h"
 #include "os/exit_status.h"
 #include "os/process/process_lock.h"
 
@@ -101,9 +102,7 @@ bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
     } else if (process.pidfd >= 0 && !children_[worker].held && has_ended(process.pidfd)) {
         // It would be readable all the time. Without events it stays registered: a number that the
         // epoll knows is that of our pidfd.
-        epoll_event none{};
-        none.data.u32 = worker;
-        epoll_ctl(epoll_, EPOLL_CTL_MOD, process.pidfd, &none);
+        (void)set_registered(epoll_, process.pidfd, 0, worker);
         hold(worker, first_look_delay);
     }
     return ended;
@@ -188,14 +187,9 @@ void Children::remove(uint32_t worker) {
     count_ -= 1;
 }
 
-// The epoll knows a number together with the file that was registered under it.
 bool Children::is_registered(uint32_t worker) const {
-    epoll_event event{};
-    if (!children_[worker].held) {
-        event.events = EPOLLIN;
-    }
-    event.data.u32 = worker;
-    return epoll_ctl(epoll_, EPOLL_CTL_MOD, children_[worker].pidfd, &event) == 0;
+    const uint32_t events = children_[worker].held ? 0U : uint32_t{EPOLLIN};
+    return set_registered(epoll_, children_[worker].pidfd, events, worker);
 }
 
 void Children::lose_pidfd(uint32_t worker) {

@@ -3,7 +3,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <initializer_list>
+
 #include "os/descriptor.h"
+#include "os/open_file.h"
 
 namespace prefork::os {
 
@@ -19,10 +22,13 @@ class Gate {
         write_end_.disown();
     }
 
-    // The host has closed them.
-    void lose() {
-        read_end_.lose();
-        write_end_.lose();
+    // Lets go of the ends that are not of that file any more, for the host has closed them.
+    void let_go_of_lost(const OpenFile &file) {
+        for (Descriptor *end : {&read_end_, &write_end_}) {
+            if (!is_same_file(end->get(), file)) {
+                end->lose();
+            }
+        }
     }
 
     [[nodiscard]] int waiting_end() const { return read_end_.get(); }

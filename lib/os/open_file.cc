@@ -15,12 +15,19 @@ bool look_at(int descriptor, OpenFile *ret_file) {
     return true;
 }
 
-bool is_still_open(const OpenFile &file) {
+bool is_still_open(const OpenFile &file) { return is_same_file(file.descriptor, file); }
+
+bool is_same_file(int descriptor, const OpenFile &file) {
     OpenFile now{};
-    if (!look_at(file.descriptor, &now)) {
+    if (!look_at(descriptor, &now)) {
         return errno != EBADF; // where nobody may look it is believed to be so
     }
     return now.device == file.device && now.inode == file.inode;
+}
+
+bool is_pipe(int descriptor) {
+    struct stat status {};
+    return fstat(descriptor, &status) == 0 ? S_ISFIFO(status.st_mode) : errno != EBADF;
 }
 
 } // namespace prefork::os

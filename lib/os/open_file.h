@@ -20,4 +20,10 @@ struct OpenFile {
 // Whether it is open, and the same file.
 bool is_still_open(const OpenFile &file);
 
+// Whether another descriptor, as the other end of a pipe, is of that file.
+bool is_same_file(int descriptor, const OpenFile &file);
+
+// Whether it is open, and the end of a pipe.
+bool is_pipe(int descriptor);
+
 } // namespace prefork::os

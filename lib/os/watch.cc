@@ -11,6 +11,7 @@
 
 #include "os/child_signal.h"
 #include "os/clock.h"
+#include "os/epoll.h"
 #include "os/exit_status.h"
 #include "os/wakers.h"
 #include "os/watch/worker_registry.h"
@@ -50,7 +51,9 @@ void Watch::retire() {
         release_child_handler();
     }
     uint64_t value = 0;
-    (void)!read(wake_.get(), &value, sizeof(value));
+    if (is_registered(wake_.get(), tag_wake)) {
+        (void)!read(wake_.get(), &value, sizeof(value));
+    }
 }
 
 bool Watch::supports(Backend backend) {
@@ -193,33 +196,24 @@ void Watch::abandon() {
     }
 }
 
-// The epoll knows a number together with the file that was registered under it.
-bool Watch::is_registered(int epoll, int descriptor, uint32_t tag, bool waits) const {
-    epoll_event event{};
-    if (waits) {
-        event.events = EPOLLIN;
-    }
-    event.data.u32 = tag;
-    if (epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event) == 0) {
-        return true;
-    }
-    return errno != EBADF && errno != EINVAL && errno != ENOENT; // refused: it is believed to be so
+bool Watch::is_registered(int descriptor, uint32_t tag) const {
+    return set_registered(epoll_.get(), descriptor, EPOLLIN, tag);
 }
 
 // While the pipe is the pool's, no other epoll has it.
 bool Watch::is_our_epoll(int epoll) const {
-    return is_registered(epoll, messages_, tag_word, waits_for_messages_);
+    return set_registered(epoll, messages_, waits_for_messages_ ? uint32_t{EPOLLIN} : 0U, tag_word);
 }
 
-bool Watch::is_whole() const { return is_our_epoll(epoll_.get()); }
+bool Watch::is_whole() const { return !lost_timer_ && is_our_epoll(epoll_.get()); }
 
 void Watch::let_go_of_lost(bool has_messages) {
     const bool has_epoll = has_messages && is_our_epoll(epoll_.get());
     children_.let_go_of_lost(has_epoll);
-    if (!has_epoll || !is_registered(epoll_.get(), timer_.get(), tag_timer, true)) {
+    if (!has_epoll || !is_registered(timer_.get(), tag_timer)) {
         timer_.lose();
     }
-    if (!has_epoll || !is_registered(epoll_.get(), wake_.get(), tag_wake, true)) {
+    if (!has_epoll || !is_registered(wake_.get(), tag_wake)) {
         lose_wake();
     }
     if (!has_messages || !is_our_epoll(spare_.get())) {
@@ -228,9 +222,7 @@ void Watch::let_go_of_lost(bool has_messages) {
     if (!is_still_open(supervisor_file_)) {
         supervisor_.lose();
     }
-    if (!is_still_open(liveness_file_)) {
-        liveness_.lose();
-    }
+    liveness_.let_go_of_lost(liveness_file_);
     if (!has_epoll) {
         epoll_.lose();
     }
@@ -276,11 +268,15 @@ void Watch::set_deadline(base::Instant deadline) {
         time.it_value.tv_sec = static_cast<time_t>(wanted / base::second);
         time.it_value.tv_nsec = wanted == 0 ? 1 : static_cast<long>(wanted % base::second);
     }
-    timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &time, nullptr);
+    lost_timer_ = timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &time, nullptr) < 0 &&
+                  (errno == EBADF || errno == EINVAL);
 }
 
 int Watch::wait(int timeout_ms, SignalBlock &block, Wakeup *ret_wakeup) {
     *ret_wakeup = Wakeup{};
+    if (lost_timer_) {
+        return -EBADF; // it might wait for ever
+    }
     epoll_event events[Wakeup::ended_max];
     const int count = epoll_pwait(epoll_.get(), events, static_cast<int>(Wakeup::ended_max),
                                   timeout_ms, &block.host_mask());

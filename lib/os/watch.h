@@ -114,7 +114,7 @@ class Watch {
 
   private:
     int register_descriptor(int descriptor, uint32_t tag);
-    [[nodiscard]] bool is_registered(int epoll, int descriptor, uint32_t tag, bool waits) const;
+    [[nodiscard]] bool is_registered(int descriptor, uint32_t tag) const;
     [[nodiscard]] bool is_our_epoll(int epoll) const;
     void lose_wake();
     int open_spare();
@@ -133,6 +133,7 @@ class Watch {
     Backend backend_ = Backend::automatic;
     int messages_ = -1;
     bool waits_for_messages_ = true;
+    bool lost_timer_ = false; // the host has closed it
     OpenFile messages_file_{};
     OpenFile supervisor_file_{};
     OpenFile liveness_file_{};

@@ -262,8 +262,8 @@ bool Pool::look_for_loss() {
 void Pool::lose_descriptors() {
     const bool has_channel = channel_.is_whole();
     watch_.let_go_of_lost(has_channel);
+    channel_.let_go_of_lost();
     if (!has_channel) {
-        channel_.lose();
         notifier_.lose();
     }
 }

@@ -8,20 +8,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmocka_all.h"
-#include "filter.h"
 #include "host.h"
 
 enum { FIRST = STDERR_FILENO + 1, FILES = 60 };
@@ -274,88 +270,6 @@ static void workers_of_the_next_pool_have_the_hosts_files(void **state) {
     assert_exits((struct scenario *)*state, 0);
 }
 
-/* ---- One of them ----------------------------------------------------------------------- */
-
-/* The descriptor by which a worker is watched; -1: there is none. */
-static int pidfd_of(pid_t pid) {
-    for (int descriptor = FIRST; descriptor < 64; descriptor++) {
-        char path[64], line[128];
-        int found = -1;
-        (void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", descriptor);
-        FILE *file = fopen(path, "re");
-        while (file != NULL && found != pid && fgets(line, sizeof(line), file) != NULL) {
-            (void)sscanf(line, "Pid: %d", &found);
-        }
-        if (file != NULL) {
-            (void)fclose(file);
-        }
-        if (found == pid) {
-            return descriptor;
-        }
-    }
-    return -1;
-}
-
-static int host_that_closes_one_twice(struct board *board) {
-    struct host host;
-    struct stat status;
-
-    begin(&host, board);
-    int pidfd = pidfd_of(host_pid(&host, 1, 0));
-    board_require(board, pidfd >= 0);
-    board_require(board, close(pidfd) == 0);
-    board_require(board, open("/dev/null", O_RDONLY | O_CLOEXEC) == pidfd);
-    board_require(board, pf_pool_signal(host.pool, 1, SIGKILL) == 0);
-    board_require(board, host_reaches(&host, PF_EVENT_EXITED, 1, 1));
-    board_require(board, host_reaches(&host, NOTE_READY, 1, 2));
-    board_require(board, pf_pool_kill(host.pool) == 0);
-    board_require(board, host_finishes(&host) == 0);
-    host_close(&host);
-    board_require(board, fstat(pidfd, &status) == 0 && S_ISCHR(status.st_mode));
-    return 0;
-}
-
-static void a_worker_whose_descriptor_is_gone_is_signalled_by_pid(void **state) {
-    struct scenario *run = *state;
-    if (backend_under_test != PF_BACKEND_PIDFD) {
-        print_message("skipped: there are no pidfds\n");
-        skip();
-    }
-
-    scenario_start_host(run, host_that_closes_one_twice);
-
-    assert_exits(run, 0);
-    assert_int_equal(board_find(run->board, PF_EVENT_EXITED, 1, 0)->signal, SIGKILL);
-}
-
-/* ---- Nobody may look ------------------------------------------------------------------- */
-
-static int host_that_may_not_look(struct board *board) {
-    struct host host;
-
-    begin(&host, board);
-#ifdef SYS_newfstatat
-    board_require(board, filter_forbid(SYS_newfstatat, EPERM));
-#endif
-#ifdef SYS_fstat
-    board_require(board, filter_forbid(SYS_fstat, EPERM));
-#endif
-    board_require(board, filter_forbid_value(SYS_epoll_ctl, 1, EPOLL_CTL_MOD, EPERM));
-    host_goes_on(&host, 20);
-    board_require(board, kill(host_pid(&host, 1, 0), SIGKILL) == 0);
-    board_require(board, host_reaches(&host, NOTE_READY, 1, 2));
-    board_require(board, pf_pool_kill(host.pool) == 0);
-    board_require(board, host_finishes(&host) == 0);
-    host_close(&host);
-    return 0;
-}
-
-static void where_nobody_may_look_the_pool_goes_on(void **state) {
-    scenario_start_host(*state, host_that_may_not_look);
-
-    assert_exits((struct scenario *)*state, 0);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(a_free_ends_the_workers),
@@ -365,8 +279,6 @@ int main(void) {
         scenario_test(a_run_ends_with_an_error),
         scenario_test(the_one_call_ends_with_an_error),
         scenario_test(workers_of_the_next_pool_have_the_hosts_files),
-        scenario_test(a_worker_whose_descriptor_is_gone_is_signalled_by_pid),
-        scenario_test(where_nobody_may_look_the_pool_goes_on),
     };
 
     return run_group_with_each_backend("pool closed descriptors", tests);

@@ -82,7 +82,7 @@ int SupervisorChannel::admit(uint32_t /*slot*/, uint32_t worker, int32_t pid,
 }
 
 void SupervisorChannel::close() {}
-void SupervisorChannel::lose() {}
+void SupervisorChannel::let_go_of_lost() {}
 
 // ---- The host leaves the library's descriptors alone -------------------------------------------
 

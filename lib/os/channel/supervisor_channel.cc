@@ -125,7 +125,9 @@ void SupervisorChannel::ended(uint32_t worker) {
 void SupervisorChannel::close_end(int *descriptor) {
     if (*descriptor >= 0) {
         forget_descriptor(*descriptor);
-        ::close(*descriptor);
+        if (is_pipe(*descriptor)) { // else the host has closed it, and opened a file of its own
+            ::close(*descriptor);
+        }
         *descriptor = -1;
     }
 }
@@ -235,7 +237,7 @@ uint32_t SupervisorChannel::heartbeats(uint32_t worker) const { return states_[w
 // A worker that has closed its end does not want to know; that it reads nothing is its own matter.
 void SupervisorChannel::write_down(int descriptor, const Notice &notice) const {
     // Where the host has closed the library's descriptors, the number means something else by now.
-    if (descriptor >= 0 && is_still_open(file_)) {
+    if (descriptor >= 0 && is_still_open(file_) && is_pipe(descriptor)) {
         (void)write_without_sigpipe(descriptor, &notice, sizeof(notice));
     }
 }
@@ -287,7 +289,13 @@ void SupervisorChannel::close() {
     }
 }
 
-void SupervisorChannel::lose() {
+void SupervisorChannel::let_go_of_lost() {
+    if (is_whole()) {
+        if (!is_same_file(write_end_.get(), file_)) {
+            write_end_.lose();
+        }
+        return;
+    }
     for (uint32_t worker = 0; worker < states_.size(); worker++) {
         forget_descriptor(std::exchange(states_[worker].stop_end, -1));
     }

@@ -89,8 +89,8 @@ class SupervisorChannel {
     // Whether its descriptors are still there, as far as one can tell for all: a host that closes
     // what it does not know closes all of them.
     [[nodiscard]] bool is_whole() const { return is_still_open(file_); }
-    // They are not: lets go of the numbers.
-    void lose();
+    // Lets go of the numbers of those that are not.
+    void let_go_of_lost();
 
     // In another process: lets go of everything but memory.
     void disown();
