@@ -99,12 +99,12 @@ bool adopt_resources(const Papers &papers, WorkerLink *link) {
 
 void note_worker(ProcessIdentity *process, uint32_t task_id, const char *pool_name) {
     process->task_id = static_cast<int32_t>(task_id);
-    process->pid = getpid();
+    process->pid = self.pid;
     base::Text(process->pool_name, sizeof(process->pool_name)).add(pool_name);
 }
 
 // The copy of the library that all others look at may be unloaded.
-void note_worker(uint32_t task_id, const char *pool_name) {
+void note_own_worker(uint32_t task_id, const char *pool_name) {
     note_worker(&self.identity, task_id, pool_name);
     if (ProcessIdentity *published = &identity(); published != &self.identity) {
         note_worker(published, task_id, pool_name);
@@ -138,8 +138,8 @@ void take_papers(const Papers &papers) {
     if (papers.process_name != nullptr) {
         set_process_name(papers.process_name);
     }
-    note_worker(static_cast<uint32_t>(task_id), papers.pool);
-    identity().executed_pid = getpid();
+    note_own_worker(static_cast<uint32_t>(task_id), papers.pool);
+    identity().executed_pid = self.pid;
     set_standing(Standing::untaken);
 }
 
@@ -256,8 +256,8 @@ int take_identity(const char *pool_name, int *ret_task_id) {
 }
 
 void become_worker_of(uint32_t task_id, const WorkerLink &link, const Belongings *belongings) {
-    note_worker(task_id, belongings == nullptr ? "" : belongings->pool_name());
     self.pid = getpid();
+    note_own_worker(task_id, belongings == nullptr ? "" : belongings->pool_name());
     self.belongings = belongings;
     self.link = link;
 }
