@@ -106,7 +106,7 @@ void die_of(int signal) {
     sigemptyset(&only);
     sigaddset(&only, signal);
     pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
-    kill(getpid(), signal);
+    raise(signal); // to this thread: another one might act on it only after the exit
     _exit(128 + signal);
 }
 

@@ -5,11 +5,13 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -128,6 +130,28 @@ static void ignored_and_blocked_signals_end_it_too(void **state) {
     }
 }
 
+static void *die_of_quit(void *unused) {
+    (void)pf_die_of_signal(SIGQUIT);
+    return unused;
+}
+
+static int host_with_threads(struct board *board) {
+    static const struct rlimit none = {0, 0};
+    pthread_t thread;
+
+    board_require(board, setrlimit(RLIMIT_CORE, &none) == 0);
+    board_require(board, pthread_create(&thread, NULL, die_of_quit, NULL) == 0);
+    return pthread_join(thread, NULL);
+}
+
+/* The kernel gives a signal that dumps core to any thread, which takes its time to act on it. */
+static void a_thread_other_than_the_main_one_may_call(void **state) {
+    for (unsigned i = 0; i < 20; i++) {
+        scenario_start_host(*state, host_with_threads);
+        assert_dies_of((struct scenario *)*state, SIGQUIT);
+    }
+}
+
 static int host_with_unflushed_output(struct board *board) {
     (void)board;
     (void)setvbuf(stderr, NULL, _IOFBF, BUFSIZ);
@@ -162,6 +186,7 @@ int main(void) {
         scenario_test(process_1_exits_with_the_status_of_term),
         scenario_test(process_1_exits_with_the_status_of_int),
         scenario_test(ignored_and_blocked_signals_end_it_too),
+        scenario_test(a_thread_other_than_the_main_one_may_call),
         scenario_test(what_was_written_is_flushed),
         cmocka_unit_test(only_signals_that_end_a_process_will_do),
     };
