@@ -86,7 +86,7 @@ func (p *Pool) TakeSignal(signal syscall.Signal) error {
 }
 
 // StopSignal returns the signal that stopped the pool, by [WithSignals] or [Pool.TakeSignal]; 0:
-// none. Call it before Close.
+// none. Call it before Close, and see [DieOfSignal].
 func (p *Pool) StopSignal() syscall.Signal {
 	number, _ := p.call("pf_pool_stop_signal", func(h *C.pf_pool) C.int {
 		return C.pf_pool_stop_signal(h)

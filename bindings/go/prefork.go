@@ -50,10 +50,19 @@ func ForkProcesses(n, maxRestarts int) (int, error) {
 		return taskID, err
 	}
 	if pool.StopSignal() != 0 {
-		C.die_of(C.int(first.Load()))
+		return -1, DieOfSignal(syscall.Signal(first.Load()))
 	}
 	os.Exit(0)
 	return -1, nil
+}
+
+// DieOfSignal ends this process as the signal would, above all the one that [Pool.StopSignal]
+// tells. The signal has its default action, whatever Go or the program has it do. As process 1,
+// which does not die of it, the process ends with status 128 + signal. Deferred calls are not run.
+//
+// It returns only if it failed: with [syscall.EINVAL] if the signal does not end processes.
+func DieOfSignal(signal syscall.Signal) error {
+	return check("pf_die_of_signal", C.pf_die_of_signal(C.int(signal)))
 }
 
 // TaskID returns the task id of this worker, and -1 in a process that is no worker. It is known

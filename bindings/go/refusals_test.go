@@ -61,6 +61,9 @@ func errorsAsGoHasThem(t *testing.T) {
 	if _, err := prefork.ForkProcesses(65537, 0); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("too many: %v", err)
 	}
+	if err := prefork.DieOfSignal(syscall.SIGCHLD); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("die of SIGCHLD: %v", err)
+	}
 	_, _, stopErr := prefork.StopContext(context.Background())
 	_, fileErr := prefork.File("any")
 	for _, err := range []error{prefork.Ready(), prefork.Heartbeat(), stopErr, fileErr} {

@@ -57,16 +57,4 @@ static inline int is_readable(int descriptor) {
     return poll(&wait, 1, 0) == 1;
 }
 
-/* Ends this process by the signal, so that its status tells. Go's own handlers do other things:
- * that of SIGQUIT prints all goroutines. PID 1 survives the signal. */
-static inline void die_of(int number) {
-    sigset_t set;
-    signal(number, SIG_DFL);
-    sigemptyset(&set);
-    sigaddset(&set, number);
-    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
-    raise(number);
-    _exit(128 + number);
-}
-
 #endif

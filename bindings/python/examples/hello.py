@@ -96,7 +96,7 @@ def main() -> int:
         print(f"hello: {error or 'interrupted'}", file=sys.stderr)
         return 1
     if pool.stopped_by is not None:  # die of it, so that the status says what ended the server
-        os.kill(os.getpid(), pool.stopped_by)
+        prefork.die_of_signal(pool.stopped_by)
     return 0
 
 

@@ -381,6 +381,30 @@ def test_the_service_manager_is_told(run, tmp_path):
         program.end(0)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_program_dies_of_the_signal_that_stopped_its_pool(run, number):
+    program = run(
+        """
+import atexit, os, prefork, signal, sys
+def work(task):
+    os.kill(os.getppid(), int(sys.argv[1]))
+    signal.pause()
+atexit.register(print, "atexit")
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+pool = prefork.Pool(work, 1, signals=prefork.Signals.STOPS)
+pool.run()
+signal.signal(signal.SIGTERM, lambda *_: print("a handler"))
+print("stopped by", pool.stopped_by)
+prefork.die_of_signal(pool.stopped_by)
+""",
+        int(number),
+    )
+    program.end(-number)
+    assert program.lines() == [f"stopped by {int(number)}"]
+    with pytest.raises(ValueError):
+        prefork.die_of_signal(signal.SIGCHLD)
+
+
 def test_pid_one_stops_and_reaps(run):
     # No default action of a signal ends PID 1, and orphans become its children.
     inner = """

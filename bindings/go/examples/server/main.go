@@ -24,7 +24,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/signal"
 	"strconv"
 	"strings"
 	"sync"
@@ -94,7 +93,7 @@ func main() {
 		return
 	}
 	if number := pool.StopSignal(); number != 0 {
-		dieOf(number)
+		log.Fatal(prefork.DieOfSignal(number)) // so that the status tells
 	}
 }
 
@@ -229,12 +228,4 @@ func (r request) end() {
 		return
 	}
 	os.Exit(r.exit)
-}
-
-// dieOf ends this process by the signal, so that its status tells what has stopped the server.
-func dieOf(number syscall.Signal) {
-	signal.Reset(number)
-	syscall.Kill(os.Getpid(), number)
-	time.Sleep(time.Second) // as PID 1 it survives that
-	os.Exit(128 + int(number))
 }

@@ -23,7 +23,7 @@ from ._pool import (
     WorkerState,
 )
 from ._sockets import bind_sockets, bind_unix_socket, listen_fds
-from ._tornado import cpu_count, fork_processes, task_id
+from ._tornado import cpu_count, die_of_signal, fork_processes, task_id
 from ._worker import heartbeat, ready, stop_fd
 
 __version__ = "0.1.0"
@@ -49,6 +49,7 @@ __all__ = [
     "bind_sockets",
     "bind_unix_socket",
     "cpu_count",
+    "die_of_signal",
     "fork_processes",
     "heartbeat",
     "library_version",

@@ -27,6 +27,7 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "pf_strerror": (c_char_p, (c_int,)),
     "pf_task_id": (c_int, ()),
     "pf_cpu_count": (c_int, ()),
+    "pf_die_of_signal": (c_int, (c_int,)),
     "pf_pool_new": (c_int, (POINTER(c_void_p),)),
     "pf_pool_free": (c_void_p, (c_void_p,)),
     "pf_pool_set_name": (c_int, (c_void_p, c_char_p)),

@@ -355,7 +355,7 @@ class Pool(Supervisor):
 
     @property
     def stopped_by(self) -> Optional[int]:
-        """The signal that stopped the pool, so that the program can die of it too."""
+        """The signal that stopped the pool, for :func:`die_of_signal`."""
         if self._handle is None:
             return self.stop_signal or None
         return check(lib.pf_pool_stop_signal(self.handle)) or None

@@ -7,11 +7,11 @@ import logging
 import os
 import sys
 import time
-from typing import Optional
+from typing import NoReturn, Optional
 
 from ._errors import Error, check, error_of, integer
 from ._events import Event, EventType
-from ._fork import Mask, die_of, restore, running_loop
+from ._fork import Mask, flush_streams, restore, running_loop
 from ._library import lib
 from ._library import task_id as _task_id
 from ._supervisor import Supervisor, refuse_threads
@@ -39,6 +39,18 @@ def task_id() -> Optional[int]:
 def cpu_count() -> int:
     """The processors that this process may use, by affinity and quotas of control groups."""
     return check(lib.pf_cpu_count())
+
+
+def die_of_signal(number: int) -> NoReturn:
+    """End this process as a signal would, above all the one that :attr:`Pool.stopped_by` tells.
+
+    The signal has its default action, also where the program has a handler. As process 1, which
+    does not die of it, the process ends with status 128 + ``number``. Standard output and error
+    are flushed; no atexit handler is run. Raises ValueError if the signal does not end processes.
+    """
+    flush_streams()
+    check(lib.pf_die_of_signal(integer(number, "number")), "number")
+    raise AssertionError  # it does not return without an error
 
 
 class _Forks(Supervisor):
@@ -125,6 +137,5 @@ def fork_processes(
         restore(forks.before)
         return worker
     if forks.stop_signal:
-        die_of(forks.stop_signal)
-        sys.exit(128 + forks.stop_signal)  # as PID 1, which no signal ends
+        die_of_signal(forks.stop_signal)
     sys.exit(0)

@@ -134,7 +134,7 @@ impl Control {
         Ok(Duration::from_millis(uptime))
     }
 
-    /// The signal that stopped the pool, so that the host can die of it too.
+    /// The signal that stopped the pool, for [`die_of_signal`](crate::die_of_signal).
     pub fn stop_signal(&self) -> Option<i32> {
         // SAFETY: as above.
         Some(unsafe { sys::pf_pool_stop_signal(self.pool) }).filter(|&signal| signal > 0)

@@ -59,6 +59,28 @@ pub unsafe fn fork_processes(
     Task::from_id(task_id).ok_or_else(Error::invalid)
 }
 
+/// Ends this process as the signal would, above all the one that
+/// [`Control::stop_signal`](crate::Control::stop_signal) tells.
+///
+/// The signal has its default action, also where the program has a handler. As process 1, which
+/// does not die of it, the process ends with status 128 + `signal`. Nothing is dropped. Returns only
+/// if it failed: with `EINVAL` if the signal does not end processes by default.
+///
+/// ```no_run
+/// let mut pool = libprefork::Pool::builder().build()?;
+/// pool.run(|_task| { /* serve */ })?;
+/// if let Some(signal) = pool.stop_signal() {
+///     drop(pool);
+///     return Err(libprefork::die_of_signal(signal));
+/// }
+/// # Ok::<(), libprefork::Error>(())
+/// ```
+pub fn die_of_signal(signal: i32) -> Error {
+    flush_stdout();
+    // SAFETY: no memory is touched.
+    Error::from_code(unsafe { sys::pf_die_of_signal(signal) })
+}
+
 /// Chooses who is told of the events of later calls of [`fork_processes`], and of pools without
 /// [`Builder::on_event`](crate::Builder::on_event). `None` restores the default, which writes
 /// warnings and errors to standard error.

@@ -77,7 +77,7 @@ pub use control::{Control, Remote, WorkerState};
 pub use daemon::{daemon_ready, daemonize};
 pub use error::Error;
 pub use event::{Event, EventKind, Level, Usage};
-pub use fork::{cpu_count, fork_processes, set_event_callback, version, UNLIMITED};
+pub use fork::{cpu_count, die_of_signal, fork_processes, set_event_callback, version, UNLIMITED};
 pub use pool::Pool;
 pub use running::{Events, RunningPool};
 pub use settings::{Backend, Limit, ReloadOrder, Restart, Signals};

@@ -42,6 +42,7 @@ fn main() {
             policies::a_slot_can_be_given_up_alone,
             policies::silent_workers_are_noticed,
             policies::a_dropped_pool_leaves_nobody,
+            policies::a_program_dies_of_the_signal_that_stopped_its_pool,
             policies::a_stopped_supervisor_goes_on,
         ],
         all![
@@ -64,6 +65,7 @@ fn main() {
             policies::heartbeat_and_ready,
             policies::dropped_pool,
             policies::stopped_run,
+            policies::dying,
         ],
     );
 }

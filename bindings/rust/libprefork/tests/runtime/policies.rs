@@ -1,16 +1,35 @@
 // Settings that no scenario has, and the life of a pool.
 //
 // SPDX-License-Identifier: MIT
+use std::os::unix::process::ExitStatusExt;
 use std::process::{self, ExitCode};
 use std::time::Duration;
 
-use libprefork::{EventKind, Limit, Pool, Signals};
+use libprefork::{Error, EventKind, Limit, Pool, Signals};
 
 use crate::support::{argument, children_of, is_gone, kill, park, wait_until, Program};
-use crate::support::{SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
+use crate::support::{SIGCHLD, SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
 use crate::{end, runs_well};
 
 // ---- Programs ----
+
+pub fn dying() {
+    let mut pool = Pool::builder()
+        .workers(1)
+        .signals(Signals::Stops)
+        .build()
+        .unwrap();
+    let supervisor = process::id();
+    let result = pool.run(|_| -> () {
+        kill(supervisor, SIGTERM);
+        park()
+    });
+    assert_eq!((result, pool.stop_signal()), (Ok(()), Some(SIGTERM)));
+    drop(pool);
+    assert_eq!(libprefork::die_of_signal(SIGCHLD), Error::Os(22));
+    print!("stopped");
+    libprefork::die_of_signal(SIGTERM);
+}
 
 pub fn degrade() {
     let mut gave_up = Vec::new();
@@ -92,6 +111,12 @@ pub fn stopped_run() {
 }
 
 // ---- Tests ----
+
+pub fn a_program_dies_of_the_signal_that_stopped_its_pool() {
+    let mut program = Program::start("dying", &[]);
+    assert_eq!(program.end().signal(), Some(SIGTERM));
+    assert_eq!(program.seen, ["stopped"]);
+}
 
 pub fn a_slot_can_be_given_up_alone() {
     runs_well("degrade");
