@@ -11,6 +11,7 @@
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
 #include "os/wakers.h"
+#include "os/watch/other_children.h"
 
 namespace prefork::os {
 
@@ -34,6 +35,7 @@ struct Visit {
 struct {
     ProcessId owner; // the process that it speaks of
     int32_t count;   // of calls that hold the handler
+    int32_t keepers; // of those that want statuses to be kept
     uint32_t level;  // of those below
     // What the host had, the newest last: each was there when ours was installed.
     struct sigaction below[levels_max];
@@ -45,6 +47,12 @@ std::atomic<uint32_t> arrived; // that the host does not handle
 bool has_function(const struct sigaction &action) {
     return (action.sa_flags & SA_SIGINFO) != 0 ||
            (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN);
+}
+
+// Whether the kernel reaps children with this disposition by itself.
+bool discards(const struct sigaction &action) {
+    return (action.sa_flags & SA_NOCLDWAIT) != 0 ||
+           (!has_function(action) && action.sa_handler == SIG_IGN);
 }
 
 bool is_same(const struct sigaction &one, const struct sigaction &other) {
@@ -61,6 +69,7 @@ void forget_other_process() {
     }
     handler.owner = own_process_id();
     handler.count = 0;
+    handler.keepers = 0;
     for (Visit &visit : handler.visits) {
         visit.thread = 0;
     }
@@ -101,6 +110,10 @@ bool is_ours(const struct sigaction &action) {
     return (action.sa_flags & SA_SIGINFO) != 0 && action.sa_sigaction == on_child;
 }
 
+bool keeps_now() {
+    return handler.keepers > 0 && handler.level > 0 && discards(handler.below[handler.level - 1]);
+}
+
 // Unless another handler is before ours: then it stays, and passes on to what the host had, until
 // it is called without anything before it.
 void give_back() {
@@ -112,41 +125,62 @@ void give_back() {
     }
 }
 
-// Returns whether there is a handler of the host to be called.
-bool enter(int32_t thread, const void *frame, bool *ret_wakes, struct sigaction *ret_host) {
+struct Entry {
+    bool wakes = false;
+    bool reaps = false;     // what the kernel would have reaped
+    bool passes_on = false; // to the host's handler
+    struct sigaction host {};
+};
+
+void enter(int32_t thread, const void *frame, Entry *ret_entry) {
     const ProcessLock lock;
     forget_other_process(); // a child that the host forked by itself
-    *ret_wakes = handler.count > 0;
+    ret_entry->wakes = handler.count > 0;
+    ret_entry->reaps = keeps_now();
     const Visit *visit = visit_of(thread, frame);
     if (visit == nullptr || visit->depth >= handler.level) {
-        return false;
+        return;
     }
-    *ret_host = handler.below[handler.level - 1 - visit->depth];
+    ret_entry->host = handler.below[handler.level - 1 - visit->depth];
+    ret_entry->passes_on = has_function(ret_entry->host);
     if (handler.count == 0) {
+        ret_entry->reaps = discards(ret_entry->host);
         give_back();
     }
-    return has_function(*ret_host);
 }
 
 void on_child(int signal, siginfo_t *info, void *context) {
     const int saved_errno = errno;
     const auto thread = static_cast<int32_t>(syscall(SYS_gettid));
-    bool wakes = false;
-    struct sigaction host {};
-    const bool passes_on = enter(thread, __builtin_frame_address(0), &wakes, &host);
-    if (wakes) {
-        arrived.fetch_add(passes_on ? 0 : 1);
+    Entry entry;
+    enter(thread, __builtin_frame_address(0), &entry);
+    if (entry.reaps) {
+        (void)reap_up_to_worker();
+    }
+    if (entry.wakes) {
+        arrived.fetch_add(entry.passes_on ? 0 : 1);
         wake_all();
     }
     errno = saved_errno;
-    if (passes_on && (host.sa_flags & SA_SIGINFO) != 0) {
-        host.sa_sigaction(signal, info, context);
-    } else if (passes_on) {
-        host.sa_handler(signal);
+    if (entry.passes_on && (entry.host.sa_flags & SA_SIGINFO) != 0) {
+        entry.host.sa_sigaction(signal, info, context);
+    } else if (entry.passes_on) {
+        entry.host.sa_handler(signal);
     }
     const int host_errno = errno;
     leave(thread);
     errno = host_errno;
+}
+
+// Children that the kernel reaps for the host are to be so still, unless statuses are kept.
+void put_before(const struct sigaction &host) {
+    struct sigaction action = host;
+    const int kept = SA_NODEFER | SA_NOCLDSTOP | (has_function(host) ? SA_RESTART : 0);
+    action.sa_sigaction = on_child;
+    action.sa_flags = SA_SIGINFO | SA_ONSTACK | (host.sa_flags & kept) |
+                      (has_function(host) ? 0 : SA_RESTART) |
+                      (discards(host) && handler.keepers == 0 ? SA_NOCLDWAIT : 0);
+    sigaction(SIGCHLD, &action, nullptr);
 }
 
 void install_before(const struct sigaction &host) {
@@ -157,15 +191,7 @@ void install_before(const struct sigaction &host) {
     }
     handler.level = level < levels_max ? level : levels_max - 1;
     handler.below[handler.level++] = host;
-    struct sigaction action = host;
-    // Children that the kernel reaps for the host are to be so still.
-    const bool handled = has_function(host);
-    const bool ignored = !handled && host.sa_handler == SIG_IGN;
-    action.sa_sigaction = on_child;
-    action.sa_flags =
-        SA_SIGINFO | SA_ONSTACK | (handled ? host.sa_flags & SA_RESTART : SA_RESTART) |
-        (host.sa_flags & (SA_NODEFER | SA_NOCLDSTOP | SA_NOCLDWAIT)) | (ignored ? SA_NOCLDWAIT : 0);
-    sigaction(SIGCHLD, &action, nullptr);
+    put_before(host);
 }
 
 void install() {
@@ -173,23 +199,42 @@ void install() {
     sigaction(SIGCHLD, nullptr, &current);
     if (!is_ours(current)) {
         install_before(current);
+    } else if (handler.level > 0) {
+        const struct sigaction &host = handler.below[handler.level - 1];
+        const bool discards_now = (current.sa_flags & SA_NOCLDWAIT) != 0;
+        if (discards_now != (discards(host) && handler.keepers == 0)) {
+            put_before(host);
+        }
     }
 }
 
 } // namespace
 
-void hold_child_handler() {
+void hold_child_handler(bool keeps_statuses) {
     const ProcessLock lock;
     forget_other_process();
     handler.count += 1;
+    handler.keepers += keeps_statuses ? 1 : 0;
     install();
 }
 
-void release_child_handler() {
-    const ProcessLock lock;
-    handler.count -= 1;
-    if (handler.count == 0) {
-        give_back();
+void release_child_handler(bool keeps_statuses) {
+    bool reaps = false;
+    {
+        const ProcessLock lock;
+        reaps = keeps_now();
+        handler.count -= 1;
+        handler.keepers -= keeps_statuses ? 1 : 0;
+        reaps = reaps && handler.keepers == 0;
+        if (handler.count == 0) {
+            give_back();
+        } else {
+            install();
+        }
+    }
+    // The kernel reaps those that end from now on, but not those that have ended meanwhile.
+    if (reaps) {
+        reap_other_children();
     }
 }
 
@@ -201,12 +246,18 @@ void check_child_handler() {
 }
 
 bool host_ignores_children() {
-    const ProcessLock lock;
-    struct sigaction current {};
-    sigaction(SIGCHLD, nullptr, &current);
-    const struct sigaction &host =
-        is_ours(current) && handler.level > 0 ? handler.below[handler.level - 1] : current;
+    struct sigaction host {};
+    sigaction(SIGCHLD, nullptr, &host);
+    if (is_ours(host)) {
+        const ProcessLock lock;
+        host = handler.level > 0 ? handler.below[handler.level - 1] : host;
+    }
     return !has_function(host) && host.sa_handler == SIG_IGN;
+}
+
+bool keeps_for_host() {
+    const ProcessLock lock;
+    return keeps_now();
 }
 
 uint32_t child_signals() { return arrived.load(); }

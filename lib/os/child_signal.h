@@ -8,15 +8,19 @@
 namespace prefork::os {
 
 // Installs a handler that wakes all pools and then does what the host's handler would do. Calls
-// are counted.
-void hold_child_handler();
-void release_child_handler();
+// are counted. Where statuses are to be kept, the kernel reaps no child by itself: if the host has
+// it reap its children, the handler does so, but for workers.
+void hold_child_handler(bool keeps_statuses);
+void release_child_handler(bool keeps_statuses);
 
 // Installs it again, with the host's new handler behind it, if the host has replaced it.
 void check_child_handler();
 
 // Whether the host ignores SIGCHLD, behind whatever handler.
 bool host_ignores_children();
+
+// Whether statuses are kept of children that the kernel would reap for the host.
+bool keeps_for_host();
 
 // How many have come for which the host has no handler.
 uint32_t child_signals();

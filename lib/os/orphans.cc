@@ -5,6 +5,7 @@
 
 #include "os/child_signal.h"
 #include "os/process/threads.h"
+#include "os/watch/other_children.h"
 #include "os/watch/worker_registry.h"
 
 namespace prefork::os {
@@ -76,13 +77,15 @@ void OrphanReaper::add_new_to_host(const Watch &workers) {
     of_host_.sort();
 }
 
-bool OrphanReaper::is_spared(int32_t pid) const {
-    return (mode_ == ReapMode::adopted && of_host_.has(pid)) || !is_no_worker(pid);
-}
+bool OrphanReaper::is_spared(int32_t pid) const { return of_host_.has(pid) || !is_no_worker(pid); }
 
 void OrphanReaper::reap() {
     check_child_handler();
-    if (mode_ == ReapMode::adopted && (!is_informed_ || beside_threads_ || has_threads())) {
+    if (mode_ == ReapMode::all) {
+        reap_other_children();
+        return;
+    }
+    if (!is_informed_ || beside_threads_ || has_threads()) {
         return;
     }
     for (;;) {

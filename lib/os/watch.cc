@@ -14,6 +14,7 @@
 #include "os/epoll.h"
 #include "os/exit_status.h"
 #include "os/wakers.h"
+#include "os/watch/other_children.h"
 #include "os/watch/worker_registry.h"
 
 namespace prefork::os {
@@ -41,18 +42,26 @@ Watch::~Watch() {
 }
 
 void Watch::retire() {
+    if (registered_) {
+        registered_ = false;
+        unregister_workers(&children_);
+    }
     if (!wakes_) {
         return;
     }
-    wakes_ = false;
-    unregister_workers(&children_);
-    remove_waker(wake_.get());
-    if (!by_pidfd()) {
-        release_child_handler();
-    }
+    stop_waking();
     uint64_t value = 0;
     if (is_registered(wake_.get(), tag_wake)) {
         (void)!read(wake_.get(), &value, sizeof(value));
+    }
+}
+
+void Watch::stop_waking() {
+    wakes_ = false;
+    remove_waker(wake_.get());
+    if (keeps_statuses_) {
+        keeps_statuses_ = false;
+        release_child_handler(true);
     }
 }
 
@@ -115,9 +124,10 @@ int Watch::open(Backend backend, bool groups, int messages) {
         return r;
     }
     wakes_ = true;
+    registered_ = true;
     register_workers(&children_);
     if (!by_pidfd()) {
-        hold_child_handler();
+        keep_statuses();
         if (int r = liveness_.open(); r < 0) {
             return r;
         }
@@ -230,11 +240,7 @@ void Watch::let_go_of_lost(bool has_messages) {
 
 void Watch::lose_wake() {
     if (wakes_) {
-        wakes_ = false;
-        remove_waker(wake_.get());
-        if (!by_pidfd()) {
-            release_child_handler();
-        }
+        stop_waking();
     }
     wake_.lose();
 }
@@ -248,6 +254,8 @@ void Watch::disown() {
     spare_.disown();
     liveness_.disown();
     wakes_ = false;
+    registered_ = false;
+    keeps_statuses_ = false;
 }
 
 void Watch::set_deadline(base::Instant deadline) {
@@ -335,6 +343,24 @@ void Watch::look_for_ended(Wakeup *ret_wakeup) {
             }
             return;
         }
+    }
+}
+
+void Watch::keep_statuses() {
+    if (knows_all_statuses_ || !wakes_) {
+        return;
+    }
+    if (keeps_statuses_) {
+        check_child_handler();
+    } else {
+        keeps_statuses_ = true;
+        hold_child_handler(true);
+    }
+}
+
+void Watch::reap_for_host() const {
+    if (keeps_statuses_ && keeps_for_host()) {
+        reap_other_children();
     }
 }
 

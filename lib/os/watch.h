@@ -109,10 +109,16 @@ class Watch {
     [[nodiscard]] int liveness() const { return liveness_.waiting_end(); }
     [[nodiscard]] int supervisor_pidfd() const { return supervisor_.get(); }
     // Whether the status of every worker gets known, whoever reaps it.
+    // Where the kernel reaps children by itself, and tells no status afterwards: takes care, until
+    // the end, that it does not. The host's other children are then reaped as it would have.
+    void keep_statuses();
+    void reap_for_host() const;
+
     [[nodiscard]] bool knows_all_statuses() const { return knows_all_statuses_; }
     [[nodiscard]] bool by_pidfd() const { return backend_ == Backend::pidfd; }
 
   private:
+    void stop_waking();
     int register_descriptor(int descriptor, uint32_t tag);
     [[nodiscard]] bool is_registered(int descriptor, uint32_t tag) const;
     [[nodiscard]] bool is_our_epoll(int epoll) const;
@@ -138,6 +144,8 @@ class Watch {
     OpenFile supervisor_file_{};
     OpenFile liveness_file_{};
     bool knows_all_statuses_ = false;
+    bool keeps_statuses_ = false; // SIGCHLD has a handler, and no child is reaped by the kernel
+    bool registered_ = false;
     bool wakes_ = false; // wake_ is known to the signal handlers
 };
 

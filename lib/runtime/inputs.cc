@@ -47,6 +47,7 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
     if (reaps()) {
         orphans_.reap();
     }
+    watch_.reap_for_host();
     return wakeup.interrupted && !requested && !signaled ? -EINTR : 1;
 }
 

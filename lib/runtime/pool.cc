@@ -82,6 +82,9 @@ int Pool::dispatch(int timeout_ms) {
 // Starts and tells what is to be started and told, waits, and once more, so that all that has come
 // has had its effect when it returns.
 int Pool::round(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
+    if (block.children_reap_themselves()) {
+        watch_.keep_statuses();
+    }
     *ret_role = act(block);
     int result = 1;
     if (*ret_role == Role::supervisor && !supervisor_.done() && !supervisor_.broken() && !lost_) {

@@ -63,7 +63,7 @@ int setup(void ** /*state*/) {
     second_calls = 0;
     waker = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     handle(first);
-    os::hold_child_handler();
+    os::hold_child_handler(false);
     return os::add_waker(waker);
 }
 
@@ -79,7 +79,7 @@ void each_signal_wakes_and_reaches_the_host(void ** /*state*/) {
         assert_int_equal(first_calls, count);
         assert_true(woke());
     }
-    os::release_child_handler();
+    os::release_child_handler(false);
     assert_true(is_handled_by(first));
 }
 
@@ -95,7 +95,7 @@ void a_later_handler_that_passes_on_still_reaches_the_first(void ** /*state*/) {
         os::check_child_handler(); // installs ours before it
     }
 
-    os::release_child_handler();
+    os::release_child_handler(false);
     raise(SIGCHLD);
     assert_int_equal(first_calls, 4);
     assert_int_equal(second_calls, 4);
@@ -106,7 +106,7 @@ void a_later_handler_that_passes_on_still_reaches_the_first(void ** /*state*/) {
 
 void a_host_may_put_back_ours_when_the_pool_has_gone(void ** /*state*/) {
     handle_second();
-    os::release_child_handler(); // the host's is before it: nothing can be given back
+    os::release_child_handler(false); // the host's is before it: nothing can be given back
     assert_int_equal(sigaction(SIGCHLD, &before_second, nullptr), 0);
 
     raise(SIGCHLD);
@@ -129,7 +129,7 @@ void handlers_that_change_places_are_not_heaped_up(void ** /*state*/) {
     raise(SIGCHLD);
     assert_int_equal(second_calls, 1);
     assert_int_equal(first_calls, 1);
-    os::release_child_handler();
+    os::release_child_handler(false);
 }
 
 // ---- Threads and jumps ----------------------------------------------------------------------
@@ -187,7 +187,7 @@ void two_threads_within_it_at_once_are_both_served_later(void ** /*state*/) {
 
     stage = 6;
     pthread_join(other_thread, nullptr);
-    os::release_child_handler();
+    os::release_child_handler(false);
 }
 
 sigjmp_buf out;
@@ -207,7 +207,7 @@ void a_host_that_jumps_out_is_called_again(void ** /*state*/) {
         }
         assert_int_equal(first_calls, count);
     }
-    os::release_child_handler();
+    os::release_child_handler(false);
 }
 
 // ---- Children of the host -------------------------------------------------------------------
@@ -222,7 +222,7 @@ void a_child_of_the_host_gets_the_hosts_handler_back(void ** /*state*/) {
     assert_int_equal(waitpid(child, &status, 0), child);
 
     assert_int_equal(status, 7 << 8);
-    os::release_child_handler();
+    os::release_child_handler(false);
 }
 
 } // namespace

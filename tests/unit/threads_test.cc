@@ -186,13 +186,13 @@ void each_of_two_pools_hears_of_a_signal_of_another_thread(void ** /*state*/) {
 void *holds_and_releases_the_handler(void *user) {
     auto *pair = static_cast<Pair *>(user);
     for (int count = 0; count < 500; count++) {
-        os::hold_child_handler();
+        os::hold_child_handler(false);
         pthread_kill(pthread_self(), SIGCHLD);
         for (int look = 0; look < 4; look++) {
             pair->faults.fetch_add(has_handler(SIGCHLD) ? 0 : 1);
             os::check_child_handler();
         }
-        os::release_child_handler();
+        os::release_child_handler(false);
     }
     pair->running.fetch_sub(1);
     return nullptr;

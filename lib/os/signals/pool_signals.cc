@@ -160,7 +160,7 @@ void OwnSignals::take(SignalSet set, bool children_too, const sigset_t &host_mas
     children_too_ = children_too;
     if (children_too) {
         seen_children_ = child_signals();
-        hold_child_handler();
+        hold_child_handler(false);
     }
     const ProcessLock lock;
     set_ = set;
@@ -186,7 +186,7 @@ void OwnSignals::take(SignalSet set, bool children_too, const sigset_t &host_mas
 void OwnSignals::give_back() {
     if (children_too_) {
         children_too_ = false;
-        release_child_handler();
+        release_child_handler(false);
     }
     if (held_ == 0) {
         return;

@@ -69,6 +69,7 @@ void end_starts() {
 
 bool is_no_worker(int32_t pid) {
     const ProcessLock lock;
+    forget_other_process();
     if (registry.starts.load() > 0) {
         registry.postponed.store(true);
         if (registry.starts.load() > 0) { // else its end may have been missed
