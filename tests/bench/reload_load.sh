@@ -214,7 +214,7 @@ reload_under() {
         number=$((number + 1))
     done
     stop_load
-    [ "$(count 'killed\|did not\|does not\|with status')" -eq 0 ] ||
+    [ "$(count 'killed\|did not\|does not respond\|with status')" -eq 0 ] ||
         fail "a worker did not end well"
     expect "$reloads reloads of $workers workers" "$1" 0
     stop_server
