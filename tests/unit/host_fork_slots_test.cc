@@ -102,12 +102,32 @@ void time_to_get_ready_begins_with_the_answer(void **) {
     assert_int_equal(pool.request_all(), 1);
 }
 
+void slot_that_is_wanted_again_with_the_one_that_is_owed_is_not_being_replaced(void **) {
+    Requesting pool;
+    assert_true(pool.begin(2, 0));
+    pool.request_and_answer_all();
+    pool.replace(1);
+    assert_int_equal(pool.request_all(), 1);
+    assert_int_equal(pool.take(), 1);
+    pool.resize(1);
+    pool.end(1, killed_by(15));
+    pool.replace(0);
+    assert_int_equal(pool.core.startable(), 0); // slot 1 is being replaced
+
+    pool.resize(2);
+
+    assert_true(pool.state(1) == State::starting);
+    assert_int_equal(pool.request_all(), 1);
+    assert_int_equal(pool.take(), 0);
+}
+
 const CMUnitTest tests_of_workers[] = {
     cmocka_unit_test(replacement_that_is_owed_takes_over_a_slot_that_is_wanted_again),
     cmocka_unit_test(slot_wanted_again_gets_the_replacement_when_its_old_worker_ends),
     cmocka_unit_test(worker_that_ends_hands_over_to_the_one_that_is_owed),
     cmocka_unit_test(replacement_that_nobody_answers_for_is_asked_for_again),
     cmocka_unit_test(time_to_get_ready_begins_with_the_answer),
+    cmocka_unit_test(slot_that_is_wanted_again_with_the_one_that_is_owed_is_not_being_replaced),
 };
 
 } // namespace
