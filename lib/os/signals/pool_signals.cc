@@ -40,6 +40,33 @@ constexpr PoolSignal pool_signals[] = {
 constexpr uint32_t pool_signal_count = sizeof(pool_signals) / sizeof(pool_signals[0]);
 static_assert(pool_signal_count <= pool_signals_max);
 
+using Handler = void (*)(int, siginfo_t *, void *);
+
+// By these, which it does not block, each copy of the library knows the handlers of the others.
+// Nobody else has such a mask.
+constexpr int unblocked_mark[] = {45, 53, 61};
+
+void fill_marked(sigset_t *ret_mask) {
+    sigfillset(ret_mask);
+    for (const int signal : unblocked_mark) {
+        sigdelset(ret_mask, signal);
+    }
+}
+
+bool is_of_a_copy(const struct sigaction &action) {
+    constexpr int last_signal = 64;
+    sigset_t marked;
+    fill_marked(&marked);
+    bool same = (action.sa_flags & SA_SIGINFO) != 0;
+    for (int signal = 1; same && signal <= last_signal; signal++) {
+        // The kernel leaves out the first two, and the C library may leave out the others.
+        const bool is_known =
+            signal != SIGKILL && signal != SIGSTOP && signal != 32 && signal != 33;
+        same = !is_known || sigismember(&action.sa_mask, signal) == sigismember(&marked, signal);
+    }
+    return same;
+}
+
 // Written under the lock of the process, but for what has arrived; read by the handler at any time.
 struct {
     std::atomic<ProcessId> owner; // the process that the rest speaks of
@@ -47,9 +74,12 @@ struct {
     std::atomic<uint32_t> hangups;
     std::atomic<uint32_t> arrived[pool_signal_count];
     std::atomic<uint32_t> holders[pool_signal_count];
-    std::atomic<bool> installed[pool_signal_count];  // or about to be, or just given back
-    bool stopping[pool_signal_count];                // given back for the time of a stop
-    struct sigaction host_action[pool_signal_count]; // a default one, noted before it is replaced
+    std::atomic<bool> installed[pool_signal_count]; // or about to be, or just given back
+    bool stopping[pool_signal_count];               // given back for the time of a stop
+    bool left[pool_signal_count];                   // given back while another copy calls it
+    // Noted before it is replaced: a default one, or that of another copy of the library.
+    struct sigaction host_action[pool_signal_count];
+    std::atomic<Handler> other_copy[pool_signal_count]; // which ours calls; nullptr: none
 } shared{};
 
 void reset_to_default(int signal) {
@@ -79,15 +109,22 @@ bool install(uint32_t index) {
     if (is_ours(current) || shared.stopping[index]) {
         return true;
     }
-    if ((current.sa_flags & SA_SIGINFO) != 0 || current.sa_handler != SIG_DFL) {
+    const bool is_of_other = is_of_a_copy(current);
+    if (!is_of_other && ((current.sa_flags & SA_SIGINFO) != 0 || current.sa_handler != SIG_DFL)) {
         return false;
     }
+    if (is_of_other && shared.left[index]) {
+        shared.installed[index].store(true);
+        return true; // which calls ours
+    }
+    shared.left[index] = false;
     shared.host_action[index] = current;
+    shared.other_copy[index].store(is_of_other ? current.sa_sigaction : nullptr);
     shared.installed[index].store(true);
     struct sigaction action {};
     action.sa_sigaction = on_signal;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
-    sigfillset(&action.sa_mask);
+    fill_marked(&action.sa_mask);
     sigaction(pool_signals[index].number, &action, nullptr);
     return true;
 }
@@ -98,6 +135,8 @@ void uninstall(uint32_t index) {
     sigaction(pool_signals[index].number, nullptr, &current);
     if (is_ours(current)) {
         sigaction(pool_signals[index].number, &shared.host_action[index], nullptr);
+    } else {
+        shared.left[index] = is_of_a_copy(current);
     }
     shared.installed[index].store(false);
 }
@@ -106,23 +145,44 @@ void uninstall(uint32_t index) {
 // stopped, that would go on for ever. If another thread is about to stop it, the call of this one
 // is next to find the default disposition.
 void stop_at_terminal(uint32_t index) {
+    const int signal = pool_signals[index].number;
+    struct sigaction taken {};
+    struct sigaction current {};
     {
         const ProcessLock lock;
         if (shared.stopping[index]) {
             return;
         }
-        uninstall(index);
         shared.stopping[index] = true;
+        sigaction(signal, nullptr, &taken);
+        reset_to_default(signal);
     }
-    stop_by(pool_signals[index].number);
+    stop_by(signal);
     const ProcessLock lock;
     shared.stopping[index] = false;
-    if (shared.holders[index].load() > 0) {
-        (void)install(index); // not if the host has taken it meanwhile
+    sigaction(signal, nullptr, &current);
+    // Not if the host has taken it meanwhile; and not ours if the last pool has gone.
+    if ((current.sa_flags & SA_SIGINFO) == 0 && current.sa_handler == SIG_DFL) {
+        const bool is_held = !is_ours(taken) || shared.holders[index].load() > 0;
+        sigaction(signal, is_held ? &taken : &shared.host_action[index], nullptr);
     }
 }
 
-void on_signal(int signal, siginfo_t *info, void * /*context*/) {
+// The handler was left when the last pool had gone: the signal is as if it had never been there. If
+// another copy of the library has called it, that one knows what to do.
+void pass_by(uint32_t index) {
+    const int signal = pool_signals[index].number;
+    struct sigaction current {};
+    const ProcessLock lock;
+    sigaction(signal, nullptr, &current);
+    if (is_of_a_copy(current) && !is_ours(current)) {
+        return;
+    }
+    uninstall(index);
+    kill(getpid(), signal); // once the handler has returned
+}
+
+void on_signal(int signal, siginfo_t *info, void *context) {
     const int saved_errno = errno;
     const uint32_t index = index_of(signal);
     if (!is_this_process(shared.owner.load(std::memory_order_relaxed))) {
@@ -132,10 +192,15 @@ void on_signal(int signal, siginfo_t *info, void * /*context*/) {
         kill(getpid(), signal);
     } else if (is_job_control(signal, *info)) {
         stop_at_terminal(index);
+    } else if (shared.holders[index].load() == 0) {
+        pass_by(index);
     } else {
         const bool hangs_up = signal == SIGHUP && is_hangup(*info, shared.session.load());
         (hangs_up ? shared.hangups : shared.arrived[index]).fetch_add(1);
         wake_all();
+        if (const Handler other = shared.other_copy[index].load(); other != nullptr) {
+            other(signal, info, context);
+        }
     }
     errno = saved_errno;
 }
@@ -150,6 +215,7 @@ void forget_other_process() {
     for (uint32_t index = 0; index < pool_signal_count; index++) {
         shared.holders[index].store(0);
         shared.stopping[index] = false;
+        shared.left[index] = false;
     }
     shared.owner.store(own_process_id());
 }
@@ -248,10 +314,15 @@ void restore_pool_signals() {
         if (!shared.installed[index].exchange(false)) {
             continue;
         }
+        const int signal = pool_signals[index].number;
         struct sigaction replaced {};
-        sigaction(pool_signals[index].number, &shared.host_action[index], &replaced);
-        if (!is_ours(replaced)) {
-            sigaction(pool_signals[index].number, &replaced, nullptr);
+        sigaction(signal, &shared.host_action[index], &replaced);
+        // Below the handlers of all copies there is the default one.
+        if (shared.other_copy[index].load() != nullptr) {
+            reset_to_default(signal);
+        }
+        if (!is_ours(replaced) && !is_of_a_copy(replaced)) {
+            sigaction(signal, &replaced, nullptr);
         }
     }
 }
