@@ -103,6 +103,15 @@ PF_API int pf_cpu_count(void);
 PF_API const char *pf_version(void);
 
 /*
+ * The same as one number, 10,000 * MAJOR + 100 * MINOR + PATCH, for languages that do not see the
+ * macros.
+ *
+ * Returns: a positive number. Any thread may call it.
+ * Since: 0.1
+ */
+PF_API int pf_version_number(void);
+
+/*
  * Describe a code that the library returned: a negative errno or a PF_E... code.
  *
  * Returns: a static string in English, never NULL; "Success" for 0 and positive values.
@@ -187,6 +196,17 @@ PF_API uint64_t pf_event_time_ns(const pf_event *event);    /* CLOCK_MONOTONIC *
 PF_API uint64_t pf_event_user_us(const pf_event *event);    /* CPU time in user mode */
 PF_API uint64_t pf_event_system_us(const pf_event *event);  /* CPU time in the kernel */
 PF_API uint64_t pf_event_max_rss_kib(const pf_event *event); /* largest resident set */
+PF_API int pf_event_worker_count(const pf_event *event); /* slots of STARTING, STOPPING, RESIZED,
+                                                            RELOADING and RELOADED; 0: none */
+
+/*
+ * The name of a type of events, as "worker_exited", for logs and metrics.
+ *
+ * Returns: a static string, or NULL for a type that this library does not know. Any thread may
+ *   call it.
+ * Since: 0.1
+ */
+PF_API const char *pf_event_type_name(int type);
 
 /* ---- Pools: settings ------------------------------------------------------------------ */
 

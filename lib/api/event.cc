@@ -43,6 +43,49 @@ int pf_event_type(const pf_event *event) {
     return event == nullptr ? 0 : static_cast<int>(event->fact.type);
 }
 
+const char *pf_event_type_name(int type) {
+    switch (type) {
+    case PF_EVENT_STARTING:
+        return "starting";
+    case PF_EVENT_STARTED:
+        return "worker_started";
+    case PF_EVENT_READY:
+        return "worker_ready";
+    case PF_EVENT_EXITED:
+        return "worker_exited";
+    case PF_EVENT_GAVE_UP:
+        return "gave_up";
+    case PF_EVENT_START_FAILED:
+        return "start_failed";
+    case PF_EVENT_STOPPING:
+        return "stopping";
+    case PF_EVENT_KILLED:
+        return "worker_killed";
+    case PF_EVENT_UNRESPONSIVE:
+        return "worker_unresponsive";
+    case PF_EVENT_RELOADING:
+        return "reloading";
+    case PF_EVENT_RELOADED:
+        return "reloaded";
+    case PF_EVENT_RELOAD_FAILED:
+        return "reload_failed";
+    case PF_EVENT_RESIZED:
+        return "resized";
+    case PF_EVENT_DONE:
+        return "done";
+    case PF_EVENT_FORK_WANTED:
+        return "fork_wanted";
+    case PF_EVENT_SIGNAL_UNAVAILABLE:
+        return "signal_unavailable";
+    default:
+        return nullptr;
+    }
+}
+
+int pf_event_worker_count(const pf_event *event) {
+    return event == nullptr ? 0 : event->fact.count;
+}
+
 int pf_event_level(const pf_event *event) {
     return event == nullptr ? 0 : static_cast<int>(event->fact.level);
 }

@@ -206,6 +206,23 @@ static void the_version_is_that_of_the_header(void **state) {
     (void)snprintf(expected, sizeof(expected), "%d.%d.%d", PF_VERSION_MAJOR, PF_VERSION_MINOR,
                    PF_VERSION_PATCH);
     assert_string_equal(pf_version(), expected);
+    assert_int_equal(pf_version_number(),
+                     10000 * PF_VERSION_MAJOR + 100 * PF_VERSION_MINOR + PF_VERSION_PATCH);
+}
+
+static void each_type_of_events_has_a_name(void **state) {
+    (void)state;
+    for (int type = PF_EVENT_STARTING; type <= PF_EVENT_SIGNAL_UNAVAILABLE; type++) {
+        assert_non_null(pf_event_type_name(type));
+        for (int other = PF_EVENT_STARTING; other < type; other++) {
+            assert_string_not_equal(pf_event_type_name(type), pf_event_type_name(other));
+        }
+    }
+    assert_string_equal(pf_event_type_name(PF_EVENT_EXITED), "worker_exited");
+    assert_null(pf_event_type_name(0));
+    assert_null(pf_event_type_name(-1));
+    assert_null(pf_event_type_name(PF_EVENT_SIGNAL_UNAVAILABLE + 1));
+    assert_int_equal(pf_event_worker_count(NULL), 0);
 }
 
 static void this_process_is_no_worker(void **state) {
@@ -245,6 +262,7 @@ int main(void) {
         scenario_test(texts_of_errno_values_are_those_of_the_system),
         scenario_test(unknown_codes_have_a_text_too),
         scenario_test(the_version_is_that_of_the_header),
+        scenario_test(each_type_of_events_has_a_name),
         scenario_test(this_process_is_no_worker),
         scenario_test(no_event_has_no_fields),
     };

@@ -67,6 +67,9 @@ extern "C" {
     pub fn pf_task_id() -> c_int;
     pub fn pf_cpu_count() -> c_int;
     pub fn pf_version() -> *const c_char;
+    pub fn pf_version_number() -> c_int;
+    pub fn pf_event_type_name(type_: c_int) -> *const c_char;
+    pub fn pf_event_worker_count(event: *const pf_event) -> c_int;
     pub fn pf_strerror(error: c_int) -> *const c_char;
     pub fn pf_die_of_signal(signal: c_int) -> c_int;
 }
