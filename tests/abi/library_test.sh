@@ -6,7 +6,7 @@
 set -eu
 export LC_ALL=C
 
-size_max=98304
+size_max=106496
 library=$BUILD_DIR/libprefork.so
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
