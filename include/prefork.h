@@ -513,15 +513,16 @@ PF_API int pf_pool_next_event(pf_pool *pool, const pf_event **ret_event);
  * Answer a PF_EVENT_FORK_WANTED, in both processes of the host's fork.
  *
  * In the process that made the pool pid is what the fork returned, or a negative errno if it
- * failed, or PF_ETHREADS if the host did not fork because of other threads. Each such event that the host has taken is owed an answer, within 10,000 ms; until
- * then the slot is starting, and dispatch goes on. When the time is over PF_EVENT_START_FAILED
- * tells so with -ETIMEDOUT, and the host is asked anew. A stop takes back the requests that the
- * host has not taken; the worker of one that it has is stopped at once.
+ * failed, or PF_ETHREADS if the host did not fork because of other threads. Each such event that
+ * the host has taken is owed an answer, within 10,000 ms; until then the slot is starting, and
+ * dispatch goes on. When the time is over PF_EVENT_START_FAILED tells so with -ETIMEDOUT, and the
+ * host is asked anew. A stop takes back the requests that the host has not taken; the worker of
+ * one that it has is stopped at once.
  *
  * In the child, which is known by its process id, pid has no meaning: 0. The call waits until
  * the pool knows the child, and makes it a worker: pf_task_id() tells, signals are as the host
- * had them, no descriptor of the library is open. Only pf_pool_free() may be called with the
- * pool afterwards.
+ * had them, of the library only the worker's ends of pipes are open. Only pf_pool_free() may be
+ * called with the pool afterwards.
  *
  * Returns: 0.
  * Errors, in the process that made the pool: -ESRCH if no answer is owed, as after the 10,000 ms
