@@ -70,7 +70,7 @@ PF_CFLAGS = -std=c99 $(PF_WARNINGS)
 # They are made where the code is, with gcc in the link.
 PF_NO_TABLES = -fno-asynchronous-unwind-tables
 # C++ without its runtime: nothing that would need libstdc++ at run time.
-PF_CXXFLAGS = -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fPIC -fno-plt \
+PF_CXXFLAGS = -std=c++20 -D_FILE_OFFSET_BITS=64 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fPIC -fno-plt \
 	$(PF_NO_TABLES) -fvisibility=hidden -fvisibility-inlines-hidden $(PF_WARNINGS) \
 	-Wsign-conversion -Wold-style-cast -Wnon-virtual-dtor
 ifneq ($(is_clang),)

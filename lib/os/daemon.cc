@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/flag.h"
 #include "os/descriptor.h"
 #include "os/exit_status.h"
 #include "os/open_file.h"
@@ -41,7 +42,7 @@ constexpr FileId no_file{};
 // code at the end of every process; 0 is none, for they lie above stdio.
 struct {
     std::atomic<ProcessId> process; // the daemon
-    std::atomic<bool> launching;    // somebody waits for its readiness
+    base::Flag launching;           // somebody waits for its readiness
     std::atomic<uint32_t> pools;    // that it waits for, and a_pool_waited
     int launcher;                   // the way to who waits
     int nowhere;                    // opened early: the host may go where there is no /dev/null
@@ -142,7 +143,7 @@ int become_daemon(const char *pid_file) {
         }
     }
     daemon_state.process = own_process_id();
-    daemon_state.launching = true;
+    daemon_state.launching = 1;
     return 0;
 }
 
@@ -154,7 +155,7 @@ void detach_stdio() {
 
 // The same, after what the host has written is on its way.
 bool detach_written_stdio() {
-    if (!daemon_state.launching.exchange(false)) {
+    if (daemon_state.launching.exchange(0) == 0) {
         return false;
     }
     if (!has_threads()) {
@@ -165,7 +166,7 @@ bool detach_written_stdio() {
 }
 
 bool is_launching_daemon() {
-    return daemon_state.launching && is_this_process(daemon_state.process);
+    return daemon_state.launching != 0 && is_this_process(daemon_state.process);
 }
 
 // Runs at every normal end of every process that has the library.
@@ -250,7 +251,7 @@ void await_no_more_pools() {
     }
 }
 
-bool is_launching() { return daemon_state.launching; }
+bool is_launching() { return daemon_state.launching != 0; }
 
 // What the host has put in its place meanwhile is left alone.
 void lead_stdio_nowhere() {
@@ -262,17 +263,17 @@ void lead_stdio_nowhere() {
     }
 }
 
-void keep_stdio_until_ready() { daemon_state.launching = prepare_to_detach() == 0; }
+void keep_stdio_until_ready() { daemon_state.launching = prepare_to_detach() == 0 ? 1 : 0; }
 
 void begin_in_child(Stdio stdio) {
-    if (!daemon_state.launching) {
+    if (daemon_state.launching == 0) {
         return;
     }
     if (stdio == Stdio::until_ready) {
         forget_descriptor(daemon_state.nowhere); // not to be closed with all others
         return;
     }
-    daemon_state.launching = false;
+    daemon_state.launching = 0;
     if (stdio == Stdio::detached) {
         detach_stdio();
     } else {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # See to the tools and libraries that a target of the Makefile needs.
 #
-#   tests/support/deps.sh build|demo|check|load|lint|bindings|all
+#   tests/support/deps.sh build|demo|check|load|lint|bindings|platforms|all
 #
 # Does nothing, without network or rights, when all is there. Otherwise installs the Debian
 # packages that are missing with apt-get, as root or by sudo; where that can not be done, it
@@ -100,6 +100,11 @@ bindings() {
     pypy3 -c 'import ensurepip, venv' 2>/dev/null || need pypy3-venv
 }
 
+# Another C library. The compilers for other machines are large: without them a test says so.
+platforms() {
+    tool musl-gcc musl-tools
+}
+
 look() {
     packages=
     build
@@ -110,7 +115,8 @@ look() {
     load) load ;;
     lint) lint ;;
     bindings) bindings ;;
-    all) demo && check && load && lint && bindings ;;
+    platforms) platforms ;;
+    all) demo && check && load && lint && bindings && platforms ;;
     *) echo "$0: no such set: $1" >&2 && exit 2 ;;
     esac
 }

@@ -19,7 +19,13 @@ struct PidfdInfo {
 };
 static_assert(sizeof(PidfdInfo) == 64);
 
-inline constexpr unsigned long pidfd_get_info = _IOWR(0xFF, 11, PidfdInfo); // Linux 6.13
+#ifdef __GLIBC__
+using IoctlRequest = unsigned long;
+#else
+using IoctlRequest = int; // as POSIX has it
+#endif
+inline constexpr auto pidfd_get_info =
+    static_cast<IoctlRequest>(_IOWR(0xFF, 11, PidfdInfo)); // Linux 6.13
 // What is asked for, and then what was told.
 inline constexpr uint64_t pidfd_info_credentials = 1U << 1;
 inline constexpr uint64_t pidfd_info_exit = 1U << 3; // Linux 6.15

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "base/flag.h"
 #include "os/child_signal.h"
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
@@ -74,9 +75,9 @@ struct {
     std::atomic<uint32_t> hangups;
     std::atomic<uint32_t> arrived[pool_signal_count];
     std::atomic<uint32_t> holders[pool_signal_count];
-    std::atomic<bool> installed[pool_signal_count]; // or about to be, or just given back
-    bool stopping[pool_signal_count];               // given back for the time of a stop
-    bool left[pool_signal_count];                   // given back while another copy calls it
+    base::Flag installed[pool_signal_count]; // or about to be, or just given back
+    bool stopping[pool_signal_count];        // given back for the time of a stop
+    bool left[pool_signal_count];            // given back while another copy calls it
     // Noted before it is replaced: a default one, or that of another copy of the library.
     struct sigaction host_action[pool_signal_count];
     std::atomic<Handler> other_copy[pool_signal_count]; // which ours calls; nullptr: none
@@ -114,13 +115,13 @@ bool install(uint32_t index) {
         return false;
     }
     if (is_of_other && shared.left[index]) {
-        shared.installed[index].store(true);
+        shared.installed[index].store(1);
         return true; // which calls ours
     }
     shared.left[index] = false;
     shared.host_action[index] = current;
     shared.other_copy[index].store(is_of_other ? current.sa_sigaction : nullptr);
-    shared.installed[index].store(true);
+    shared.installed[index].store(1);
     struct sigaction action {};
     action.sa_sigaction = on_signal;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
@@ -138,7 +139,7 @@ void uninstall(uint32_t index) {
     } else {
         shared.left[index] = is_of_a_copy(current);
     }
-    shared.installed[index].store(false);
+    shared.installed[index].store(0);
 }
 
 // The call that touched the terminal begins again when the handler returns. If the process were not
@@ -311,7 +312,7 @@ SignalRequest standard_request(uint32_t place) {
 // install() or uninstall() leaves a signal marked that has, or has not yet, the handler.
 void restore_pool_signals() {
     for (uint32_t index = 0; index < pool_signal_count; index++) {
-        if (!shared.installed[index].exchange(false)) {
+        if (shared.installed[index].exchange(0) == 0) {
             continue;
         }
         const int signal = pool_signals[index].number;

@@ -3,6 +3,7 @@
 
 #include <atomic>
 
+#include "base/flag.h"
 #include "os/children.h"
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
@@ -18,7 +19,7 @@ struct {
     const Children *pools[wakers_max]; // nullptr: a free place
     int pools_end;
     std::atomic<int32_t> starts;
-    std::atomic<bool> postponed;
+    base::Flag postponed;
 } registry{};
 
 // A child has none of its parent's workers.
@@ -62,7 +63,7 @@ void unregister_workers(const Children *workers) {
 void begin_starts() { registry.starts.fetch_add(1); }
 
 void end_starts() {
-    if (registry.starts.fetch_sub(1) == 1 && registry.postponed.exchange(false)) {
+    if (registry.starts.fetch_sub(1) == 1 && registry.postponed.exchange(0) != 0) {
         wake_all();
     }
 }
@@ -71,7 +72,7 @@ bool is_no_worker(int32_t pid) {
     const ProcessLock lock;
     forget_other_process();
     if (registry.starts.load() > 0) {
-        registry.postponed.store(true);
+        registry.postponed.store(1);
         if (registry.starts.load() > 0) { // else its end may have been missed
             return false;
         }

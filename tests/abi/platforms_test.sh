@@ -1,0 +1,116 @@
+#!/bin/sh
+# The library builds for other machines and with another C library, without a warning and without
+# a library of the compiler; where this machine can run it, it supervises workers there. A compiler
+# that is not here is left out, and said.
+#
+#   tests/abi/platforms_test.sh [PLATFORM...]
+#
+# SPDX-License-Identifier: MIT
+set -eu
+export LC_ALL=C
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+found=0
+tried=0
+
+complain() {
+    echo "$1"
+    found=1
+}
+
+can_compile() { # compiler with options, language
+    # shellcheck disable=SC2086 # words on purpose
+    echo '#include <errno.h>' | $1 -x "$2" -fsyntax-only - >/dev/null 2>&1
+}
+
+# Both compilers may come with options. One that can run here is followed by "runs".
+try() { # target, C compiler, C++ compiler
+    target=$1
+    if ! can_compile "$2" c || ! can_compile "$3" c++; then
+        echo "skipped: no compiler for $target"
+        return 0
+    fi
+    tried=$((tried + 1))
+    # shellcheck disable=SC2086 # words on purpose
+    archiver=$($2 -print-prog-name=ar)
+    # Without debugging information and the optimisation of the whole it is done in half the time.
+    if ! "${MAKE:-make}" --no-print-directory WERROR=1 TEST= SAN= BUILD="$scratch/$target" \
+        CC="$2" CXX="$3" AR="$archiver" CFLAGS=-O1 PF_LTO=-fno-lto without_lto=: all \
+        >"$scratch/output" 2>&1; then
+        complain "does not build for $target: $(grep -E 'error|undefined' "$scratch/output")"
+        return 0
+    fi
+    needed=$(readelf -dW "$scratch/$target/libprefork.so" |
+        sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | paste -s -d ' ')
+    case $needed in
+    libc.so.6 | libc.so | 'libc.so.6 ld'*) ;;
+    *) complain "needs more than libc for $target: $needed" ;;
+    esac
+    test "${4-}" = runs || return 0
+    # shellcheck disable=SC2086 # words on purpose
+    $2 -Iinclude -o "$scratch/program" tests/abi/static_program.c "$scratch/$target/libprefork.a"
+    for way in fork exec; do
+        lines=$("$scratch/program" "$way" | sort | paste -s -d ,)
+        test "$lines" = 'worker 0,worker 1' || complain "workers by $way, $target: $lines"
+    done
+}
+
+# Debian has the C library musl, but not the C++ headers for it. Those of g++ do but for two files.
+musl_headers() {
+    directory=$scratch/musl-headers
+    mkdir -p "$directory/bits"
+    cat >"$directory/bits/os_defines.h" <<'END'
+#include <pthread.h>
+extern "C" int pthread_cond_clockwait(pthread_cond_t *, pthread_mutex_t *, clockid_t,
+                                      const struct timespec *);
+END
+    cat >"$directory/bits/c++locale.h" <<'END'
+#include <clocale>
+#define _GLIBCXX_NUM_CATEGORIES 0
+namespace std {
+typedef int *__c_locale;
+int __convert_from_v(const __c_locale &, char *, int, const char *, ...);
+}
+END
+    # The headers of the kernel stand beside those of the other C library.
+    for name in linux asm asm-generic; do
+        for place in /usr/include "/usr/include/$(gcc -print-multiarch)"; do
+            test ! -d "$place/$name" || ln -sfn "$place/$name" "$directory/$name"
+        done
+    done
+    printf '%s' "-nostdinc -nostdinc++ -isystem $directory"
+    g++ -x c++ -E -v /dev/null 2>&1 | sed -n 's|^ \(/.*c++.*\)|\1|p' | while read -r place; do
+        printf ' -isystem %s' "$place"
+    done
+    printf ' -isystem /usr/include/%s -isystem %s' "$(gcc -print-multiarch | sed 's/gnu/musl/')" \
+        "$(gcc -print-file-name=include)"
+}
+
+for platform in "${@:-all}"; do
+    case $platform in
+    all | musl)
+        if command -v musl-gcc >/dev/null 2>&1; then
+            headers=$(musl_headers)
+            try musl "musl-gcc -isystem $scratch/musl-headers" "g++ $headers" runs
+        else
+            echo 'skipped: no compiler for musl'
+        fi
+        ;;
+    esac
+    case $platform in
+    all | i386)
+        asm=/usr/include/$(gcc -print-multiarch)
+        try i386 "gcc -m32 -isystem $asm" "g++ -m32 -isystem $asm" runs
+        ;;
+    esac
+    for machine in riscv64 aarch64 s390x; do
+        case $platform in
+        all | "$machine") try $machine $machine-linux-gnu-gcc $machine-linux-gnu-g++ ;;
+        esac
+    done
+done
+
+echo "$tried platforms"
+test "$tried" -gt 0 || exit 77
+exit "$found"
