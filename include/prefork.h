@@ -234,8 +234,9 @@ PF_API int pf_pool_new(pf_pool **ret_pool);
  * Free a pool.
  *
  * Workers that are still alive are killed and reaped first. Those that are left when none has ended
- * for 5 seconds are reported to stderr. Events that nobody has taken are discarded. The free_user functions are called. In a process that did not make the pool, such
- * as a worker, only its memory is released. From a callback of the pool it does nothing.
+ * for 5 seconds are reported to stderr. Events that nobody has taken are discarded. The
+ * free_user functions are called. In a process that did not make the pool, such as a worker,
+ * only its memory is released. From a callback of the pool it does nothing.
  *
  * Returns: NULL; pool from within a callback. NULL is fine.
  * Since: 0.1
@@ -365,9 +366,9 @@ PF_API int pf_pool_set_parent_death_signal(pf_pool *pool, int signal);
 PF_API int pf_pool_set_reap_orphans(pf_pool *pool, int mode);
 
 /*
- * Speak systemd's notification protocol, see pf_pool_set_notify(3), to the socket that NOTIFY_SOCKET
- * names when the pool starts. Without one, and in workers, it does nothing. Workers do not find
- * NOTIFY_SOCKET in their environment. Off by default.
+ * Speak systemd's notification protocol, see pf_pool_set_notify(3), to the socket that
+ * NOTIFY_SOCKET names when the pool starts. Without one, and in workers, it does nothing.
+ * Workers do not find NOTIFY_SOCKET in their environment. Off by default.
  */
 PF_API int pf_pool_set_notify(pf_pool *pool, int on);
 
@@ -474,7 +475,8 @@ PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
  * Errors: -EINVAL without a way to make workers: a worker function, a program, or
  *   pf_pool_set_host_fork() with neither a program nor a callback of the pool's own; -EALREADY a
  *   second time, and in a worker made by exec until it has called pf_pool_run(); -ESRCH and
- *   -ELOOP as there; PF_ETHREADS, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC: nothing has happened, and it may be called again.
+ *   -ELOOP as there; PF_ETHREADS, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC: nothing has happened, and
+ *   it may be called again.
  * Since: 0.1
  */
 PF_API int pf_pool_start(pf_pool *pool);
