@@ -30,12 +30,17 @@ bool SupervisorChannel::grow(uint32_t workers) { return states_.grow(workers); }
 WorkerLink SupervisorChannel::link_of_all() const { return {}; }
 
 int SupervisorChannel::begin_start(uint32_t worker, base::Instant /*now*/, WorkerLink *ret_link) {
+    sim::require(!world.shares[worker].is_begun, "channel",
+                 "a worker begins before the channel knows of the end of the one before");
     world.begin_life(worker);
+    world.shares[worker].is_begun = true;
     ret_link->instance = {1, worker};
     return 0;
 }
 
-void SupervisorChannel::end_start(uint32_t /*worker*/, bool /*started*/) {}
+void SupervisorChannel::end_start(uint32_t worker, bool started) {
+    world.shares[worker].is_begun = started;
+}
 void SupervisorChannel::ended(uint32_t worker) { world.begin_life(worker); }
 int SupervisorChannel::announced_exit(uint32_t /*worker*/) const { return -1; }
 

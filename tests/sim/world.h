@@ -34,6 +34,7 @@ struct Share {
     bool ready = false;
     bool floods = false; // has been told once
     uint32_t beats = 0;
+    bool is_begun = false; // and its end is not known to the channel
 };
 
 // What a process does when it is asked to end.
