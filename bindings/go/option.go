@@ -229,8 +229,9 @@ func WithCommand(path string, args, env []string) Option {
 
 // WithSignals has signals to this process control the pool while it runs, except those that are
 // ignored. SIGTERM stops it gracefully; SIGINT and SIGQUIT too, but within 1 s; a second of these,
-// at least 200 ms later, kills. SIGHUP reloads, SIGTTIN and SIGTTOU add and take away a worker,
-// SIGUSR1, SIGUSR2 and SIGWINCH are passed on to workers that are ready.
+// at least 200 ms later, kills. SIGHUP reloads; SIGUSR1, SIGUSR2 and SIGWINCH are passed on to
+// workers that are ready. SIGTTIN and SIGTTOU add and take away a worker, in a process without a
+// terminal; with one they are left alone, as they stop a background job that uses it.
 func WithSignals() Option {
 	return func(p *Pool) error {
 		p.signals = standardSignals
