@@ -178,11 +178,12 @@ static void assert_stops_at(struct host *host, int type) {
     assert_int_equal(host_begin(host, 20), 0);
     assert_int_equal(host_finishes(host), 0);
     assert_all_ended(host);
-    assert_int_equal(board_count(host->board, PF_EVENT_STOPPING, ANY_TASK), 1);
 }
 
 static void a_stop_at_the_start_of_the_first_worker(void **state) {
-    assert_stops_at(*state, PF_EVENT_STARTED);
+    struct host *host = *state;
+    assert_stops_at(host, PF_EVENT_STARTED);
+    assert_int_equal(board_count(host->board, PF_EVENT_STOPPING, ANY_TASK), 1);
 }
 
 static void a_stop_before_any_worker_is_started(void **state) {
@@ -200,6 +201,8 @@ static void a_stop_in_a_storm_of_crashes(void **state) {
     struct host *host = *state;
     host->work = crashes_at_once;
     assert_stops_at(host, PF_EVENT_EXITED);
+    /* None if all have crashed by then. */
+    assert_true(board_count(host->board, PF_EVENT_STOPPING, ANY_TASK) <= 1);
 }
 
 static void a_stop_during_backoff_is_immediate(void **state) {

@@ -13,7 +13,7 @@
 #include "cmocka_all.h"
 #include "host.h"
 
-enum { SLOTS = 2, TIMEOUT_MS = 600, WORK_MS = 200, PAUSE_MS = 1200 };
+enum { SLOTS = 2, TIMEOUT_MS = 1000, WORK_MS = 200, PAUSE_MS = 1800 };
 enum { NOTE_ASKED = KIND_NOTE };
 
 /* ---- The supervisor ---------------------------------------------------------------------- */
