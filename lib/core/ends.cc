@@ -13,6 +13,11 @@ void Supervisor::exited(const Input &input, Instant now) {
     deadlines_.disarm(input.worker);
     start_queue_.probe();
     alive_ -= 1;
+    if (phase_ == Phase::done) { // it had been given up, and nothing is told after the end
+        set_state(input.worker, State::empty);
+        events_.release_life();
+        return;
+    }
     if (state == State::stopping || state == State::killing || state == State::abandoned) {
         report_exit(input, true, false, 0, now);
         end_asked(input.worker, now);

@@ -65,7 +65,8 @@ void Supervisor::signal_failed(const Input &input, Instant now) {
         }
         return;
     }
-    if (unreached.refusals == 0) {
+    // SIGKILL that was sent before, and is refused when it is sent once more, has no room.
+    if (unreached.refusals == 0 && (input.reported || !unreached.kill_reported)) {
         report_signal_failed(input, now);
     }
     if (unreached.refusals <= kill_retries) {

@@ -31,6 +31,7 @@ void Supervisor::started(const Input &input, Instant now) {
     worker.renewals = 0;
     worker.pid = input.pid;
     worker.refusals = 0;
+    worker.kill_reported = false;
     alive_ += 1;
     some_worker_ran_ = true;
     start_queue_.succeeded();

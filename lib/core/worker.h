@@ -65,9 +65,10 @@ struct Worker {
     uint32_t pending_signals; // that it gets once it is ready: a bit for each number
     int32_t pid;
     State state;
-    bool killed;      // aborting: SIGKILL has been sent
-    uint8_t refusals; // of SIGKILL, in a row
-    uint8_t renewals; // of its time to stop
+    bool killed;        // aborting: SIGKILL has been sent
+    uint8_t refusals;   // of SIGKILL, in a row
+    bool kill_reported; // by KILLED, or by the failure in its place
+    uint8_t renewals;   // of its time to stop
 };
 
 // Why a slot's worker is being replaced. What a reload had begun before it failed goes on.

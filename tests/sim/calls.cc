@@ -2,6 +2,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include <cerrno>
+#include <utility>
 
 #include "host.h"
 #include "model.h"
@@ -146,7 +147,9 @@ void Host::signal(uint32_t choice, uint32_t number_choice) {
     const uint32_t slot = choice % model.slots();
     const int number = signal_numbers[number_choice % 8];
     const int wanted = model.signal(slot, number);
+    const uint32_t refused = std::exchange(world.kills_refused, 0);
     const int result = pool_->signal(slot, number);
+    world.kills_refused = refused;
     if (result != wanted) {
         violate("result", "signal returns %d, not %d", result, wanted);
     }
@@ -155,7 +158,9 @@ void Host::signal(uint32_t choice, uint32_t number_choice) {
 void Host::signal_all(uint32_t choice) {
     const int number = signal_numbers[choice % 8];
     model.signal_all(number);
+    const uint32_t refused = std::exchange(world.kills_refused, 0);
     pool_->signal_all(number);
+    world.kills_refused = refused;
 }
 
 void Host::request_stop() {

@@ -41,6 +41,7 @@ constexpr Weight weights[] = {
     {Kind::readiness, 6, Theme::health},    {Kind::beat, 20, Theme::health},
     {Kind::hang, 6, Theme::health},         {Kind::reload, 10, Theme::control},
     {Kind::freeze, 6, Theme::health},       {Kind::answer, 0, Theme::host},
+    {Kind::refuse, 3, Theme::ends},
 };
 static_assert(sizeof(weights) / sizeof(weights[0]) == static_cast<size_t>(Kind::count));
 

@@ -203,9 +203,16 @@ int Children::send(uint32_t worker, int32_t signal) {
         violate("signal-after-reap", "signal %d for worker %u, which is gone", signal, worker);
     }
     SIM_TRACE("signal %d is sent to pid %d", signal, process.pid);
+    const bool asks = model.sent(worker, signal);
+    if (signal == base::signal_kill && world.kills_refused > 0) {
+        world.kills_refused -= 1;
+        SIM_TRACE("and refused");
+        model.kill_refused(worker);
+        return -EPERM;
+    }
     process.condemned =
         process.condemned || signal == base::signal_abort || signal == base::signal_kill;
-    if (model.sent(worker, signal)) {
+    if (asks) {
         world.obey(worker, signal);
     } else {
         world.deliver(worker, signal);

@@ -80,6 +80,7 @@ enum class Kind : uint8_t {
     reload,
     freeze,
     answer,
+    refuse,
     count
 };
 

@@ -316,11 +316,13 @@ void Host::check_end() {
     check();
     model.check_slots(pool_->supervisor());
     require(done_seen_, "done-last", "DONE is not told");
-    require(world.living.empty() && world.ended.empty(), "left-alive", "workers after the end");
+    require(world.living.size() + world.ended.size() == model.left(), "left-alive",
+            "workers after the end");
     require(world.timer == never, "timer", "armed after the end");
     require(world.retired, "retire", "a pool that is done still watches");
     require(!world.signals_held, "own-signals", "not given back after the end");
-    require(witness.all_ended(), "told-once", "not as many ends as starts");
+    require(witness.ends_missing() == model.left() + model.untold(), "told-once",
+            "not as many ends as starts");
     require(pool_->finished(), "done", "it does not say that it has finished");
     outcome_.done = true;
 }

@@ -103,7 +103,9 @@ void Model::kill() {
     for (uint32_t slot = 0; slot < table_.size(); slot++) {
         for (int life = 0; life < 2; life++) {
             Life &killed = table_[slot].lives[life];
-            if (killed.stage != Stage::none && killed.stage != Stage::killed) {
+            if (killed.stage != Stage::none && killed.stage != Stage::killed &&
+                killed.stage != Stage::left) {
+                killed.told_now = false;
                 killed.stage = Stage::killed;
                 killed.deadline = never;
                 sending_.push_back(Sending{slot * 2 + static_cast<uint32_t>(life), 9, false});
@@ -270,7 +272,7 @@ void Model::conclude() {
 }
 
 void Model::finish_if_idle() {
-    if (alive_ > 0 || pending_ > 0 || (phase_ != Phase::running && phase_ != Phase::stopping)) {
+    if (alive_ > left_ || pending_ > 0 || (phase_ != Phase::running && phase_ != Phase::stopping)) {
         return;
     }
     if (phase_ == Phase::running && some_given_up_) {
@@ -281,7 +283,10 @@ void Model::finish_if_idle() {
         resize_untold_ = false;
         tell(event_of(EventType::resized, Level::information), true);
     }
-    core::Event event = event_of(EventType::done, Level::information);
+    if (left_ > 0 && result_ == 0) {
+        result_ = -EPERM;
+    }
+    core::Event event = event_of(EventType::done, left_ > 0 ? Level::error : Level::information);
     event.error = result_;
     tell(event);
 }

@@ -61,6 +61,7 @@ class Model {
     void told_to_stop(uint32_t worker);
     void resume(uint32_t worker);
     void pass_on(int number);
+    void kill_refused(uint32_t worker);         // what was sent last
     bool sent(uint32_t worker, int32_t number); // whether it asks the worker to end
     void check_wait(int timeout_ms, Instant timer);
     void woke(const prefork::os::Wakeup &wakeup);
@@ -88,6 +89,8 @@ class Model {
     [[nodiscard]] uint32_t slots() const { return slots_; }
     [[nodiscard]] const core::Settings &settings() const { return settings_; }
     [[nodiscard]] uint32_t alive() const { return alive_; }
+    [[nodiscard]] uint32_t left() const { return left_; } // that could not be killed
+    [[nodiscard]] uint32_t untold() const { return untold_; }
 
     // To be compared with what the pool says of itself.
     void check_armed();
@@ -96,7 +99,7 @@ class Model {
 
   private:
     enum class Phase : uint8_t { idle, running, stopping, done };
-    enum class Stage : uint8_t { none, trial, serving, dying, asked, killed };
+    enum class Stage : uint8_t { none, trial, serving, dying, asked, killed, left };
     enum class Plan : uint8_t { none, asked, lifetime, reload, failed };
     enum class Pending : uint8_t { none, start, delay, replacement };
     enum class Gate : uint8_t { open, closed, probing };
@@ -113,6 +116,9 @@ class Model {
         bool overdue = false;    // too old already
         bool look_due = false;   // its heartbeat has to be looked at
         bool slain = false;      // SIGKILL was sent for its silence
+        bool kill_told = false;  // by an event, as sent or as refused
+        bool told_now = false;   // with the SIGKILL that is being sent
+        uint32_t refusals = 0;   // of SIGKILL
         int renewals = 0;        // of its time to stop
         std::set<int> passed_on; // signals that it gets once it is ready
     };
@@ -274,6 +280,8 @@ class Model {
     bool killing_ = false;
     uint32_t slots_ = 0;
     uint32_t alive_ = 0;
+    uint32_t left_ = 0;   // of these, who could not be killed when the pool stopped
+    uint32_t untold_ = 0; // of those, who ended after the pool
     uint32_t underway_ = 0;
     uint32_t pending_ = 0; // slots with something pending
     uint64_t next_key_ = 0;

@@ -26,7 +26,12 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
     owed_looks_ -= life.look_due ? 1 : 0;
     const bool was_present = slot.present == seat;
     (was_present ? slot.present : slot.second) = -1;
-    if (life.stage == Stage::asked || life.stage == Stage::killed) {
+    left_ -= life.stage == Stage::left ? 1 : 0;
+    if (phase_ == Phase::done) {
+        untold_ += 1;
+        return;
+    }
+    if (life.stage == Stage::asked || life.stage == Stage::killed || life.stage == Stage::left) {
         tell_exit(number, life, exit, false, 0);
         if (was_present && is_wanted(number)) {
             if (slot.pending == Pending::none) {

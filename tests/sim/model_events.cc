@@ -63,7 +63,8 @@ void Model::tell_life(EventType type, uint32_t slot, const Life &life, Instant t
 
 void Model::tell_exit(uint32_t slot, const Life &life, const Exit &exit, bool restart,
                       Duration delay) {
-    const bool asked = life.stage == Stage::asked || life.stage == Stage::killed;
+    const bool asked =
+        life.stage == Stage::asked || life.stage == Stage::killed || life.stage == Stage::left;
     const bool normal = exit.normal() && life.stage != Stage::dying;
     core::Event event =
         event_of(EventType::exited, asked || normal ? Level::information : Level::warning,
@@ -204,8 +205,9 @@ void Model::told_to_stop(uint32_t worker) {
 void Model::resume(uint32_t worker) { sending_.push_back(Sending{worker, number_cont, false}); }
 
 bool Model::sent(uint32_t worker, int32_t number) {
+    // One that is passed on may have the number of the stop signal, and comes before it.
     const auto is_it = [=](const Sending &sending) {
-        return sending.worker == worker && sending.number == number;
+        return sending.worker == worker && sending.number == number && sending.asks == sending.told;
     };
     const auto is_before = [=](const Sending &sending) {
         return sending.worker == worker && sending.number != number_cont;
@@ -219,7 +221,6 @@ bool Model::sent(uint32_t worker, int32_t number) {
     }
     if (found != sending_.end()) {
         const bool asks = found->asks;
-        require(asks == found->told, "asked", "the signal comes before the word");
         *found = sending_.back();
         sending_.pop_back();
         return asks;
@@ -231,6 +232,9 @@ bool Model::sent(uint32_t worker, int32_t number) {
     if (life.stage != Stage::killed) { // once more does no harm
         violate("kill", "SIGKILL to pid %d for no reason", life.pid);
     }
+    table_[worker / 2].lives[worker % 2].deadline = never;
+    table_[worker / 2].lives[worker % 2].told_now = false;
+    deadline_known_ = false;
     return false;
 }
 

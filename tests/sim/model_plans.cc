@@ -13,8 +13,8 @@ namespace base = prefork::base;
 bool Model::is_being_replaced(uint32_t number) const {
     const Slot &slot = table_[number];
     const bool planned = slot.plan != Plan::none || is_requested(number, Plan::asked);
-    return (phase_ == Phase::running && planned) || slot.second >= 0 ||
-           slot.pending == Pending::replacement;
+    const bool beside = slot.second >= 0 && slot.lives[slot.second].stage != Stage::left;
+    return (phase_ == Phase::running && planned) || beside || slot.pending == Pending::replacement;
 }
 
 bool Model::is_requested(uint32_t slot, Plan reason) const {

@@ -113,7 +113,11 @@ void Model::life_due(const Due &due) {
     switch (life.stage) {
     case Stage::asked:
     case Stage::dying:
-        tell_life(EventType::killed, due.slot, life, due.deadline);
+        life.told_now = !life.slain;
+        if (!life.slain) {
+            life.kill_told = true;
+            tell_life(EventType::killed, due.slot, life, due.deadline);
+        }
         sending_.push_back(Sending{due.slot * 2 + static_cast<uint32_t>(due.life), 9, false});
         life.slain = life.stage == Stage::dying;
         life.stage = life.slain ? Stage::dying : Stage::killed;
@@ -136,8 +140,12 @@ void Model::life_due(const Due &due) {
             owed_looks_ += 1;
         }
         break;
-    case Stage::none:
     case Stage::killed:
+        life.told_now = false;
+        sending_.push_back(Sending{due.slot * 2 + static_cast<uint32_t>(due.life), 9, false});
+        break;
+    case Stage::none:
+    case Stage::left:
         break;
     }
 }
@@ -149,6 +157,7 @@ void Model::be_silent(uint32_t slot, int number, int32_t signal, Instant deadlin
     life.stage = Stage::dying;
     life.deadline = deadline;
     life.slain = signal == 9;
+    life.told_now = life.slain;
     sending_.push_back(Sending{slot * 2 + static_cast<uint32_t>(number), signal, false});
     if (signal != 9) {
         resume(slot * 2 + static_cast<uint32_t>(number));

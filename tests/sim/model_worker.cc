@@ -56,13 +56,14 @@ void Model::ask(uint32_t slot, int number) {
         break;
     case Stage::dying:
         life.stage = life.slain ? Stage::killed : Stage::asked;
-        life.deadline = life.slain ? never : std::min(life.deadline, latest);
+        life.deadline = life.slain ? life.deadline : std::min(life.deadline, latest);
         break;
     case Stage::asked:
         life.deadline = std::min(life.deadline, latest);
         break;
     case Stage::none:
     case Stage::killed:
+    case Stage::left:
         break;
     }
 }

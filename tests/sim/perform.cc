@@ -63,6 +63,7 @@ void Host::perform(const Operation &operation) {
     case Kind::doom:
     case Kind::notice:
     case Kind::unknown_status:
+    case Kind::refuse:
         perform_on_world(operation);
         break;
     case Kind::ready:
@@ -217,6 +218,9 @@ void Host::perform_on_world(const Operation &operation) {
         break;
     case Kind::unknown_status:
         world.status_unknown = operation.a % 3 == 0;
+        break;
+    case Kind::refuse:
+        world.kills_refused = operation.a % 4 == 0 ? 0 : operation.b % 12;
         break;
     default:
         break;

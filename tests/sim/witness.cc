@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include <cerrno>
+
 #include "witness.h"
 
 #include "model.h"
@@ -119,8 +121,9 @@ void Witness::told_of_worker(const core::Event &event) {
         not_after |= seen_silence | seen_kill;
         break;
     case EventType::unresponsive:
-        now = seen_silence;
-        not_after |= seen_kill;
+        // A signal that could not be sent is told once as well, but with anything else.
+        now = event.error == -EPERM ? seen_refusal : seen_silence;
+        not_after |= event.error == -EPERM ? 0 : seen_kill;
         break;
     case EventType::killed:
         now = seen_kill;

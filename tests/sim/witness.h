@@ -27,13 +27,14 @@ class Witness {
     void asked(uint32_t worker, bool running, uint32_t slots);
     void told(const prefork::core::Event &event);
 
-    [[nodiscard]] bool all_ended() const { return starts_ == ends_; }
+    [[nodiscard]] size_t ends_missing() const { return starts_ - ends_; }
 
   private:
     enum : uint8_t {
         seen_start = 1,
         seen_ready = 2,
         seen_silence = 4,
+        seen_refusal = 32,
         seen_kill = 8,
         seen_end = 16
     };

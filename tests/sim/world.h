@@ -112,6 +112,7 @@ struct World {
     bool slow_to_die = false; // SIGKILL takes its time
     bool dies_of_others = false;
     bool status_unknown = false;
+    uint32_t kills_refused = 0; // how many of the next
     bool may_vanish = false;
     uint32_t held_back = 0; // which ends are noticed late
     uint32_t order = 0;     // of those that are noticed

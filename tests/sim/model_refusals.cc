@@ -1,0 +1,48 @@
+// SIGKILL that could not be sent.
+//
+// SPDX-License-Identifier: MIT
+#include <algorithm>
+#include <cerrno>
+
+#include "model.h"
+
+namespace sim {
+
+namespace base = prefork::base;
+
+void Model::kill_refused(uint32_t worker) {
+    constexpr uint32_t attempts = 4;
+    Life &life = table_[worker / 2].lives[worker % 2];
+    if (life.refusals == 0 && (life.told_now || !life.kill_told)) {
+        core::Event event =
+            event_of(EventType::unresponsive, Level::error, static_cast<int>(worker / 2));
+        event.pid = life.pid;
+        event.signal = 9;
+        event.error = -EPERM;
+        const auto is_wrong = [&](const Told &told) {
+            const EventType type = told.event.type;
+            return told.event.pid == life.pid &&
+                   (type == EventType::killed || type == EventType::unresponsive);
+        };
+        const auto wrong = std::find_if(
+            events_.rbegin(), events_.rend() - static_cast<ptrdiff_t>(first_event_), is_wrong);
+        if (life.told_now) {
+            event.time = wrong->event.time;
+            wrong->event = event;
+        } else {
+            tell(event);
+        }
+    }
+    life.told_now = false;
+    life.refusals = std::min(life.refusals + 1, attempts);
+    if (phase_ == Phase::stopping && life.refusals == attempts) {
+        life.stage = Stage::left;
+        left_ += 1;
+    } else {
+        life.deadline = base::after(world.clock, second);
+    }
+    deadline_known_ = false;
+    conclude();
+}
+
+} // namespace sim
