@@ -83,7 +83,16 @@ const char *pf_event_type_name(int type) {
 }
 
 int pf_event_worker_count(const pf_event *event) {
-    return event == nullptr ? 0 : event->fact.count;
+    switch (pf_event_type(event)) {
+    case PF_EVENT_STARTING:
+    case PF_EVENT_STOPPING:
+    case PF_EVENT_RELOADING:
+    case PF_EVENT_RELOADED:
+    case PF_EVENT_RESIZED:
+        return event->fact.count;
+    default:
+        return 0;
+    }
 }
 
 int pf_event_level(const pf_event *event) {

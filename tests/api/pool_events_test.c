@@ -250,6 +250,20 @@ static void events_other_than_ends_tell_of_no_use(void **state) {
     }
 }
 
+static void events_of_the_pool_tell_how_many_workers(void **state) {
+    struct host *host = *state;
+    host->work = ends_at_once;
+    assert_int_equal(host_begin(host, 3), 0);
+
+    assert_int_equal(host_finishes(host), 0);
+
+    static const int kinds[] = {PF_EVENT_STARTED, PF_EVENT_EXITED, PF_EVENT_DONE};
+    assert_int_equal(board_find(host->board, PF_EVENT_STARTING, ANY_TASK, 0)->worker_count, 3);
+    for (unsigned i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        assert_int_equal(board_find(host->board, kinds[i], ANY_TASK, 0)->worker_count, 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         host_test(events_that_are_taken_come_in_order),
@@ -260,6 +274,7 @@ int main(void) {
         host_test(a_host_that_goes_on_taking_gets_its_workers),
         host_test(the_end_tells_what_the_worker_used),
         host_test(events_other_than_ends_tell_of_no_use),
+        host_test(events_of_the_pool_tell_how_many_workers),
     };
 
     return run_group_with_each_backend("pool events", tests);

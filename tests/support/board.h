@@ -55,6 +55,7 @@ struct record {
     uint64_t user_us;
     uint64_t system_us;
     uint64_t max_rss_kib;
+    int worker_count;
     char message[BOARD_MESSAGE_SIZE];
 };
 
