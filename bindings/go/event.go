@@ -71,6 +71,7 @@ type Event struct {
 	UserTime    time.Duration // of the processor, of the worker that ended
 	SystemTime  time.Duration
 	MaxRSS      int64 // its largest resident set, in bytes
+	WorkerCount int   // of Starting, Stopping, Resized, Reloading and Reloaded; 0: none
 }
 
 // LogValue returns the fields that an event of this type has.
@@ -119,6 +120,7 @@ func eventOf(f *C.struct_event_fields) Event {
 		UserTime:    time.Duration(f.user_us) * us,
 		SystemTime:  time.Duration(f.system_us) * us,
 		MaxRSS:      int64(f.max_rss_kib) << 10,
+		WorkerCount: int(f.worker_count),
 	}
 	if f.error != 0 {
 		event.Err = &Error{Code: int(f.error)}

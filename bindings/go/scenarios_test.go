@@ -216,6 +216,7 @@ func eventOrderAndFields(t *testing.T) {
 	}
 	first, done := p.seen[0], p.seen[len(p.seen)-1]
 	if first.Type != prefork.EventStarting || first.Message != "Starting 2 processes" ||
+		first.WorkerCount != 2 ||
 		first.Level != slog.LevelInfo || done.Type != prefork.EventDone || done.Err != nil {
 		t.Errorf("first %+v, last %+v", first, done)
 	}

@@ -335,6 +335,18 @@ def test_a_fork_that_fails_is_tried_again(monkeypatch):
     assert events[-1].restarts == 0
 
 
+def test_a_signal_that_the_program_handles_is_told_and_logged(caplog):
+    handler = signal.signal(signal.SIGUSR1, lambda *_: None)
+    try:
+        caplog.set_level("INFO", "prefork")
+        Pool(lambda _: 0, 1, signals=prefork.Signals.STANDARD).run()
+    finally:
+        signal.signal(signal.SIGUSR1, handler)
+    told = [record for record in caplog.records if record.event.type == 16]
+    assert signal.SIGUSR1 in [record.event.signal for record in told]
+    assert {(record.event.level, record.levelname) for record in told} == {(5, "INFO")}
+
+
 def test_a_later_type_of_event_is_passed_on():
     later = EventType(4711)
     assert later == 4711 and later.name == "UNKNOWN_4711"

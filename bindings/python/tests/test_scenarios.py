@@ -144,6 +144,7 @@ def test_event_order_and_fields():
                 runs.append(event)
     types = [event.type for event in events]
     assert types[:3] == [EventType.STARTING, EventType.STARTED, EventType.STARTED]
+    assert [event.worker_count for event in events[:2]] == [2, 0]
     assert types[-1] == EventType.DONE
     assert sorted(types[3:-1]) == [EventType.STARTED] + 3 * [EventType.EXITED]
     assert [event.time for event in events] == sorted(event.time for event in events)

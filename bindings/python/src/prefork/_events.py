@@ -50,7 +50,7 @@ class Event:
     """
 
     type: EventType
-    level: int  #: as syslog has it: 3 error, 4 warning, 6 information, 7 debug
+    level: int  #: as syslog has it: 3 error, 4 warning, 5 notice, 6 information, 7 debug
     message: str
     task_id: Optional[int]  #: None: the whole pool
     pid: Optional[int]
@@ -66,6 +66,7 @@ class Event:
     user_time: float  #: CPU time of the worker that ended, in user mode
     system_time: float  #: and in the kernel
     max_rss_kib: int  #: its largest resident set
+    worker_count: int  #: of STARTING, STOPPING, RESIZED, RELOADING and RELOADED; 0: none
 
 
 def read_event(event: c_void_p, message: str) -> Event:
@@ -90,4 +91,5 @@ def read_event(event: c_void_p, message: str) -> Event:
         user_time=lib.pf_event_user_us(event) / 1e6,
         system_time=lib.pf_event_system_us(event) / 1e6,
         max_rss_kib=lib.pf_event_max_rss_kib(event),
+        worker_count=lib.pf_event_worker_count(event),
     )

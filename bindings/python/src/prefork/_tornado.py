@@ -18,11 +18,16 @@ from ._supervisor import Supervisor, refuse_threads
 
 logger = logging.getLogger("prefork")
 
-_LEVELS = {3: logging.ERROR, 4: logging.WARNING, 6: logging.INFO, 7: logging.DEBUG}
+_LEVELS = {3: logging.ERROR, 4: logging.WARNING, 5: logging.INFO, 6: logging.INFO}
 _SIGNALS_STOPS = 2
 _REST_SECONDS = 0.001
 # What Tornado does not log.
-_QUIET = (EventType.STARTED, EventType.GAVE_UP, EventType.DONE)
+_QUIET = (
+    EventType.STARTED,
+    EventType.GAVE_UP,
+    EventType.SIGNAL_UNAVAILABLE,
+    EventType.DONE,
+)
 
 
 def log_event(event: Event) -> None:

@@ -46,6 +46,8 @@ pub struct Event {
     pub message: String,
     /// The restarts counted in the pool so far, this one included.
     pub restarts: u32,
+    /// The slots of `Starting`, `Stopping`, `Resized`, `Reloading` and `Reloaded`; otherwise 0.
+    pub worker_count: u32,
     /// When it happened, by the clock `CLOCK_MONOTONIC`.
     pub time: Duration,
 }
@@ -101,9 +103,14 @@ pub enum EventKind {
         pid: u32,
         timeout: Duration,
     },
-    /// A worker did not get ready in time, or gives no sign of life, and is made to end.
+    /// A worker did not get ready in time, or gives no sign of life, and is made to end; or, with
+    /// an error, it could not be sent a signal.
     #[allow(missing_docs)]
-    Unresponsive { task_id: u32, pid: u32 },
+    Unresponsive {
+        task_id: u32,
+        pid: u32,
+        error: Option<Error>,
+    },
     /// The workers are being replaced one after the other.
     Reloading,
     /// All of them have been.
@@ -149,6 +156,7 @@ impl Event {
                 level,
                 message: message.to_string_lossy().into_owned(),
                 restarts: number(sys::pf_event_restarts(event)).unwrap_or(0),
+                worker_count: number(sys::pf_event_worker_count(event)).unwrap_or(0),
                 time: Duration::from_nanos(sys::pf_event_time_ns(event)),
             }
         }
@@ -202,7 +210,11 @@ impl EventKind {
                     pid,
                     timeout: delay,
                 },
-                sys::PF_EVENT_UNRESPONSIVE => EventKind::Unresponsive { task_id, pid },
+                sys::PF_EVENT_UNRESPONSIVE => EventKind::Unresponsive {
+                    task_id,
+                    pid,
+                    error,
+                },
                 sys::PF_EVENT_RELOADING => EventKind::Reloading,
                 sys::PF_EVENT_RELOADED => EventKind::Reloaded,
                 sys::PF_EVENT_RELOAD_FAILED => EventKind::ReloadFailed { task_id, error },

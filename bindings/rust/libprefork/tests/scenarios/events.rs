@@ -66,6 +66,7 @@ fn check_one_failure(events: &[Event]) {
     assert_eq!(levels[0], Level::Info);
     assert_eq!((levels[2], levels[5]), (Level::Warning, Level::Error));
     assert_eq!(events[0].message, "Starting 1 processes");
+    assert_eq!(events[0].worker_count, 1);
     let ended = format!("child 0 (pid {first}) exited with status 3, restarting");
     assert_eq!(events[2].message, ended);
     assert_eq!(events[5].message, "Too many child restarts, giving up");
