@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "os/open_file.h"
+#include "os/fd/open_file.h"
 #include "os/strings.h"
 
 namespace prefork::os {

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/array.h"
-#include "os/open_file.h"
+#include "os/fd/open_file.h"
 
 namespace prefork::os {
 

@@ -9,7 +9,7 @@
 #include <span>
 #include <string.h>
 
-#include "os/open_file.h"
+#include "os/fd/open_file.h"
 
 namespace prefork::os {
 

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "os/clock.h"
-#include "os/descriptor.h"
 #include "os/epoll.h"
 #include "os/exit_status.h"
+#include "os/fd/descriptor.h"
 #include "os/process/process_lock.h"
 
 namespace prefork::os {

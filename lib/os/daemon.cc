@@ -12,12 +12,12 @@
 #include <unistd.h>
 
 #include "base/flag.h"
-#include "os/descriptor.h"
 #include "os/exit_status.h"
-#include "os/open_file.h"
+#include "os/fd/descriptor.h"
+#include "os/fd/open_file.h"
+#include "os/fd/pipe.h"
+#include "os/fd/pipe_write.h"
 #include "os/pid_file.h"
-#include "os/pipe.h"
-#include "os/pipe_write.h"
 #include "os/process/process_id.h"
 #include "os/standard_files.h"
 #include "os/worker_process.h"

@@ -9,9 +9,9 @@
 
 #include "os/child_signal.h"
 #include "os/daemon.h"
-#include "os/descriptor.h"
 #include "os/exec_child.h"
 #include "os/exit_status.h"
+#include "os/fd/descriptor.h"
 #include "os/notify.h"
 #include "os/program.h"
 #include "os/spawn/argument_size.h"

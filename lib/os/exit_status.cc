@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "os/descriptor.h"
+#include "os/fd/descriptor.h"
 #include "os/process/pidfd_info.h"
 #include "os/process_handle.h"
 

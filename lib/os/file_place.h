@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-#include "os/descriptor.h"
+#include "os/fd/descriptor.h"
 
 namespace prefork::os {
 

@@ -5,8 +5,8 @@
 
 #include <initializer_list>
 
-#include "os/descriptor.h"
-#include "os/open_file.h"
+#include "os/fd/descriptor.h"
+#include "os/fd/open_file.h"
 
 namespace prefork::os {
 

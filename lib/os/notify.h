@@ -9,7 +9,7 @@
 #include <sys/un.h>
 
 #include "base/time.h"
-#include "os/descriptor.h"
+#include "os/fd/descriptor.h"
 
 namespace prefork::os {
 

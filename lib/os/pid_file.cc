@@ -15,8 +15,8 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "os/fd/pipe_write.h"
 #include "os/file_place.h"
-#include "os/pipe_write.h"
 #include "os/random.h"
 
 namespace prefork::os {

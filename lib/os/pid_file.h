@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "os/open_file.h"
+#include "os/fd/open_file.h"
 
 namespace prefork::os {
 

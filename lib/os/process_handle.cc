@@ -13,7 +13,7 @@
 
 #include "base/text.h"
 #include "os/clock.h"
-#include "os/descriptor.h"
+#include "os/fd/descriptor.h"
 
 namespace prefork::os {
 

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "os/descriptor.h"
+#include "os/fd/descriptor.h"
 
 namespace prefork::os {
 

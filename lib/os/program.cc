@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/heap_object.h"
-#include "os/descriptor.h"
+#include "os/fd/descriptor.h"
 #include "os/strings.h"
 #include "os/worker_process.h"
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/codes.h"
-#include "os/descriptor.h"
+#include "os/fd/descriptor.h"
 
 namespace prefork::os {
 

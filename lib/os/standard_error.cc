@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "os/descriptor.h"
-#include "os/pipe_write.h"
+#include "os/fd/descriptor.h"
+#include "os/fd/pipe_write.h"
 #include "os/report.h"
 #include "os/standard_files.h"
 

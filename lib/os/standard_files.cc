@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "os/open_file.h"
+#include "os/fd/open_file.h"
 
 namespace prefork::os {
 

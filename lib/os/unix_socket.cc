@@ -18,7 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "os/descriptor.h"
+#include "os/fd/descriptor.h"
 #include "os/socket_file.h"
 
 namespace prefork::os {

@@ -9,9 +9,9 @@
 #include "base/exit.h"
 #include "base/time.h"
 #include "os/children.h"
-#include "os/descriptor.h"
+#include "os/fd/descriptor.h"
+#include "os/fd/open_file.h"
 #include "os/gate.h"
-#include "os/open_file.h"
 #include "os/signals.h"
 
 namespace prefork::os {

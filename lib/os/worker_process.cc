@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "os/daemon.h"
-#include "os/descriptor.h"
+#include "os/fd/descriptor.h"
 #include "os/identity.h"
 #include "os/notify.h"
 #include "os/process_handle.h"

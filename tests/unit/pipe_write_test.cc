@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "cmocka_all.h"
-#include "os/pipe_write.h"
+#include "os/fd/pipe_write.h"
 
 using prefork::os::write_without_sigpipe;
 

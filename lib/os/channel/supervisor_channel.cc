@@ -6,8 +6,8 @@
 #include <unistd.h>
 #include <utility>
 
-#include "os/pipe.h"
-#include "os/pipe_write.h"
+#include "os/fd/pipe.h"
+#include "os/fd/pipe_write.h"
 
 namespace prefork::os {
 

@@ -16,8 +16,8 @@
 #include "os/channel/key_page.h"
 #include "os/channel/record.h"
 #include "os/channel/worker_link.h"
-#include "os/descriptor.h"
-#include "os/open_file.h"
+#include "os/fd/descriptor.h"
+#include "os/fd/open_file.h"
 
 namespace prefork::os {
 

@@ -12,12 +12,12 @@
 
 #include "os/clock.h"
 #include "os/daemon.h"
-#include "os/descriptor.h"
 #include "os/exit_status.h"
+#include "os/fd/descriptor.h"
+#include "os/fd/open_file.h"
+#include "os/fd/pipe.h"
+#include "os/fd/pipe_write.h"
 #include "os/identity.h"
-#include "os/open_file.h"
-#include "os/pipe.h"
-#include "os/pipe_write.h"
 #include "os/worker_process.h"
 
 namespace prefork::os {

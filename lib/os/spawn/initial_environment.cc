@@ -8,7 +8,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "os/descriptor.h"
+#include "os/fd/descriptor.h"
 
 namespace prefork::os {
 

@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "os/descriptor.h"
+#include "os/fd/descriptor.h"
 #include "os/process/pidfd_info.h"
 
 namespace prefork::os {

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "base/text.h"
-#include "os/descriptor.h"
+#include "os/fd/descriptor.h"
 
 namespace prefork::os {
 

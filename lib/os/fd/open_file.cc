@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/open_file.h"
+#include "os/fd/open_file.h"
 
 #include <errno.h>
 #include <sys/stat.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/pipe.h"
+#include "os/fd/pipe.h"
 
 #include <errno.h>
 #include <fcntl.h>

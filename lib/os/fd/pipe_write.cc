@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/pipe_write.h"
+#include "os/fd/pipe_write.h"
 
 #include <errno.h>
 #include <initializer_list>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/descriptor.h"
+#include "os/fd/descriptor.h"
 
 #include <atomic>
 #include <bit>
