@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "os/processors.h"
+#include "os/cpu/processors.h"
 
 using prefork::os::quota_count;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/processors.h"
+#include "os/cpu/processors.h"
 
 #include <errno.h>
 #include <fcntl.h>
