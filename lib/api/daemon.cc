@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/daemon.h"
+#include "os/service/daemon.h"
 #include "os/identity.h"
 #include "os/worker_process.h"
 #include "prefork.h"

@@ -8,12 +8,12 @@
 #include <utility>
 
 #include "os/child_signal.h"
-#include "os/daemon.h"
 #include "os/exec_child.h"
 #include "os/exit_status.h"
 #include "os/fd/descriptor.h"
-#include "os/notify.h"
 #include "os/program.h"
+#include "os/service/daemon.h"
+#include "os/service/notify.h"
 #include "os/spawn/argument_size.h"
 
 namespace prefork::os {

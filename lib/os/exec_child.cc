@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include "os/activation.h"
-#include "os/daemon.h"
 #include "os/environment.h"
 #include "os/exec.h"
+#include "os/service/daemon.h"
 #include "os/standard_files.h"
 
 namespace prefork::os {

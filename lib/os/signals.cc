@@ -7,7 +7,7 @@
 
 #include "base/codes.h"
 #include "os/child_signal.h"
-#include "os/daemon.h"
+#include "os/service/daemon.h"
 #include "os/signals/pool_signals.h"
 
 namespace prefork::os {

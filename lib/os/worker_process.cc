@@ -10,12 +10,12 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "os/daemon.h"
 #include "os/fd/descriptor.h"
 #include "os/identity.h"
-#include "os/notify.h"
 #include "os/process_handle.h"
 #include "os/random.h"
+#include "os/service/daemon.h"
+#include "os/service/notify.h"
 #include "os/signals.h"
 
 namespace prefork::os {

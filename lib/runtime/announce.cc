@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "os/clock.h"
-#include "os/daemon.h"
+#include "os/service/daemon.h"
 #include "runtime/pool.h"
 
 namespace prefork::runtime {

@@ -2,10 +2,10 @@
 // listens, and nobody reads standard error.
 //
 // SPDX-License-Identifier: MIT
-#include "os/daemon.h"
-#include "os/notify.h"
 #include "os/process/process_id.h"
 #include "os/report.h"
+#include "os/service/daemon.h"
+#include "os/service/notify.h"
 #include "world.h"
 
 namespace prefork::os {

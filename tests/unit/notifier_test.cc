@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "cmocka_all.h"
-#include "os/notify.h"
+#include "os/service/notify.h"
 
 using prefork::base::millisecond;
 using prefork::base::never;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/daemon.h"
+#include "os/service/daemon.h"
 
 #include <atomic>
 #include <errno.h>
@@ -17,8 +17,8 @@
 #include "os/fd/open_file.h"
 #include "os/fd/pipe.h"
 #include "os/fd/pipe_write.h"
-#include "os/pid_file.h"
 #include "os/process/process_id.h"
+#include "os/service/pid_file.h"
 #include "os/standard_files.h"
 #include "os/worker_process.h"
 

@@ -4,7 +4,7 @@
 // somebody else. A second locked file keeps those apart who do this at the same time.
 //
 // SPDX-License-Identifier: MIT
-#include "os/pid_file.h"
+#include "os/service/pid_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,8 +16,8 @@
 
 #include "base/text.h"
 #include "os/fd/pipe_write.h"
-#include "os/file_place.h"
 #include "os/random.h"
+#include "os/service/file_place.h"
 
 namespace prefork::os {
 

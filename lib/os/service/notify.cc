@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/notify.h"
+#include "os/service/notify.h"
 
 #include <bit>
 #include <errno.h>
