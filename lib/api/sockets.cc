@@ -1,12 +1,12 @@
 // Sockets that workers share.
 //
 // SPDX-License-Identifier: MIT
-#include "os/sockets.h"
+#include "os/net/sockets.h"
 
 #include <errno.h>
 
 #include "base/codes.h"
-#include "os/activation.h"
+#include "os/net/activation.h"
 #include "prefork.h"
 
 namespace base = prefork::base;

@@ -8,9 +8,9 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "os/activation.h"
 #include "os/environment.h"
 #include "os/exec.h"
+#include "os/net/activation.h"
 #include "os/service/daemon.h"
 #include "os/standard_files.h"
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "os/activation.h"
+#include "os/net/activation.h"
 
 namespace prefork::os {
 

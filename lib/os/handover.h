@@ -14,7 +14,7 @@
 #include "base/array.h"
 #include "base/text.h"
 #include "os/belongings.h"
-#include "os/bound_sockets.h"
+#include "os/net/bound_sockets.h"
 
 namespace prefork::os {
 

@@ -9,11 +9,11 @@
 
 #include "base/heap_object.h"
 #include "base/text.h"
-#include "os/activation.h"
 #include "os/channel/link_text.h"
 #include "os/environment.h"
 #include "os/fd/descriptor.h"
 #include "os/handover.h"
+#include "os/net/activation.h"
 #include "os/program.h"
 #include "os/service/daemon.h"
 #include "os/spawn/inherited_fds.h"

@@ -9,8 +9,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "os/bound_sockets.h"
-#include "os/sockets.h"
+#include "os/net/bound_sockets.h"
+#include "os/net/sockets.h"
 
 using namespace prefork;
 using os::SocketKey;

@@ -11,9 +11,9 @@
 
 #include "cmocka_all.h"
 
-#include "os/activation.h"
 #include "os/belongings.h"
-#include "os/bound_sockets.h"
+#include "os/net/activation.h"
+#include "os/net/bound_sockets.h"
 #include "os/spawn/inherited_fds.h"
 #include "os/strings.h"
 

@@ -6,8 +6,8 @@
 #include <netdb.h>
 #include <string.h>
 
-#include "os/activation.h"
-#include "os/bound_sockets.h"
+#include "os/net/activation.h"
+#include "os/net/bound_sockets.h"
 #include "os/strings.h"
 
 namespace prefork::os {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/activation.h"
+#include "os/net/activation.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <span>
 
-#include "os/bound_sockets.h"
+#include "os/net/bound_sockets.h"
 
 namespace prefork::os {
 

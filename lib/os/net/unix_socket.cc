@@ -9,7 +9,7 @@
 // those who bind by this library apart; the file is there no longer than that takes.
 //
 // SPDX-License-Identifier: MIT
-#include "os/sockets.h"
+#include "os/net/sockets.h"
 
 #include <errno.h>
 #include <string.h>
@@ -19,7 +19,7 @@
 #include <unistd.h>
 
 #include "os/fd/descriptor.h"
-#include "os/socket_file.h"
+#include "os/net/socket_file.h"
 
 namespace prefork::os {
 

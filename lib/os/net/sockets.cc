@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/sockets.h"
+#include "os/net/sockets.h"
 
 #include <errno.h>
 #include <netdb.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/socket_file.h"
+#include "os/net/socket_file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/bound_sockets.h"
+#include "os/net/bound_sockets.h"
 
 #include <errno.h>
 #include <new>

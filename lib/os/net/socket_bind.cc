@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/array.h"
+#include "os/net/socket_file.h"
 #include "os/process/threads.h"
-#include "os/socket_file.h"
 
 namespace prefork::os {
 
