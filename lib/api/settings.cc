@@ -7,7 +7,7 @@
 #include "base/text.h"
 #include "os/signals.h"
 #include "os/signals/pool_signals.h"
-#include "os/watch.h"
+#include "os/watch/watch.h"
 #include "os/worker_process.h"
 #include "prefork.h"
 

@@ -9,12 +9,12 @@
 
 #include "os/child_signal.h"
 #include "os/exec_child.h"
-#include "os/exit_status.h"
 #include "os/fd/descriptor.h"
 #include "os/program.h"
 #include "os/service/daemon.h"
 #include "os/service/notify.h"
 #include "os/spawn/argument_size.h"
+#include "os/watch/exit_status.h"
 
 namespace prefork::os {
 

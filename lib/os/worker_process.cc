@@ -12,11 +12,11 @@
 
 #include "os/fd/descriptor.h"
 #include "os/identity.h"
-#include "os/process_handle.h"
 #include "os/random.h"
 #include "os/service/daemon.h"
 #include "os/service/notify.h"
 #include "os/signals.h"
+#include "os/watch/process_handle.h"
 
 namespace prefork::os {
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "os/clock.h"
-#include "os/exit_status.h"
+#include "os/watch/exit_status.h"
 #include "os/watch/worker_registry.h"
 #include "runtime/pool.h"
 

@@ -5,9 +5,9 @@
 
 #include "base/codes.h"
 #include "os/clock.h"
-#include "os/exit_status.h"
-#include "os/gate.h"
 #include "os/identity.h"
+#include "os/watch/exit_status.h"
+#include "os/watch/gate.h"
 #include "os/worker_process.h"
 #include "runtime/pool.h"
 

@@ -13,7 +13,7 @@
 #include "core/settings.h"
 #include "core/supervisor.h"
 #include "os/signals/pool_signals.h"
-#include "os/watch.h"
+#include "os/watch/watch.h"
 #include "world.h"
 
 namespace sim {

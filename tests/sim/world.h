@@ -9,7 +9,7 @@
 #include "base/exit.h"
 #include "base/time.h"
 #include "os/signals/pool_signals.h"
-#include "os/watch.h"
+#include "os/watch/watch.h"
 
 namespace sim {
 

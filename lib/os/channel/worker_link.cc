@@ -11,13 +11,13 @@
 #include <unistd.h>
 
 #include "os/clock.h"
-#include "os/exit_status.h"
 #include "os/fd/descriptor.h"
 #include "os/fd/open_file.h"
 #include "os/fd/pipe.h"
 #include "os/fd/pipe_write.h"
 #include "os/identity.h"
 #include "os/service/daemon.h"
+#include "os/watch/exit_status.h"
 #include "os/worker_process.h"
 
 namespace prefork::os {

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "base/flag.h"
-#include "os/exit_status.h"
 #include "os/fd/descriptor.h"
 #include "os/fd/open_file.h"
 #include "os/fd/pipe.h"
@@ -20,6 +19,7 @@
 #include "os/process/process_id.h"
 #include "os/service/pid_file.h"
 #include "os/standard_files.h"
+#include "os/watch/exit_status.h"
 #include "os/worker_process.h"
 
 namespace prefork::os {

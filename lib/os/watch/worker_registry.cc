@@ -4,10 +4,10 @@
 #include <atomic>
 
 #include "base/flag.h"
-#include "os/children.h"
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
 #include "os/wakers.h"
+#include "os/watch/children.h"
 
 namespace prefork::os {
 

@@ -8,11 +8,11 @@
 
 #include "base/exit.h"
 #include "base/time.h"
-#include "os/children.h"
 #include "os/fd/descriptor.h"
 #include "os/fd/open_file.h"
-#include "os/gate.h"
 #include "os/signals.h"
+#include "os/watch/children.h"
+#include "os/watch/gate.h"
 
 namespace prefork::os {
 

@@ -9,7 +9,7 @@
 #include "base/array.h"
 #include "base/exit.h"
 #include "base/time.h"
-#include "os/process_handle.h"
+#include "os/watch/process_handle.h"
 
 namespace prefork::os {
 

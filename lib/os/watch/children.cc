@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/children.h"
+#include "os/watch/children.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -7,10 +7,10 @@
 #include <unistd.h>
 
 #include "os/clock.h"
-#include "os/epoll.h"
-#include "os/exit_status.h"
 #include "os/fd/descriptor.h"
 #include "os/process/process_lock.h"
+#include "os/watch/epoll.h"
+#include "os/watch/exit_status.h"
 
 namespace prefork::os {
 

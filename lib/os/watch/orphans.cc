@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/orphans.h"
+#include "os/watch/orphans.h"
 
 #include <sys/wait.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/gate.h"
+#include "os/watch/gate.h"
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/process_handle.h"
+#include "os/watch/process_handle.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/exit_status.h"
+#include "os/watch/exit_status.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -14,7 +14,7 @@
 
 #include "os/fd/descriptor.h"
 #include "os/process/pidfd_info.h"
-#include "os/process_handle.h"
+#include "os/watch/process_handle.h"
 
 namespace prefork::os {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/watch.h"
+#include "os/watch/watch.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -11,9 +11,9 @@
 
 #include "os/child_signal.h"
 #include "os/clock.h"
-#include "os/epoll.h"
-#include "os/exit_status.h"
 #include "os/wakers.h"
+#include "os/watch/epoll.h"
+#include "os/watch/exit_status.h"
 #include "os/watch/other_children.h"
 #include "os/watch/worker_registry.h"
 

@@ -4,7 +4,7 @@
 #pragma once
 
 #include "base/exit.h"
-#include "os/process_handle.h"
+#include "os/watch/process_handle.h"
 
 namespace prefork::os {
 

@@ -5,8 +5,8 @@
 
 #include <cstdint>
 
-#include "os/watch.h"
 #include "os/watch/child_list.h"
+#include "os/watch/watch.h"
 
 namespace prefork::os {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/epoll.h"
+#include "os/watch/epoll.h"
 
 #include <errno.h>
 #include <sys/epoll.h>
