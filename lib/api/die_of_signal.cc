@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 
-#include "os/signals.h"
+#include "os/signals/signals.h"
 #include "prefork.h"
 
 int pf_die_of_signal(int signal) {

@@ -5,8 +5,8 @@
 
 #include "api/pool.h"
 #include "base/text.h"
-#include "os/signals.h"
 #include "os/signals/pool_signals.h"
+#include "os/signals/signals.h"
 #include "os/watch/watch.h"
 #include "os/worker_process.h"
 #include "prefork.h"

@@ -7,12 +7,12 @@
 #include <unistd.h>
 #include <utility>
 
-#include "os/child_signal.h"
 #include "os/exec_child.h"
 #include "os/fd/descriptor.h"
 #include "os/program.h"
 #include "os/service/daemon.h"
 #include "os/service/notify.h"
+#include "os/signals/child_signal.h"
 #include "os/spawn/argument_size.h"
 #include "os/watch/exit_status.h"
 

@@ -7,7 +7,7 @@
 
 #include "base/array.h"
 #include "os/environment.h"
-#include "os/signals.h"
+#include "os/signals/signals.h"
 #include "os/strings.h"
 #include "os/worker_process.h"
 

@@ -15,7 +15,7 @@
 #include "os/random.h"
 #include "os/service/daemon.h"
 #include "os/service/notify.h"
-#include "os/signals.h"
+#include "os/signals/signals.h"
 #include "os/watch/process_handle.h"
 
 namespace prefork::os {

@@ -7,12 +7,12 @@
 
 #include "host.h"
 #include "model.h"
-#include "os/child_signal.h"
 #include "os/clock.h"
 #include "os/exec.h"
 #include "os/fd/descriptor.h"
 #include "os/identity.h"
 #include "os/report.h"
+#include "os/signals/child_signal.h"
 #include "os/watch/exit_status.h"
 #include "os/watch/gate.h"
 #include "os/worker_process.h"

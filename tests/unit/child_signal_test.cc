@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "cmocka_all.h"
-#include "os/child_signal.h"
-#include "os/wakers.h"
+#include "os/signals/child_signal.h"
+#include "os/signals/wakers.h"
 
 namespace os = prefork::os;
 

@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "cmocka_all.h"
-#include "os/child_signal.h"
 #include "os/process/process_lock.h"
+#include "os/signals/child_signal.h"
 #include "os/signals/pool_signals.h"
-#include "os/wakers.h"
+#include "os/signals/wakers.h"
 #include "prefork.h"
 
 namespace os = prefork::os;

@@ -6,11 +6,11 @@
 #include <unistd.h>
 
 #include "base/flag.h"
-#include "os/child_signal.h"
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
+#include "os/signals/child_signal.h"
 #include "os/signals/terminal.h"
-#include "os/wakers.h"
+#include "os/signals/wakers.h"
 
 namespace prefork::os {
 

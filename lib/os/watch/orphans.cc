@@ -3,8 +3,8 @@
 
 #include <sys/wait.h>
 
-#include "os/child_signal.h"
 #include "os/process/threads.h"
+#include "os/signals/child_signal.h"
 #include "os/watch/other_children.h"
 #include "os/watch/worker_registry.h"
 

@@ -9,9 +9,9 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "os/child_signal.h"
 #include "os/clock.h"
-#include "os/wakers.h"
+#include "os/signals/child_signal.h"
+#include "os/signals/wakers.h"
 #include "os/watch/epoll.h"
 #include "os/watch/exit_status.h"
 #include "os/watch/other_children.h"

@@ -10,7 +10,7 @@
 #include "base/time.h"
 #include "os/fd/descriptor.h"
 #include "os/fd/open_file.h"
-#include "os/signals.h"
+#include "os/signals/signals.h"
 #include "os/watch/children.h"
 #include "os/watch/gate.h"
 

@@ -6,7 +6,7 @@
 #include "base/flag.h"
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
-#include "os/wakers.h"
+#include "os/signals/wakers.h"
 #include "os/watch/children.h"
 
 namespace prefork::os {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/child_signal.h"
+#include "os/signals/child_signal.h"
 
 #include <atomic>
 #include <errno.h>
@@ -10,7 +10,7 @@
 
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
-#include "os/wakers.h"
+#include "os/signals/wakers.h"
 #include "os/watch/other_children.h"
 
 namespace prefork::os {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
-#include "os/signals.h"
+#include "os/signals/signals.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/codes.h"
-#include "os/child_signal.h"
 #include "os/service/daemon.h"
+#include "os/signals/child_signal.h"
 #include "os/signals/pool_signals.h"
 
 namespace prefork::os {

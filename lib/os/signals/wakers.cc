@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/wakers.h"
+#include "os/signals/wakers.h"
 
 #include <atomic>
 #include <errno.h>
