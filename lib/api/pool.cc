@@ -7,10 +7,10 @@
 
 #include "api/event_callback.h"
 #include "base/heap_object.h"
-#include "os/clock.h"
 #include "os/cpu/processors.h"
 #include "os/identity.h"
-#include "os/random.h"
+#include "os/process/clock.h"
+#include "os/process/random.h"
 #include "os/worker_process.h"
 #include "prefork.h"
 

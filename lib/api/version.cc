@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/report.h"
+#include "os/process/report.h"
 #include "prefork.h"
 
 #define TEXT_OF(number) #number

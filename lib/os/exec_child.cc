@@ -11,8 +11,8 @@
 #include "os/environment.h"
 #include "os/exec.h"
 #include "os/net/activation.h"
+#include "os/process/standard_files.h"
 #include "os/service/daemon.h"
-#include "os/standard_files.h"
 
 namespace prefork::os {
 

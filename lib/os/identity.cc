@@ -14,13 +14,13 @@
 #include "os/fd/descriptor.h"
 #include "os/handover.h"
 #include "os/net/activation.h"
+#include "os/process/standard_files.h"
 #include "os/program.h"
 #include "os/service/daemon.h"
 #include "os/spawn/inherited_fds.h"
 #include "os/spawn/initial_environment.h"
 #include "os/spawn/process_identity.h"
 #include "os/spawn/supervisor_check.h"
-#include "os/standard_files.h"
 
 namespace prefork::os {
 

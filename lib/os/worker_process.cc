@@ -12,7 +12,7 @@
 
 #include "os/fd/descriptor.h"
 #include "os/identity.h"
-#include "os/random.h"
+#include "os/process/random.h"
 #include "os/service/daemon.h"
 #include "os/service/notify.h"
 #include "os/signals/signals.h"

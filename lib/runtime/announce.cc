@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include <utility>
 
-#include "os/clock.h"
+#include "os/process/clock.h"
 #include "os/service/daemon.h"
 #include "runtime/pool.h"
 

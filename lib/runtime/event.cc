@@ -3,7 +3,7 @@
 
 #include "base/codes.h"
 #include "base/text.h"
-#include "os/report.h"
+#include "os/process/report.h"
 
 namespace prefork::runtime {
 

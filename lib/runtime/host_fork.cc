@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 
-#include "os/clock.h"
+#include "os/process/clock.h"
 #include "os/watch/exit_status.h"
 #include "os/watch/worker_registry.h"
 #include "runtime/pool.h"

@@ -4,7 +4,7 @@
 #include <bit>
 #include <errno.h>
 
-#include "os/clock.h"
+#include "os/process/clock.h"
 #include "runtime/pool.h"
 
 namespace prefork::runtime {

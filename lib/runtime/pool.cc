@@ -3,8 +3,8 @@
 
 #include <errno.h>
 
-#include "os/clock.h"
 #include "os/identity.h"
+#include "os/process/clock.h"
 #include "os/service/daemon.h"
 #include "os/watch/worker_registry.h"
 #include "os/worker_process.h"

@@ -11,7 +11,7 @@
 #include "os/belongings.h"
 #include "os/channel/supervisor_channel.h"
 #include "os/exec.h"
-#include "os/main_thread.h"
+#include "os/process/main_thread.h"
 #include "os/process/process_id.h"
 #include "os/service/notify.h"
 #include "os/signals/pool_signals.h"

@@ -4,8 +4,8 @@
 #include <errno.h>
 
 #include "base/codes.h"
-#include "os/clock.h"
 #include "os/identity.h"
+#include "os/process/clock.h"
 #include "os/watch/exit_status.h"
 #include "os/watch/gate.h"
 #include "os/worker_process.h"

@@ -7,7 +7,7 @@
 
 #include "host.h"
 #include "model.h"
-#include "os/main_thread.h"
+#include "os/process/main_thread.h"
 #include "os/watch/watch.h"
 #include "os/worker_process.h"
 #include "violation.h"

@@ -7,11 +7,11 @@
 
 #include "host.h"
 #include "model.h"
-#include "os/clock.h"
 #include "os/exec.h"
 #include "os/fd/descriptor.h"
 #include "os/identity.h"
-#include "os/report.h"
+#include "os/process/clock.h"
+#include "os/process/report.h"
 #include "os/signals/child_signal.h"
 #include "os/watch/exit_status.h"
 #include "os/watch/gate.h"

@@ -3,7 +3,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include "os/process/process_id.h"
-#include "os/report.h"
+#include "os/process/report.h"
 #include "os/service/daemon.h"
 #include "os/service/notify.h"
 #include "world.h"

@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "os/random.h"
+#include "os/process/random.h"
 
 namespace prefork::os {
 

@@ -10,12 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "os/clock.h"
 #include "os/fd/descriptor.h"
 #include "os/fd/open_file.h"
 #include "os/fd/pipe.h"
 #include "os/fd/pipe_write.h"
 #include "os/identity.h"
+#include "os/process/clock.h"
 #include "os/service/daemon.h"
 #include "os/watch/exit_status.h"
 #include "os/worker_process.h"

@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "os/random.h"
+#include "os/process/random.h"
 
 namespace prefork::os {
 

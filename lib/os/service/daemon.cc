@@ -17,8 +17,8 @@
 #include "os/fd/pipe.h"
 #include "os/fd/pipe_write.h"
 #include "os/process/process_id.h"
+#include "os/process/standard_files.h"
 #include "os/service/pid_file.h"
-#include "os/standard_files.h"
 #include "os/watch/exit_status.h"
 #include "os/worker_process.h"
 

@@ -16,7 +16,7 @@
 
 #include "base/text.h"
 #include "os/fd/pipe_write.h"
-#include "os/random.h"
+#include "os/process/random.h"
 #include "os/service/file_place.h"
 
 namespace prefork::os {

@@ -6,8 +6,8 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-#include "os/clock.h"
 #include "os/fd/descriptor.h"
+#include "os/process/clock.h"
 #include "os/process/process_lock.h"
 #include "os/watch/epoll.h"
 #include "os/watch/exit_status.h"

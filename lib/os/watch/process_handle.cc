@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "os/clock.h"
 #include "os/fd/descriptor.h"
+#include "os/process/clock.h"
 
 namespace prefork::os {
 

@@ -9,7 +9,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "os/clock.h"
+#include "os/process/clock.h"
 #include "os/signals/child_signal.h"
 #include "os/signals/wakers.h"
 #include "os/watch/epoll.h"

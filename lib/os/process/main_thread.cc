@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/main_thread.h"
+#include "os/process/main_thread.h"
 
 #include "os/worker_process.h"
 

@@ -19,8 +19,8 @@
 #include "base/text.h"
 #include "os/fd/descriptor.h"
 #include "os/fd/pipe_write.h"
-#include "os/report.h"
-#include "os/standard_files.h"
+#include "os/process/report.h"
+#include "os/process/standard_files.h"
 
 namespace prefork::os {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/clock.h"
+#include "os/process/clock.h"
 
 #include <time.h>
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-#include "os/random.h"
+#include "os/process/random.h"
 
 #include <stdlib.h>
 #include <sys/random.h>
 #include <unistd.h>
 
-#include "os/clock.h"
+#include "os/process/clock.h"
 
 namespace prefork::os {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/standard_files.h"
+#include "os/process/standard_files.h"
 
 #include <fcntl.h>
 #include <unistd.h>
