@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/service/daemon.h"
-#include "os/identity.h"
-#include "os/worker_process.h"
+#include "os/spawn/identity.h"
+#include "os/spawn/worker_process.h"
 #include "prefork.h"
 
 namespace os = prefork::os;

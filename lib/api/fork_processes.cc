@@ -6,9 +6,9 @@
 #include "api/event_callback.h"
 #include "base/heap_object.h"
 #include "os/cpu/processors.h"
-#include "os/identity.h"
 #include "os/process/process_id.h"
-#include "os/worker_process.h"
+#include "os/spawn/identity.h"
+#include "os/spawn/worker_process.h"
 #include "prefork.h"
 #include "runtime/pool.h"
 

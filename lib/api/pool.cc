@@ -8,10 +8,10 @@
 #include "api/event_callback.h"
 #include "base/heap_object.h"
 #include "os/cpu/processors.h"
-#include "os/identity.h"
 #include "os/process/clock.h"
 #include "os/process/random.h"
-#include "os/worker_process.h"
+#include "os/spawn/identity.h"
+#include "os/spawn/worker_process.h"
 #include "prefork.h"
 
 using prefork::api::is_supervisor;

@@ -8,9 +8,9 @@
 #include <cstdint>
 
 #include "os/belongings.h"
-#include "os/exec.h"
 #include "os/process/process_id.h"
-#include "os/worker_process.h"
+#include "os/spawn/exec.h"
+#include "os/spawn/worker_process.h"
 #include "runtime/pool.h"
 
 namespace prefork::api {

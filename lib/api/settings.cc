@@ -7,8 +7,8 @@
 #include "base/text.h"
 #include "os/signals/pool_signals.h"
 #include "os/signals/signals.h"
+#include "os/spawn/worker_process.h"
 #include "os/watch/watch.h"
-#include "os/worker_process.h"
 #include "prefork.h"
 
 using prefork::api::check_setting;

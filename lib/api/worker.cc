@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "os/channel/worker_link.h"
-#include "os/identity.h"
+#include "os/spawn/identity.h"
 #include "prefork.h"
 
 namespace os = prefork::os;

@@ -3,11 +3,11 @@
 
 #include <errno.h>
 
-#include "os/identity.h"
 #include "os/process/clock.h"
 #include "os/service/daemon.h"
+#include "os/spawn/identity.h"
+#include "os/spawn/worker_process.h"
 #include "os/watch/worker_registry.h"
-#include "os/worker_process.h"
 
 namespace prefork::runtime {
 

@@ -10,15 +10,15 @@
 #include "core/supervisor.h"
 #include "os/belongings.h"
 #include "os/channel/supervisor_channel.h"
-#include "os/exec.h"
 #include "os/process/main_thread.h"
 #include "os/process/process_id.h"
 #include "os/service/notify.h"
 #include "os/signals/pool_signals.h"
 #include "os/signals/signals.h"
+#include "os/spawn/exec.h"
+#include "os/spawn/worker_process.h"
 #include "os/watch/orphans.h"
 #include "os/watch/watch.h"
-#include "os/worker_process.h"
 #include "runtime/event.h"
 
 namespace prefork::runtime {

@@ -4,11 +4,11 @@
 #include <errno.h>
 
 #include "base/codes.h"
-#include "os/identity.h"
 #include "os/process/clock.h"
+#include "os/spawn/identity.h"
+#include "os/spawn/worker_process.h"
 #include "os/watch/exit_status.h"
 #include "os/watch/gate.h"
-#include "os/worker_process.h"
 #include "runtime/pool.h"
 
 namespace prefork::runtime {

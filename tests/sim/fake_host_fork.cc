@@ -8,8 +8,8 @@
 #include "host.h"
 #include "model.h"
 #include "os/process/main_thread.h"
+#include "os/spawn/worker_process.h"
 #include "os/watch/watch.h"
-#include "os/worker_process.h"
 #include "violation.h"
 #include "world.h"
 

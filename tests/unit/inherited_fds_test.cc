@@ -15,7 +15,7 @@
 #include "os/net/activation.h"
 #include "os/net/bound_sockets.h"
 #include "os/spawn/inherited_fds.h"
-#include "os/strings.h"
+#include "os/spawn/strings.h"
 
 namespace os = prefork::os;
 

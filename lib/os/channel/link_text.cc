@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/channel/link_text.h"
 
-#include "os/strings.h"
+#include "os/spawn/strings.h"
 
 namespace prefork::os {
 

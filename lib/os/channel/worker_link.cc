@@ -14,11 +14,11 @@
 #include "os/fd/open_file.h"
 #include "os/fd/pipe.h"
 #include "os/fd/pipe_write.h"
-#include "os/identity.h"
 #include "os/process/clock.h"
 #include "os/service/daemon.h"
+#include "os/spawn/identity.h"
+#include "os/spawn/worker_process.h"
 #include "os/watch/exit_status.h"
-#include "os/worker_process.h"
 
 namespace prefork::os {
 

@@ -9,8 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "os/identity.h"
 #include "os/process/process_lock.h"
+#include "os/spawn/identity.h"
 
 namespace prefork::os {
 

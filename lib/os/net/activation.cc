@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "os/fd/open_file.h"
-#include "os/strings.h"
+#include "os/spawn/strings.h"
 
 namespace prefork::os {
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/process/main_thread.h"
 
-#include "os/worker_process.h"
+#include "os/spawn/worker_process.h"
 
 namespace prefork::os {
 

@@ -19,8 +19,8 @@
 #include "os/process/process_id.h"
 #include "os/process/standard_files.h"
 #include "os/service/pid_file.h"
+#include "os/spawn/worker_process.h"
 #include "os/watch/exit_status.h"
-#include "os/worker_process.h"
 
 namespace prefork::os {
 

@@ -11,8 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "os/identity.h"
 #include "os/process/clock.h"
+#include "os/spawn/identity.h"
 
 namespace prefork::os {
 

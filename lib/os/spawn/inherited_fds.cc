@@ -8,7 +8,7 @@
 
 #include "os/net/activation.h"
 #include "os/net/bound_sockets.h"
-#include "os/strings.h"
+#include "os/spawn/strings.h"
 
 namespace prefork::os {
 

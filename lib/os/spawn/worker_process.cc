@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/worker_process.h"
+#include "os/spawn/worker_process.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -11,11 +11,11 @@
 #include <unistd.h>
 
 #include "os/fd/descriptor.h"
-#include "os/identity.h"
 #include "os/process/random.h"
 #include "os/service/daemon.h"
 #include "os/service/notify.h"
 #include "os/signals/signals.h"
+#include "os/spawn/identity.h"
 #include "os/watch/process_handle.h"
 
 namespace prefork::os {

@@ -6,7 +6,7 @@
 
 #include <signal.h>
 
-#include "os/worker_process.h"
+#include "os/spawn/worker_process.h"
 
 namespace prefork::os {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/environment.h"
+#include "os/spawn/environment.h"
 
 #include <errno.h>
 #include <initializer_list>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/identity.h"
+#include "os/spawn/identity.h"
 
 #include <errno.h>
 #include <initializer_list>
@@ -10,16 +10,16 @@
 #include "base/heap_object.h"
 #include "base/text.h"
 #include "os/channel/link_text.h"
-#include "os/environment.h"
 #include "os/fd/descriptor.h"
 #include "os/handover.h"
 #include "os/net/activation.h"
 #include "os/process/standard_files.h"
-#include "os/program.h"
 #include "os/service/daemon.h"
+#include "os/spawn/environment.h"
 #include "os/spawn/inherited_fds.h"
 #include "os/spawn/initial_environment.h"
 #include "os/spawn/process_identity.h"
+#include "os/spawn/program.h"
 #include "os/spawn/supervisor_check.h"
 
 namespace prefork::os {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/exec_child.h"
+#include "os/spawn/exec_child.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,11 +8,11 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "os/environment.h"
-#include "os/exec.h"
 #include "os/net/activation.h"
 #include "os/process/standard_files.h"
 #include "os/service/daemon.h"
+#include "os/spawn/environment.h"
+#include "os/spawn/exec.h"
 
 namespace prefork::os {
 

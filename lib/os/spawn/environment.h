@@ -18,7 +18,7 @@
 #include "os/channel/link_text.h"
 #include "os/handover.h"
 #include "os/spawn/argument_size.h"
-#include "os/strings.h"
+#include "os/spawn/strings.h"
 
 namespace prefork::os {
 

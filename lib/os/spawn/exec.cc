@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/exec.h"
+#include "os/spawn/exec.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -7,13 +7,13 @@
 #include <unistd.h>
 #include <utility>
 
-#include "os/exec_child.h"
 #include "os/fd/descriptor.h"
-#include "os/program.h"
 #include "os/service/daemon.h"
 #include "os/service/notify.h"
 #include "os/signals/child_signal.h"
 #include "os/spawn/argument_size.h"
+#include "os/spawn/exec_child.h"
+#include "os/spawn/program.h"
 #include "os/watch/exit_status.h"
 
 namespace prefork::os {

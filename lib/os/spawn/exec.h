@@ -6,10 +6,10 @@
 #include <stdint.h>
 
 #include "base/array.h"
-#include "os/environment.h"
 #include "os/signals/signals.h"
-#include "os/strings.h"
-#include "os/worker_process.h"
+#include "os/spawn/environment.h"
+#include "os/spawn/strings.h"
+#include "os/spawn/worker_process.h"
 
 namespace prefork::os {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/strings.h"
+#include "os/spawn/strings.h"
 
 #include <string.h>
 

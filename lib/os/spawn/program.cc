@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/program.h"
+#include "os/spawn/program.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +14,8 @@
 
 #include "base/heap_object.h"
 #include "os/fd/descriptor.h"
-#include "os/strings.h"
-#include "os/worker_process.h"
+#include "os/spawn/strings.h"
+#include "os/spawn/worker_process.h"
 
 namespace prefork::os {
 
