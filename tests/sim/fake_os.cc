@@ -353,6 +353,7 @@ bool OwnSignals::next(SignalRequest *ret_request) {
         return false;
     }
     seen_[0] += 1; // they are not told apart here
+    seen_hangups_ = seen_children_ = 0;
     model.own_signal(*ret_request);
     return true;
 }
