@@ -47,13 +47,20 @@ static int open_pipe(void) {
     return ends[1];
 }
 
+static ino_t inode_of(int fd) {
+    struct stat status;
+
+    assert_int_equal(fstat(fd, &status), 0);
+    return status.st_ino;
+}
+
 static char us[128]; /* PF_SUPERVISOR as a supervisor would write it that is this process */
 static int pipe_of_us;
 
 static void begin_papers(void) {
     pipe_of_us = open_pipe();
-    (void)snprintf(us, sizeof(us), "PF_SUPERVISOR=%d:::%d::0:1:15:0:0:0123456789abcdef",
-                   (int)getpid(), pipe_of_us);
+    (void)snprintf(us, sizeof(us), "PF_SUPERVISOR=%d:::%d::0:1:15:0:0:%016lx:0123456789abcdef",
+                   (int)getpid(), pipe_of_us, (unsigned long)inode_of(pipe_of_us));
 }
 
 static void end_papers(void) {
@@ -90,21 +97,28 @@ static void papers_that_make_no_sense_start_nothing(void **state) {
         {"PF_TASK_ID=65536", us, "PF_POOL=own", NULL},
         {"PF_TASK_ID=99999999999", us, "PF_POOL=own", NULL},
         {"PF_TASK_ID=", us, "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=0:::3::0:1:15:0:0:0123456789abcdef", "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=0:::3::0:1:15:0:0:0000000000000001:0123456789abcdef",
+         "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", "PF_SUPERVISOR=", "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3:0:15:", "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", "PF_SUPERVISOR=1", "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", "PF_SUPERVISOR=1:2:3", "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0", "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0123456789abcde", "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0123456789abcdexy", "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0123456789abcdef0", "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::::0:1:15:0:0:0123456789abcdef", "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:0:15:0:0:0123456789abcdef", "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::262144:1:15:0:0:0123456789abcdef", "PF_POOL=own",
-         NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:9999999999:15:0:0:0123456789abcdef", "PF_POOL=own",
-         NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0000000000000001:0123456789abcde",
+         "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0000000000000001:0123456789abcdexy",
+         "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0000000000000001:0123456789abcdef0",
+         "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::::0:1:15:0:0:0000000000000001:0123456789abcdef",
+         "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:0:15:0:0:0000000000000001:0123456789abcdef",
+         "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::262144:1:15:0:0:0000000000000001:0123456789abcdef",
+         "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1",
+         "PF_SUPERVISOR=1:::3::0:9999999999:15:0:0:0000000000000001:0123456789abcdef",
+         "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", us, NULL},
         {"PF_TASK_ID=1", us, "PF_FDS=3:a", NULL},
         {us, "PF_POOL=own", NULL},
@@ -129,7 +143,12 @@ static void papers_of_another_supervisor_start_nothing(void **state) {
     char other[128], no_pipe[128], read_end[128], no_pipe_down[128];
     (void)state;
     begin_papers();
-    const char rest[] = "0:1:15:0:0:0123456789abcdef";
+    char rest[64], other_pipe[128];
+    (void)snprintf(rest, sizeof(rest), "0:1:15:0:0:%016lx:0123456789abcdef",
+                   (unsigned long)inode_of(pipe_of_us));
+    (void)snprintf(other_pipe, sizeof(other_pipe),
+                   "PF_SUPERVISOR=%d:::%d::0:1:15:0:0:%016lx:0123456789abcdef", (int)getpid(),
+                   pipe_of_us, (unsigned long)inode_of(pipe_of_us) + 1);
     (void)snprintf(other, sizeof(other), "PF_SUPERVISOR=%d:7::%d::%s", (int)getppid(), pipe_of_us,
                    rest);
     (void)snprintf(no_pipe, sizeof(no_pipe), "PF_SUPERVISOR=%d:::2::%s", (int)getpid(), rest);
@@ -140,8 +159,8 @@ static void papers_of_another_supervisor_start_nothing(void **state) {
                    pipe_of_us, rest);
     const char *const bad[][5] = {
         {"PF_TASK_ID=1", other, "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0123456789abcdef", "PF_POOL=own",
-         "PF_COMM=other", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0000000000000001:0123456789abcdef",
+         "PF_POOL=own", "PF_COMM=other", NULL},
         /* What a worker needs is not there. */
         {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=900:0:0:a", NULL},
         {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:0:a:a", NULL},
@@ -159,6 +178,7 @@ static void papers_of_another_supervisor_start_nothing(void **state) {
         {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:1:80:2:0:4:host", NULL},
         {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=0:0:1:80:2", NULL},
         {"PF_TASK_ID=1", no_pipe, "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", other_pipe, "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", read_end, "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", no_pipe_down, "PF_POOL=own", NULL},
     };

@@ -75,8 +75,12 @@ static const char *output_of(const char *mode, const char *copy) {
         }
         if (strcmp(mode, "worker") == 0) {
             char us[128];
-            (void)snprintf(us, sizeof(us), "%d:::%d::0:1:15:0:0:0123456789abcdef", (int)getpid(),
-                           STDOUT_FILENO);
+            struct stat output_pipe;
+            if (fstat(STDOUT_FILENO, &output_pipe) != 0) {
+                _exit(93);
+            }
+            (void)snprintf(us, sizeof(us), "%d:::%d::0:1:15:0:0:%016lx:0123456789abcdef",
+                           (int)getpid(), STDOUT_FILENO, (unsigned long)output_pipe.st_ino);
             pid_t child = fork();
             if (child == 0) {
                 (void)setenv("PF_TASK_ID", "0", 1);

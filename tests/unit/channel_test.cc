@@ -238,6 +238,7 @@ void a_link_survives_its_way_through_the_environment(void **) {
     link.up = 1'048'575;
     link.down = 1'048'574;
     link.pidfd = 1'048'573;
+    link.up_inode = 0xfedcba9876543210;
     link.is_awaited = true;
     char text[192];
     base::Text made(text, sizeof(text));
@@ -249,6 +250,7 @@ void a_link_survives_its_way_through_the_environment(void **) {
     assert_int_equal(read.instance.life, INT32_MAX);
     assert_int_equal(read.instance.worker, 131'071);
     assert_true(read.token == link.token);
+    assert_true(read.up_inode == link.up_inode);
     assert_true(read.heartbeat_interval == link.heartbeat_interval);
     assert_int_equal(read.supervisor, link.supervisor);
     assert_int_equal(read.death_signal, 15);
@@ -266,22 +268,25 @@ void texts_that_are_no_links_are_refused(void **) {
         ":::::::::::::::::",
         "1",
         "1:2:3:4:5:0:1:15:0:0:",
-        "1:2:3:4:5:0:1:15:0:0:0123456789abcde",
-        "1:2:3:4:5:0:1:15:0:0:0123456789abcdef0",
-        "1:2:3:4:5:0:1:15:0:0:0123456789abcdeg",
-        "1:2:3:4:5:0:1:15:0:0:0123456789ABCDEF",
-        "0:2:3:4:5:0:1:15:0:0:0123456789abcdef",
-        "-5:2:3:4:5:0:1:15:0:0:0123456789abcdef",
-        "1:-2:3:4:5:0:1:15:0:0:0123456789abcdef",
-        "1:2:3:-1:5:0:1:15:0:0:0123456789abcdef",
-        "1:2:3:4:5:-1:1:15:0:0:0123456789abcdef",
-        "1:2:3:4:5:262144:1:15:0:0:0123456789abcdef",
-        "1:2:3:4:5:0:0:15:0:0:0123456789abcdef",
-        "1:2:3:4:5:0:1:-1:0:0:0123456789abcdef",
-        "1:2:3:4:5:0:1:15:-1:0:0123456789abcdef",
-        "1:2:3:4:5:0:1:15:0:-1:0123456789abcdef",
-        "99999999999999999999:2:3:4:5:0:1:15:0:0:0123456789abcdef",
-        "1:2:3:2147483648:5:0:1:15:0:0:0123456789abcdef",
+        "1:2:3:4:5:0:1:15:0:0:0123456789abcdef",
+        "1:2:3:4:5:0:1:15:0:0:0123456789abcdef:",
+        "1:2:3:4:5:0:1:15:0:0:7:0123456789abcdef",
+        "1:2:3:4:5:0:1:15:0:0:0000000000000007:0123456789abcde",
+        "1:2:3:4:5:0:1:15:0:0:0000000000000007:0123456789abcdef0",
+        "1:2:3:4:5:0:1:15:0:0:0000000000000007:0123456789abcdeg",
+        "1:2:3:4:5:0:1:15:0:0:0000000000000007:0123456789ABCDEF",
+        "0:2:3:4:5:0:1:15:0:0:0000000000000007:0123456789abcdef",
+        "-5:2:3:4:5:0:1:15:0:0:0000000000000007:0123456789abcdef",
+        "1:-2:3:4:5:0:1:15:0:0:0000000000000007:0123456789abcdef",
+        "1:2:3:-1:5:0:1:15:0:0:0000000000000007:0123456789abcdef",
+        "1:2:3:4:5:-1:1:15:0:0:0000000000000007:0123456789abcdef",
+        "1:2:3:4:5:262144:1:15:0:0:0000000000000007:0123456789abcdef",
+        "1:2:3:4:5:0:0:15:0:0:0000000000000007:0123456789abcdef",
+        "1:2:3:4:5:0:1:-1:0:0:0000000000000007:0123456789abcdef",
+        "1:2:3:4:5:0:1:15:-1:0:0000000000000007:0123456789abcdef",
+        "1:2:3:4:5:0:1:15:0:-1:0000000000000007:0123456789abcdef",
+        "99999999999999999999:2:3:4:5:0:1:15:0:0:0000000000000007:0123456789abcdef",
+        "1:2:3:2147483648:5:0:1:15:0:0:0000000000000007:0123456789abcdef",
     };
     WorkerLink link;
 
@@ -295,9 +300,13 @@ void a_link_to_what_is_no_pipe_is_refused(void **) {
     int ends[2];
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     const int file = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    os::OpenFile up{};
+    assert_true(os::look_at(ends[1], &up));
     WorkerLink link;
     link.up = ends[1];
 
+    assert_false(os::check_link(&link)); /* it is another pipe */
+    link.up_inode = up.inode;
     assert_true(os::check_link(&link));
     link.down = ends[0];
     assert_true(os::check_link(&link));

@@ -8,7 +8,7 @@ namespace prefork::os {
 namespace {
 
 constexpr char digits[] = "0123456789abcdef";
-constexpr int token_digits = 16;
+constexpr int hexadecimal_digits = 16;
 constexpr base::Duration microsecond = 1'000;
 constexpr int32_t awaited_flag = 1;
 constexpr int32_t announces_flag = 2;
@@ -29,17 +29,26 @@ int value_of(char digit) {
     return -1;
 }
 
-bool read_token(const char *text, uint64_t *ret_token) {
-    uint64_t token = 0;
-    for (int index = 0; index < token_digits; index++) {
-        const int value = value_of(text[index]); // the zero byte has none
+// Moves the text behind the number.
+bool read_hexadecimal(const char **text, uint64_t *ret_number) {
+    uint64_t number = 0;
+    for (int index = 0; index < hexadecimal_digits; index++) {
+        const int value = value_of((*text)[index]); // the zero byte has none
         if (value < 0) {
             return false;
         }
-        token = token << 4 | static_cast<uint64_t>(value);
+        number = number << 4 | static_cast<uint64_t>(value);
     }
-    *ret_token = token;
-    return text[token_digits] == '\0';
+    *text += hexadecimal_digits;
+    *ret_number = number;
+    return true;
+}
+
+void add_hexadecimal(uint64_t number, base::Text *text) {
+    for (int index = hexadecimal_digits - 1; index >= 0; index--) {
+        const char digit[] = {digits[number >> (4 * index) & 15], '\0'};
+        text->add(digit);
+    }
 }
 
 } // namespace
@@ -62,10 +71,9 @@ void write_link(const WorkerLink &link, base::Text *text) {
     for (const int32_t number : numbers) {
         text->add(int64_t{number}).add(":");
     }
-    for (int index = token_digits - 1; index >= 0; index--) {
-        const char digit[] = {digits[link.token >> (4 * index) & 15], '\0'};
-        text->add(digit);
-    }
+    add_hexadecimal(link.up_inode, text);
+    text->add(":");
+    add_hexadecimal(link.token, text);
 }
 
 bool read_link(const char *text, WorkerLink *ret_link) {
@@ -84,7 +92,9 @@ bool read_link(const char *text, WorkerLink *ret_link) {
         }
     }
     if (link.supervisor <= 0 || link.up < 0 || worker < 0 || worker >= workers_end || life <= 0 ||
-        link.death_signal < 0 || interval < 0 || flags < 0 || !read_token(text, &link.token)) {
+        link.death_signal < 0 || interval < 0 || flags < 0 ||
+        !read_hexadecimal(&text, &link.up_inode) || *text++ != ':' ||
+        !read_hexadecimal(&text, &link.token) || *text != '\0') {
         return false;
     }
     link.instance = {static_cast<uint32_t>(life), static_cast<uint32_t>(worker)};

@@ -266,7 +266,7 @@ bool await_admission(WorkerLink *link, int supervisor_pidfd) {
 
 bool check_link(WorkerLink *link) {
     OpenFile file{};
-    if (!is_pipe(link->up, O_WRONLY) || !look_at(link->up, &file) ||
+    if (!is_pipe(link->up, O_WRONLY) || !look_at(link->up, &file) || file.inode != link->up_inode ||
         (link->down >= 0 && !is_pipe(link->down, O_RDONLY))) {
         return false;
     }

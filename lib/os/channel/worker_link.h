@@ -40,7 +40,7 @@ void announce_exit(const WorkerLink &link, int status);
 // worker it is. Returns false if that can not be any more.
 bool await_admission(WorkerLink *link, int supervisor_pidfd);
 
-// In a worker by exec: whether the descriptors are what the supervisor said. Notes what they are.
+// In a worker by exec: whether the descriptors are what the supervisor said. Notes where they are.
 bool check_link(WorkerLink *link);
 
 } // namespace prefork::os
