@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "os/watch/gate.h"
 
-#include <fcntl.h>
 #include <unistd.h>
+
+#include "os/fd/pipe.h"
 
 namespace prefork::os {
 
-int Gate::open() {
-    int ends[2] = {-1, -1};
-    if (int r = read_end_.take(pipe2(ends, O_CLOEXEC) == 0 ? ends[0] : -1); r < 0) {
-        return r;
-    }
-    return write_end_.take(ends[1]);
-}
+int Gate::open() { return open_pipe(&read_end_, &write_end_, false); }
 
 void Gate::let_through() const {
     const char byte = 0;
