@@ -162,7 +162,8 @@ ssize_t peek_notice(int descriptor, Notice *ret_notice) {
     return read_size < 0 ? -errno : read_size;
 }
 
-bool is_pipe(int descriptor, int access) {
+// Unlike is_pipe(), it believes nothing that it can not look at.
+bool is_end_of_pipe(int descriptor, int access) {
     struct stat status {};
     const int flags = fcntl(descriptor, F_GETFL);
     return flags >= 0 && (flags & O_ACCMODE) == access && fstat(descriptor, &status) == 0 &&
@@ -220,7 +221,7 @@ int stop_descriptor(const WorkerLink &link) {
     if (sent.stop >= 0) {
         return sent.stop;
     }
-    if (!is_pipe(link.down, O_RDONLY)) {
+    if (!is_end_of_pipe(link.down, O_RDONLY)) {
         return -EBADF;
     }
     if (int r = open_end(link); r < 0) {
@@ -266,8 +267,9 @@ bool await_admission(WorkerLink *link, int supervisor_pidfd) {
 
 bool check_link(WorkerLink *link) {
     OpenFile file{};
-    if (!is_pipe(link->up, O_WRONLY) || !look_at(link->up, &file) || file.inode != link->up_inode ||
-        (link->down >= 0 && !is_pipe(link->down, O_RDONLY))) {
+    if (!is_end_of_pipe(link->up, O_WRONLY) || !look_at(link->up, &file) ||
+        file.inode != link->up_inode ||
+        (link->down >= 0 && !is_end_of_pipe(link->down, O_RDONLY))) {
         return false;
     }
     link->up_device = file.device;
