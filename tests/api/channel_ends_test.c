@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,16 +17,6 @@
 #include "host.h"
 
 enum { NOTE_RESULT = KIND_NOTE, NOTE_TOLD, NOTE_UNABLE };
-
-static void wait_until_told(struct board *board) {
-    struct pollfd told = {.fd = pf_worker_stop_fd(), .events = POLLIN};
-
-    board_require(board, told.fd >= 0);
-    while (poll(&told, 1, -1) < 0) {
-        board_require(board, errno == EINTR);
-    }
-    board_note(board, NOTE_TOLD, 0);
-}
 
 /* ---- Supervisors that do not read ---------------------------------------------------------- */
 
@@ -42,7 +31,8 @@ static int is_left_behind(struct board *board, int task_id, int run) {
     board_note(board, NOTE_RESULT, pf_worker_ready());
     board_note(board, NOTE_RESULT, pf_worker_heartbeat());
     board_require(board, pf_worker_stop_fd() >= 0);
-    wait_until_told(board);
+    worker_waits_for_stop(board);
+    board_note(board, NOTE_TOLD, 0);
     return 0;
 }
 

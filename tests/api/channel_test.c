@@ -7,14 +7,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,22 +23,13 @@
 
 enum { NOTE_RESULT = KIND_NOTE, NOTE_TOLD, NOTE_UNABLE };
 
-static void wait_until_told(struct board *board) {
-    struct pollfd told = {.fd = pf_worker_stop_fd(), .events = POLLIN};
-
-    board_require(board, told.fd >= 0);
-    while (poll(&told, 1, -1) < 0) {
-        board_require(board, errno == EINTR);
-    }
-    board_note(board, NOTE_TOLD, 0);
-}
-
 static int is_ready_and_told(struct board *board, int task_id, int run) {
     (void)task_id;
     (void)run;
     board_note(board, NOTE_RESULT, pf_worker_ready());
     board_require(board, pf_worker_heartbeat() == 0);
-    wait_until_told(board);
+    worker_waits_for_stop(board);
+    board_note(board, NOTE_TOLD, 0);
     return 0;
 }
 

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -275,4 +276,13 @@ int worker_pipe_to_supervisor(void) {
         }
     }
     return -1;
+}
+
+void worker_waits_for_stop(struct board *board) {
+    struct pollfd told = {.fd = pf_worker_stop_fd(), .events = POLLIN};
+
+    board_require(board, told.fd >= 0);
+    while (poll(&told, 1, -1) < 0) {
+        board_require(board, errno == EINTR);
+    }
 }

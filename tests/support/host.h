@@ -88,6 +88,9 @@ int ends_at_once(struct board *board, int task_id, int run);
 void worker_has_descriptors_of(struct board *board, struct descriptors *own,
                                const struct descriptors *host);
 
+/* In a worker: wait until its stop descriptor is readable. */
+void worker_waits_for_stop(struct board *board);
+
 /* In a worker: the end of the pipe in which it writes to its supervisor; -1: there is none. Not one
  * that the tests were given by who started them: those are not close-on-exec. */
 int worker_pipe_to_supervisor(void);
