@@ -61,25 +61,36 @@ static void set_nonblocking(int fd, bool on) {
     assert_int_equal(fcntl(fd, F_SETFL, on ? O_NONBLOCK : 0), 0);
 }
 
+static size_t filled; /* bytes */
+
+static void write_until_full(const char *block, size_t length) {
+    ssize_t size = 0;
+
+    while ((size = write(error_end, block, length)) > 0) {
+        filled += (size_t)size;
+    }
+}
+
 static void fill(void) {
     char block[512];
 
     memset(block, '.', sizeof(block));
+    filled = 0;
     set_nonblocking(error_end, true);
-    while (write(error_end, block, sizeof(block)) > 0) {
-    }
-    while (write(error_end, block, 1) > 0) {
-    }
+    write_until_full(block, sizeof(block));
+    write_until_full(block, 1);
     set_nonblocking(error_end, false);
 }
 
+/* Takes out what filled it, and nothing that is written meanwhile. */
 static void drain(void) {
     char block[4096];
 
-    set_nonblocking(reading_end, true);
-    while (read(reading_end, block, sizeof(block)) > 0) {
+    while (filled > 0) {
+        ssize_t size = read(reading_end, block, filled < sizeof(block) ? filled : sizeof(block));
+        assert_true(size > 0);
+        filled -= (size_t)size;
     }
-    set_nonblocking(reading_end, false);
 }
 
 static void close_ends(void) {
