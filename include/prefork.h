@@ -213,7 +213,7 @@ PF_API const char *pf_event_type_name(int type);
 /*
  * A pool of workers that the host supervises, in pf_pool_run() or from an event loop of its
  * own. It belongs to the process that made it and to one thread at a time; only
- * pf_pool_stop(), pf_pool_kill(), pf_pool_reload() and pf_pool_take_signal() may be called from
+ * pf_pool_stop(), pf_pool_kill(), pf_pool_reload() and pf_pool_handle_signal() may be called from
  * any thread and from signal handlers. Pools are independent of each other. A pool is used once.
  *
  * All functions of pools but pf_pool_free() and pf_pool_forked() return -ECHILD, and do
@@ -246,7 +246,7 @@ PF_API pf_pool *pf_pool_free(pf_pool *pool);
 enum { PF_RESTART_ON_FAILURE = 0, PF_RESTART_ALWAYS = 1, PF_RESTART_NEVER = 2 };
 enum { PF_LIMIT_STOP = 0, PF_LIMIT_DEGRADE = 1 };
 enum { PF_RELOAD_START_FIRST = 0, PF_RELOAD_STOP_FIRST = 1 };
-enum { PF_SIGNALS_NONE = 0, PF_SIGNALS_STANDARD = 1, PF_SIGNALS_STOPS = 2 };
+enum { PF_SIGNALS_NONE = 0, PF_SIGNALS_STANDARD = 1, PF_SIGNALS_STOP_ONLY = 2 };
 enum { PF_THREADS_REFUSE = 0, PF_THREADS_ALLOW = 1 };
 enum { PF_BACKEND_AUTO = 0, PF_BACKEND_PIDFD = 1, PF_BACKEND_SIGCHLD = 2 };
 enum { PF_REAP_ADOPTED = 1, PF_REAP_ALL = 2 };
@@ -267,7 +267,7 @@ PF_API int pf_pool_set_name(pf_pool *pool, const char *name);
 PF_API int pf_pool_set_workers(pf_pool *pool, int count);
 
 /* Which ends lead to a restart: abnormal ones (default), all, or none. */
-PF_API int pf_pool_set_restart(pf_pool *pool, int when);
+PF_API int pf_pool_set_restart_policy(pf_pool *pool, int when);
 
 /* Restarts in the pool's life, over all slots; default, and for negatives, 100. */
 PF_API int pf_pool_set_max_restarts(pf_pool *pool, int max);
@@ -282,7 +282,7 @@ PF_API int pf_pool_set_restart_window(pf_pool *pool, int max, uint64_t window_ms
 PF_API int pf_pool_set_backoff(pf_pool *pool, uint64_t first_ms, uint64_t max_ms);
 
 /* At a limit: stop all and fail with PF_EGAVEUP (default), or leave that slot empty. */
-PF_API int pf_pool_set_on_limit(pf_pool *pool, int action);
+PF_API int pf_pool_set_limit_action(pf_pool *pool, int action);
 
 /*
  * How workers are stopped: by signal (default SIGTERM; 0: none is sent), followed by SIGCONT,
@@ -310,7 +310,7 @@ PF_API int pf_pool_set_ready_timeout(pf_pool *pool, uint64_t timeout_ms);
 PF_API int pf_pool_set_heartbeat_timeout(pf_pool *pool, uint64_t timeout_ms);
 
 /*
- * The age at which a worker is replaced as by pf_pool_restart(): max_ms and a random part of
+ * The age at which a worker is replaced as by pf_pool_replace_worker(): max_ms and a random part of
  * jitter_ms. 0, 0: never, the default.
  */
 PF_API int pf_pool_set_lifetime(pf_pool *pool, uint64_t max_ms, uint64_t jitter_ms);
@@ -323,9 +323,9 @@ PF_API int pf_pool_set_reload_order(pf_pool *pool, int order);
 
 /*
  * How many slots are being replaced at a time, whatever the reason: by a reload, for age or by
- * pf_pool_restart(); default 1. A slot is being replaced until its old worker has ended.
+ * pf_pool_replace_worker(); default 1. A slot is being replaced until its old worker has ended.
  */
-PF_API int pf_pool_set_reload_width(pf_pool *pool, int count);
+PF_API int pf_pool_set_replace_width(pf_pool *pool, int count);
 
 /*
  * PF_SIGNALS_STANDARD: while the pool runs, signals of this process whose disposition is the
@@ -333,7 +333,7 @@ PF_API int pf_pool_set_reload_width(pf_pool *pool, int count);
  * within 1,000 ms. A second of these at least 200 ms later: kill. HUP: reload, or a graceful stop
  * if the terminal is gone. TTIN, TTOU: one slot more or less; from the kernel, for a background job
  * that uses its terminal, they stop the process as usual. USR1, USR2, WINCH: passed on to the
- * workers. PF_SIGNALS_STOPS: TERM, INT, QUIT and HUP stop gracefully, as with
+ * workers. PF_SIGNALS_STOP_ONLY: TERM, INT, QUIT and HUP stop gracefully, as with
  * pf_fork_processes(). Default: PF_SIGNALS_NONE.
  */
 PF_API int pf_pool_set_signals(pf_pool *pool, int set);
@@ -342,7 +342,7 @@ PF_API int pf_pool_set_signals(pf_pool *pool, int set);
  * Whether workers may be forked while other threads run. PF_THREADS_REFUSE, the default: the start
  * fails, and later forks are put off and told by PF_EVENT_START_FAILED with PF_ETHREADS.
  */
-PF_API int pf_pool_set_threads(pf_pool *pool, int policy);
+PF_API int pf_pool_set_thread_policy(pf_pool *pool, int policy);
 
 /*
  * Whether workers can have a stop descriptor, see pf_worker_stop_fd(): 0 or 1, the default. Without
@@ -366,11 +366,11 @@ PF_API int pf_pool_set_parent_death_signal(pf_pool *pool, int signal);
 PF_API int pf_pool_set_reap_orphans(pf_pool *pool, int mode);
 
 /*
- * Speak systemd's notification protocol, see pf_pool_set_notify(3), to the socket that
+ * Speak systemd's notification protocol, see pf_pool_set_manager_notify(3), to the socket that
  * NOTIFY_SOCKET names when the pool starts. Without one, and in workers, it does nothing.
  * Workers do not find NOTIFY_SOCKET in their environment. Off by default.
  */
-PF_API int pf_pool_set_notify(pf_pool *pool, int on);
+PF_API int pf_pool_set_manager_notify(pf_pool *pool, int on);
 
 /* How ends are noticed. -ENOTSUP if the kernel, or a filter on its calls, lacks it. */
 PF_API int pf_pool_set_backend(pf_pool *pool, int backend);
@@ -580,7 +580,7 @@ PF_API int pf_pool_reload(pf_pool *pool);
  * Errors: -EINVAL before the start, and for any other signal.
  * Since: 0.1
  */
-PF_API int pf_pool_take_signal(pf_pool *pool, int signal);
+PF_API int pf_pool_handle_signal(pf_pool *pool, int signal);
 
 /*
  * Change the number of slots, 1 to 65,536, while the pool runs. New slots are started; of too
@@ -594,7 +594,7 @@ PF_API int pf_pool_resize(pf_pool *pool, int count);
 
 /*
  * Replace one worker by a new one, which does not count as a restart. Its turn comes after the
- * requests before it, see pf_pool_set_reload_width(). Then the new one is started, and the old
+ * requests before it, see pf_pool_set_replace_width(). Then the new one is started, and the old
  * one is stopped once the new one has called pf_worker_ready(), or in a pool without a ready
  * time-out has lived for 1,000 ms. If it does not get that far, PF_EVENT_RELOAD_FAILED tells, and
  * the old one stays. In a slot without a process one is started at once.
@@ -604,7 +604,7 @@ PF_API int pf_pool_resize(pf_pool *pool, int count);
  *   there is no such slot; -ECANCELED once the pool is stopping.
  * Since: 0.1
  */
-PF_API int pf_pool_restart(pf_pool *pool, int task_id);
+PF_API int pf_pool_replace_worker(pf_pool *pool, int task_id);
 
 /*
  * Send a signal to one worker, or to all (task_id -1). An end that it leads to is not asked for
@@ -615,7 +615,7 @@ PF_API int pf_pool_restart(pf_pool *pool, int task_id);
  *   what else kill(2) failed with, if a signal could not be sent.
  * Since: 0.1
  */
-PF_API int pf_pool_signal(pf_pool *pool, int task_id, int signal);
+PF_API int pf_pool_send_signal(pf_pool *pool, int task_id, int signal);
 
 /* What pf_pool_worker_state() tells. */
 enum {
@@ -716,7 +716,7 @@ PF_API int pf_worker_fd(const char *name);
  * Returns: the name, which stays valid, or NULL in a process that is no worker.
  * Since: 0.1
  */
-PF_API const char *pf_worker_pool(void);
+PF_API const char *pf_worker_pool_name(void);
 
 /* ---- Sockets -------------------------------------------------------------------------- */
 

@@ -79,8 +79,8 @@ func (p *Pool) Reload() error {
 // is for programs that have a use of their own for os/signal. Other signals are
 // [syscall.EINVAL].
 func (p *Pool) TakeSignal(signal syscall.Signal) error {
-	_, err := p.call("pf_pool_take_signal", func(h *C.pf_pool) C.int {
-		return C.pf_pool_take_signal(h, C.int(signal))
+	_, err := p.call("pf_pool_handle_signal", func(h *C.pf_pool) C.int {
+		return C.pf_pool_handle_signal(h, C.int(signal))
 	})
 	return err
 }
@@ -103,15 +103,15 @@ func (p *Pool) Resize(count int) error {
 
 // Restart replaces one worker as Reload does, or starts one where there is none.
 func (p *Pool) Restart(taskID int) error {
-	_, err := p.callNumber("pf_pool_restart", taskID,
-		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_restart(h, n) })
+	_, err := p.callNumber("pf_pool_replace_worker", taskID,
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_replace_worker(h, n) })
 	return err
 }
 
 // Signal sends a signal to one worker, or to all with task id -1. To die of it is abnormal.
 func (p *Pool) Signal(taskID int, signal syscall.Signal) error {
-	_, err := p.callNumber("pf_pool_signal", taskID, func(h *C.pf_pool, n C.int) C.int {
-		return C.pf_pool_signal(h, n, C.int(signal))
+	_, err := p.callNumber("pf_pool_send_signal", taskID, func(h *C.pf_pool, n C.int) C.int {
+		return C.pf_pool_send_signal(h, n, C.int(signal))
 	})
 	return err
 }

@@ -29,7 +29,7 @@
 //
 // # What is different from C
 //
-// pf_pool_set_reap_orphans and pf_pool_set_threads are not there: the first can not tell children
+// pf_pool_set_reap_orphans and pf_pool_set_thread_policy are not there: the first can not tell children
 // that other goroutines start from orphans, and the second is for forks. [WithSignals] takes
 // SIGTTIN and SIGTTOU in a process without a terminal only. Workers have the limit on open files that the program
 // had before Go raised it, and raise it themselves; those of another program, by [WithCommand],

@@ -93,8 +93,8 @@ func WithWorkers(count int) Option {
 
 // WithRestart sets which ends lead to a restart.
 func WithRestart(when Restart) Option {
-	return withNumber("pf_pool_set_restart", int(when),
-		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_restart(h, n) })
+	return withNumber("pf_pool_set_restart_policy", int(when),
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_restart_policy(h, n) })
 }
 
 // WithMaxRestarts limits the restarts in the pool's life, over all workers. The default, also
@@ -125,8 +125,8 @@ func WithBackoff(first, longest time.Duration) Option {
 
 // WithOnLimit sets what happens when there were too many restarts.
 func WithOnLimit(action OnLimit) Option {
-	return withNumber("pf_pool_set_on_limit", int(action),
-		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_on_limit(h, n) })
+	return withNumber("pf_pool_set_limit_action", int(action),
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_limit_action(h, n) })
 }
 
 // WithStop sets how workers are stopped: by this signal, default SIGTERM, and by SIGKILL after
@@ -173,8 +173,8 @@ func WithReloadOrder(order ReloadOrder) Option {
 
 // WithReloadWidth sets how many workers a reload replaces at a time; default 1.
 func WithReloadWidth(count int) Option {
-	return withNumber("pf_pool_set_reload_width", count,
-		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_reload_width(h, n) })
+	return withNumber("pf_pool_set_replace_width", count,
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_replace_width(h, n) })
 }
 
 // WithProcessGroups makes each worker lead a process group, which gets its signals.
@@ -186,8 +186,8 @@ func WithProcessGroups() Option {
 // WithNotify speaks systemd's protocol (READY=1, RELOADING=1, STOPPING=1, WATCHDOG=1, STATUS=) to
 // the socket that the environment variable NOTIFY_SOCKET names, if it is set when Run begins.
 func WithNotify() Option {
-	return withNumber("pf_pool_set_notify", 1,
-		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_notify(h, n) })
+	return withNumber("pf_pool_set_manager_notify", 1,
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_manager_notify(h, n) })
 }
 
 // WithParentDeathSignal sets the signal that a worker gets when the supervisor has ended;

@@ -36,7 +36,7 @@ func Heartbeat() error { return check("pf_worker_heartbeat", C.pf_worker_heartbe
 
 // WorkerPool returns the name of the pool that this worker belongs to, and whether it is one.
 func WorkerPool() (string, bool) {
-	name := C.pf_worker_pool()
+	name := C.pf_worker_pool_name()
 	return C.GoString(name), name != nil
 }
 

@@ -293,7 +293,7 @@ int pf_pool_reload(pf_pool *pool) {
     return result;
 }
 
-int pf_pool_take_signal(pf_pool *pool, int signal) {
+int pf_pool_handle_signal(pf_pool *pool, int signal) {
     if (int r = check_started(pool); r < 0) {
         return r;
     }
@@ -317,14 +317,14 @@ int pf_pool_resize(pf_pool *pool, int count) {
     return pool->pool.resize(static_cast<uint32_t>(count));
 }
 
-int pf_pool_restart(pf_pool *pool, int task_id) {
+int pf_pool_replace_worker(pf_pool *pool, int task_id) {
     if (int r = check_running(pool); r < 0) {
         return r;
     }
     return is_slot(pool, task_id) ? pool->pool.restart(static_cast<uint32_t>(task_id)) : -EINVAL;
 }
 
-int pf_pool_signal(pf_pool *pool, int task_id, int signal) {
+int pf_pool_send_signal(pf_pool *pool, int task_id, int signal) {
     if (int r = check_running(pool); r < 0) {
         return r;
     }

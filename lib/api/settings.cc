@@ -73,7 +73,7 @@ int pf_pool_set_workers(pf_pool *pool, int count) {
     return 0;
 }
 
-int pf_pool_set_restart(pf_pool *pool, int when) {
+int pf_pool_set_restart_policy(pf_pool *pool, int when) {
     if (int r = check(pool, when >= PF_RESTART_ON_FAILURE && when <= PF_RESTART_NEVER); r < 0) {
         return r;
     }
@@ -112,7 +112,7 @@ int pf_pool_set_backoff(pf_pool *pool, uint64_t first_ms, uint64_t max_ms) {
     return 0;
 }
 
-int pf_pool_set_on_limit(pf_pool *pool, int action) {
+int pf_pool_set_limit_action(pf_pool *pool, int action) {
     if (int r = check(pool, action == PF_LIMIT_STOP || action == PF_LIMIT_DEGRADE); r < 0) {
         return r;
     }
@@ -173,7 +173,7 @@ int pf_pool_set_reload_order(pf_pool *pool, int order) {
     return 0;
 }
 
-int pf_pool_set_reload_width(pf_pool *pool, int count) {
+int pf_pool_set_replace_width(pf_pool *pool, int count) {
     if (int r = check(pool, count >= 1 && count <= static_cast<int>(core::workers_max)); r < 0) {
         return r;
     }
@@ -182,14 +182,14 @@ int pf_pool_set_reload_width(pf_pool *pool, int count) {
 }
 
 int pf_pool_set_signals(pf_pool *pool, int set) {
-    if (int r = check(pool, set >= PF_SIGNALS_NONE && set <= PF_SIGNALS_STOPS); r < 0) {
+    if (int r = check(pool, set >= PF_SIGNALS_NONE && set <= PF_SIGNALS_STOP_ONLY); r < 0) {
         return r;
     }
     pool->options.signals = static_cast<os::SignalSet>(set);
     return 0;
 }
 
-int pf_pool_set_threads(pf_pool *pool, int policy) {
+int pf_pool_set_thread_policy(pf_pool *pool, int policy) {
     if (int r = check(pool, policy == PF_THREADS_REFUSE || policy == PF_THREADS_ALLOW); r < 0) {
         return r;
     }
@@ -237,7 +237,7 @@ int pf_pool_set_reap_orphans(pf_pool *pool, int mode) {
     return 0;
 }
 
-int pf_pool_set_notify(pf_pool *pool, int on) {
+int pf_pool_set_manager_notify(pf_pool *pool, int on) {
     if (int r = check_setting(pool); r < 0) {
         return r;
     }

@@ -28,4 +28,4 @@ int pf_worker_fd(const char *name) {
     return name == nullptr ? -EINVAL : os::worker_descriptor(name);
 }
 
-const char *pf_worker_pool(void) { return os::worker_pool(); }
+const char *pf_worker_pool_name(void) { return os::worker_pool(); }

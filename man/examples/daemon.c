@@ -82,7 +82,7 @@ static void set_up(pf_pool *pool, int *listener) {
     if (getpid() == 1) {
         check(pf_pool_set_reap_orphans(pool, PF_REAP_ALL));
     }
-    check(pf_pool_set_notify(pool, 1));
+    check(pf_pool_set_manager_notify(pool, 1));
 }
 
 int main(int argc, char **argv) {

@@ -44,10 +44,10 @@ static void steer(const pf_event *event, void *user) {
         result = pf_pool_resize(pool, 3);
     } else if (number == 3) {
         /* The pool did not ask it to end, so it restarts it. */
-        result = pf_pool_signal(pool, 2, SIGKILL);
+        result = pf_pool_send_signal(pool, 2, SIGKILL);
     } else if (number == 4) {
         /* Takes a second, and does not count as a restart. */
-        result = pf_pool_restart(pool, 0);
+        result = pf_pool_replace_worker(pool, 0);
     } else if (type == PF_EVENT_EXITED &&
                !pf_event_will_restart(event) && started == 5) {
         started = 0; /* the old worker of slot 0 has ended: enough */

@@ -33,7 +33,7 @@ static void handle(int number, siginfo_t *info, void *context) {
     if (number == SIGHUP && info->si_code == SI_KERNEL) {
         request = SIGTERM; /* the terminal is gone */
     }
-    if (pf_pool_take_signal(pool, request) == -ECHILD) {
+    if (pf_pool_handle_signal(pool, request) == -ECHILD) {
         signal(number, SIG_DFL);
         raise(number);
     }

@@ -127,7 +127,7 @@ static int steals_all_statuses(struct board *board) {
     }
     host_open(&host, board);
     host.work = ends_in_some_way;
-    board_require(board, pf_pool_set_restart(host.pool, PF_RESTART_NEVER) == 0);
+    board_require(board, pf_pool_set_restart_policy(host.pool, PF_RESTART_NEVER) == 0);
     board_require(board, host_begin(&host, 3) == 0);
     (void)host_turn(&host, 0);
     gate_open(board, 0);

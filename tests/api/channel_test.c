@@ -262,7 +262,7 @@ static int closes_all_then_says_so(struct board *board, int task_id, int run) {
 static void a_number_that_means_another_file_by_now_is_not_written_to(void **state) {
     struct host *host = *state;
     host->work = closes_all_then_says_so;
-    assert_int_equal(pf_pool_set_restart(host->pool, PF_RESTART_NEVER), 0);
+    assert_int_equal(pf_pool_set_restart_policy(host->pool, PF_RESTART_NEVER), 0);
     assert_int_equal(host_begin(host, 1), 0);
 
     assert_int_equal(host_finishes(host), 0);

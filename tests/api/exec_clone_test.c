@@ -30,7 +30,7 @@ static int supervise(struct board *board) {
     board_require(board, host_reports(&host, "ready", 3));
     board_require(board, kill(host_pid(&host, 1, 0), SIGKILL) == 0);
     board_require(board, host_reports(&host, "ready", 4));
-    board_require(board, pf_pool_signal(host.pool, 1, 0) == 0);
+    board_require(board, pf_pool_send_signal(host.pool, 1, 0) == 0);
     board_require(board, host_stops(&host) == 0);
     host_close(&host);
     return 0;
@@ -115,7 +115,7 @@ static int host_beside_a_thief(struct board *board) {
     host_open(&host, board);
     board_require(board, pthread_create(&thief, NULL, reap_everybody, board) == 0);
     board_require(board, pf_pool_set_exec(host.pool, "/bin/true", arguments, NULL) == 0);
-    board_require(board, pf_pool_set_restart(host.pool, PF_RESTART_ALWAYS) == 0);
+    board_require(board, pf_pool_set_restart_policy(host.pool, PF_RESTART_ALWAYS) == 0);
     board_require(board, pf_pool_set_max_restarts(host.pool, 200) == 0);
     board_require(board, host_begin(&host, 2) == 0);
     board_require(board, host_finishes(&host) == PF_EGAVEUP);

@@ -91,7 +91,7 @@ static void assert_worker_finds_socket(struct host *host, int notifies, unsigned
     executes(host, "env", "run:", "term", NULL);
     assert_int_equal(setenv("NOTIFY_SOCKET", "/none/notify", 1), 0);
     assert_int_equal(setenv("NOTIFY_SOCKETS", "2", 1), 0); /* only looks like it */
-    assert_int_equal(pf_pool_set_notify(host->pool, notifies), 0);
+    assert_int_equal(pf_pool_set_manager_notify(host->pool, notifies), 0);
     assert_int_equal(host_begin(host, 1), 0);
 
     assert_true(host_reports(host, "ready", 1));

@@ -183,7 +183,7 @@ static void a_script_can_be_a_worker(void **state) {
     assert_int_equal(write(pair[1], "hello\nhello\n", 12), 12);
     make_file("listener", listener, 0755);
     assert_int_equal(pf_pool_set_exec(host->pool, "./listener", arguments, NULL), 0);
-    assert_int_equal(pf_pool_set_restart(host->pool, PF_RESTART_NEVER), 0);
+    assert_int_equal(pf_pool_set_restart_policy(host->pool, PF_RESTART_NEVER), 0);
     add_file(host, "in", pair[0]);
     add_file(host, "out", pair[1]);
     assert_int_equal(host_begin(host, 1), 0);
@@ -240,11 +240,11 @@ static int finds_its_descriptors(struct board *board, int task_id, int run) {
     (void)task_id;
     board_require(board, pf_worker_fd("missing") == -ENOENT);
     board_require(board, pf_worker_fd(NULL) == -EINVAL);
-    board_require(board, strcmp(pf_worker_pool(), "forked") == 0);
+    board_require(board, strcmp(pf_worker_pool_name(), "forked") == 0);
     board_require(board, pf_pool_free(host_of_forked->pool) == NULL);
     /* Its memory has gone, but not what the worker is. */
     void *other = malloc(64);
-    board_require(board, strcmp(pf_worker_pool(), "forked") == 0);
+    board_require(board, strcmp(pf_worker_pool_name(), "forked") == 0);
     board_note(board, NOTE_FOUND, pf_worker_fd("text"));
     free(other);
     return run == 0 ? 1 : 0;
@@ -258,7 +258,7 @@ static void forked_workers_find_theirs_too(void **state) {
     assert_int_equal(pf_pool_set_name(host->pool, "forked"), 0);
     add_file(host, "text", fd);
     assert_int_equal(pf_worker_fd("text"), -ECHILD);
-    assert_null(pf_worker_pool());
+    assert_null(pf_worker_pool_name());
     assert_int_equal(host_begin(host, 2), 0);
 
     assert_int_equal(host_finishes(host), 0);
@@ -273,7 +273,7 @@ static void forked_workers_find_theirs_too(void **state) {
 static int tells_its_pool(struct board *board, int task_id, int run) {
     (void)task_id;
     (void)run;
-    board_require(board, pf_worker_pool() != NULL && pf_worker_pool()[0] == '\0');
+    board_require(board, pf_worker_pool_name() != NULL && pf_worker_pool_name()[0] == '\0');
     board_require(board, pf_worker_fd("text") == -ENOENT);
     return 0;
 }

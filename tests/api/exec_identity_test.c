@@ -109,7 +109,7 @@ static void a_worker_function_is_entered(void **state) {
     struct host *host = *state;
     executes(host, "supervise:web", "exit:9", NULL);
     assert_int_equal(pf_pool_set_name(host->pool, "web"), 0);
-    assert_int_equal(pf_pool_set_restart(host->pool, PF_RESTART_NEVER), 0);
+    assert_int_equal(pf_pool_set_restart_policy(host->pool, PF_RESTART_NEVER), 0);
     assert_int_equal(host_begin(host, 1), 0);
 
     assert_int_equal(host_finishes(host), 0);
@@ -164,7 +164,7 @@ static void execute_shell(struct host *host, const char *script) {
 static void behind_a_wrapper_nothing_is_started(void **state) {
     struct host *host = *state;
     execute_shell(host, "\"$1\" run: start: fork supervise:jobs run: daemonize env; exit 4");
-    assert_int_equal(pf_pool_set_restart(host->pool, PF_RESTART_NEVER), 0);
+    assert_int_equal(pf_pool_set_restart_policy(host->pool, PF_RESTART_NEVER), 0);
     assert_int_equal(host_begin(host, 2), 0);
 
     assert_int_equal(host_finishes(host), 0);

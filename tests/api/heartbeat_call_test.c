@@ -48,7 +48,7 @@ static int beats_without_sending(struct board *board, int task_id, int run) {
 static void beats_soon_after_one_that_was_sent_are_not_sent(void **state) {
     struct host *host = *state;
     host->work = beats_without_sending;
-    assert_int_equal(pf_pool_set_restart(host->pool, PF_RESTART_NEVER), 0);
+    assert_int_equal(pf_pool_set_restart_policy(host->pool, PF_RESTART_NEVER), 0);
     begin(host, 2);
 
     assert_int_equal(host_finishes(host), 0);

@@ -142,7 +142,7 @@ static int has_what_it_was_given(struct board *board, int task_id, int run) {
     (void)run;
     board_require(board, pf_worker_fd("log") == STDERR_FILENO);
     board_require(board, pf_worker_fd("other") == -ENOENT);
-    board_require(board, strcmp(pf_worker_pool(), "forked") == 0);
+    board_require(board, strcmp(pf_worker_pool_name(), "forked") == 0);
     return 0;
 }
 

@@ -267,7 +267,7 @@ static void many_workers_are_forked_and_stopped(void **state) {
     assert_true(forker_reaches(host, KIND_WORKER, ANY_TASK, 100));
 
     for (int slot = 0; slot < 100; slot += 2) {
-        assert_int_equal(pf_pool_signal(host->pool, slot, SIGKILL), 0);
+        assert_int_equal(pf_pool_send_signal(host->pool, slot, SIGKILL), 0);
     }
     assert_int_equal(pf_pool_resize(host->pool, 120), 0);
 

@@ -166,7 +166,7 @@ static int host_that_allows_threads(struct board *board) {
     thread_board = board;
     host_open(&host, board);
     host.work = ends_on_term;
-    board_require(board, pf_pool_set_threads(host.pool, PF_THREADS_ALLOW) == 0);
+    board_require(board, pf_pool_set_thread_policy(host.pool, PF_THREADS_ALLOW) == 0);
     board_require(board, host_begin(&host, 1) == 0);
     board_require(board, host_reaches(&host, NOTE_READY, 0, 1));
     board_require(board, pthread_create(&thread, NULL, wait_for_the_gate, NULL) == 0);

@@ -202,19 +202,19 @@ static void the_settings_have_limits(void **state) {
     assert_int_equal(pf_pool_set_heartbeat_timeout(pool, too_long), -EINVAL);
     assert_int_equal(pf_pool_set_reload_order(pool, -1), -EINVAL);
     assert_int_equal(pf_pool_set_reload_order(pool, 2), -EINVAL);
-    assert_int_equal(pf_pool_set_reload_width(pool, 0), -EINVAL);
-    assert_int_equal(pf_pool_set_reload_width(pool, 65537), -EINVAL);
+    assert_int_equal(pf_pool_set_replace_width(pool, 0), -EINVAL);
+    assert_int_equal(pf_pool_set_replace_width(pool, 65537), -EINVAL);
     assert_int_equal(pf_pool_set_lifetime(NULL, 1, 1), -EINVAL);
     assert_int_equal(pf_pool_set_ready_timeout(NULL, 1), -EINVAL);
     assert_int_equal(pf_pool_set_heartbeat_timeout(NULL, 1), -EINVAL);
     assert_int_equal(pf_pool_set_reload_order(NULL, 0), -EINVAL);
-    assert_int_equal(pf_pool_set_reload_width(NULL, 1), -EINVAL);
+    assert_int_equal(pf_pool_set_replace_width(NULL, 1), -EINVAL);
 
     assert_int_equal(pf_pool_set_lifetime(pool, too_long / 2, too_long / 2), 0);
     assert_int_equal(pf_pool_set_ready_timeout(pool, too_long / 2), 0);
     assert_int_equal(pf_pool_set_heartbeat_timeout(pool, too_long / 2), 0);
     assert_int_equal(pf_pool_set_reload_order(pool, PF_RELOAD_STOP_FIRST), 0);
-    assert_int_equal(pf_pool_set_reload_width(pool, 65536), 0);
+    assert_int_equal(pf_pool_set_replace_width(pool, 65536), 0);
 
     assert_int_equal(pf_pool_set_workers(pool, 1), 0);
     assert_int_equal(pf_pool_start(pool), 0);
@@ -222,7 +222,7 @@ static void the_settings_have_limits(void **state) {
     assert_int_equal(pf_pool_set_ready_timeout(pool, 1), -EBUSY);
     assert_int_equal(pf_pool_set_heartbeat_timeout(pool, 1), -EBUSY);
     assert_int_equal(pf_pool_set_reload_order(pool, 0), -EBUSY);
-    assert_int_equal(pf_pool_set_reload_width(pool, 1), -EBUSY);
+    assert_int_equal(pf_pool_set_replace_width(pool, 1), -EBUSY);
 }
 
 int main(void) {

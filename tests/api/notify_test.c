@@ -110,7 +110,7 @@ static void ready_does_not_wait_for_a_slot_that_was_given_up(void **state) {
     struct host *host = *state;
     host->work = the_first_crashes_and_others_get_ready_later;
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 1), 0);
-    assert_int_equal(pf_pool_set_on_limit(host->pool, PF_LIMIT_DEGRADE), 0);
+    assert_int_equal(pf_pool_set_limit_action(host->pool, PF_LIMIT_DEGRADE), 0);
     assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
     assert_int_equal(host_begin(host, 3), 0);
     assert_true(host_reaches(host, PF_EVENT_GAVE_UP, 0, 1));
@@ -254,7 +254,7 @@ static void a_socket_that_is_not_there_does_no_harm(void **state) {
 
 static void nothing_is_told_unless_asked_for(void **state) {
     struct host *host = *state;
-    assert_int_equal(pf_pool_set_notify(host->pool, 0), 0);
+    assert_int_equal(pf_pool_set_manager_notify(host->pool, 0), 0);
 
     assert_int_equal(host_begin(host, 3), 0);
     assert_true(host_reaches(host, KIND_WORKER, ANY_TASK, 3));
@@ -298,7 +298,7 @@ static void a_worker_that_the_host_forks_does_not_find_it_either(void **state) {
 
 static void a_socket_that_the_pool_does_not_speak_to_is_left_to_the_workers(void **state) {
     struct host *host = *state;
-    assert_int_equal(pf_pool_set_notify(host->pool, 0), 0);
+    assert_int_equal(pf_pool_set_manager_notify(host->pool, 0), 0);
 
     assert_workers_find_socket(host, 1);
 }
@@ -323,7 +323,7 @@ static int supervises_a_pool_itself(struct board *board, int task_id, int run) {
         board_require(board, fcntl(fd, F_GETFD) >= 0);
     }
     board_require(board, pf_pool_new(&pool) == 0);
-    board_require(board, pf_pool_set_notify(pool, 1) == 0);
+    board_require(board, pf_pool_set_manager_notify(pool, 1) == 0);
     board_require(board, pf_pool_set_workers(pool, 1) == 0);
     board_require(board, pf_pool_set_worker_fn(pool, ends_with_status_0, NULL, NULL) == 0);
     board_require(board, pf_pool_start(pool) == 0);
@@ -352,15 +352,15 @@ static void the_setting_is_one_of_the_owner_before_the_start(void **state) {
     struct host *host = *state;
     int status = -1;
 
-    assert_int_equal(pf_pool_set_notify(NULL, 1), -EINVAL);
+    assert_int_equal(pf_pool_set_manager_notify(NULL, 1), -EINVAL);
     pid_t child = fork();
     if (child == 0) {
-        _exit(pf_pool_set_notify(host->pool, 1) == -ECHILD ? 0 : 1);
+        _exit(pf_pool_set_manager_notify(host->pool, 1) == -ECHILD ? 0 : 1);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
     assert_int_equal(host_begin(host, 1), 0);
-    assert_int_equal(pf_pool_set_notify(host->pool, 0), -EBUSY);
+    assert_int_equal(pf_pool_set_manager_notify(host->pool, 0), -EBUSY);
 }
 
 int main(void) {

@@ -50,9 +50,9 @@ static void begin(struct host *host) {
 }
 
 static void take_all(const struct host *host) {
-    assert_int_equal(pf_pool_take_signal(host->pool, SIGUSR1), 0);
-    assert_int_equal(pf_pool_take_signal(host->pool, SIGUSR2), 0);
-    assert_int_equal(pf_pool_take_signal(host->pool, SIGWINCH), 0);
+    assert_int_equal(pf_pool_handle_signal(host->pool, SIGUSR1), 0);
+    assert_int_equal(pf_pool_handle_signal(host->pool, SIGUSR2), 0);
+    assert_int_equal(pf_pool_handle_signal(host->pool, SIGWINCH), 0);
 }
 
 static unsigned count_of(const struct host *host, pid_t pid, int signal) {

@@ -262,7 +262,7 @@ static void getters_work_in_it(void **state) {
 static void resize_and_signal(struct host *host) {
     board_require(host->board, pf_pool_resize(host->pool, 5) == 0);
     board_require(host->board, pf_pool_worker_count(host->pool) == 5);
-    board_require(host->board, pf_pool_signal(host->pool, 0, SIGKILL) == 0);
+    board_require(host->board, pf_pool_send_signal(host->pool, 0, SIGKILL) == 0);
 }
 
 static void resize_and_signal_work_in_it(void **state) {

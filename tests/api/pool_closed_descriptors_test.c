@@ -120,7 +120,7 @@ static int host_with_a_new_loop(struct board *board) {
     open_files(board);
     board_require(board, pf_pool_stop(host.pool) == 0);
     board_require(board, pf_pool_resize(host.pool, 4) == -EBADF);
-    board_require(board, pf_pool_restart(host.pool, 0) == -EBADF);
+    board_require(board, pf_pool_replace_worker(host.pool, 0) == -EBADF);
     board_require(board, pf_pool_dispatch(host.pool, -1) == -EBADF);
     host_close(&host);
     require_no_children(board);
@@ -149,8 +149,8 @@ static int host_that_asks_and_signals(struct board *board) {
     board_require(board, host_reaches(&host, NOTE_READY, ANY_TASK, 2));
     close_all();
     open_files(board);
-    board_require(board, pf_pool_signal(host.pool, 0, 0) == 0);
-    board_require(board, pf_pool_signal(host.pool, -1, 0) == 0);
+    board_require(board, pf_pool_send_signal(host.pool, 0, 0) == 0);
+    board_require(board, pf_pool_send_signal(host.pool, -1, 0) == 0);
     board_require(board, pf_pool_stop(host.pool) == 0);
     board_require(board, pf_pool_reload(host.pool) == 0);
     board_require(board, raise(SIGTERM) == 0);

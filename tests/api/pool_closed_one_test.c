@@ -63,7 +63,7 @@ static int host_that_closes_one_twice(struct board *board) {
     board_require(board, pidfd >= 0);
     board_require(board, close(pidfd) == 0);
     board_require(board, open("/dev/null", O_RDONLY | O_CLOEXEC) == pidfd);
-    board_require(board, pf_pool_signal(host.pool, 1, SIGKILL) == 0);
+    board_require(board, pf_pool_send_signal(host.pool, 1, SIGKILL) == 0);
     board_require(board, host_reaches(&host, PF_EVENT_EXITED, 1, 1));
     board_require(board, host_reaches(&host, NOTE_READY, 1, 2));
     board_require(board, pf_pool_kill(host.pool) == 0);
@@ -95,7 +95,7 @@ static int host_that_closes_any_one(struct board *board) {
 
     host_open(&host, board);
     host.work = ignores_term;
-    board_require(board, pf_pool_set_notify(host.pool, 1) == 0);
+    board_require(board, pf_pool_set_manager_notify(host.pool, 1) == 0);
     board_require(board, pf_pool_set_stop(host.pool, SIGTERM, 20) == 0);
     board_require(board, host_begin(&host, 2) == 0);
     board_require(board, host_reaches(&host, NOTE_READY, ANY_TASK, 2));

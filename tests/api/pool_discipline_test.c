@@ -30,15 +30,15 @@ static int setters_that_differ(pf_pool *pool, int wanted) {
     const int got[] = {
         pf_pool_set_name(pool, "name"),
         pf_pool_set_workers(pool, 2),
-        pf_pool_set_restart(pool, PF_RESTART_ALWAYS),
+        pf_pool_set_restart_policy(pool, PF_RESTART_ALWAYS),
         pf_pool_set_max_restarts(pool, 7),
         pf_pool_set_restart_window(pool, 3, 1000),
         pf_pool_set_backoff(pool, 10, 100),
-        pf_pool_set_on_limit(pool, PF_LIMIT_DEGRADE),
+        pf_pool_set_limit_action(pool, PF_LIMIT_DEGRADE),
         pf_pool_set_stop(pool, SIGINT, 500),
         pf_pool_set_fatal_exit(pool, 3),
         pf_pool_set_signals(pool, PF_SIGNALS_STANDARD),
-        pf_pool_set_threads(pool, PF_THREADS_ALLOW),
+        pf_pool_set_thread_policy(pool, PF_THREADS_ALLOW),
         pf_pool_set_process_groups(pool, 1),
         pf_pool_set_parent_death_signal(pool, SIGUSR1),
         pf_pool_set_reap_orphans(pool, 1),
@@ -65,11 +65,11 @@ static int controls_that_differ(pf_pool *pool, int wanted) {
         pf_pool_stop(pool),
         pf_pool_kill(pool),
         pf_pool_reload(pool),
-        pf_pool_take_signal(pool, SIGTERM),
+        pf_pool_handle_signal(pool, SIGTERM),
         pf_pool_resize(pool, 3),
-        pf_pool_restart(pool, 0),
-        pf_pool_signal(pool, 0, SIGTERM),
-        pf_pool_signal(pool, -1, SIGTERM),
+        pf_pool_replace_worker(pool, 0),
+        pf_pool_send_signal(pool, 0, SIGTERM),
+        pf_pool_send_signal(pool, -1, SIGTERM),
         pf_pool_worker_count(pool),
         pf_pool_alive_count(pool),
         pf_pool_worker_pid(pool, 0),
@@ -155,8 +155,8 @@ static void values_out_of_range_are_refused(void **state) {
     assert_int_equal(pf_pool_set_name(pool, NULL), -EINVAL);
     assert_int_equal(pf_pool_set_workers(pool, 65537), -EINVAL);
     assert_int_equal(pf_pool_set_workers(pool, INT_MAX), -EINVAL);
-    assert_int_equal(pf_pool_set_restart(pool, -1), -EINVAL);
-    assert_int_equal(pf_pool_set_restart(pool, 3), -EINVAL);
+    assert_int_equal(pf_pool_set_restart_policy(pool, -1), -EINVAL);
+    assert_int_equal(pf_pool_set_restart_policy(pool, 3), -EINVAL);
     assert_int_equal(pf_pool_set_restart_window(pool, 1, 0), -EINVAL);
     assert_int_equal(pf_pool_set_restart_window(pool, 0, 1), -EINVAL);
     assert_int_equal(pf_pool_set_restart_window(pool, -1, 1), -EINVAL);
@@ -166,8 +166,8 @@ static void values_out_of_range_are_refused(void **state) {
     assert_int_equal(pf_pool_set_backoff(pool, 0, 1), -EINVAL);
     assert_int_equal(pf_pool_set_backoff(pool, 1, 0), -EINVAL);
     assert_int_equal(pf_pool_set_backoff(pool, 1, UINT64_MAX), -EINVAL);
-    assert_int_equal(pf_pool_set_on_limit(pool, -1), -EINVAL);
-    assert_int_equal(pf_pool_set_on_limit(pool, 2), -EINVAL);
+    assert_int_equal(pf_pool_set_limit_action(pool, -1), -EINVAL);
+    assert_int_equal(pf_pool_set_limit_action(pool, 2), -EINVAL);
     assert_int_equal(pf_pool_set_stop(pool, -1, 1), -EINVAL);
     assert_int_equal(pf_pool_set_stop(pool, SIGRTMAX + 1, 1), -EINVAL);
     assert_int_equal(pf_pool_set_stop(pool, SIGTERM, UINT64_MAX), -EINVAL);
@@ -175,8 +175,8 @@ static void values_out_of_range_are_refused(void **state) {
     assert_int_equal(pf_pool_set_fatal_exit(pool, 256), -EINVAL);
     assert_int_equal(pf_pool_set_signals(pool, -1), -EINVAL);
     assert_int_equal(pf_pool_set_signals(pool, 3), -EINVAL);
-    assert_int_equal(pf_pool_set_threads(pool, -1), -EINVAL);
-    assert_int_equal(pf_pool_set_threads(pool, 2), -EINVAL);
+    assert_int_equal(pf_pool_set_thread_policy(pool, -1), -EINVAL);
+    assert_int_equal(pf_pool_set_thread_policy(pool, 2), -EINVAL);
     assert_int_equal(pf_pool_set_parent_death_signal(pool, -1), -EINVAL);
     assert_int_equal(pf_pool_set_parent_death_signal(pool, SIGRTMAX + 1), -EINVAL);
     assert_int_equal(pf_pool_set_backend(pool, -1), -EINVAL);
@@ -218,7 +218,7 @@ static void a_refused_value_leaves_the_one_before(void **state) {
     struct host *host = *state;
     host->work = crashes_at_once;
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 2), 0);
-    assert_int_equal(pf_pool_set_restart(host->pool, 9), -EINVAL);
+    assert_int_equal(pf_pool_set_restart_policy(host->pool, 9), -EINVAL);
     assert_int_equal(pf_pool_set_fatal_exit(host->pool, 1000), -EINVAL);
     assert_int_equal(pf_pool_set_workers(host->pool, 1), 0);
     assert_int_equal(pf_pool_set_workers(host->pool, 65537), -EINVAL);
@@ -248,12 +248,12 @@ static void controls_refuse_what_is_out_of_range(void **state) {
     assert_int_equal(pf_pool_resize(host->pool, 0), -EINVAL);
     assert_int_equal(pf_pool_resize(host->pool, -1), -EINVAL);
     assert_int_equal(pf_pool_resize(host->pool, 65537), -EINVAL);
-    assert_int_equal(pf_pool_restart(host->pool, -1), -EINVAL);
-    assert_int_equal(pf_pool_restart(host->pool, 2), -EINVAL);
-    assert_int_equal(pf_pool_signal(host->pool, 2, SIGUSR1), -EINVAL);
-    assert_int_equal(pf_pool_signal(host->pool, -2, SIGUSR1), -EINVAL);
-    assert_int_equal(pf_pool_signal(host->pool, 0, -1), -EINVAL);
-    assert_int_equal(pf_pool_signal(host->pool, 0, SIGRTMAX + 1), -EINVAL);
+    assert_int_equal(pf_pool_replace_worker(host->pool, -1), -EINVAL);
+    assert_int_equal(pf_pool_replace_worker(host->pool, 2), -EINVAL);
+    assert_int_equal(pf_pool_send_signal(host->pool, 2, SIGUSR1), -EINVAL);
+    assert_int_equal(pf_pool_send_signal(host->pool, -2, SIGUSR1), -EINVAL);
+    assert_int_equal(pf_pool_send_signal(host->pool, 0, -1), -EINVAL);
+    assert_int_equal(pf_pool_send_signal(host->pool, 0, SIGRTMAX + 1), -EINVAL);
     assert_int_equal(pf_pool_worker_pid(host->pool, 2), -EINVAL);
     assert_int_equal(pf_pool_worker_pid(host->pool, -1), -EINVAL);
     assert_int_equal(pf_pool_worker_state(host->pool, 2), -EINVAL);

@@ -89,7 +89,7 @@ static void signals_go_to_the_group(void **state) {
     struct host *host = *state;
     begin(host, 2);
 
-    assert_int_equal(pf_pool_signal(host->pool, 0, SIGUSR1), 0);
+    assert_int_equal(pf_pool_send_signal(host->pool, 0, SIGUSR1), 0);
 
     assert_true(host_reaches(host, NOTE_GOT, ANY_TASK, 3));
     host_goes_on(host, 20);
@@ -259,7 +259,7 @@ static void a_worker_that_left_its_group_is_signalled_too(void **state) {
     struct host *host = *state;
     begin_outside(host, leaves_its_group);
 
-    assert_int_equal(pf_pool_signal(host->pool, 0, SIGUSR1), 0);
+    assert_int_equal(pf_pool_send_signal(host->pool, 0, SIGUSR1), 0);
 
     assert_true(host_reaches(host, NOTE_GOT, ANY_TASK, 2));
     host_goes_on(host, 20);

@@ -216,7 +216,7 @@ static int loop_with_another_pool(struct board *board) {
     board_require(board, host_reaches(&host, KIND_WORKER, 0, 1));
     board_require(board, pf_pool_new(&other) == 0);
     board_require(board, pf_pool_set_backend(other, backend_under_test) == 0);
-    board_require(board, pf_pool_set_restart(other, PF_RESTART_NEVER) == 0);
+    board_require(board, pf_pool_set_restart_policy(other, PF_RESTART_NEVER) == 0);
     board_require(board, pf_pool_set_workers(other, 3) == 0);
     board_require(board, pf_pool_set_worker_fn(other, exits_with_its_own_status, board, NULL) == 0);
     board_require(board, pf_pool_start(other) == 0);

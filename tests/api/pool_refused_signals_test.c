@@ -51,9 +51,9 @@ static int host_without_pidfd_signals(struct board *board) {
     board_require(board, pf_pool_set_stop(host.pool, SIGTERM, 100) == 0);
     board_require(board, host_begin(&host, 2) == 0);
     board_require(board, host_reaches(&host, NOTE_READY, ANY_TASK, 2));
-    board_require(board, pf_pool_signal(host.pool, 0, SIGUSR1) == 0);
+    board_require(board, pf_pool_send_signal(host.pool, 0, SIGUSR1) == 0);
     board_require(board, host_reaches(&host, NOTE_GOT, 0, 1));
-    board_require(board, pf_pool_signal(host.pool, -1, SIGUSR1) == 0);
+    board_require(board, pf_pool_send_signal(host.pool, -1, SIGUSR1) == 0);
     board_require(board, host_reaches(&host, NOTE_GOT, ANY_TASK, 3));
     board_require(board, kill(host_pid(&host, 1, 0), SIGSTOP) == 0);
     board_require(board, host_stops(&host) == 0);
@@ -116,8 +116,8 @@ static int host_that_can_send_nothing(struct board *board) {
     board_require(board, host_begin(&host, 2) == 0);
     board_require(board, host_reaches(&host, NOTE_READY, ANY_TASK, 2));
     forbid_signals(board);
-    board_note(board, NOTE_SENT, pf_pool_signal(host.pool, 1, SIGUSR1));
-    board_note(board, NOTE_SENT_ALL, pf_pool_signal(host.pool, -1, 0));
+    board_note(board, NOTE_SENT, pf_pool_send_signal(host.pool, 1, SIGUSR1));
+    board_note(board, NOTE_SENT_ALL, pf_pool_send_signal(host.pool, -1, 0));
     board_note(board, NOTE_RESULT, host_stops(&host));
     board_note(board, NOTE_ALIVE, pf_pool_alive_count(host.pool));
     board_require(board, pf_pool_worker_state(host.pool, 0) == PF_WORKER_STOPPING);
@@ -261,7 +261,7 @@ static int host_of_another_user(struct board *board) {
     board_require(board, host_begin(&host, 1) == 0);
     board_require(board, host_reaches(&host, NOTE_READY, ANY_TASK, 1));
     board_require(board, setresuid(THIRD_USER, THIRD_USER, 0) == 0);
-    board_note(board, NOTE_SENT, pf_pool_signal(host.pool, 0, SIGUSR1));
+    board_note(board, NOTE_SENT, pf_pool_send_signal(host.pool, 0, SIGUSR1));
     board_require(board, pf_pool_stop(host.pool) == 0);
     board_require(board, host_reaches(&host, PF_EVENT_UNRESPONSIVE, 0, 2));
     /* With its rights back the next attempt succeeds. */

@@ -1,5 +1,5 @@
 /*
- * pool_replace_test.c - one worker replaced by a new one: pf_pool_restart()
+ * pool_replace_test.c - one worker replaced by a new one: pf_pool_replace_worker()
  *
  * SPDX-License-Identifier: MIT
  */
@@ -29,14 +29,14 @@ static void the_new_one_is_good_before_the_old_one_stops(void **state) {
     pid_t old = host_pid(host, 1, 0);
 
     assert_int_equal(host_replaces(host, 1), 0);
-    assert_int_equal(pf_pool_restart(host->pool, 1), -EALREADY);
+    assert_int_equal(pf_pool_replace_worker(host->pool, 1), -EALREADY);
     assert_true(host_reaches(host, NOTE_READY, 1, 2));
     pid_t new = host_pid(host, 1, 1);
     assert_int_equal(pf_pool_alive_count(host->pool), 3);
     assert_int_equal(pf_pool_worker_count(host->pool), 2);
     assert_int_equal(pf_pool_worker_pid(host->pool, 1), old); /* until the new one is good */
     assert_int_equal(pf_pool_worker_state(host->pool, 1), PF_WORKER_READY);
-    assert_int_equal(pf_pool_restart(host->pool, 1), -EALREADY);
+    assert_int_equal(pf_pool_replace_worker(host->pool, 1), -EALREADY);
     assert_int_equal(board_count(host->board, PF_EVENT_EXITED, ANY_TASK), 0);
 
     assert_true(host_reaches(host, PF_EVENT_EXITED, 1, 1));
@@ -180,7 +180,7 @@ static void all_may_be_replaced_at_the_same_time_if_chosen(void **state) {
     enum { SLOTS = 10 };
     struct host *host = *state;
     host->work = ends_on_term;
-    assert_int_equal(pf_pool_set_reload_width(host->pool, SLOTS), 0);
+    assert_int_equal(pf_pool_set_replace_width(host->pool, SLOTS), 0);
     begin(host, SLOTS);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, SLOTS));
 
@@ -242,7 +242,7 @@ static int crashes_twice_in_slot_0(struct board *board, int task_id, int run) {
 static void a_slot_that_was_given_up_begins_anew(void **state) {
     struct host *host = *state;
     host->work = crashes_twice_in_slot_0;
-    assert_int_equal(pf_pool_set_on_limit(host->pool, PF_LIMIT_DEGRADE), 0);
+    assert_int_equal(pf_pool_set_limit_action(host->pool, PF_LIMIT_DEGRADE), 0);
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 1), 0);
     assert_int_equal(host_begin(host, 2), 0);
     assert_true(host_reaches_state(host, 0, PF_WORKER_EMPTY));

@@ -60,7 +60,7 @@ static void open_asked(struct host *host, struct board *board) {
     host->work = ends_on_term;
     asking_board = board;
     asked_pool = host->pool;
-    board_require(board, pf_pool_set_threads(host->pool, PF_THREADS_ALLOW) == 0);
+    board_require(board, pf_pool_set_thread_policy(host->pool, PF_THREADS_ALLOW) == 0);
     board_require(board, pf_pool_set_workers(host->pool, 3) == 0);
 }
 
@@ -139,7 +139,7 @@ static void a_handler_may_kill_a_run(void **state) {
     assert_ends(*state, pf_pool_kill, run_to_the_end, false);
 }
 
-static int take_quit(pf_pool *pool) { return pf_pool_take_signal(pool, SIGQUIT); }
+static int take_quit(pf_pool *pool) { return pf_pool_handle_signal(pool, SIGQUIT); }
 
 static void a_handler_may_hand_its_signal_to_a_run(void **state) {
     assert_ends(*state, take_quit, run_to_the_end, false);

@@ -65,7 +65,7 @@ static void it_grows_and_shrinks(void **state) {
 
 static void the_highest_ids_end_first_and_are_not_restarted(void **state) {
     struct host *host = *state;
-    assert_int_equal(pf_pool_set_restart(host->pool, PF_RESTART_ALWAYS), 0);
+    assert_int_equal(pf_pool_set_restart_policy(host->pool, PF_RESTART_ALWAYS), 0);
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 0), 0);
     assert_int_equal(host_begin(host, 6), 0);
     assert_true(host_reaches(host, KIND_WORKER, ANY_TASK, 6));
@@ -190,7 +190,7 @@ static void it_ends_when_the_slots_that_are_left_are_done(void **state) {
     assert_true(host_reaches_state(host, 1, PF_WORKER_DONE));
 
     assert_int_equal(pf_pool_resize(host->pool, 2), 0);
-    assert_int_equal(pf_pool_signal(host->pool, 0, SIGTERM), 0); /* it exits normally */
+    assert_int_equal(pf_pool_send_signal(host->pool, 0, SIGTERM), 0); /* it exits normally */
 
     assert_int_equal(host_finishes(host), 0);
     assert_int_equal(board_count(host->board, PF_EVENT_STOPPING, ANY_TASK), 0);

@@ -27,7 +27,7 @@ static int ends_in_its_own_way(struct board *board, int task_id, int run) {
 static void on_failure_restarts_abnormal_ends_only(void **state) {
     struct host *host = *state;
     host->work = ends_in_its_own_way;
-    assert_int_equal(pf_pool_set_restart(host->pool, PF_RESTART_ON_FAILURE), 0);
+    assert_int_equal(pf_pool_set_restart_policy(host->pool, PF_RESTART_ON_FAILURE), 0);
     assert_int_equal(host_begin(host, 3), 0);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 2));
     assert_true(host_reaches_state(host, 0, PF_WORKER_DONE));
@@ -46,7 +46,7 @@ static void on_failure_restarts_abnormal_ends_only(void **state) {
 static void never_restarts_nobody(void **state) {
     struct host *host = *state;
     host->work = ends_in_its_own_way;
-    assert_int_equal(pf_pool_set_restart(host->pool, PF_RESTART_NEVER), 0);
+    assert_int_equal(pf_pool_set_restart_policy(host->pool, PF_RESTART_NEVER), 0);
     assert_int_equal(host_begin(host, 3), 0);
 
     assert_int_equal(host_finishes(host), 0);
@@ -64,7 +64,7 @@ static void never_restarts_nobody(void **state) {
 static void always_restarts_everybody(void **state) {
     struct host *host = *state;
     host->work = ends_in_its_own_way;
-    assert_int_equal(pf_pool_set_restart(host->pool, PF_RESTART_ALWAYS), 0);
+    assert_int_equal(pf_pool_set_restart_policy(host->pool, PF_RESTART_ALWAYS), 0);
     assert_int_equal(host_begin(host, 3), 0);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 3));
 
@@ -82,7 +82,7 @@ static void always_restarts_everybody(void **state) {
 static void always_gives_up_on_workers_that_end_at_once(void **state) {
     struct host *host = *state;
     host->work = ends_at_once;
-    assert_int_equal(pf_pool_set_restart(host->pool, PF_RESTART_ALWAYS), 0);
+    assert_int_equal(pf_pool_set_restart_policy(host->pool, PF_RESTART_ALWAYS), 0);
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 5), 0);
     assert_int_equal(host_begin(host, 1), 0);
 
@@ -107,7 +107,7 @@ static int ends_after_a_second(struct board *board, int task_id, int run) {
 static void always_does_not_count_clean_ends_of_long_lives(void **state) {
     struct host *host = *state;
     host->work = ends_after_a_second;
-    assert_int_equal(pf_pool_set_restart(host->pool, PF_RESTART_ALWAYS), 0);
+    assert_int_equal(pf_pool_set_restart_policy(host->pool, PF_RESTART_ALWAYS), 0);
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 0), 0);
     assert_int_equal(pf_pool_set_backoff(host->pool, 3600000, 3600000), 0);
     assert_int_equal(host_begin(host, 1), 0);
@@ -215,7 +215,7 @@ static void no_window_has_too_many_restarts(void **state) {
     const struct record *end = NULL;
     host->work = crashes_soon;
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 60), 0);
-    assert_int_equal(pf_pool_set_on_limit(host->pool, PF_LIMIT_DEGRADE), 0);
+    assert_int_equal(pf_pool_set_limit_action(host->pool, PF_LIMIT_DEGRADE), 0);
     assert_int_equal(pf_pool_set_restart_window(host->pool, IN_WINDOW, WINDOW_MS), 0);
     assert_int_equal(host_begin(host, 12), 0);
 
@@ -249,7 +249,7 @@ static int crashes_or_waits(struct board *board, int task_id, int run) {
 static void degrade_leaves_the_slot_empty_and_goes_on(void **state) {
     struct host *host = *state;
     host->work = crashes_or_waits;
-    assert_int_equal(pf_pool_set_on_limit(host->pool, PF_LIMIT_DEGRADE), 0);
+    assert_int_equal(pf_pool_set_limit_action(host->pool, PF_LIMIT_DEGRADE), 0);
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 2), 0);
     assert_int_equal(host_begin(host, 2), 0);
     assert_true(host_reaches(host, PF_EVENT_GAVE_UP, 0, 1));
@@ -279,7 +279,7 @@ static void the_fatal_status_ends_the_pool(void **state) {
     struct host *host = *state;
     host->work = says_fatal_at_the_gate;
     assert_int_equal(pf_pool_set_fatal_exit(host->pool, 78), 0);
-    assert_int_equal(pf_pool_set_on_limit(host->pool, PF_LIMIT_DEGRADE), 0);
+    assert_int_equal(pf_pool_set_limit_action(host->pool, PF_LIMIT_DEGRADE), 0);
     assert_int_equal(pf_pool_set_max_restarts(host->pool, PF_UNLIMITED), 0);
     assert_int_equal(host_begin(host, 3), 0);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 2));

@@ -1,5 +1,5 @@
 /*
- * pool_signals_test.c - signals that control a pool: PF_SIGNALS_STANDARD, PF_SIGNALS_STOPS
+ * pool_signals_test.c - signals that control a pool: PF_SIGNALS_STANDARD, PF_SIGNALS_STOP_ONLY
  *
  * SPDX-License-Identifier: MIT
  */
@@ -146,7 +146,7 @@ static void term_stops_a_dispatch_gracefully(void **state) {
 }
 
 static void assert_stops(struct scenario *run, int signal) {
-    wanted_set = PF_SIGNALS_STOPS;
+    wanted_set = PF_SIGNALS_STOP_ONLY;
     start(run, host_that_runs, ends_on_term);
 
     scenario_signal(run, signal);
@@ -162,7 +162,7 @@ static void hup_is_among_those_that_stop(void **state) { assert_stops(*state, SI
 /* The host dies of it, as by default. */
 static void usr1_is_not_taken_with_them(void **state) {
     struct scenario *run = *state;
-    wanted_set = PF_SIGNALS_STOPS;
+    wanted_set = PF_SIGNALS_STOP_ONLY;
     start(run, host_that_runs, ends_on_term);
 
     scenario_signal(run, SIGUSR1);

@@ -27,9 +27,9 @@ static void before_the_first_dispatch_all_are_starting(void **state) {
         assert_int_equal(pf_pool_worker_pid(host->pool, i), 0);
         assert_int_equal(pf_pool_worker_restarts(host->pool, i), 0);
         assert_int_equal(pf_pool_worker_uptime_ms(host->pool, i), 0);
-        assert_int_equal(pf_pool_signal(host->pool, i, SIGTERM), -ESRCH);
+        assert_int_equal(pf_pool_send_signal(host->pool, i, SIGTERM), -ESRCH);
     }
-    assert_int_equal(pf_pool_signal(host->pool, -1, SIGTERM), 0); /* to nobody */
+    assert_int_equal(pf_pool_send_signal(host->pool, -1, SIGTERM), 0); /* to nobody */
     assert_int_equal(pf_pool_stop_signal(host->pool), 0);
     assert_true(host_reaches(host, KIND_WORKER, ANY_TASK, 3));
     assert_int_equal(host_stops(host), 0);
@@ -89,7 +89,7 @@ static void between_two_lives_they_are_in_backoff(void **state) {
     assert_int_equal(pf_pool_worker_restarts(host->pool, 0), 1);
     assert_int_equal(pf_pool_alive_count(host->pool), 0);
     assert_int_equal(pf_pool_worker_count(host->pool), 1);
-    assert_int_equal(pf_pool_signal(host->pool, 0, SIGTERM), -ESRCH);
+    assert_int_equal(pf_pool_send_signal(host->pool, 0, SIGTERM), -ESRCH);
 }
 
 static int ends_or_stays(struct board *board, int task_id, int run) {
@@ -104,7 +104,7 @@ static void after_a_normal_end_they_are_done(void **state) {
     assert_true(host_reaches_state(host, 0, PF_WORKER_DONE));
 
     assert_int_equal(pf_pool_worker_pid(host->pool, 0), 0);
-    assert_int_equal(pf_pool_signal(host->pool, 0, SIGTERM), -ESRCH);
+    assert_int_equal(pf_pool_send_signal(host->pool, 0, SIGTERM), -ESRCH);
     assert_true(host_reaches(host, NOTE_READY, 1, 1));
     assert_int_equal(pf_pool_alive_count(host->pool), 1);
     assert_int_equal(host_stops(host), 0);
@@ -148,16 +148,16 @@ static void one_worker_or_all_get_a_signal(void **state) {
     assert_int_equal(host_begin(host, 3), 0);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 3));
 
-    assert_int_equal(pf_pool_signal(host->pool, 1, SIGUSR1), 0);
+    assert_int_equal(pf_pool_send_signal(host->pool, 1, SIGUSR1), 0);
     assert_true(host_reaches(host, NOTE_GOT, 1, 1));
-    assert_int_equal(pf_pool_signal(host->pool, -1, SIGRTMIN), 0);
+    assert_int_equal(pf_pool_send_signal(host->pool, -1, SIGRTMIN), 0);
     assert_true(host_reaches(host, NOTE_GOT, ANY_TASK, 4));
 
     assert_int_equal(board_count(host->board, NOTE_GOT, 0), 1);
     assert_int_equal(board_count(host->board, NOTE_GOT, 1), 2);
     assert_int_equal(board_find(host->board, NOTE_GOT, 1, 0)->value, SIGUSR1);
     assert_int_equal(board_find(host->board, NOTE_GOT, 2, 0)->value, SIGRTMIN);
-    assert_int_equal(pf_pool_signal(host->pool, 0, 0), 0); /* only asks */
+    assert_int_equal(pf_pool_send_signal(host->pool, 0, 0), 0); /* only asks */
     assert_int_equal(host_stops(host), 0);
 }
 
@@ -166,7 +166,7 @@ static void an_end_by_it_is_abnormal(void **state) {
     assert_int_equal(host_begin(host, 2), 0);
     assert_true(host_reaches(host, KIND_WORKER, ANY_TASK, 2));
 
-    assert_int_equal(pf_pool_signal(host->pool, -1, SIGTERM), 0);
+    assert_int_equal(pf_pool_send_signal(host->pool, -1, SIGTERM), 0);
 
     assert_true(host_reaches(host, KIND_WORKER, ANY_TASK, 4));
     for (int i = 0; i < 2; i++) {
@@ -187,7 +187,7 @@ static void a_worker_that_has_ended_untold_is_not_signalled(void **state) {
     assert_int_equal(kill(pid, SIGKILL), 0);
     assert_true(process_reaches_state(pid, 'Z'));
 
-    int result = pf_pool_signal(host->pool, 0, SIGTERM);
+    int result = pf_pool_send_signal(host->pool, 0, SIGTERM);
 
     assert_true(result == 0 || result == -ESRCH);
     assert_true(host_reaches(host, KIND_WORKER, 0, 2));

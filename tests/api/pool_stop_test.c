@@ -79,7 +79,7 @@ static int fails_on_term(struct board *board, int task_id, int run) {
 static void a_failure_on_the_way_out_is_no_crash(void **state) {
     struct host *host = *state;
     host->work = fails_on_term;
-    assert_int_equal(pf_pool_set_restart(host->pool, PF_RESTART_ALWAYS), 0);
+    assert_int_equal(pf_pool_set_restart_policy(host->pool, PF_RESTART_ALWAYS), 0);
     assert_int_equal(host_begin(host, 2), 0);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 2));
 
@@ -305,16 +305,16 @@ static void a_pool_that_stops_can_be_signalled_but_not_changed(void **state) {
     assert_true(host_reaches_state(host, 1, PF_WORKER_STOPPING));
 
     assert_int_equal(pf_pool_resize(host->pool, 3), -ECANCELED);
-    assert_int_equal(pf_pool_restart(host->pool, 0), -ECANCELED);
-    assert_int_equal(pf_pool_signal(host->pool, -1, SIGUSR1), 0);
+    assert_int_equal(pf_pool_replace_worker(host->pool, 0), -ECANCELED);
+    assert_int_equal(pf_pool_send_signal(host->pool, -1, SIGUSR1), 0);
 
     assert_int_equal(host_finishes(host), 0);
     assert_int_equal(board_find(host->board, PF_EVENT_EXITED, 0, 0)->signal, SIGUSR1);
     assert_int_equal(pf_pool_stop(host->pool), 0);
     assert_int_equal(pf_pool_kill(host->pool), 0);
-    assert_int_equal(pf_pool_signal(host->pool, -1, SIGUSR1), -ECANCELED);
+    assert_int_equal(pf_pool_send_signal(host->pool, -1, SIGUSR1), -ECANCELED);
     assert_int_equal(pf_pool_resize(host->pool, 3), -ECANCELED);
-    assert_int_equal(pf_pool_restart(host->pool, 0), -ECANCELED);
+    assert_int_equal(pf_pool_replace_worker(host->pool, 0), -ECANCELED);
     assert_int_equal(pf_pool_dispatch(host->pool, 0), 0);
 }
 

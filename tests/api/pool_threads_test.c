@@ -69,7 +69,7 @@ static int supervise_beside_thread(struct board *board, void *(*body)(void *)) {
     thread_board = board;
     host_open(&host, board);
     host.work = exits_with_its_own_status;
-    board_require(board, pf_pool_set_threads(host.pool, PF_THREADS_ALLOW) == 0);
+    board_require(board, pf_pool_set_thread_policy(host.pool, PF_THREADS_ALLOW) == 0);
     board_require(board, pf_pool_set_max_restarts(host.pool, PF_UNLIMITED) == 0);
     board_require(board, pthread_create(&thread, NULL, body, NULL) == 0);
     board_require(board, host_begin(&host, SLOTS) == 0);
@@ -149,7 +149,7 @@ static int host_beside_a_thief_without_pidfds(struct board *board) {
     thread_board = board;
     host_open(&host, board);
     host.work = crashes_and_stays;
-    board_require(board, pf_pool_set_threads(host.pool, PF_THREADS_ALLOW) == 0);
+    board_require(board, pf_pool_set_thread_policy(host.pool, PF_THREADS_ALLOW) == 0);
     board_require(board, pf_pool_set_max_restarts(host.pool, PF_UNLIMITED) == 0);
     board_require(board, pthread_create(&thread, NULL, wait_for_any_child, NULL) == 0);
     board_require(board, host_begin(&host, SLOTS) == 0);
@@ -186,7 +186,7 @@ static void *supervise(void *argument) {
 
     host_open(&host, board);
     host.work = exits_with_its_own_status;
-    board_require(board, pf_pool_set_threads(host.pool, PF_THREADS_ALLOW) == 0);
+    board_require(board, pf_pool_set_thread_policy(host.pool, PF_THREADS_ALLOW) == 0);
     board_require(board, pf_pool_set_max_restarts(host.pool, PF_UNLIMITED) == 0);
     board_require(board, host_begin(&host, SLOTS) == 0);
     board_note(board, NOTE_LOOKED, host_finishes(&host));
@@ -234,7 +234,7 @@ static int host_whose_thread_begins(struct board *board) {
     pthread_t thread;
 
     host_open(&passed_on, board);
-    board_require(board, pf_pool_set_threads(passed_on.pool, PF_THREADS_ALLOW) == 0);
+    board_require(board, pf_pool_set_thread_policy(passed_on.pool, PF_THREADS_ALLOW) == 0);
     board_require(board, pthread_create(&thread, NULL, begin_and_leave, NULL) == 0);
     board_require(board, pthread_join(thread, NULL) == 0);
     host_goes_on(&passed_on, 100);

@@ -34,7 +34,7 @@ static int returns_its_result(struct board *board, int task_id, int run) {
 static void what_the_function_returns_is_the_exit_status(void **state) {
     struct host *host = *state;
     host->work = returns_its_result;
-    assert_int_equal(pf_pool_set_restart(host->pool, PF_RESTART_NEVER), 0);
+    assert_int_equal(pf_pool_set_restart_policy(host->pool, PF_RESTART_NEVER), 0);
     assert_int_equal(host_begin(host, RESULTS), 0);
 
     assert_int_equal(host_finishes(host), 0);

@@ -137,7 +137,7 @@ static void another_thread_may_ask(void **state) {
     struct host *host = *state;
     pthread_t thread;
     void *result = NULL;
-    assert_int_equal(pf_pool_set_threads(host->pool, PF_THREADS_ALLOW), 0);
+    assert_int_equal(pf_pool_set_thread_policy(host->pool, PF_THREADS_ALLOW), 0);
     begin(host, 2, PF_RELOAD_START_FIRST);
 
     assert_int_equal(pthread_create(&thread, NULL, ask_in_a_thread, host->pool), 0);
@@ -294,9 +294,9 @@ static void nor_do_they_when_the_old_ones_stop_first(void **state) {
 static void assert_restarted_during_reload(struct host *host, int order) {
     begin_reload(host, order);
 
-    assert_int_equal(pf_pool_restart(host->pool, 1), -EALREADY);
-    assert_int_equal(pf_pool_restart(host->pool, 0), 0);
-    assert_int_equal(pf_pool_restart(host->pool, 2), 0);
+    assert_int_equal(pf_pool_replace_worker(host->pool, 1), -EALREADY);
+    assert_int_equal(pf_pool_replace_worker(host->pool, 0), 0);
+    assert_int_equal(pf_pool_replace_worker(host->pool, 2), 0);
     gate_open(host->board, 0);
 
     assert_true(host_reaches(host, PF_EVENT_RELOADED, ANY_TASK, 1));

@@ -47,13 +47,13 @@ static void step(struct host *host, unsigned *random) {
         board_require(host->board, pf_pool_reload(host->pool) == 0);
         break;
     case 1:
-        (void)pf_pool_restart(host->pool, slot); /* there may be no such slot now */
+        (void)pf_pool_replace_worker(host->pool, slot); /* there may be no such slot now */
         break;
     case 2:
         board_require(host->board, pf_pool_resize(host->pool, slot + 1) == 0);
         break;
     case 3:
-        (void)pf_pool_signal(host->pool, slot, SIGKILL);
+        (void)pf_pool_send_signal(host->pool, slot, SIGKILL);
         break;
     default:
         break;
@@ -68,7 +68,7 @@ static void become_whole(struct host *host) {
     for (int slot = 0; slot < SLOTS; slot++) {
         assert_true(host_turn(host, 0));
         if (pf_pool_worker_state(host->pool, slot) == PF_WORKER_DONE) {
-            assert_int_equal(pf_pool_restart(host->pool, slot), 0);
+            assert_int_equal(pf_pool_replace_worker(host->pool, slot), 0);
         }
     }
     /* Those that were started before the calm may still fail; then it is asked for again. */
@@ -95,8 +95,8 @@ static void assert_survives(struct host *host, int order, int width, unsigned se
     assert_int_equal(pf_pool_set_lifetime(host->pool, LIFETIME_MS, LIFETIME_MS), 0);
     assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, STOP_MS), 0);
     assert_int_equal(pf_pool_set_reload_order(host->pool, order), 0);
-    assert_int_equal(pf_pool_set_reload_width(host->pool, width), 0);
-    assert_int_equal(pf_pool_set_restart(host->pool, PF_RESTART_ALWAYS), 0);
+    assert_int_equal(pf_pool_set_replace_width(host->pool, width), 0);
+    assert_int_equal(pf_pool_set_restart_policy(host->pool, PF_RESTART_ALWAYS), 0);
     assert_int_equal(host_begin(host, SLOTS), 0);
 
     for (int i = 0; i < STEPS; i++) {

@@ -144,7 +144,7 @@ static int serves_after_the_gate(struct board *board, int task_id, int run) {
 static void several_at_a_time_if_chosen(void **state) {
     struct host *host = *state;
     host->work = serves_after_the_gate;
-    assert_int_equal(pf_pool_set_reload_width(host->pool, 2), 0);
+    assert_int_equal(pf_pool_set_replace_width(host->pool, 2), 0);
     begin(host, 5, PF_RELOAD_START_FIRST);
 
     assert_int_equal(pf_pool_reload(host->pool), 0);
@@ -163,7 +163,7 @@ static void several_at_a_time_if_chosen(void **state) {
 static void several_stop_at_a_time_if_chosen(void **state) {
     struct host *host = *state;
     host->work = serves_after_the_gate;
-    assert_int_equal(pf_pool_set_reload_width(host->pool, 65536), 0); /* all */
+    assert_int_equal(pf_pool_set_replace_width(host->pool, 65536), 0); /* all */
     begin(host, SLOTS, PF_RELOAD_STOP_FIRST);
 
     assert_int_equal(pf_pool_reload(host->pool), 0);

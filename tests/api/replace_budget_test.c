@@ -38,7 +38,7 @@ static int drains(struct board *board, int task_id, int run) {
 static void begin(struct host *host, int order, int width) {
     assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
     assert_int_equal(pf_pool_set_reload_order(host->pool, order), 0);
-    assert_int_equal(pf_pool_set_reload_width(host->pool, width), 0);
+    assert_int_equal(pf_pool_set_replace_width(host->pool, width), 0);
     assert_int_equal(host_begin(host, SLOTS), 0);
     assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, SLOTS));
 }
@@ -94,7 +94,7 @@ static void assert_most_for_all_reasons(struct host *host, int order, int most) 
     begin(host, order, 1);
 
     for (int i = SLOTS; i > 0; i--) {
-        int result = pf_pool_restart(host->pool, i - 1);
+        int result = pf_pool_replace_worker(host->pool, i - 1);
         assert_true(result == 0 || result == -EALREADY);
     }
     assert_int_equal(pf_pool_reload(host->pool), 0);
@@ -119,7 +119,7 @@ static void requests_have_their_turn_in_order(void **state) {
 
     assert_int_equal(host_replaces(host, 2), 0);
     assert_int_equal(host_replaces(host, 1), 0);
-    assert_int_equal(pf_pool_restart(host->pool, 1), -EALREADY); /* it waits for its turn */
+    assert_int_equal(pf_pool_replace_worker(host->pool, 1), -EALREADY); /* it waits for its turn */
     assert_int_equal(pf_pool_reload(host->pool), 0);
 
     assert_true(host_reaches(host, PF_EVENT_RELOADED, ANY_TASK, 1));
@@ -188,7 +188,7 @@ static void assert_reload_starts_slot_0(struct host *host, unsigned runs) {
 
 static void slots_that_were_given_up_but_not_those_that_are_done(void **state) {
     struct host *host = *state;
-    assert_int_equal(pf_pool_set_on_limit(host->pool, PF_LIMIT_DEGRADE), 0);
+    assert_int_equal(pf_pool_set_limit_action(host->pool, PF_LIMIT_DEGRADE), 0);
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 2), 0);
     begin_with_a_slot_without_a_worker(host, PF_WORKER_EMPTY);
 

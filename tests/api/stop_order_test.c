@@ -15,9 +15,9 @@
 
 enum { SLOTS = 5 };
 
-static int hand_over_term(pf_pool *pool) { return pf_pool_take_signal(pool, SIGTERM); }
+static int hand_over_term(pf_pool *pool) { return pf_pool_handle_signal(pool, SIGTERM); }
 
-static int hand_over_ttou(pf_pool *pool) { return pf_pool_take_signal(pool, SIGTTOU); }
+static int hand_over_ttou(pf_pool *pool) { return pf_pool_handle_signal(pool, SIGTTOU); }
 
 /* To the process: PF_SIGNALS_STANDARD takes it. */
 static int raise_term(pf_pool *pool) { return pool == NULL ? -1 : raise(SIGTERM); }

@@ -68,7 +68,7 @@ static void run_host(struct board *board, int (*work)(struct board *, int, int))
     host_open(&host, board);
     host.work = work;
     board_require(board, pf_pool_set_parent_death_signal(host.pool, 0) == 0);
-    board_require(board, pf_pool_set_threads(host.pool, PF_THREADS_ALLOW) == 0);
+    board_require(board, pf_pool_set_thread_policy(host.pool, PF_THREADS_ALLOW) == 0);
     board_require(board, host_begin(&host, WORKERS) == 0);
     board_require(board, host_reaches(&host, NOTE_WAITS, ANY_TASK, WORKERS));
     board_note(board, NOTE_HOST, 0);

@@ -217,7 +217,7 @@ static void the_kernels_hangup_is_a_stop(void **state) {
 }
 
 static void the_kernels_hangup_stops_the_smaller_set_too(void **state) {
-    signal_set = PF_SIGNALS_STOPS;
+    signal_set = PF_SIGNALS_STOP_ONLY;
 
     scenario_start_host(*state, window_that_is_closed);
 

@@ -130,7 +130,7 @@ static double reloads_ms(int width, int rounds) {
     struct series times = {.count = 0};
     pf_pool *pool = make_pool(WORKERS, serve);
     check(pf_pool_set_ready_timeout(pool, DEADLINE_MS), "pf_pool_set_ready_timeout");
-    check(pf_pool_set_reload_width(pool, width), "pf_pool_set_reload_width");
+    check(pf_pool_set_replace_width(pool, width), "pf_pool_set_replace_width");
     check(pf_pool_start(pool), "pf_pool_start");
     await(pool, PF_EVENT_READY, WORKERS);
     for (int round = 0; round < rounds; round++) {

@@ -31,7 +31,7 @@
 
 static struct {
     __typeof__(&pf_task_id) task_id;
-    __typeof__(&pf_worker_pool) worker_pool;
+    __typeof__(&pf_worker_pool_name) worker_pool;
     __typeof__(&pf_fork_processes) fork_processes;
     __typeof__(&pf_set_event_callback) set_callback;
     __typeof__(&pf_pool_new) pool_new;
@@ -42,9 +42,9 @@ static struct {
     __typeof__(&pf_pool_run) run;
     __typeof__(&pf_pool_free) free;
 } library = {
-    pf_task_id,       pf_worker_pool,   pf_fork_processes,   pf_set_event_callback,
-    pf_pool_new,      pf_pool_set_name, pf_pool_set_workers, pf_pool_set_max_restarts,
-    pf_pool_set_exec, pf_pool_run,      pf_pool_free,
+    pf_task_id,       pf_worker_pool_name, pf_fork_processes,   pf_set_event_callback,
+    pf_pool_new,      pf_pool_set_name,    pf_pool_set_workers, pf_pool_set_max_restarts,
+    pf_pool_set_exec, pf_pool_run,         pf_pool_free,
 };
 
 static int depth;
@@ -70,7 +70,7 @@ static void use(void *copy) {
         exit(3);
     }
     find(copy, "pf_task_id", &library.task_id);
-    find(copy, "pf_worker_pool", &library.worker_pool);
+    find(copy, "pf_worker_pool_name", &library.worker_pool);
     find(copy, "pf_fork_processes", &library.fork_processes);
     find(copy, "pf_set_event_callback", &library.set_callback);
     find(copy, "pf_pool_new", &library.pool_new);

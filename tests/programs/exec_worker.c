@@ -75,7 +75,7 @@ static void tell_descriptors(void) {
 }
 
 static int works(int task_id, void *user) {
-    report("function task=%d pool=%s of %s", task_id, name_or_none(pf_worker_pool()),
+    report("function task=%d pool=%s of %s", task_id, name_or_none(pf_worker_pool_name()),
            (const char *)user);
     tell_descriptors();
     return 5;
@@ -152,7 +152,7 @@ static void supervise(char *name) {
     int result = pf_pool_set_worker_fn(pool, works, name, release);
 
     pf_set_event_callback(ignore_event, NULL);
-    result = result < 0 ? result : pf_pool_set_restart(pool, PF_RESTART_NEVER);
+    result = result < 0 ? result : pf_pool_set_restart_policy(pool, PF_RESTART_NEVER);
     result = result < 0 ? result : pf_pool_run(pool, &task_id);
     report("supervise %s result=%d task=%d", name, result, task_id);
     (void)pf_pool_free(pool);
@@ -384,7 +384,7 @@ static void take_step(char *step) {
 
 int main(int argc, char **argv) {
     arguments_of_main = argv;
-    report("loaded pid=%d pool=%s report=%d", (int)getpid(), name_or_none(pf_worker_pool()),
+    report("loaded pid=%d pool=%s report=%d", (int)getpid(), name_or_none(pf_worker_pool_name()),
            pf_worker_fd("nothing"));
     for (int i = 1; i < argc; i++) {
         take_step(argv[i]);

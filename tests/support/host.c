@@ -146,7 +146,7 @@ int host_stops(struct host *host) {
 
 int host_replaces(struct host *host, int task_id) {
     board_note_task(host->board, KIND_REPLACED, task_id, 0);
-    return pf_pool_restart(host->pool, task_id);
+    return pf_pool_replace_worker(host->pool, task_id);
 }
 
 void host_close(struct host *host) { host->pool = pf_pool_free(host->pool); }

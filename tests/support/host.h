@@ -60,7 +60,7 @@ int host_finishes(struct host *host);
 /* Stop it and let it work to its end. */
 int host_stops(struct host *host);
 
-/* pf_pool_restart(), known to those who judge the story. */
+/* pf_pool_replace_worker(), known to those who judge the story. */
 int host_replaces(struct host *host, int task_id);
 
 void host_close(struct host *host);

@@ -84,7 +84,7 @@ int manager_setup(void **state) {
     (void)snprintf(name, sizeof(name), "%s/notify", scratch);
     listen_at(name);
     struct host *host = *state;
-    return pf_pool_set_notify(host->pool, 1);
+    return pf_pool_set_manager_notify(host->pool, 1);
 }
 
 int manager_teardown(void **state) {

@@ -253,7 +253,7 @@ int waits_for_the_end(int /*task_id*/, void * /*user*/) {
 // until it executes a program.
 int set_workers(pf_pool *pool) {
 #ifdef __SANITIZE_THREAD__
-    const int result = pf_pool_set_threads(pool, PF_THREADS_ALLOW);
+    const int result = pf_pool_set_thread_policy(pool, PF_THREADS_ALLOW);
     return result < 0 ? result : pf_pool_set_worker_fn(pool, waits_for_the_end, nullptr, nullptr);
 #else
     static const char *const arguments[] = {"sleep", "100", nullptr};
@@ -266,7 +266,7 @@ bool runs_a_pool() {
     pf_pool *pool = nullptr;
     bool good = pf_pool_new(&pool) == 0 && pf_pool_set_workers(pool, 2) == 0 &&
                 pf_pool_set_backend(pool, pool_backend) == 0 &&
-                pf_pool_set_restart(pool, PF_RESTART_NEVER) == 0 && set_workers(pool) == 0 &&
+                pf_pool_set_restart_policy(pool, PF_RESTART_NEVER) == 0 && set_workers(pool) == 0 &&
                 pf_pool_set_signals(pool, PF_SIGNALS_STANDARD) == 0 && pf_pool_start(pool) == 0;
     int result = 1;
     int ends = 0;

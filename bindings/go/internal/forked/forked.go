@@ -20,9 +20,9 @@ static int use_in_child(pf_pool *pool) {
 	if (child == 0) {
 		const pf_event *event = NULL;
 		int results[CALLS] = {pf_pool_stop(pool), pf_pool_resize(pool, 1),
-				      pf_pool_signal(pool, -1, 9), pf_pool_dispatch(pool, 0),
+				      pf_pool_send_signal(pool, -1, 9), pf_pool_dispatch(pool, 0),
 				      pf_pool_next_event(pool, &event),
-				      pf_pool_take_signal(pool, 15)};
+				      pf_pool_handle_signal(pool, 15)};
 		for (int i = 0; i < CALLS; i++) {
 			status |= results[i] == -ECHILD ? 0 : 1 << i;
 		}

@@ -332,14 +332,14 @@ class Pool(Supervisor):
 
     def restart(self, task_id: int) -> None:
         """Replace one worker by a new one, which does not count as a restart."""
-        check(lib.pf_pool_restart(self.handle, integer(task_id, "task_id")))
+        check(lib.pf_pool_replace_worker(self.handle, integer(task_id, "task_id")))
 
     def signal(self, task_id: Optional[int], number: int) -> None:
         """Send a signal to one worker, or to all (None)."""
         slot = -1 if task_id is None else max(integer(task_id, "task_id"), -2)
         if task_id is not None and slot < 0:
             slot = UNLIMITED  # no slot; -1 would mean all
-        check(lib.pf_pool_signal(self.handle, slot, integer(number, "number")))
+        check(lib.pf_pool_send_signal(self.handle, slot, integer(number, "number")))
 
     # ---- State -----------------------------------------------------------------------------
 

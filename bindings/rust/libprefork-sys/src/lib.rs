@@ -125,7 +125,7 @@ pub const PF_RELOAD_START_FIRST: c_int = 0;
 pub const PF_RELOAD_STOP_FIRST: c_int = 1;
 pub const PF_SIGNALS_NONE: c_int = 0;
 pub const PF_SIGNALS_STANDARD: c_int = 1;
-pub const PF_SIGNALS_STOPS: c_int = 2;
+pub const PF_SIGNALS_STOP_ONLY: c_int = 2;
 pub const PF_THREADS_REFUSE: c_int = 0;
 pub const PF_THREADS_ALLOW: c_int = 1;
 pub const PF_BACKEND_AUTO: c_int = 0;
@@ -140,25 +140,25 @@ extern "C" {
     pub fn pf_pool_free(pool: *mut pf_pool) -> *mut pf_pool;
     pub fn pf_pool_set_name(pool: *mut pf_pool, name: *const c_char) -> c_int;
     pub fn pf_pool_set_workers(pool: *mut pf_pool, count: c_int) -> c_int;
-    pub fn pf_pool_set_restart(pool: *mut pf_pool, when: c_int) -> c_int;
+    pub fn pf_pool_set_restart_policy(pool: *mut pf_pool, when: c_int) -> c_int;
     pub fn pf_pool_set_max_restarts(pool: *mut pf_pool, max: c_int) -> c_int;
     pub fn pf_pool_set_restart_window(pool: *mut pf_pool, max: c_int, window_ms: u64) -> c_int;
     pub fn pf_pool_set_backoff(pool: *mut pf_pool, first_ms: u64, max_ms: u64) -> c_int;
-    pub fn pf_pool_set_on_limit(pool: *mut pf_pool, action: c_int) -> c_int;
+    pub fn pf_pool_set_limit_action(pool: *mut pf_pool, action: c_int) -> c_int;
     pub fn pf_pool_set_stop(pool: *mut pf_pool, signal: c_int, timeout_ms: u64) -> c_int;
     pub fn pf_pool_set_fatal_exit(pool: *mut pf_pool, exit_code: c_int) -> c_int;
     pub fn pf_pool_set_ready_timeout(pool: *mut pf_pool, timeout_ms: u64) -> c_int;
     pub fn pf_pool_set_heartbeat_timeout(pool: *mut pf_pool, timeout_ms: u64) -> c_int;
     pub fn pf_pool_set_lifetime(pool: *mut pf_pool, max_ms: u64, jitter_ms: u64) -> c_int;
     pub fn pf_pool_set_reload_order(pool: *mut pf_pool, order: c_int) -> c_int;
-    pub fn pf_pool_set_reload_width(pool: *mut pf_pool, count: c_int) -> c_int;
+    pub fn pf_pool_set_replace_width(pool: *mut pf_pool, count: c_int) -> c_int;
     pub fn pf_pool_set_signals(pool: *mut pf_pool, set: c_int) -> c_int;
-    pub fn pf_pool_set_threads(pool: *mut pf_pool, policy: c_int) -> c_int;
+    pub fn pf_pool_set_thread_policy(pool: *mut pf_pool, policy: c_int) -> c_int;
     pub fn pf_pool_set_stop_fd(pool: *mut pf_pool, on: c_int) -> c_int;
     pub fn pf_pool_set_process_groups(pool: *mut pf_pool, on: c_int) -> c_int;
     pub fn pf_pool_set_parent_death_signal(pool: *mut pf_pool, signal: c_int) -> c_int;
     pub fn pf_pool_set_reap_orphans(pool: *mut pf_pool, mode: c_int) -> c_int;
-    pub fn pf_pool_set_notify(pool: *mut pf_pool, on: c_int) -> c_int;
+    pub fn pf_pool_set_manager_notify(pool: *mut pf_pool, on: c_int) -> c_int;
     pub fn pf_pool_set_backend(pool: *mut pf_pool, backend: c_int) -> c_int;
     pub fn pf_pool_set_event_callback(
         pool: *mut pf_pool,
@@ -201,10 +201,10 @@ extern "C" {
     pub fn pf_pool_stop(pool: *mut pf_pool) -> c_int;
     pub fn pf_pool_kill(pool: *mut pf_pool) -> c_int;
     pub fn pf_pool_reload(pool: *mut pf_pool) -> c_int;
-    pub fn pf_pool_take_signal(pool: *mut pf_pool, signal: c_int) -> c_int;
+    pub fn pf_pool_handle_signal(pool: *mut pf_pool, signal: c_int) -> c_int;
     pub fn pf_pool_resize(pool: *mut pf_pool, count: c_int) -> c_int;
-    pub fn pf_pool_restart(pool: *mut pf_pool, task_id: c_int) -> c_int;
-    pub fn pf_pool_signal(pool: *mut pf_pool, task_id: c_int, signal: c_int) -> c_int;
+    pub fn pf_pool_replace_worker(pool: *mut pf_pool, task_id: c_int) -> c_int;
+    pub fn pf_pool_send_signal(pool: *mut pf_pool, task_id: c_int, signal: c_int) -> c_int;
     pub fn pf_pool_worker_count(pool: *const pf_pool) -> c_int;
     pub fn pf_pool_alive_count(pool: *const pf_pool) -> c_int;
     pub fn pf_pool_worker_pid(pool: *const pf_pool, task_id: c_int) -> i32;
@@ -221,7 +221,7 @@ extern "C" {
     pub fn pf_worker_heartbeat() -> c_int;
     pub fn pf_worker_stop_fd() -> c_int;
     pub fn pf_worker_fd(name: *const c_char) -> c_int;
-    pub fn pf_worker_pool() -> *const c_char;
+    pub fn pf_worker_pool_name() -> *const c_char;
 }
 
 // ---- Sockets ----

@@ -129,7 +129,7 @@ impl Builder {
             Restart::Always => sys::PF_RESTART_ALWAYS,
             Restart::Never => sys::PF_RESTART_NEVER,
         };
-        self.set_number(sys::pf_pool_set_restart, when as u32)
+        self.set_number(sys::pf_pool_set_restart_policy, when as u32)
     }
 
     /// Restarts in the pool's life, over all slots; 100 by default, [`UNLIMITED`](crate::UNLIMITED)
@@ -159,7 +159,7 @@ impl Builder {
             Limit::Stop => sys::PF_LIMIT_STOP,
             Limit::Degrade => sys::PF_LIMIT_DEGRADE,
         };
-        self.set_number(sys::pf_pool_set_on_limit, action as u32)
+        self.set_number(sys::pf_pool_set_limit_action, action as u32)
     }
 
     /// The signal that stops workers (SIGTERM by default), and the time after which they are killed
@@ -209,7 +209,7 @@ impl Builder {
 
     /// How many slots a reload replaces at a time; 1 by default.
     pub fn reload_width(self, count: u32) -> Builder {
-        self.set_number(sys::pf_pool_set_reload_width, count)
+        self.set_number(sys::pf_pool_set_replace_width, count)
     }
 
     /// Which signals of this process control the pool while it runs.
@@ -217,7 +217,7 @@ impl Builder {
         let set = match signals {
             Signals::None => sys::PF_SIGNALS_NONE,
             Signals::Standard => sys::PF_SIGNALS_STANDARD,
-            Signals::Stops => sys::PF_SIGNALS_STOPS,
+            Signals::Stops => sys::PF_SIGNALS_STOP_ONLY,
         };
         self.set_number(sys::pf_pool_set_signals, set as u32)
     }
@@ -233,7 +233,7 @@ impl Builder {
         self.set(|pool| {
             pool.allow_threads();
             // SAFETY: the pool is valid, and has not started.
-            check(unsafe { sys::pf_pool_set_threads(pool.raw(), sys::PF_THREADS_ALLOW) })
+            check(unsafe { sys::pf_pool_set_thread_policy(pool.raw(), sys::PF_THREADS_ALLOW) })
         })
     }
 
@@ -266,7 +266,7 @@ impl Builder {
     /// Speak to the service manager at the socket that `NOTIFY_SOCKET` names, if it does. Workers do
     /// not find it in their environment.
     pub fn notify(self, on: bool) -> Builder {
-        self.set_number(sys::pf_pool_set_notify, on.into())
+        self.set_number(sys::pf_pool_set_manager_notify, on.into())
     }
 
     /// How ends of workers are noticed.

@@ -64,7 +64,7 @@ impl Control {
     /// has received by itself, as under tokio. Other signals are an error.
     pub fn take_signal(&self, signal: i32) -> Result<(), Error> {
         // SAFETY: as above.
-        check(unsafe { sys::pf_pool_take_signal(self.pool, signal) }).map(drop)
+        check(unsafe { sys::pf_pool_handle_signal(self.pool, signal) }).map(drop)
     }
 
     /// Changes the number of slots.
@@ -76,14 +76,14 @@ impl Control {
     /// Replaces one worker, which does not count as a restart.
     pub fn restart(&self, task_id: u32) -> Result<(), Error> {
         // SAFETY: as above.
-        check(unsafe { sys::pf_pool_restart(self.pool, crate::int(task_id)?) }).map(drop)
+        check(unsafe { sys::pf_pool_replace_worker(self.pool, crate::int(task_id)?) }).map(drop)
     }
 
     /// Sends a signal to one worker, or with `None` to all. An end that it leads to is abnormal.
     pub fn signal(&self, task_id: impl Into<Option<u32>>, signal: i32) -> Result<(), Error> {
         let task_id = task_id.into().map_or(Ok(-1), crate::int)?;
         // SAFETY: as above.
-        check(unsafe { sys::pf_pool_signal(self.pool, task_id, signal) }).map(drop)
+        check(unsafe { sys::pf_pool_send_signal(self.pool, task_id, signal) }).map(drop)
     }
 
     /// The number of slots.

@@ -52,7 +52,7 @@ impl Task {
     pub fn pool(self) -> String {
         // SAFETY: may be called at any time; the text stays valid.
         unsafe {
-            let name = sys::pf_worker_pool();
+            let name = sys::pf_worker_pool_name();
             if name.is_null() {
                 return String::new();
             }

@@ -1,5 +1,5 @@
 /*
- * take_signal_test.c - signals that the host has received and hands on: pf_pool_take_signal()
+ * handle_signal_test.c - signals that the host has received and hands on: pf_pool_handle_signal()
  *
  * SPDX-License-Identifier: MIT
  */
@@ -23,7 +23,7 @@ static void begin(struct host *host, int workers, int (*work)(struct board *, in
 }
 
 static void take(struct host *host, int signal) {
-    assert_int_equal(pf_pool_take_signal(host->pool, signal), 0);
+    assert_int_equal(pf_pool_handle_signal(host->pool, signal), 0);
 }
 
 static void assert_stopped_by(struct host *host, int signal) {
@@ -146,7 +146,7 @@ static void stop_when_all_are_ready(const pf_event *event, void *user) {
 
     host_note_event(event, host->board);
     if (pf_event_type(event) == PF_EVENT_STARTED && pf_event_task_id(event) == 1) {
-        board_require(host->board, pf_pool_take_signal(host->pool, SIGTERM) == 0);
+        board_require(host->board, pf_pool_handle_signal(host->pool, SIGTERM) == 0);
     }
 }
 
@@ -231,19 +231,19 @@ static void usr1_usr2_and_winch_reach_all_workers(void **state) {
 static void other_signals_are_refused_and_change_nothing(void **state) {
     static const int others[] = {-1, 0, SIGKILL, SIGSTOP, SIGCHLD, SIGALRM, SIGPIPE, 64, 65, 4096};
     struct host *host = *state;
-    assert_int_equal(pf_pool_take_signal(NULL, SIGTERM), -EINVAL);
-    assert_int_equal(pf_pool_take_signal(host->pool, SIGTERM), -EINVAL); /* before the start */
+    assert_int_equal(pf_pool_handle_signal(NULL, SIGTERM), -EINVAL);
+    assert_int_equal(pf_pool_handle_signal(host->pool, SIGTERM), -EINVAL); /* before the start */
     begin(host, 1, ends_on_term);
 
     for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-        assert_int_equal(pf_pool_take_signal(host->pool, others[i]), -EINVAL);
+        assert_int_equal(pf_pool_handle_signal(host->pool, others[i]), -EINVAL);
     }
     host_goes_on(host, 20);
 
     assert_int_equal(pf_pool_alive_count(host->pool), 1);
     assert_int_equal(host_stops(host), 0);
-    assert_int_equal(pf_pool_take_signal(host->pool, SIGTERM), 0); /* as a stop after the end */
-    assert_int_equal(pf_pool_take_signal(host->pool, SIGKILL), -EINVAL);
+    assert_int_equal(pf_pool_handle_signal(host->pool, SIGTERM), 0); /* as a stop after the end */
+    assert_int_equal(pf_pool_handle_signal(host->pool, SIGKILL), -EINVAL);
     assert_int_equal(pf_pool_stop_signal(host->pool), 0);
     assert_int_equal(board_count(host->board, PF_EVENT_RESIZED, ANY_TASK), 0);
     assert_int_equal(board_count(host->board, PF_EVENT_STARTED, ANY_TASK), 1);
