@@ -26,7 +26,7 @@ extern "C" {
 #endif
 
 #define PF_VERSION_MAJOR 0
-#define PF_VERSION_MINOR 1
+#define PF_VERSION_MINOR 2
 #define PF_VERSION_PATCH 0
 
 /* The library's own error codes. All others are negative errno values. */
@@ -67,7 +67,7 @@ enum { PF_UNLIMITED = 2147483647 };
  *   lacks descriptors or memory for itself; any other errno of a first fork that can not
  *   succeed later; -ECHILD in a child that an event callback forked and returned in. No
  *   worker is left behind, and the call may be made again.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_fork_processes(int num_processes, int max_restarts);
 
@@ -79,7 +79,7 @@ PF_API int pf_fork_processes(int num_processes, int max_restarts);
  * call it.
  *
  * Returns: the task id, or -1 in a process that is no worker.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_task_id(void);
 
@@ -90,7 +90,7 @@ PF_API int pf_task_id(void);
  * (version 1 or 2), rounded up. Read anew at each call. Any thread may call it.
  *
  * Returns: at least 1.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_cpu_count(void);
 
@@ -98,7 +98,7 @@ PF_API int pf_cpu_count(void);
  * Tell the version of the library that is running, as "MAJOR.MINOR.PATCH".
  *
  * Returns: a static string. Any thread may call it.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API const char *pf_version(void);
 
@@ -107,7 +107,7 @@ PF_API const char *pf_version(void);
  * macros.
  *
  * Returns: a positive number. Any thread may call it.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_version_number(void);
 
@@ -116,7 +116,7 @@ PF_API int pf_version_number(void);
  *
  * Returns: a static string in English, never NULL; "Success" for 0 and positive values.
  *   Any thread may call it.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API const char *pf_strerror(int error);
 
@@ -168,7 +168,7 @@ enum {
  * writes their number later. The choice is copied when those calls begin. Set it before other
  * threads use the library.
  *
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API void pf_set_event_callback(pf_event_fn fn, void *user);
 
@@ -177,7 +177,7 @@ PF_API void pf_set_event_callback(pf_event_fn fn, void *user);
  * said for "none". The table in pf_event(3) tells which fields go with which type. Call them
  * while the event is valid, from the thread that got it.
  *
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_event_type(const pf_event *event);            /* PF_EVENT_... */
 PF_API int pf_event_level(const pf_event *event);           /* as syslog(3): 3 error to 7 debug */
@@ -204,7 +204,7 @@ PF_API int pf_event_worker_count(const pf_event *event); /* slots of STARTING, S
  *
  * Returns: a static string, or NULL for a type that this library does not know. Any thread may
  *   call it.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API const char *pf_event_type_name(int type);
 
@@ -226,7 +226,7 @@ typedef struct pf_pool pf_pool;
  *
  * Returns: 0, and the pool in *ret_pool, which the caller frees with pf_pool_free().
  * Errors: -ENOMEM; -EINVAL if ret_pool is NULL.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_new(pf_pool **ret_pool);
 
@@ -239,7 +239,7 @@ PF_API int pf_pool_new(pf_pool **ret_pool);
  * only its memory is released. From a callback of the pool it does nothing.
  *
  * Returns: NULL; pool from within a callback. NULL is fine.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API pf_pool *pf_pool_free(pf_pool *pool);
 
@@ -257,7 +257,7 @@ enum { PF_REAP_ADOPTED = 1, PF_REAP_ALL = 2 };
  * Returns: 0.
  * Errors: -EINVAL if a value is out of range, -EBUSY once the pool has started; nothing is
  *   changed then.
- * Since: 0.1
+ * Since: 0.2
  */
 
 /* At most 63 bytes; default "". Copied. */
@@ -401,7 +401,7 @@ PF_API int pf_pool_set_worker_fn(pf_pool *pool, int (*fn)(int task_id, void *use
  * Errors: -EINVAL for such a name, -EBADF if it is not open, -EEXIST if the name is taken,
  *   -ENOSPC beyond 1,024 of them, -E2BIG beyond 64 KiB of names, -ENOMEM; -EBUSY once the pool
  *   has started. A start finds out with -EBADF that one was closed, or is another file by now.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_add_fd(pf_pool *pool, const char *name, int fd);
 
@@ -429,7 +429,7 @@ PF_API int pf_pool_add_fd(pf_pool *pool, const char *name, int fd);
  *   once a pool has started whose workers are not made by exec, -ECANCELED once it has ended; if
  *   one of the programs is set-user-ID or the like, the errno of what a worker could not find out
  *   about this process.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *argv,
 			    const char *const *envp);
@@ -462,7 +462,7 @@ PF_API int pf_pool_set_host_fork(pf_pool *pool, int on);
  *   as a set-user-ID program may be; -ELOOP for a pool by exec in a worker of a pool of the same
  *   name; -EINVAL after pf_pool_set_host_fork(); -EBUSY from within a callback; -ECHILD also in a
  *   child that an event callback forked and returned in.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
 
@@ -477,7 +477,7 @@ PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
  *   second time, and in a worker made by exec until it has called pf_pool_run(); -ESRCH and
  *   -ELOOP as there; PF_ETHREADS, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC: nothing has happened, and
  *   it may be called again.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_start(pf_pool *pool);
 
@@ -487,7 +487,7 @@ PF_API int pf_pool_start(pf_pool *pool);
  * them; level-triggered. In an edge-triggered loop go on until it is not readable any more.
  *
  * Returns: the descriptor; -EINVAL before the start.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_fd(const pf_pool *pool);
 
@@ -497,7 +497,7 @@ PF_API int pf_pool_fd(const pf_pool *pool);
  *
  * Returns: 1 while the pool lives, 0 when it is done.
  * Errors: as for pf_pool_run(); -EINVAL if pf_pool_start() did not begin the pool.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_dispatch(pf_pool *pool, int timeout_ms);
 
@@ -507,7 +507,7 @@ PF_API int pf_pool_dispatch(pf_pool *pool, int timeout_ms);
  *
  * Returns: 1 and the event in *ret_event, valid until the next call; 0 if none waits, always so
  *   for a pool with a callback.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_next_event(pf_pool *pool, const pf_event **ret_event);
 
@@ -534,7 +534,7 @@ PF_API int pf_pool_next_event(pf_pool *pool, const pf_event **ret_event);
  *   if the child could not be watched: it has been killed and reaped, and the start has failed.
  * Errors, in the child: -ESRCH if the supervisor or its pool has ended, or waits for no worker
  *   in this slot: the process is no worker, and should end; -EALREADY a second time.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_forked(pf_pool *pool, int task_id, int32_t pid);
 
@@ -545,7 +545,7 @@ PF_API int pf_pool_forked(pf_pool *pool, int task_id, int32_t pid);
  *
  * Returns: 0, also after the end.
  * Errors: -EINVAL before the start.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_stop(pf_pool *pool);
 
@@ -564,7 +564,7 @@ PF_API int pf_pool_kill(pf_pool *pool);
  *
  * Returns: 0, also after the end.
  * Errors: -EINVAL before the start.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_reload(pf_pool *pool);
 
@@ -578,7 +578,7 @@ PF_API int pf_pool_reload(pf_pool *pool);
  *
  * Returns: 0, also after the end.
  * Errors: -EINVAL before the start, and for any other signal.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_handle_signal(pf_pool *pool, int signal);
 
@@ -588,7 +588,7 @@ PF_API int pf_pool_handle_signal(pf_pool *pool, int signal);
  *
  * Returns: 0.
  * Errors: -EINVAL; -ENOMEM, nothing has changed; -ECANCELED once the pool is stopping.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_resize(pf_pool *pool, int count);
 
@@ -602,7 +602,7 @@ PF_API int pf_pool_resize(pf_pool *pool, int count);
  * Returns: 0.
  * Errors: -EALREADY if it is being replaced or the host has asked for it already; -EINVAL if
  *   there is no such slot; -ECANCELED once the pool is stopping.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_replace_worker(pf_pool *pool, int task_id);
 
@@ -613,7 +613,7 @@ PF_API int pf_pool_replace_worker(pf_pool *pool, int task_id);
  * Returns: 0.
  * Errors: -EINVAL; -ESRCH if the slot has no process; -ECANCELED after the pool's end; -EPERM, or
  *   what else kill(2) failed with, if a signal could not be sent.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_send_signal(pf_pool *pool, int task_id, int signal);
 
@@ -634,7 +634,7 @@ enum {
  * Returns: the value.
  * Errors: -EINVAL before the start, and if there is no such slot; 0 from
  *   pf_pool_worker_uptime_ms() instead of any error.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_pool_worker_count(const pf_pool *pool);                 /* slots */
 PF_API int pf_pool_alive_count(const pf_pool *pool);                  /* processes */
@@ -655,7 +655,7 @@ PF_API int pf_pool_stop_signal(const pf_pool *pool);
  *
  * Returns: only if it failed.
  * Errors: -EINVAL if signal is no signal, or one whose default action does not end a process.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_die_of_signal(int signal);
 
@@ -669,7 +669,7 @@ PF_API int pf_die_of_signal(int signal);
  * Errors: -ECHILD in a process that is no worker; -ESRCH if the supervisor is gone; -EAGAIN if
  *   there was no room in the pool's pipe for a second: call again; -EBADF if the worker has
  *   closed the library's descriptors.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_worker_ready(void);
 
@@ -679,7 +679,7 @@ PF_API int pf_worker_ready(void);
  *
  * Returns: 0, also in a pool without a heartbeat time-out.
  * Errors: as for pf_worker_ready().
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_worker_heartbeat(void);
 
@@ -693,7 +693,7 @@ PF_API int pf_worker_heartbeat(void);
  * Returns: the descriptor.
  * Errors: -ECHILD in a process that is no worker; -EOPNOTSUPP if the workers of this pool have
  *   none; -EBADF if the worker has closed the library's descriptors; -EMFILE, -ENFILE, -ENOMEM.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_worker_stop_fd(void);
 
@@ -704,7 +704,7 @@ PF_API int pf_worker_stop_fd(void);
  * Returns: the descriptor.
  * Errors: -ENOENT if there is none of that name; -ECHILD in a process that is no worker; -EINVAL
  *   if name is NULL.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_worker_fd(const char *name);
 
@@ -714,7 +714,7 @@ PF_API int pf_worker_fd(const char *name);
  * thread may call it.
  *
  * Returns: the name, which stays valid, or NULL in a process that is no worker.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API const char *pf_worker_pool_name(void);
 
@@ -738,7 +738,7 @@ enum { PF_BIND_REUSEPORT = 1 };
  *   -EADDRNOTAVAIL for an address that is not of this machine; -EACCES for a port that needs
  *   privileges; -ENOBUFS if there are more than max_fds, or than 64; -EAFNOSUPPORT if the kernel
  *   has none of the families; -EINVAL.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_bind_sockets(const char *host, int port, int family, int backlog, uint32_t flags,
 			   int *ret_fds, int max_fds);
@@ -754,7 +754,7 @@ PF_API int pf_bind_sockets(const char *host, int port, int family, int backlog, 
  * Errors: -EADDRINUSE if somebody listens there; -EEXIST for another kind of file;
  *   -ENAMETOOLONG for more than 107 bytes; -EACCES, -ENOENT, -EROFS and the like for the
  *   directory; -EINVAL.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_bind_unix_socket(const char *path, uint32_t mode, int backlog);
 
@@ -767,7 +767,7 @@ PF_API int pf_bind_unix_socket(const char *path, uint32_t mode, int backlog);
  * Returns: the connection, non-blocking and close-on-exec.
  * Errors: -EAGAIN if none waits: in a pool, a sibling took it; -EMFILE, -ENFILE, -ENOBUFS and
  *   -ENOMEM, while the connection waits on; -EINVAL if the socket does not listen.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_accept(int fd);
 
@@ -781,7 +781,7 @@ PF_API int pf_accept(int fd);
  * Returns: how many there are in ret_fds, in their order; 0: none was passed.
  * Errors: -ENOBUFS if there are more than max_fds; -EBADF if one of them is not open; -EINVAL,
  *   also if LISTEN_FDS is no number.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_listen_fds(int *ret_fds, int max_fds);
 
@@ -808,7 +808,7 @@ PF_API int pf_listen_fds(int *ret_fds, int max_fds);
  *   -EPERM if it belongs to another user; -ESRCH in a worker by
  *   exec whose parent is not its supervisor; any other errno of the pid file, of fork(2) or for
  *   want of descriptors.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_daemonize(const char *pid_file);
 
@@ -818,7 +818,7 @@ PF_API int pf_daemonize(const char *pid_file);
  *
  * Returns: 0.
  * Errors: -ECHILD in a child of the daemon.
- * Since: 0.1
+ * Since: 0.2
  */
 PF_API int pf_daemon_ready(void);
 

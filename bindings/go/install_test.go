@@ -80,7 +80,7 @@ func libraryMissingOrTooOld(t *testing.T) {
 	description := "Name: prefork\nDescription: old\nVersion: 0.0.9\nCflags: -I" + module + "\n"
 	check(t, os.WriteFile(filepath.Join(module, "prefork.pc"), []byte(description), 0o600))
 	output, err = build([]string{"PKG_CONFIG_PATH=" + module}, "-l")
-	if err == nil || !strings.Contains(output, "need libprefork 0.1 or later") {
+	if err == nil || !strings.Contains(output, "need libprefork 0.2 or later") {
 		t.Errorf("too old, yet %v: %q", err, output)
 	}
 	for running, old := range map[string]bool{"0.1.0": true, "0.2.2": true, "0.2.3": false,

@@ -73,5 +73,5 @@ func TaskID() int { return int(C.pf_task_id()) }
 // affinity, but no more than the quota of its control groups, rounded up.
 func CPUCount() int { return int(C.pf_cpu_count()) }
 
-// Version returns the version of the library that runs, such as "0.1.0".
+// Version returns the version of the library that runs, such as "0.2.0".
 func Version() string { return C.GoString(C.pf_version()) }

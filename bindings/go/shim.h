@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <unistd.h>
 
-#if PF_VERSION_MAJOR == 0 && PF_VERSION_MINOR < 1
-#error "these Go bindings need libprefork 0.1 or later, and the prefork.h found is older"
+#if PF_VERSION_MAJOR == 0 && PF_VERSION_MINOR < 2
+#error "these Go bindings need libprefork 0.2 or later, and the prefork.h found is older"
 #endif
 
 /* An event as one value, so that one call takes it. The message is the library's. */

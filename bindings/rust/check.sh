@@ -71,8 +71,8 @@ step() {
 unpack() {
     mkdir -p "$1"
     for crate in libprefork-sys libprefork; do
-        tar -C "$1" -xzf "$CARGO_TARGET_DIR/package/$crate-0.1.0.crate"
-        mv "$1/$crate-0.1.0" "$1/$crate"
+        tar -C "$1" -xzf "$CARGO_TARGET_DIR/package/$crate-0.2.0.crate"
+        mv "$1/$crate-0.2.0" "$1/$crate"
         rm -f "$1/$crate/Cargo.lock" # of a crate alone; the workspace has one
     done
     # Packed files are all of one old day, by which cargo would take what it built before for new.

@@ -111,12 +111,12 @@ bites man 'differs from man/examples' "echo '/* more */' >>man/examples/minimal.
 bites man 'names no file' "sed -i '/example: minimal.c/d' man/prefork.7"
 bites man 'there is no man/examples' 'rm man/examples/minimal.c'
 
-bites versions 'prefork.map: the newest' "sed -i 's/^PREFORK_0.1/PREFORK_0.2/' lib/prefork.map"
-bites versions 'CHANGELOG.md: the newest' "sed -i 's/^## .0.1.0./## [0.2.0]/' CHANGELOG.md"
+bites versions 'prefork.map: the newest' "sed -i 's/^PREFORK_0.2/PREFORK_0.3/' lib/prefork.map"
+bites versions 'CHANGELOG.md: the newest' "sed -i 's/^## .0.2.0./## [0.3.0]/' CHANGELOG.md"
 bites versions 'must come from the header' \
-    "sed -i 's/^Version: .*/Version: 0.1.0/' lib/prefork.pc.in"
+    "sed -i 's/^Version: .*/Version: 0.2.0/' lib/prefork.pc.in"
 bites versions 'other than' 'mkdir build && echo "Version: 0.0.9" >build/prefork.pc'
-bites versions 'HISTORY does not say' "sed -i '/^.Sh HISTORY/,\$s/0[.]1/0.2/' man/pf_version.3"
+bites versions 'HISTORY does not say' "sed -i '/^.Sh HISTORY/,\$s/0[.]2/0.3/' man/pf_version.3"
 bites versions 'pf_task_id is not said' "sed -i '/int pf_task_id/s/^/ /' include/prefork.h"
 
 # These two have nothing to say where their tools are not installed.

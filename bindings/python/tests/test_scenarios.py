@@ -465,8 +465,8 @@ def test_library_missing_or_too_old(run, tmp_path):
         return str(path)
 
     for source, message in (
-        (OLD.format(version="0.0.9"), "has version 0.0.9; libprefork 0.1.0 or later is needed"),
-        (OLD.format(version="0.1.0"), "has version 0.1.0 and lacks pf_strerror; libprefork"),
+        (OLD.format(version="0.0.9"), "has version 0.0.9; libprefork 0.2.0 or later is needed"),
+        (OLD.format(version="0.2.0"), "has version 0.2.0 and lacks pf_strerror; libprefork"),
         ("int other;", "is not libprefork"),
     ):
         program = run("import prefork", PREFORK_LIBRARY=library(source))

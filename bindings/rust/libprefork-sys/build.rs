@@ -4,7 +4,7 @@
 use std::env;
 use std::process::{exit, Command};
 
-const NEEDED: [&str; 2] = ["prefork >= 0.1.0", "prefork < 0.2"];
+const NEEDED: [&str; 2] = ["prefork >= 0.2.0", "prefork < 0.3"];
 
 fn pkg_config(arguments: &[&str]) -> Result<String, String> {
     let program = env::var_os("PKG_CONFIG").unwrap_or_else(|| "pkg-config".into());

@@ -26,7 +26,7 @@ from ._sockets import bind_sockets, bind_unix_socket, listen_fds
 from ._tornado import cpu_count, die_of_signal, fork_processes, task_id
 from ._worker import heartbeat, ready, stop_fd
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "UNLIMITED",

@@ -12,7 +12,7 @@ from ctypes import POINTER, c_char_p, c_int, c_int32, c_uint32, c_uint64, c_void
 from typing import Any, Callable, Iterator, Optional
 
 SONAME = "libprefork.so.0"
-OLDEST = (0, 1, 0)
+OLDEST = (0, 2, 0)
 
 _BUNDLED = os.path.join(os.path.dirname(__file__), "_bundled", SONAME)
 

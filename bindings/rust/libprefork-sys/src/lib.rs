@@ -8,7 +8,7 @@
 //! ```
 //! // SAFETY: both may be called by any thread, and the text is static.
 //! let text = unsafe { std::ffi::CStr::from_ptr(libprefork_sys::pf_version()) };
-//! assert!(text.to_str().unwrap().starts_with("0.1."));
+//! assert!(text.to_str().unwrap().starts_with("0.2."));
 //! assert!(unsafe { libprefork_sys::pf_cpu_count() } >= 1);
 //! ```
 //!
@@ -52,7 +52,7 @@ pub type pf_worker_fn = unsafe extern "C" fn(task_id: c_int, user: *mut c_void) 
 pub type pf_free_fn = unsafe extern "C" fn(user: *mut c_void);
 
 pub const PF_VERSION_MAJOR: c_int = 0;
-pub const PF_VERSION_MINOR: c_int = 1;
+pub const PF_VERSION_MINOR: c_int = 2;
 pub const PF_VERSION_PATCH: c_int = 0;
 pub const PF_EGAVEUP: c_int = -4097;
 pub const PF_ETHREADS: c_int = -4098;

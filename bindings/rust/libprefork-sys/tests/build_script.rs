@@ -38,9 +38,9 @@ fn library_missing_or_too_old() {
 
     for (version, is_right) in [
         ("0.0.9", false),
-        ("0.2.0", false),
-        ("0.1.0", true),
-        ("0.1.7", true),
+        ("0.3.0", false),
+        ("0.2.0", true),
+        ("0.2.7", true),
     ] {
         let package = format!(
             "includedir=/some/include\nName: prefork\nDescription: -\nVersion: {version}\n\

@@ -125,7 +125,7 @@ pub fn cpu_count() -> u32 {
 /// The version of the library that is loaded, not of this crate.
 ///
 /// ```
-/// assert!(libprefork::version().starts_with("0.1."));
+/// assert!(libprefork::version().starts_with("0.2."));
 /// ```
 pub fn version() -> &'static str {
     // SAFETY: a static string.

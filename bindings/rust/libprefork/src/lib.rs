@@ -47,7 +47,7 @@
 //!
 //! # The library
 //!
-//! libprefork must be installed, version 0.1: its `prefork.pc` is found by `pkg-config`. Manual
+//! libprefork must be installed, version 0.2: its `prefork.pc` is found by `pkg-config`. Manual
 //! pages, from `prefork(7)` on, tell what each setting does to the letter. Linux only.
 //
 // SPDX-License-Identifier: MIT

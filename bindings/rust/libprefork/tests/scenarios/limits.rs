@@ -261,11 +261,11 @@ pub fn library_missing_or_too_old() {
     assert!(!good && text.contains(LIBRARY), "{text}");
 
     // One that has all the names, but says that it is of another version.
-    for version in ["0.0.9", "0.2.0", "nonsense"] {
+    for version in ["0.0.9", "0.3.0", "nonsense"] {
         let code = format!("const char *pf_version(void) {{ return \"{version}\"; }}\n");
         make_library(&directory, "other.so", &code);
         let (good, text) = ask("LD_PRELOAD", &directory.join("other.so"));
-        let wanted = format!("libprefork {version} was loaded, but 0.1.0 or a later 0.1 is needed");
+        let wanted = format!("libprefork {version} was loaded, but 0.2.0 or a later 0.2 is needed");
         assert!(good && text == wanted, "{text}");
     }
     fs::remove_dir_all(&directory).unwrap();
@@ -273,7 +273,7 @@ pub fn library_missing_or_too_old() {
     let mut program = Program::start("make_pool", &[]);
     assert_eq!(program.end().signal(), None);
     assert!(
-        program.seen[0].starts_with("good 0.1."),
+        program.seen[0].starts_with("good 0.2."),
         "{:?}",
         program.seen
     );
