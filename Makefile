@@ -32,6 +32,7 @@ libdir ?= $(exec_prefix)/lib
 includedir ?= $(prefix)/include
 pkgconfigdir ?= $(libdir)/pkgconfig
 datarootdir ?= $(prefix)/share
+datadir ?= $(datarootdir)
 mandir ?= $(datarootdir)/man
 docdir ?= $(datarootdir)/doc/libprefork
 
@@ -184,7 +185,8 @@ SCRIPT_ENV = CC='$(CC)' CXX='$(CXX)' PKG_CONFIG='$(PKG_CONFIG)' BUILD_DIR='$(abs
 # Objects of the tests are kept, though make takes them for steps on the way.
 .SECONDARY:
 
-all: $(BUILD)/$(SHARED) $(BUILD)/$(SONAME) $(LIBRARY) $(BUILD)/libprefork.a $(BUILD)/prefork.pc
+all: $(BUILD)/$(SHARED) $(BUILD)/$(SONAME) $(LIBRARY) $(BUILD)/libprefork.a $(BUILD)/prefork.pc \
+	$(BUILD)/prefork.json
 
 help:
 	@echo 'make [all]        the library, shared and static, and prefork.pc, in $(BUILD)/'
@@ -217,7 +219,7 @@ $(BUILD)/flags: FORCE
 $(BUILD)/objects: FORCE
 	$(call write_if_changed,$(LIB_OBJECTS))
 $(BUILD)/directories: FORCE
-	$(call write_if_changed,$(prefix) $(exec_prefix) $(libdir) $(includedir))
+	$(call write_if_changed,$(prefix) $(exec_prefix) $(libdir) $(includedir) $(datadir))
 
 $(BUILD)/lib/%.o: lib/%.cc $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -244,7 +246,14 @@ $(BUILD)/prefork.pc: lib/prefork.pc.in include/prefork.h $(BUILD)/directories
 	$(Q)sed -e 's|@prefix@|$(prefix)|' -e 's|@version@|$(VERSION)|' \
 		-e 's|@exec_prefix@|$(patsubst $(prefix),$${prefix},$(exec_prefix))|' \
 		-e 's|@libdir@|$(patsubst $(exec_prefix)/%,$${exec_prefix}/%,$(libdir))|' \
-		-e 's|@includedir@|$(patsubst $(prefix)/%,$${prefix}/%,$(includedir))|' $< >$@
+		-e 's|@includedir@|$(patsubst $(prefix)/%,$${prefix}/%,$(includedir))|' \
+		-e 's|@datadir@|$(patsubst $(prefix)/%,$${prefix}/%,$(datadir))|' $< >$@
+
+# The interface for generators of bindings.
+$(BUILD)/prefork.json: lib/interface.awk lib/prefork.map include/prefork.h
+	@mkdir -p $(@D)
+	$(say) GEN $@
+	$(Q)awk -f $^ >$@
 
 # ---- Tests, programs, examples, bench --------------------------------------------------
 
@@ -399,6 +408,7 @@ FILES = 644:$(includedir)/prefork.h:include/prefork.h \
 	link:$(libdir)/libprefork.so:$(SONAME) \
 	644:$(libdir)/libprefork.a:$(BUILD)/libprefork.a \
 	644:$(pkgconfigdir)/prefork.pc:$(BUILD)/prefork.pc \
+	644:$(datadir)/libprefork/prefork.json:$(BUILD)/prefork.json \
 	$(foreach page,$(PAGES),644:$(mandir)/man$(subst .,,$(suffix $(page)))/$(page):man/$(page)) \
 	$(subst @man3@,$(mandir)/man3,$(ALIASES)) \
 	$(foreach file,$(wildcard man/examples/*),644:$(docdir)/examples/$(notdir $(file)):$(file))

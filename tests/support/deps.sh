@@ -56,6 +56,7 @@ demo() {
 
 check() {
     tool pkg-config pkg-config
+    tool jq jq
     library cmocka libcmocka-dev
     library libuv libuv1-dev
     library libevent_core libevent-dev
