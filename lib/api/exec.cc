@@ -47,5 +47,5 @@ int pf_pool_add_fd(pf_pool *pool, const char *name, int fd) {
     if (int r = prefork::api::check_setting(pool); r < 0) {
         return r;
     }
-    return name == nullptr ? -EINVAL : pool->belongings->add(name, fd);
+    return name == nullptr ? -EINVAL : pool->resources->add(name, fd);
 }

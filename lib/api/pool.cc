@@ -67,14 +67,13 @@ int start(pf_pool *pool) {
         os::has_lasting_threads()) {
         return PF_ETHREADS;
     }
-    options.belongings = pool->belongings;
+    options.resources = pool->resources;
     if (pool->executes) {
         // Its workers would take themselves for those of the pool around it.
-        if (os::is_worker_of(pool->belongings->pool_name())) {
+        if (os::is_worker_of(pool->resources->pool_name())) {
             return -ELOOP;
         }
-        if (int r = pool->exec.open(&pool->program, pool->belongings, pool->options.notify);
-            r < 0) {
+        if (int r = pool->exec.open(&pool->program, pool->resources, pool->options.notify); r < 0) {
             return r;
         }
         options.exec = &pool->exec;
@@ -128,8 +127,8 @@ int pf_pool_new(pf_pool **ret_pool) {
     if (pool == nullptr) {
         return -ENOMEM;
     }
-    pool->belongings = base::make<os::Belongings>();
-    if (pool->belongings == nullptr) {
+    pool->resources = base::make<os::WorkerResources>();
+    if (pool->resources == nullptr) {
         base::destroy(pool);
         return -ENOMEM;
     }
@@ -150,7 +149,7 @@ pf_pool *pf_pool_free(pf_pool *pool) {
         pool->event_data.release();
         pool->worker_data.release();
     }
-    os::drop(pool->belongings);
+    os::drop(pool->resources);
     base::destroy(pool);
     return nullptr;
 }
@@ -173,7 +172,7 @@ int pf_pool_run(pf_pool *pool, int *ret_task_id) {
     }
     int task_id = -1;
     if (pool->stage == Stage::settings) {
-        if (int r = os::take_identity(pool->belongings->pool_name(), &task_id); r != 0) {
+        if (int r = os::take_identity(pool->resources->pool_name(), &task_id); r != 0) {
             return r < 0 ? r : be_worker(pool, task_id, ret_task_id);
         }
         if (int r = start(pool); r < 0) {

@@ -7,10 +7,10 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "os/belongings.h"
 #include "os/process/process_id.h"
 #include "os/spawn/exec.h"
 #include "os/spawn/worker_process.h"
+#include "os/spawn/worker_resources.h"
 #include "runtime/pool.h"
 
 namespace prefork::api {
@@ -43,7 +43,7 @@ struct pf_pool {
     prefork::runtime::PoolOptions options;
     prefork::api::HostData event_data;
     prefork::api::HostData worker_data;
-    prefork::os::Belongings *belongings = nullptr; // outlives the pool in its workers
+    prefork::os::WorkerResources *resources = nullptr; // outlives the pool in its workers
     prefork::os::Program program;
     prefork::os::Exec exec;
     bool executes = false; // workers run the program

@@ -56,11 +56,12 @@ int prefork::api::check_setting(const pf_pool *pool) {
 }
 
 int pf_pool_set_name(pf_pool *pool, const char *name) {
-    const bool fits = name != nullptr && base::length_of(name) < os::Belongings::pool_name_size;
+    const bool fits =
+        name != nullptr && base::length_of(name) < os::WorkerResources::pool_name_size;
     if (int r = check(pool, fits); r < 0) {
         return r;
     }
-    pool->belongings->set_pool_name(name);
+    pool->resources->set_pool_name(name);
     return 0;
 }
 

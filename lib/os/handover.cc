@@ -35,10 +35,10 @@ bool Handover::note_passed_names(size_t count) {
     return true;
 }
 
-int Handover::open(const Belongings *belongings) {
+int Handover::open(const WorkerResources *resources) {
     const int passed = passed_descriptor_count();
     const auto passed_max = static_cast<size_t>(passed > 0 ? passed : 0);
-    belongings_ = belongings;
+    resources_ = resources;
     free_sets(sockets_);
     sockets_ = nullptr;
     if (int r = copy_bound_sets(&sockets_); r < 0) {
@@ -47,9 +47,9 @@ int Handover::open(const Belongings *belongings) {
     if (!note_passed_names(passed_max)) {
         return -ENOMEM;
     }
-    size_t count = passed_max + belongings->count();
-    size_t variable_size = 2 * numbers_size + belongings->names_length();
-    size_t names_size = numbers_size + belongings->names_length() + passed_names_.size();
+    size_t count = passed_max + resources->count();
+    size_t variable_size = 2 * numbers_size + resources->names_length();
+    size_t names_size = numbers_size + resources->names_length() + passed_names_.size();
     for (const BoundSet *set = sockets_; set != nullptr; set = set->next) {
         count += set->sockets.size();
         variable_size += numbers_size + strlen(set->key.name);
@@ -97,12 +97,12 @@ int Handover::prepare() {
         }
     }
     text.add(":0");
-    for (uint32_t index = 0; index < belongings_->count(); index++) {
-        if (!is_still_open(belongings_->file(index))) {
+    for (uint32_t index = 0; index < resources_->count(); index++) {
+        if (!is_still_open(resources_->file(index))) {
             return -EBADF;
         }
-        give(belongings_->file(index).descriptor, belongings_->name(index), &names);
-        text.add(":").add(belongings_->name(index));
+        give(resources_->file(index).descriptor, resources_->name(index), &names);
+        text.add(":").add(resources_->name(index));
     }
     return 0;
 }

@@ -13,8 +13,8 @@
 
 #include "base/array.h"
 #include "base/text.h"
-#include "os/belongings.h"
 #include "os/net/bound_sockets.h"
+#include "os/spawn/worker_resources.h"
 
 namespace prefork::os {
 
@@ -28,8 +28,8 @@ class Handover {
     Handover &operator=(const Handover &) = delete;
     ~Handover() { free_sets(sockets_); }
 
-    // Notes what there is; the belongings stay the caller's. Returns 0 or -ENOMEM.
-    [[nodiscard]] int open(const Belongings *belongings);
+    // Notes what there is; the resources stay the caller's. Returns 0 or -ENOMEM.
+    [[nodiscard]] int open(const WorkerResources *resources);
 
     // Before each start: leaves out the sockets that the host has closed. Returns 0, or -EBADF if
     // it has closed one with a name. Takes no memory.
@@ -50,7 +50,7 @@ class Handover {
     [[nodiscard]] bool note_passed_names(size_t count);
     void give(int descriptor, const char *name, base::Text *names);
 
-    const Belongings *belongings_ = nullptr;
+    const WorkerResources *resources_ = nullptr;
     BoundSet *sockets_ = nullptr;
     base::Array<char> passed_names_; // of those from systemd: all in one text
     base::Array<int> descriptors_;

@@ -8,7 +8,6 @@
 
 #include "base/array.h"
 #include "core/supervisor.h"
-#include "os/belongings.h"
 #include "os/channel/supervisor_channel.h"
 #include "os/process/main_thread.h"
 #include "os/process/process_id.h"
@@ -17,6 +16,7 @@
 #include "os/signals/signals.h"
 #include "os/spawn/exec.h"
 #include "os/spawn/worker_process.h"
+#include "os/spawn/worker_resources.h"
 #include "os/watch/orphans.h"
 #include "os/watch/watch.h"
 #include "runtime/event.h"
@@ -31,8 +31,8 @@ struct PoolOptions {
     void *event_user = nullptr;
     WorkerFunction worker = nullptr; // nullptr: run() returns in the worker
     void *worker_user = nullptr;
-    const os::Belongings *belongings = nullptr; // nullptr: none
-    os::Exec *exec = nullptr;                   // opened; nullptr: workers are forked
+    const os::WorkerResources *resources = nullptr; // nullptr: none
+    os::Exec *exec = nullptr;                       // opened; nullptr: workers are forked
     os::SignalSet signals = os::SignalSet::none;
     os::Backend backend = os::Backend::automatic;
     int32_t death_signal = base::signal_terminate; // to workers when the supervisor ends; 0: none

@@ -33,7 +33,7 @@ os::Birth Pool::birth_of_all() const {
     birth.link.announces_exit = !watch_.knows_all_statuses();
     birth.awaits_ready = options_.settings.ready_timeout != 0;
     birth.notifies = options_.notify;
-    birth.belongings = options_.belongings;
+    birth.resources = options_.resources;
     return birth;
 }
 

@@ -11,11 +11,11 @@
 
 #include "cmocka_all.h"
 
-#include "os/belongings.h"
 #include "os/net/activation.h"
 #include "os/net/bound_sockets.h"
 #include "os/spawn/inherited_fds.h"
 #include "os/spawn/strings.h"
+#include "os/spawn/worker_resources.h"
 
 namespace os = prefork::os;
 
@@ -42,15 +42,15 @@ int tear_down(void ** /*state*/) {
     return 0;
 }
 
-int take(const char *text, os::Belongings *belongings) {
-    return os::take_descriptors(text, belongings);
+int take(const char *text, os::WorkerResources *resources) {
+    return os::take_descriptors(text, resources);
 }
 
 void assert_refused(const char *text, int error) {
-    os::Belongings belongings;
+    os::WorkerResources resources;
     int fds[os::bound_sockets_max];
 
-    const int result = take(text, &belongings);
+    const int result = take(text, &resources);
 
     if (result != error) {
         print_error("\"%s\": %d instead of %d\n", text, result, error);
@@ -64,10 +64,10 @@ void assert_refused(const char *text, int error) {
 }
 
 void what_a_supervisor_writes_is_taken(void ** /*state*/) {
-    os::Belongings belongings;
+    os::WorkerResources resources;
     int fds[os::bound_sockets_max];
 
-    assert_int_equal(take("3:1:2:80:2:0:3:a:b:1:0:1:0:4:path:0:one:two", &belongings), 0);
+    assert_int_equal(take("3:1:2:80:2:0:3:a:b:1:0:1:0:4:path:0:one:two", &resources), 0);
 
     assert_int_equal(os::passed_descriptor_count(), 1);
     assert_int_equal(os::find_handed_on({"a:b", 80, 2, 0}, fds), 2);
@@ -75,39 +75,39 @@ void what_a_supervisor_writes_is_taken(void ** /*state*/) {
     assert_int_equal(fds[1], first + 2);
     assert_int_equal(os::find_handed_on({"path", 0, 1, 0}, fds), 1);
     assert_int_equal(fds[0], first + 3);
-    assert_int_equal(belongings.find("one"), first + 4);
-    assert_int_equal(belongings.find("two"), first + 5);
+    assert_int_equal(resources.find("one"), first + 4);
+    assert_int_equal(resources.find("two"), first + 5);
     for (int descriptor = first; descriptor < first + count; descriptor++) {
         assert_int_equal(flags_of(descriptor), FD_CLOEXEC);
     }
 }
 
 void none_at_all_is_right_too(void ** /*state*/) {
-    os::Belongings belongings;
+    os::WorkerResources resources;
 
-    assert_int_equal(take("3:0:0", &belongings), 0);
+    assert_int_equal(take("3:0:0", &resources), 0);
 
-    assert_int_equal(belongings.count(), 0);
+    assert_int_equal(resources.count(), 0);
     assert_int_equal(flags_of(first), 0);
 }
 
 void those_from_0_on_can_have_names(void ** /*state*/) {
-    os::Belongings belongings;
+    os::WorkerResources resources;
 
-    assert_int_equal(take("2:0:0:err", &belongings), 0);
+    assert_int_equal(take("2:0:0:err", &resources), 0);
 
-    assert_int_equal(belongings.find("err"), STDERR_FILENO);
+    assert_int_equal(resources.find("err"), STDERR_FILENO);
     assert_int_equal(flags_of(STDERR_FILENO), FD_CLOEXEC);
     assert_int_equal(fcntl(STDERR_FILENO, F_SETFD, 0), 0);
 }
 
 void an_error_of_the_supervisor_is_its_workers_too(void ** /*state*/) {
-    os::Belongings belongings;
+    os::WorkerResources resources;
 
-    assert_int_equal(take("3:-9:0:name", &belongings), 0);
+    assert_int_equal(take("3:-9:0:name", &resources), 0);
 
     assert_int_equal(os::passed_descriptor_count(), -EBADF);
-    assert_int_equal(belongings.find("name"), first);
+    assert_int_equal(resources.find("name"), first);
 }
 
 void what_nobody_writes_is_refused(void ** /*state*/) {
@@ -207,9 +207,9 @@ void any_change_of_a_text_is_taken_or_refused(void ** /*state*/) {
             std::string text = right;
             text[place] = character;
             set_up(nullptr);
-            os::Belongings belongings;
+            os::WorkerResources resources;
 
-            const int result = take(text.c_str(), &belongings);
+            const int result = take(text.c_str(), &resources);
 
             int fds[os::bound_sockets_max];
             while (os::find_handed_on({"a:b", 80, 2, 0}, fds) > 0 ||

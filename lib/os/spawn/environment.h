@@ -14,11 +14,11 @@
 #include <stdint.h>
 
 #include "base/array.h"
-#include "os/belongings.h"
 #include "os/channel/link_text.h"
 #include "os/handover.h"
 #include "os/spawn/argument_size.h"
 #include "os/spawn/strings.h"
+#include "os/spawn/worker_resources.h"
 
 namespace prefork::os {
 
@@ -63,7 +63,7 @@ class WorkerEnvironment {
     char listen_pid_[number_size] = "";
     char listen_count_[number_size] = "";
     char process_name_[number_size] = "";
-    char pool_[sizeof(variable_pool) + Belongings::pool_name_size] = "";
+    char pool_[sizeof(variable_pool) + WorkerResources::pool_name_size] = "";
 };
 
 } // namespace prefork::os

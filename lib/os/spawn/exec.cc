@@ -116,14 +116,14 @@ void Program::swap(Program &other) {
     std::swap(chose_environment_, other.chose_environment_);
 }
 
-int Exec::open(Program *program, const Belongings *belongings, bool notifies) {
+int Exec::open(Program *program, const WorkerResources *resources, bool notifies) {
     program_ = program;
-    belongings_ = belongings;
+    resources_ = resources;
     notifies_ = notifies;
     if (!stack_.allocate(stack_size)) {
         return -ENOMEM;
     }
-    if (int r = handover_.open(belongings); r < 0) {
+    if (int r = handover_.open(resources); r < 0) {
         return r;
     }
     return prepare(*program);
@@ -151,7 +151,7 @@ int Exec::prepare(const Program &program) {
     ArgumentSize size;
     size.add(program.path());
     size.add(program.arguments());
-    if (int r = environment_.open(base, belongings_->pool_name(), &handover_, size); r < 0) {
+    if (int r = environment_.open(base, resources_->pool_name(), &handover_, size); r < 0) {
         return r;
     }
     own_environment_.swap(own_environment);

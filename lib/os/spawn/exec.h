@@ -42,7 +42,7 @@ class Exec {
     // Takes all the memory that starts need. A supervisor that notifies the service manager leaves
     // its socket out of what workers inherit of its environment. Both stay the caller's. Returns
     // 0, -ENOMEM, or -E2BIG if the kernel would not take the arguments and the environment.
-    [[nodiscard]] int open(Program *program, const Belongings *belongings, bool notifies);
+    [[nodiscard]] int open(Program *program, const WorkerResources *resources, bool notifies);
 
     // For later starts: swaps the program with another one. Returns what open() returns; then
     // nothing has changed.
@@ -57,7 +57,7 @@ class Exec {
     [[nodiscard]] int prepare(const Program &program);
 
     Program *program_ = nullptr;
-    const Belongings *belongings_ = nullptr;
+    const WorkerResources *resources_ = nullptr;
     bool notifies_ = false;
     Handover handover_;
     Strings own_environment_; // as it was when the program was set

@@ -32,7 +32,7 @@ struct {
     ProcessIdentity identity; // if this copy of the library was the first one
     uint32_t generation = 0;
     int32_t pid = 0; // of the worker that has what follows
-    const Belongings *belongings = nullptr;
+    const WorkerResources *resources = nullptr;
     WorkerLink link;
 } self;
 
@@ -72,23 +72,23 @@ bool read_papers(const Papers &papers, int32_t *ret_task_id, WorkerLink *ret_lin
     const char *text = papers.task_id == nullptr ? "" : papers.task_id;
     *ret_task_id = read_number(&text);
     return *text == '\0' && *ret_task_id >= 0 && *ret_task_id <= task_id_max &&
-           papers.pool != nullptr && strlen(papers.pool) < Belongings::pool_name_size &&
+           papers.pool != nullptr && strlen(papers.pool) < WorkerResources::pool_name_size &&
            read_link(papers.supervisor, ret_link);
 }
 
 // Takes over what this worker was given. Returns whether it is all there.
 bool adopt_resources(const Papers &papers, WorkerLink *link) {
     begin_generation();
-    auto *belongings = base::make<Belongings>();
-    if (belongings == nullptr ||
-        (papers.descriptors != nullptr && take_descriptors(papers.descriptors, belongings) < 0) ||
+    auto *resources = base::make<WorkerResources>();
+    if (resources == nullptr ||
+        (papers.descriptors != nullptr && take_descriptors(papers.descriptors, resources) < 0) ||
         !adopt_link(link)) {
-        base::destroy(belongings);
+        base::destroy(resources);
         return false;
     }
-    belongings->set_pool_name(papers.pool);
+    resources->set_pool_name(papers.pool);
     self.pid = getpid();
-    self.belongings = belongings;
+    self.resources = resources;
     self.link = *link;
     if (link->is_awaited) {
         keep_stdio_until_ready();
@@ -223,8 +223,8 @@ int worker_descriptor(const char *name) {
         return -ECHILD;
     }
     // Those of an earlier worker are not this one's, if another copy of the library forked it.
-    return self.belongings == nullptr || self.pid != process.pid ? -ENOENT
-                                                                 : self.belongings->find(name);
+    return self.resources == nullptr || self.pid != process.pid ? -ENOENT
+                                                                : self.resources->find(name);
 }
 
 int may_supervise() {
@@ -255,10 +255,10 @@ int take_identity(const char *pool_name, int *ret_task_id) {
     return 1;
 }
 
-void become_worker_of(uint32_t task_id, const WorkerLink &link, const Belongings *belongings) {
+void become_worker_of(uint32_t task_id, const WorkerLink &link, const WorkerResources *resources) {
     self.pid = getpid();
-    note_own_worker(task_id, belongings == nullptr ? "" : belongings->pool_name());
-    self.belongings = belongings;
+    note_own_worker(task_id, resources == nullptr ? "" : resources->pool_name());
+    self.resources = resources;
     self.link = link;
 }
 
@@ -276,9 +276,9 @@ void announce_exit_at_end() {
 #endif
 }
 
-void drop(Belongings *belongings) {
-    if (belongings != self.belongings) {
-        base::destroy(belongings);
+void drop(WorkerResources *resources) {
+    if (resources != self.resources) {
+        base::destroy(resources);
     }
 }
 

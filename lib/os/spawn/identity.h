@@ -5,8 +5,8 @@
 
 #include <stdint.h>
 
-#include "os/belongings.h"
 #include "os/channel/worker_link.h"
+#include "os/spawn/worker_resources.h"
 
 namespace prefork::os {
 
@@ -29,9 +29,9 @@ int may_supervise();
 // may_supervise() says.
 int take_identity(const char *pool_name, int *ret_task_id);
 
-// In a new worker by fork. Its belongings are nullptr where a pool has neither name nor
+// In a new worker by fork. Its resources are nullptr where a pool has neither name nor
 // descriptors, and stay while the process lives. Async-signal-safe.
-void become_worker_of(uint32_t task_id, const WorkerLink &link, const Belongings *belongings);
+void become_worker_of(uint32_t task_id, const WorkerLink &link, const WorkerResources *resources);
 
 // What this worker got from its supervisor; nullptr in a process that is no worker itself.
 const WorkerLink *own_link();
@@ -40,8 +40,8 @@ const WorkerLink &inherited_link();
 // Where the supervisor may not get to know the status of this worker: tells it when it exits.
 void announce_exit_at_end();
 
-// Destroys the belongings of a pool, unless this process is its worker.
-void drop(Belongings *belongings);
+// Destroys the resources of a pool, unless this process is its worker.
+void drop(WorkerResources *resources);
 
 // How many times this process and its ancestors became workers, or strangers to their pool: tables
 // of an earlier generation speak of what a new worker has closed or given back.

@@ -122,7 +122,7 @@ int Reader::read_name(char (&name)[descriptor_name_size]) {
 
 // Whether the whole text can be taken: 0 or a negative errno. Changes nothing else than a list of
 // names that is the caller's to throw away.
-int check_descriptors(const char *text, Belongings *belongings) {
+int check_descriptors(const char *text, WorkerResources *resources) {
     Reader reader(text);
     int32_t passed = 0;
     int result = reader.read_passed(&passed);
@@ -135,7 +135,7 @@ int check_descriptors(const char *text, Belongings *belongings) {
         const int descriptor = reader.descriptor();
         result = result < 0 ? result : reader.read_name(name);
         if (result == 0 && name[0] != '\0') {
-            result = belongings->add(name, descriptor);
+            result = resources->add(name, descriptor);
         }
     } while (result == 0 && name[0] != '\0');
     return result;
@@ -154,8 +154,8 @@ int note_set(const Set &set, int first) {
 
 bool keep_from_children(int descriptor) { return fcntl(descriptor, F_SETFD, FD_CLOEXEC) == 0; }
 
-int take_descriptors(const char *text, Belongings *belongings) {
-    if (int r = check_descriptors(text, belongings); r < 0) {
+int take_descriptors(const char *text, WorkerResources *resources) {
+    if (int r = check_descriptors(text, resources); r < 0) {
         return r;
     }
     Reader reader(text);
@@ -169,7 +169,7 @@ int take_descriptors(const char *text, Belongings *belongings) {
         result = result < 0 ? result : reader.read_set(&set);
         result = result < 0 || set.count == 0 ? result : note_set(set, first);
     } while (result == 0 && set.count > 0);
-    const int end = reader.descriptor() + static_cast<int>(belongings->count());
+    const int end = reader.descriptor() + static_cast<int>(resources->count());
     for (int descriptor = first_of_all; descriptor < end; descriptor++) {
         (void)keep_from_children(descriptor); // it is open
     }

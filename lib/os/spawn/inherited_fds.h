@@ -4,7 +4,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "os/belongings.h"
+#include "os/spawn/worker_resources.h"
 
 namespace prefork::os {
 
@@ -12,9 +12,9 @@ namespace prefork::os {
 // descriptor that is not open.
 bool keep_from_children(int descriptor);
 
-// Takes what the text tells of, those with names as belongings. A text that no supervisor has
+// Takes what the text tells of, those with names as resources. A text that no supervisor has
 // written, or that speaks of descriptors that are not open, changes nothing. Returns 0 or a
 // negative errno.
-[[nodiscard]] int take_descriptors(const char *text, Belongings *belongings);
+[[nodiscard]] int take_descriptors(const char *text, WorkerResources *resources);
 
 } // namespace prefork::os

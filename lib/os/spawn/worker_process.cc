@@ -60,7 +60,7 @@ void be_rid_of_library() {
 // From the fork to the return into the host. Only async-signal-safe calls until the worker is known
 // to be alone.
 void become_worker(const Birth &birth) {
-    become_worker_of(birth.task_id, birth.link, birth.belongings);
+    become_worker_of(birth.task_id, birth.link, birth.resources);
     begin_generation();
     restore_host_handlers();
     if (birth.group) {
@@ -106,7 +106,7 @@ bool join_pool(Birth *birth, int admission_end) {
     // It may have ended before the kernel was asked to tell of it.
     const bool joined = admitted && !supervisor_is_gone(*birth);
     if (joined) {
-        become_worker_of(birth->task_id, link, birth->belongings);
+        become_worker_of(birth->task_id, link, birth->resources);
         settle_in(*birth);
     } else {
         be_rid_of_library();

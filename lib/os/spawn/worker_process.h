@@ -5,9 +5,9 @@
 
 #include <cstdint>
 
-#include "os/belongings.h"
 #include "os/channel/worker_link.h"
 #include "os/process/threads.h"
+#include "os/spawn/worker_resources.h"
 
 namespace prefork::os {
 
@@ -19,7 +19,7 @@ struct Birth {
     bool group = false;        // the worker leads a process group
     bool awaits_ready = false; // the worker is to say that it is ready
     bool notifies = false;     // the supervisor speaks to the service manager
-    const Belongings *belongings = nullptr;
+    const WorkerResources *resources = nullptr;
     WorkerLink link; // what the worker keeps of it
     int gate = -1;   // wait here for one byte before anything else; -1: do not wait
 };

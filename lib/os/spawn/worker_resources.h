@@ -10,7 +10,7 @@
 
 namespace prefork::os {
 
-class Belongings {
+class WorkerResources {
   public:
     static constexpr uint32_t descriptors_max = 1024;
     static constexpr size_t pool_name_size = 64; // with its zero byte

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/belongings.h"
+#include "os/spawn/worker_resources.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,11 +24,11 @@ bool is_name(const char *name) {
 
 } // namespace
 
-void Belongings::set_pool_name(const char *name) {
+void WorkerResources::set_pool_name(const char *name) {
     base::Text(pool_name_, sizeof(pool_name_)).add(name);
 }
 
-int Belongings::add(const char *name, int descriptor) {
+int WorkerResources::add(const char *name, int descriptor) {
     if (!is_name(name)) {
         return -EINVAL;
     }
@@ -56,7 +56,7 @@ int Belongings::add(const char *name, int descriptor) {
     return 0;
 }
 
-int Belongings::find(const char *name) const {
+int WorkerResources::find(const char *name) const {
     for (uint32_t index = 0; index < count_; index++) {
         if (strcmp(this->name(index), name) == 0) {
             return file(index).descriptor;
