@@ -47,7 +47,7 @@ Text begin(char *buffer, size_t size, const char *name) {
 
 } // namespace
 
-int WorkerEnvironment::open(const EnvironmentBase &base, const char *pool_name, Handover *handover,
+int WorkerEnvironment::open(const EnvironmentBase &base, const char *pool_name, InheritedFds *fds,
                             ArgumentSize size) {
     size_t of_base = 0;
     for (; base.variables != nullptr && base.variables[of_base] != nullptr; of_base++) {
@@ -57,7 +57,7 @@ int WorkerEnvironment::open(const EnvironmentBase &base, const char *pool_name, 
     }
     for (const size_t own : {sizeof(task_id_), sizeof(supervisor_), sizeof(pool_),
                              sizeof(process_name_), sizeof(listen_pid_), sizeof(listen_count_),
-                             handover->variable_size(), handover->listen_names_size()}) {
+                             fds->variable_size(), fds->listen_names_size()}) {
         size.add(own);
     }
     if (int r = size.check(); r < 0) {
@@ -75,7 +75,7 @@ int WorkerEnvironment::open(const EnvironmentBase &base, const char *pool_name, 
         begin(process_name_, sizeof(process_name_), variable_process_name).add(base.process_name);
         add(process_name_);
     }
-    add(handover->variable());
+    add(fds->variable());
     for (size_t index = 0; index < of_base; index++) {
         if (is_for_worker(base.variables[index], base.left_out)) {
             add(base.variables[index]);
@@ -85,14 +85,13 @@ int WorkerEnvironment::open(const EnvironmentBase &base, const char *pool_name, 
     return 0;
 }
 
-void WorkerEnvironment::set_descriptors(Handover *handover) {
+void WorkerEnvironment::set_descriptors(InheritedFds *fds) {
     count_ = listen_at_;
-    if (handover->count() > 0) {
-        begin(listen_count_, sizeof(listen_count_), listen_count_name)
-            .add(int64_t{handover->count()});
+    if (fds->count() > 0) {
+        begin(listen_count_, sizeof(listen_count_), listen_count_name).add(int64_t{fds->count()});
         add(listen_count_);
         add(listen_pid_);
-        add(handover->listen_names());
+        add(fds->listen_names());
     }
     add(nullptr);
 }

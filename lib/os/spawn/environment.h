@@ -6,7 +6,7 @@
 // PF_TASK_ID     the task id
 // PF_SUPERVISOR  what connects it with its supervisor, see channel/link_text.h
 // PF_POOL        the pool's name
-// PF_FDS         its descriptors, see handover.h
+// PF_FDS         its descriptors, see inherited_fds.h
 // PF_COMM        the name that the process is to have
 // LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES as in sd_listen_fds(3)
 #pragma once
@@ -15,8 +15,8 @@
 
 #include "base/array.h"
 #include "os/channel/link_text.h"
-#include "os/handover.h"
 #include "os/spawn/argument_size.h"
+#include "os/spawn/inherited_fds.h"
 #include "os/spawn/strings.h"
 #include "os/spawn/worker_resources.h"
 
@@ -38,12 +38,12 @@ class WorkerEnvironment {
     // Puts together what is the same for all workers; what was meant for this process itself is
     // left out. The size is that of the arguments. Returns 0, -ENOMEM, or -E2BIG if the kernel
     // would not take all of it; then nothing has changed.
-    [[nodiscard]] int open(const EnvironmentBase &base, const char *pool_name, Handover *handover,
+    [[nodiscard]] int open(const EnvironmentBase &base, const char *pool_name, InheritedFds *fds,
                            ArgumentSize size);
 
     // What each worker has for itself. Async-signal-safe, and without locks or memory.
     void set_task_id(uint32_t task_id);
-    void set_descriptors(Handover *handover);
+    void set_descriptors(InheritedFds *fds);
     void set_supervisor(const WorkerLink &link);
     void set_listener(int32_t pid);
 

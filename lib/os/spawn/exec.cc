@@ -123,7 +123,7 @@ int Exec::open(Program *program, const WorkerResources *resources, bool notifies
     if (!stack_.allocate(stack_size)) {
         return -ENOMEM;
     }
-    if (int r = handover_.open(resources); r < 0) {
+    if (int r = inherited_fds_.open(resources); r < 0) {
         return r;
     }
     return prepare(*program);
@@ -151,7 +151,7 @@ int Exec::prepare(const Program &program) {
     ArgumentSize size;
     size.add(program.path());
     size.add(program.arguments());
-    if (int r = environment_.open(base, resources_->pool_name(), &handover_, size); r < 0) {
+    if (int r = environment_.open(base, resources_->pool_name(), &inherited_fds_, size); r < 0) {
         return r;
     }
     own_environment_.swap(own_environment);
@@ -160,16 +160,16 @@ int Exec::prepare(const Program &program) {
 
 int32_t Exec::start(const Birth &birth, const SignalBlock &block, bool wants_pidfd,
                     int *ret_pidfd) {
-    if (int r = handover_.prepare(); r < 0) {
+    if (int r = inherited_fds_.prepare(); r < 0) {
         return r;
     }
     environment_.set_task_id(birth.task_id);
-    environment_.set_descriptors(&handover_);
+    environment_.set_descriptors(&inherited_fds_);
     ExecChild child;
     child.birth = &birth;
     child.mask = &block.host_mask();
     child.program = program_;
-    child.handover = &handover_;
+    child.fds = &inherited_fds_;
     child.environment = &environment_;
     child.ignores_children = host_ignores_children();
     int pidfd = -1;

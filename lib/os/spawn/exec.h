@@ -59,7 +59,7 @@ class Exec {
     Program *program_ = nullptr;
     const WorkerResources *resources_ = nullptr;
     bool notifies_ = false;
-    Handover handover_;
+    InheritedFds inherited_fds_;
     Strings own_environment_; // as it was when the program was set
     WorkerEnvironment environment_;
     base::Array<char> stack_; // of the child

@@ -40,9 +40,9 @@ int set_close_on_exec(int descriptor, bool on) {
 // The worker's descriptors go to their places, one after the other. Those that stand in a place of
 // another are moved away first. Under their old numbers they end here, whatever their flags.
 int place_descriptors(const ExecChild &child, int places_end) {
-    const uint32_t count = child.handover->count();
+    const uint32_t count = child.fds->count();
     for (uint32_t index = 0; index < count; index++) {
-        int &source = child.handover->descriptor(index);
+        int &source = child.fds->descriptor(index);
         if (source >= first_passed_descriptor && source < places_end) {
             source = fcntl(source, F_DUPFD_CLOEXEC, places_end);
             if (source < 0) {
@@ -54,7 +54,7 @@ int place_descriptors(const ExecChild &child, int places_end) {
     }
     int place = first_passed_descriptor;
     for (uint32_t index = 0; index < count; index++) {
-        if (dup2(child.handover->descriptor(index), place++) < 0) {
+        if (dup2(child.fds->descriptor(index), place++) < 0) {
             return -errno;
         }
     }
@@ -77,8 +77,8 @@ int keep_beyond(int places_end, int *descriptor) {
 // Standard input, output and error stay; so does what connects the worker with its supervisor,
 // wherever it is; the host's other descriptors stay as the host has marked them. All of the
 // library's are close-on-exec.
-int hand_on_descriptors(const ExecChild &child) {
-    const int places_end = first_passed_descriptor + static_cast<int>(child.handover->count());
+int place_all_descriptors(const ExecChild &child) {
+    const int places_end = first_passed_descriptor + static_cast<int>(child.fds->count());
     WorkerLink link = child.birth->link;
     link.pidfd = child.birth->supervisor_pidfd;
     link.is_awaited = child.birth->awaits_ready && is_launching();
@@ -115,7 +115,7 @@ int enter_program(const ExecChild &child) {
     if (is_launching() && !birth.awaits_ready) {
         lead_stdio_nowhere();
     }
-    if (int r = hand_on_descriptors(child); r < 0) {
+    if (int r = place_all_descriptors(child); r < 0) {
         return r;
     }
     child.environment->set_listener(getpid());

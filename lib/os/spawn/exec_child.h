@@ -12,13 +12,13 @@ namespace prefork::os {
 
 class Program;
 class WorkerEnvironment;
-class Handover;
+class InheritedFds;
 
 struct ExecChild {
     const Birth *birth = nullptr;
     const sigset_t *mask = nullptr; // that the program begins with
     const Program *program = nullptr;
-    Handover *handover = nullptr;
+    InheritedFds *fds = nullptr;
     WorkerEnvironment *environment = nullptr;
     bool ignores_children = false;
 

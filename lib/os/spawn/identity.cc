@@ -11,10 +11,10 @@
 #include "base/text.h"
 #include "os/channel/link_text.h"
 #include "os/fd/descriptor.h"
-#include "os/handover.h"
 #include "os/net/activation.h"
 #include "os/process/standard_files.h"
 #include "os/service/daemon.h"
+#include "os/spawn/adopt_fds.h"
 #include "os/spawn/environment.h"
 #include "os/spawn/inherited_fds.h"
 #include "os/spawn/initial_environment.h"
@@ -81,7 +81,7 @@ bool adopt_resources(const Papers &papers, WorkerLink *link) {
     begin_generation();
     auto *resources = base::make<WorkerResources>();
     if (resources == nullptr ||
-        (papers.descriptors != nullptr && take_descriptors(papers.descriptors, resources) < 0) ||
+        (papers.descriptors != nullptr && adopt_inherited_fds(papers.descriptors, resources) < 0) ||
         !adopt_link(link)) {
         base::destroy(resources);
         return false;

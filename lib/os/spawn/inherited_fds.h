@@ -1,20 +1,62 @@
-// In a worker by exec: the descriptors that it was given, from 3 on, as PF_FDS tells of them; see
-// os/handover.h for its text.
+// The descriptors that a worker by exec is given, from 3 on: those that systemd has passed to the
+// supervisor, the sockets that it has bound, and those that have names; and what tells of them.
 //
 // SPDX-License-Identifier: MIT
+//
+// PF_FDS          FIRST:PASSED, the number of the first and what pf_listen_fds() answers;
+//                 :COUNT:PORT:FAMILY:FLAGS:LENGTH:NAME for each set of sockets, LENGTH being that
+//                 of NAME; :0; and :NAME for each of those with names
+// LISTEN_FDNAMES  as in sd_listen_fds(3)
 #pragma once
 
+#include <stdint.h>
+
+#include "base/array.h"
+#include "base/text.h"
+#include "os/net/bound_sockets.h"
 #include "os/spawn/worker_resources.h"
 
 namespace prefork::os {
 
-// What was passed on for this process is not for the programs that it executes. Returns false for a
-// descriptor that is not open.
-bool keep_from_children(int descriptor);
+inline constexpr char variable_descriptors[] = "PF_FDS";
+inline constexpr char variable_listen_names[] = "LISTEN_FDNAMES";
 
-// Takes what the text tells of, those with names as resources. A text that no supervisor has
-// written, or that speaks of descriptors that are not open, changes nothing. Returns 0 or a
-// negative errno.
-[[nodiscard]] int take_descriptors(const char *text, WorkerResources *resources);
+class InheritedFds {
+  public:
+    InheritedFds() = default;
+    InheritedFds(const InheritedFds &) = delete;
+    InheritedFds &operator=(const InheritedFds &) = delete;
+    ~InheritedFds() { free_sets(sockets_); }
+
+    // Notes what there is; the resources stay the caller's. Returns 0 or -ENOMEM.
+    [[nodiscard]] int open(const WorkerResources *resources);
+
+    // Before each start: leaves out the sockets that the host has closed. Returns 0, or -EBADF if
+    // it has closed one with a name. Takes no memory.
+    [[nodiscard]] int prepare();
+
+    // What is handed on by then. A child may change the numbers as it moves them.
+    [[nodiscard]] uint32_t count() const { return count_; }
+    int &descriptor(uint32_t index) { return descriptors_[index]; }
+
+    // The variables.
+    char *variable() { return &variable_[0]; }
+    char *listen_names() { return &listen_names_[0]; }
+    // The room for them.
+    [[nodiscard]] size_t variable_size() const { return variable_.size(); }
+    [[nodiscard]] size_t listen_names_size() const { return listen_names_.size(); }
+
+  private:
+    [[nodiscard]] bool note_passed_names(size_t count);
+    void give(int descriptor, const char *name, base::Text *names);
+
+    const WorkerResources *resources_ = nullptr;
+    BoundSet *sockets_ = nullptr;
+    base::Array<char> passed_names_; // of those from systemd: all in one text
+    base::Array<int> descriptors_;
+    base::Array<char> variable_;
+    base::Array<char> listen_names_;
+    uint32_t count_ = 0;
+};
 
 } // namespace prefork::os

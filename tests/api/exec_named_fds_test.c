@@ -1,5 +1,5 @@
 /*
- * exec_handover_test.c - workers are given descriptors by name
+ * exec_named_fds_test.c - workers by exec inherit descriptors by name
  *
  * SPDX-License-Identifier: MIT
  */

@@ -13,7 +13,7 @@
 
 #include "os/net/activation.h"
 #include "os/net/bound_sockets.h"
-#include "os/spawn/inherited_fds.h"
+#include "os/spawn/adopt_fds.h"
 #include "os/spawn/strings.h"
 #include "os/spawn/worker_resources.h"
 
@@ -43,7 +43,7 @@ int tear_down(void ** /*state*/) {
 }
 
 int take(const char *text, os::WorkerResources *resources) {
-    return os::take_descriptors(text, resources);
+    return os::adopt_inherited_fds(text, resources);
 }
 
 void assert_refused(const char *text, int error) {
