@@ -148,7 +148,7 @@ BENCHES := $(patsubst tests/%.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
 
 # Scripts that look at the tree, at the plain build, or at what is installed from it. They
 # have nothing to say about a build with sanitizers.
-LINT_CHECKS := $(addprefix tests/lint/,layers.sh sizes.sh ffi.sh man.sh versions.sh \
+LINT_CHECKS := $(addprefix tests/lint/,layers.sh sizes.sh ffi.sh man.sh html.sh versions.sh \
 	service.sh manifest.sh)
 ABI_CHECKS := $(sort $(wildcard tests/abi/*_test.sh))
 INSTALL_CHECKS := $(sort $(wildcard tests/install/*_test.sh))
@@ -178,7 +178,7 @@ SCRIPT_ENV = CC='$(CC)' CXX='$(CXX)' PKG_CONFIG='$(PKG_CONFIG)' BUILD_DIR='$(abs
 	CLANG_FORMAT='$(CLANG_FORMAT)' CLANG_TIDY='$(CLANG_TIDY)'
 
 .PHONY: all demo demo-run check check-run sim sim-mutants bench bench-run load \
-	load-run lint lint-run install uninstall \
+	load-run lint lint-run html install install-html uninstall \
 	installcheck installcheck-run bindings-check deps dist clean help tests examples programs format FORCE
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -198,6 +198,7 @@ help:
 	@echo 'make load         reload a server and kill its workers under the load of wrk, and count'
 	@echo 'make lint         formatting, static analysis, spelling and the rules of the house'
 	@echo 'make format       set lib, tests and examples as lint wants them, in the pages too'
+	@echo 'make html         the manual as HTML, in $(BUILD)/html; install-html installs it'
 	@echo 'make install      to prefix=$(prefix), below DESTDIR if that is set'
 	@echo 'make uninstall    remove what install put there'
 	@echo 'make installcheck install into a scratch directory, build and run a consumer there'
@@ -422,8 +423,17 @@ install: all
 		else $(INSTALL) -m "$$mode" "$$source" "$(DESTDIR)$$name"; fi; \
 	done
 
+# The manual as HTML needs mandoc, so install goes without it.
+HTML_FILES := $(PAGES:=.html) index.html prefork.css
+html:
+	$(Q)man/html.sh $(BUILD)/html
+
+install-html: html
+	$(Q)$(INSTALL) -d "$(DESTDIR)$(docdir)/html"
+	$(Q)$(INSTALL) -m 644 $(HTML_FILES:%=$(BUILD)/html/%) "$(DESTDIR)$(docdir)/html"
+
 uninstall:
-	$(Q)set -e; for file in $(FILES); do \
+	$(Q)set -e; for file in $(FILES) $(HTML_FILES:%=:$(docdir)/html/%:); do \
 		name=$${file#*:}; name=$${name%:*}; \
 		$(if $(Q),echo "  RM   $(DESTDIR)$$name";) \
 		rm -f "$(DESTDIR)$$name"; \

@@ -37,6 +37,16 @@ $man -M "$prefix/share/man" -w prefork 2>/dev/null | grep -q '/man7/prefork\.7' 
     failed=1
 }
 
+# The manual as HTML is installed by a target of its own.
+# shellcheck disable=SC2086
+$make install-html prefix="$prefix" >/dev/null
+for page in index prefork.7 pf_pool.3; do
+    test -s "$prefix/share/doc/libprefork/html/$page.html" || {
+        echo "no $page.html"
+        failed=1
+    }
+done
+
 # An installed example is a program that one can build there.
 PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
 export PKG_CONFIG_PATH

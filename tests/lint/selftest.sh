@@ -85,6 +85,8 @@ declares 'prototype' 'PF_API int pf_one();'
 declares 'macro' '#define ONE 1'
 declares 'stdint' '#include <stddef.h>'
 
+bites html 'a link to #Nowhere' "echo '.Sx Nowhere' >>man/pf_version.3"
+
 bites man 'prototypes differ' "sed -i 's/^.Ft int32_t/.Ft int/' man/pf_event.3"
 bites man 'prototypes differ' "sed -i 's/(int num_processes, /(int count, /' include/prefork.h"
 bites man 'prototypes differ' "sed -i '/^.Vt typedef/d' man/pf_set_event_callback.3"
