@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "os/service/daemon.h"
+#include "os/process/threads.h"
 #include "os/spawn/identity.h"
 #include "os/spawn/worker_process.h"
 #include "prefork.h"

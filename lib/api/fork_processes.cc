@@ -7,6 +7,7 @@
 #include "base/heap_object.h"
 #include "os/cpu/processors.h"
 #include "os/process/process_id.h"
+#include "os/process/threads.h"
 #include "os/spawn/identity.h"
 #include "os/spawn/worker_process.h"
 #include "prefork.h"

@@ -10,6 +10,7 @@
 #include "os/cpu/processors.h"
 #include "os/process/clock.h"
 #include "os/process/random.h"
+#include "os/process/threads.h"
 #include "os/spawn/identity.h"
 #include "os/spawn/worker_process.h"
 #include "prefork.h"

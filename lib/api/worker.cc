@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "os/channel/worker_link.h"
+#include "os/service/daemon.h"
 #include "os/spawn/identity.h"
 #include "prefork.h"
 
@@ -11,7 +12,11 @@ namespace os = prefork::os;
 
 int pf_worker_ready(void) {
     const os::WorkerLink *link = os::own_link();
-    return link == nullptr ? -ECHILD : os::send_ready(*link);
+    if (link == nullptr) {
+        return -ECHILD;
+    }
+    os::worker_is_ready(); // before the launching process of a daemon can know
+    return os::send_ready(*link);
 }
 
 int pf_worker_heartbeat(void) {

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "os/process/clock.h"
+#include "os/process/threads.h"
 #include "os/watch/exit_status.h"
 #include "os/watch/worker_registry.h"
 #include "runtime/pool.h"
@@ -58,7 +59,7 @@ int Pool::forked(uint32_t slot, int32_t pid) {
             return -EALREADY;
         }
         if (!owed) {
-            os::discard_process(pid, -1);
+            os::discard_process(pid);
         }
     }
     if (!owed) {
@@ -78,7 +79,8 @@ int Pool::take_in(uint32_t worker, int32_t pid) {
     if (options_.process_groups) {
         os::lead_group(pid);
     }
-    const int result = watch_started(worker, pid, -1, os::now());
+    os::Pidfd pidfd;
+    const int result = watch_started(worker, pid, &pidfd, os::now());
     if (result < 0) {
         return result;
     }

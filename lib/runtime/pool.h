@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "core/supervisor.h"
 #include "os/channel/supervisor_channel.h"
+#include "os/fd/pidfd.h"
 #include "os/process/main_thread.h"
 #include "os/process/process_id.h"
 #include "os/service/notify.h"
@@ -124,8 +125,8 @@ class Pool {
     Role start_behind_gate(os::Birth *birth, os::SignalBlock &block);
     int32_t fork_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block);
     int32_t execute_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block,
-                           int *ret_pidfd);
-    int watch_started(uint32_t worker, int32_t pid, int pidfd, base::Instant since);
+                           os::Pidfd *ret_pidfd);
+    int watch_started(uint32_t worker, int32_t pid, os::Pidfd *pidfd, base::Instant since);
     void start_failed(uint32_t worker, int error);
 
     // Telling those outside: announce.cc.

@@ -5,6 +5,8 @@
 
 #include "base/codes.h"
 #include "os/process/clock.h"
+#include "os/process/standard_files.h"
+#include "os/process/threads.h"
 #include "os/spawn/identity.h"
 #include "os/spawn/worker_process.h"
 #include "os/watch/exit_status.h"
@@ -70,7 +72,7 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
 
 Pool::Role Pool::start_one(os::Birth *birth, os::SignalBlock &block) {
     const uint32_t worker = supervisor_.take_start();
-    int pidfd = -1;
+    os::Pidfd pidfd;
     const int32_t pid = options_.exec != nullptr ? execute_worker(worker, birth, block, &pidfd)
                                                  : fork_worker(worker, birth, block);
     if (pid == 0) {
@@ -81,9 +83,9 @@ Pool::Role Pool::start_one(os::Birth *birth, os::SignalBlock &block) {
     } else {
         const base::Instant since = os::now();
         if (options_.exec == nullptr) {
-            os::give_way();
+            os::yield_cpu(); // the worker often waits on the processor of its supervisor
         }
-        (void)watch_started(worker, pid, pidfd, since);
+        (void)watch_started(worker, pid, &pidfd, since);
     }
     return Role::supervisor;
 }
@@ -116,7 +118,8 @@ Pool::Role Pool::start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &b
         } else if (index + 1 == forked && pid < 0) {
             start_failed(worker, pid);
         } else {
-            (void)watch_started(worker, batch_[size_t{2} * index + 1], -1, os::now());
+            os::Pidfd pidfd;
+            (void)watch_started(worker, batch_[size_t{2} * index + 1], &pidfd, os::now());
         }
     }
     return Role::supervisor;
@@ -140,7 +143,8 @@ Pool::Role Pool::start_behind_gate(os::Birth *birth, os::SignalBlock &block) {
     if (pid < 0) {
         start_failed(worker, pid);
     } else {
-        (void)watch_started(worker, pid, -1, os::now());
+        os::Pidfd pidfd;
+        (void)watch_started(worker, pid, &pidfd, os::now());
         gate.let_through();
     }
     return Role::supervisor;
@@ -167,7 +171,7 @@ int32_t Pool::fork_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &bl
 
 // Returns the pid and its pidfd, or a negative errno, that of the program's start included.
 int32_t Pool::execute_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block,
-                             int *ret_pidfd) {
+                             os::Pidfd *ret_pidfd) {
     birth->task_id = core::slot_of(worker);
     if (int r = channel_.begin_start(worker, os::now(), &birth->link); r < 0) {
         return r;
@@ -182,9 +186,9 @@ int32_t Pool::execute_worker(uint32_t worker, os::Birth *birth, os::SignalBlock 
 }
 
 // Returns 0 or a negative errno, with which the start has failed.
-int Pool::watch_started(uint32_t worker, int32_t pid, int pidfd, base::Instant since) {
+int Pool::watch_started(uint32_t worker, int32_t pid, os::Pidfd *pidfd, base::Instant since) {
     if (int r = watch_.add(worker, pid, pidfd); r < 0) {
-        os::discard_process(pid, pidfd);
+        os::discard_process(pid, *pidfd);
         channel_.ended(worker);
         start_failed(worker, r);
         return r;

@@ -10,6 +10,8 @@
 #include "os/fd/descriptor.h"
 #include "os/process/clock.h"
 #include "os/process/report.h"
+#include "os/process/standard_files.h"
+#include "os/process/threads.h"
 #include "os/signals/child_signal.h"
 #include "os/spawn/exec.h"
 #include "os/spawn/identity.h"
@@ -50,10 +52,7 @@ void write_to_stderr(const char * /*text*/, size_t /*length*/) {
 
 void flush_stdio() { world.unflushed = false; }
 int task_id() { return world.task_id; }
-void give_way() {}
 void become_stranger() { require(world.in_child, "descriptors", "closed by their owner"); }
-int32_t own_pid() { return world.own_pid; }
-bool is_main_thread() { return true; }
 [[noreturn]] void end_worker(int /*status*/, bool /*threads*/) {
     violate("worker", "there is no function of a worker that could have returned");
 }
@@ -107,7 +106,7 @@ int32_t fork_worker(const Birth &birth) {
     return process.pid;
 }
 
-void discard_process(int32_t pid, int /*pidfd*/) {
+void discard_process(int32_t pid, const Pidfd & /*pidfd*/) {
     touch("it discards a worker");
     for (size_t index = 0; index < world.newborn.size(); index++) {
         if (world.newborn[index].pid == pid) {
@@ -123,7 +122,7 @@ void discard_process(int32_t pid, int /*pidfd*/) {
 
 // Starts by exec differ from forks in nothing that the core or the runtime could see.
 int32_t Exec::start(const Birth & /*birth*/, const SignalBlock & /*block*/, bool /*wants_pidfd*/,
-                    int * /*ret_pidfd*/) {
+                    Pidfd * /*ret_pidfd*/) {
     violate("exec", "a worker is executed");
     return -1;
 }
@@ -160,7 +159,7 @@ bool Children::grow(uint32_t workers) {
     return true;
 }
 
-int Children::add(uint32_t worker, int32_t pid, int /*pidfd_given*/) {
+int Children::add(uint32_t worker, int32_t pid, Pidfd * /*pidfd*/) {
     touch("it watches a worker");
     require(worker < children_.size(), "seat", "a worker without a place");
     require(!world.newborn.empty() && world.newborn.front().pid == pid, "watch-order",
@@ -254,7 +253,7 @@ int Watch::room(size_t wanted, uint32_t /*descriptors_each*/, std::span<int> scr
     return static_cast<int>(world.promised);
 }
 
-int Watch::add(uint32_t worker, int32_t pid, int pidfd) {
+int Watch::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
     return children_.add(worker, pid, pidfd);
 }
 

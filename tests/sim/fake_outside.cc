@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/process/process_id.h"
 #include "os/process/report.h"
+#include "os/process/threads.h"
 #include "os/service/daemon.h"
 #include "os/service/notify.h"
 #include "world.h"
@@ -11,7 +12,11 @@
 namespace prefork::os {
 
 ProcessId own_process_id() { return static_cast<ProcessId>(sim::world.own_pid); }
+int32_t own_pid() { return sim::world.own_pid; }
 bool is_this_process(ProcessId id) { return id == own_process_id(); }
+
+bool is_main_thread() { return true; }
+void yield_cpu() {}
 
 void report_lost_messages() {}
 

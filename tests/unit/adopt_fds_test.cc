@@ -14,7 +14,6 @@
 #include "os/net/activation.h"
 #include "os/net/bound_sockets.h"
 #include "os/spawn/adopt_fds.h"
-#include "os/spawn/strings.h"
 #include "os/spawn/worker_resources.h"
 
 namespace os = prefork::os;
@@ -223,39 +222,6 @@ void any_change_of_a_text_is_taken_or_refused(void ** /*state*/) {
     }
 }
 
-void numbers_are_read_within_bounds(void ** /*state*/) {
-    struct {
-        const char *text;
-        int32_t min;
-        int32_t max;
-        bool is_right;
-        int32_t number;
-    } constexpr cases[] = {
-        {"0", 0, 0, true, 0},
-        {"007", 0, 7, true, 7},
-        {"8", 0, 7, false, 0},
-        {"-1", 0, 7, false, 0},
-        {"-1", -1, 7, true, -1},
-        {"-2", -1, 7, false, 0},
-        {"2147483647", 0, INT32_MAX, true, INT32_MAX},
-        {"2147483648", INT32_MIN, INT32_MAX, false, 0},
-        {"-2147483647", INT32_MIN, INT32_MAX, true, -INT32_MAX},
-        {"99999999999999999999999999", 0, INT32_MAX, false, 0},
-        {"", INT32_MIN, INT32_MAX, false, 0},
-        {"-", INT32_MIN, INT32_MAX, false, 0},
-        {"+1", INT32_MIN, INT32_MAX, false, 0},
-        {" 1", INT32_MIN, INT32_MAX, false, 0},
-    };
-    for (const auto &entry : cases) {
-        const char *text = entry.text;
-        int32_t number = 0;
-        assert_int_equal(os::read_number_within(&text, entry.min, entry.max, &number),
-                         entry.is_right);
-        assert_int_equal(number, entry.number);
-        assert_ptr_equal(text, entry.is_right ? entry.text + strlen(entry.text) : entry.text);
-    }
-}
-
 /* ---- The variables of systemd ------------------------------------------------------------ */
 
 int passed_with(const char *listen_pid, const char *listen_fds) {
@@ -298,7 +264,6 @@ int main() {
         cmocka_unit_test_setup_teardown(what_is_not_open_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(any_change_of_a_text_is_taken_or_refused, set_up,
                                         tear_down),
-        cmocka_unit_test(numbers_are_read_within_bounds),
         cmocka_unit_test_setup_teardown(what_systemd_passed_is_counted_with_care, set_up,
                                         tear_down),
     };

@@ -7,8 +7,10 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
+#include "base/number.h"
 #include "base/ring.h"
 #include "base/text.h"
 #include "core/deadlines.h"
@@ -58,6 +60,38 @@ void text_writes_the_smallest_and_the_largest_number(void **) {
 }
 
 // Against the plainest model: an array that is searched.
+void numbers_are_read_within_bounds(void ** /*state*/) {
+    struct {
+        const char *text;
+        int32_t min;
+        int32_t max;
+        bool is_right;
+        int32_t number;
+    } constexpr cases[] = {
+        {"0", 0, 0, true, 0},
+        {"007", 0, 7, true, 7},
+        {"8", 0, 7, false, 0},
+        {"-1", 0, 7, false, 0},
+        {"-1", -1, 7, true, -1},
+        {"-2", -1, 7, false, 0},
+        {"2147483647", 0, INT32_MAX, true, INT32_MAX},
+        {"2147483648", INT32_MIN, INT32_MAX, false, 0},
+        {"-2147483647", INT32_MIN, INT32_MAX, true, -INT32_MAX},
+        {"99999999999999999999999999", 0, INT32_MAX, false, 0},
+        {"", INT32_MIN, INT32_MAX, false, 0},
+        {"-", INT32_MIN, INT32_MAX, false, 0},
+        {"+1", INT32_MIN, INT32_MAX, false, 0},
+        {" 1", INT32_MIN, INT32_MAX, false, 0},
+    };
+    for (const auto &entry : cases) {
+        const char *text = entry.text;
+        int32_t number = 0;
+        assert_int_equal(base::parse_number(&text, entry.min, entry.max, &number), entry.is_right);
+        assert_int_equal(number, entry.number);
+        assert_ptr_equal(text, entry.is_right ? entry.text + strlen(entry.text) : entry.text);
+    }
+}
+
 void deadlines_come_in_order_whatever_was_armed_and_disarmed(void **) {
     constexpr uint32_t owners = 37;
     const auto seed = static_cast<unsigned int>(time(nullptr));
@@ -162,6 +196,7 @@ const CMUnitTest tests_of_base[] = {
     cmocka_unit_test(ring_gives_back_in_order_over_many_rounds),
     cmocka_unit_test(text_is_cut_where_its_buffer_ends),
     cmocka_unit_test(text_writes_the_smallest_and_the_largest_number),
+    cmocka_unit_test(numbers_are_read_within_bounds),
     cmocka_unit_test(deadlines_come_in_order_whatever_was_armed_and_disarmed),
     cmocka_unit_test(exits_are_told_in_the_classic_words),
     cmocka_unit_test(other_events_have_lines_in_the_same_manner),

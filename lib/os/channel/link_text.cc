@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/channel/link_text.h"
 
-#include "os/spawn/strings.h"
+#include "base/number.h"
 
 namespace prefork::os {
 
@@ -86,8 +86,7 @@ bool read_link(const char *text, WorkerLink *ret_link) {
                                 &link.down,       &worker,     &life,          &link.death_signal,
                                 &interval,        &flags};
     for (int32_t *number : numbers) {
-        *number = read_number(&text);
-        if (*number < -1 || *text++ != ':') {
+        if (!base::parse_number(&text, -1, INT32_MAX, number) || *text++ != ':') {
             return false;
         }
     }

@@ -12,13 +12,13 @@
 
 #include "os/fd/descriptor.h"
 #include "os/fd/open_file.h"
+#include "os/fd/pidfd.h"
 #include "os/fd/pipe.h"
 #include "os/fd/pipe_write.h"
 #include "os/process/clock.h"
-#include "os/service/daemon.h"
-#include "os/spawn/identity.h"
-#include "os/spawn/worker_process.h"
-#include "os/watch/exit_status.h"
+#include "os/process/generation.h"
+#include "os/process/parent.h"
+#include "os/process/threads.h"
 
 namespace prefork::os {
 
@@ -51,7 +51,7 @@ class SentLock {
         uint32_t holder = 0;
         while (!sent_locked.compare_exchange_weak(holder, generation())) {
             if (holder == generation()) {
-                give_way();
+                yield_cpu();
                 holder = 0;
             }
         }
@@ -66,8 +66,7 @@ class SentLock {
 };
 
 bool is_supervisor_gone(const WorkerLink &link) {
-    const pid_t parent = getppid();
-    return parent != link.supervisor && parent != 0;
+    return find_parent(link.supervisor, link.pidfd) == Parent::other;
 }
 
 // Waits until the pipe has room, or until the deadline.
@@ -120,16 +119,13 @@ int open_end(const WorkerLink &link) {
     }
     // The parent is looked at after the pidfd was opened, so that it is the supervisor's if it is
     // still the parent, and not that of a later process with its pid.
-    Descriptor end;
+    Pidfd end;
     const int given = link.pidfd >= 0 ? link.pidfd : link.liveness;
-    const int pidfd = given >= 0 ? -1 : open_pidfd(link.supervisor);
-    if (pidfd >= 0) {
-        note_descriptor(pidfd);
-        end.adopt(pidfd);
-    } else if (pidfd == -EMFILE || pidfd == -ENFILE || pidfd == -ENOMEM) {
-        return pidfd;
+    const int opened = given >= 0 ? 0 : end.open(link.supervisor);
+    if (opened == -EMFILE || opened == -ENFILE || opened == -ENOMEM) {
+        return opened;
     }
-    if (is_supervisor_gone(link) || (given < 0 && pidfd == -ESRCH)) {
+    if (is_supervisor_gone(link) || opened == -ESRCH) {
         if (int r = open_ended(&end); r < 0) {
             return r;
         }
@@ -183,7 +179,6 @@ int send_ready(const WorkerLink &link) {
     if (sent.ready) {
         return 0;
     }
-    worker_is_ready(); // before the launching process can be told
     const int result = send_record(link, RecordKind::ready, 0);
     sent.ready = result == 0;
     return result;

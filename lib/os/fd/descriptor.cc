@@ -5,12 +5,11 @@
 #include <bit>
 #include <errno.h>
 #include <fcntl.h>
-#include <initializer_list>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "os/process/generation.h"
 #include "os/process/process_lock.h"
-#include "os/spawn/identity.h"
 
 namespace prefork::os {
 
@@ -24,6 +23,9 @@ constexpr uint32_t bits = 64;
 std::atomic<uint64_t> noted[table_size / bits];
 std::atomic<uint32_t> words_in_use;
 std::atomic<uint32_t> noted_generation;
+
+// What this worker has kept. Not zero, so that it lies beside the other data that a worker writes.
+KeptDescriptors own_kept = {{-1, -1, -1}};
 
 bool in_table(int descriptor) {
     return descriptor >= 0 && static_cast<uint32_t>(descriptor) < table_size;
@@ -81,8 +83,7 @@ void forget_earlier_generation() {
         noted[word].store(0, std::memory_order_relaxed);
     }
     // A worker has kept some, which are not for workers of its own.
-    const WorkerLink &link = inherited_link();
-    for (const int descriptor : {link.up, link.down, link.liveness}) {
+    for (const int descriptor : own_kept.descriptors) {
         note_in_table(descriptor);
     }
     noted_generation.store(generation(), std::memory_order_release);
@@ -104,6 +105,7 @@ void forget_descriptor(int descriptor) {
 }
 
 void close_noted_descriptors(const KeptDescriptors &kept) {
+    own_kept = kept;
     // Neighbours are closed by one call: the run may go over many words.
     uint32_t run_first = 0;
     uint32_t run_length = 0;

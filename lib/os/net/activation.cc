@@ -7,8 +7,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "os/fd/open_file.h"
-#include "os/spawn/strings.h"
 
 namespace prefork::os {
 
@@ -23,8 +23,8 @@ int number_in(const char *variable) {
     if (text == nullptr) {
         return 0;
     }
-    const int number = read_number(&text);
-    return *text == '\0' ? number : -1;
+    int32_t number = -1;
+    return base::parse_number(&text, 0, INT32_MAX, &number) && *text == '\0' ? number : -1;
 }
 
 } // namespace

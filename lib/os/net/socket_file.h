@@ -5,7 +5,7 @@
 
 #include <sys/un.h>
 
-#include "os/service/file_place.h"
+#include "os/fd/file_place.h"
 
 namespace prefork::os {
 

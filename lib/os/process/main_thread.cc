@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/process/main_thread.h"
 
-#include "os/spawn/worker_process.h"
+#include "os/process/threads.h"
 
 namespace prefork::os {
 

@@ -101,6 +101,8 @@ ProcessId own_process_id() {
     return next;
 }
 
+int32_t own_pid() { return getpid(); }
+
 bool is_this_process(ProcessId id) { return is_marked(own_mark.load(), id); }
 
 } // namespace prefork::os

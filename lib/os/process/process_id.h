@@ -14,6 +14,9 @@ using ProcessId = uint32_t;
 // Never 0. Async-signal-safe. The first call in a program takes a page of memory.
 ProcessId own_process_id();
 
+// The pid as the kernel tells it. It alone does not identify a process.
+int32_t own_pid();
+
 // Takes one system call. Async-signal-safe.
 bool is_this_process(ProcessId id);
 

@@ -2,6 +2,7 @@
 #include "os/process/standard_files.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "os/fd/open_file.h"
@@ -43,5 +44,7 @@ bool is_standard_file(int descriptor) {
     struct stat status {};
     return fstat(descriptor, &status) == 0 && is_standard_file(descriptor, status);
 }
+
+void flush_stdio() { fflush(nullptr); }
 
 } // namespace prefork::os

@@ -22,4 +22,7 @@ bool is_standard_file(int descriptor);
 // The same for what fstat(2) has told.
 bool is_standard_file(int descriptor, const struct stat &status);
 
+// Writes what stdio has in its buffers, so that no forked child writes it again.
+void flush_stdio();
+
 } // namespace prefork::os

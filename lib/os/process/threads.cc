@@ -138,4 +138,6 @@ bool has_lasting_threads() {
 
 bool is_main_thread() { return syscall(SYS_gettid) == getpid(); }
 
+void yield_cpu() { sched_yield(); }
+
 } // namespace prefork::os

@@ -16,4 +16,7 @@ bool has_lasting_threads();
 
 bool is_main_thread();
 
+// Lets other threads and processes run first.
+void yield_cpu();
+
 } // namespace prefork::os

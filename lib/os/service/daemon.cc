@@ -14,13 +14,13 @@
 #include "base/flag.h"
 #include "os/fd/descriptor.h"
 #include "os/fd/open_file.h"
+#include "os/fd/pidfd.h"
 #include "os/fd/pipe.h"
 #include "os/fd/pipe_write.h"
 #include "os/process/process_id.h"
 #include "os/process/standard_files.h"
+#include "os/process/threads.h"
 #include "os/service/pid_file.h"
-#include "os/spawn/worker_process.h"
-#include "os/watch/exit_status.h"
 
 namespace prefork::os {
 
@@ -92,9 +92,11 @@ void await_readiness(int pipe, pid_t process) {
     pollfd either[2] = {};
     either[0].fd = pipe;
     either[0].events = POLLIN;
-    either[1].fd = open_pidfd(process);
+    Pidfd daemon;
+    const int opened = daemon.open(process);
+    either[1].fd = daemon.get();
     either[1].events = POLLIN;
-    const int timeout_ms = either[1].fd >= 0 ? -1 : either[1].fd == -ESRCH ? 0 : look_ms;
+    const int timeout_ms = opened == 0 ? -1 : opened == -ESRCH ? 0 : look_ms;
     for (;;) {
         const int ready = poll(either, 2, timeout_ms);
         if (ready > 0 || (ready < 0 && errno != EINTR) || (ready == 0 && !is_alive(process))) {

@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 #include "base/text.h"
+#include "os/fd/file_place.h"
 #include "os/fd/pipe_write.h"
 #include "os/process/random.h"
-#include "os/service/file_place.h"
 
 namespace prefork::os {
 

@@ -6,9 +6,9 @@
 #include <netdb.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "os/net/activation.h"
 #include "os/net/bound_sockets.h"
-#include "os/spawn/strings.h"
 
 namespace prefork::os {
 
@@ -21,7 +21,7 @@ bool is_open(int descriptor) { return fcntl(descriptor, F_GETFD) >= 0; }
 
 bool read_field(const char **text, int32_t min, int32_t max, int32_t *ret_number) {
     const char *place = *text;
-    if (*place++ != ':' || !read_number_within(&place, min, max, ret_number)) {
+    if (*place++ != ':' || !base::parse_number(&place, min, max, ret_number)) {
         return false;
     }
     *text = place;
@@ -70,7 +70,7 @@ int Reader::pass(int32_t count) {
 }
 
 int Reader::read_passed(int32_t *ret_passed) {
-    if (!read_number_within(&text_, 0, INT32_MAX, &descriptor_) ||
+    if (!base::parse_number(&text_, 0, INT32_MAX, &descriptor_) ||
         !read_field(&text_, -errno_max, INT32_MAX, ret_passed) ||
         (*ret_passed > 0 && descriptor_ != first_passed_descriptor)) {
         return -EINVAL;

@@ -159,7 +159,7 @@ int Exec::prepare(const Program &program) {
 }
 
 int32_t Exec::start(const Birth &birth, const SignalBlock &block, bool wants_pidfd,
-                    int *ret_pidfd) {
+                    Pidfd *ret_pidfd) {
     if (int r = inherited_fds_.prepare(); r < 0) {
         return r;
     }
@@ -180,18 +180,14 @@ int32_t Exec::start(const Birth &birth, const SignalBlock &block, bool wants_pid
     if (pid < 0) {
         return pid;
     }
-    if (child.error != 0) {
-        discard_process(pid, pidfd);
-        return child.error;
+    Pidfd owned;
+    const int taken = pidfd >= 0 ? owned.take(pidfd) : 0;
+    const int error = child.error != 0 ? child.error : taken;
+    if (error < 0) {
+        discard_process(pid, owned);
+        return error;
     }
-    if (pidfd >= 0) {
-        pidfd = above_stdio(pidfd);
-        if (pidfd < 0) {
-            discard_process(pid, -1);
-            return pidfd;
-        }
-    }
-    *ret_pidfd = pidfd;
+    ret_pidfd->adopt(owned.release());
     return pid;
 }
 

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "base/array.h"
+#include "os/fd/pidfd.h"
 #include "os/signals/signals.h"
 #include "os/spawn/environment.h"
 #include "os/spawn/strings.h"
@@ -51,7 +52,7 @@ class Exec {
     // Starts a worker, which has the host's mask and dispositions, under a SignalBlock. Returns its
     // pid and, where pidfds are wanted, its pidfd; or the negative errno of whatever failed, the
     // program's start included, with no process left.
-    int32_t start(const Birth &birth, const SignalBlock &block, bool wants_pidfd, int *ret_pidfd);
+    int32_t start(const Birth &birth, const SignalBlock &block, bool wants_pidfd, Pidfd *ret_pidfd);
 
   private:
     [[nodiscard]] int prepare(const Program &program);

@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include "base/heap_object.h"
+#include "base/number.h"
 #include "base/text.h"
 #include "os/channel/link_text.h"
 #include "os/fd/descriptor.h"
 #include "os/net/activation.h"
+#include "os/process/generation.h"
 #include "os/process/standard_files.h"
 #include "os/service/daemon.h"
 #include "os/spawn/adopt_fds.h"
@@ -30,8 +32,7 @@ namespace {
 // first has to be copied.
 struct {
     ProcessIdentity identity; // if this copy of the library was the first one
-    uint32_t generation = 0;
-    int32_t pid = 0; // of the worker that has what follows
+    int32_t pid = 0;          // of the worker that has what follows
     const WorkerResources *resources = nullptr;
     WorkerLink link;
 } self;
@@ -70,8 +71,7 @@ bool adopt_link(WorkerLink *link) {
 bool read_papers(const Papers &papers, int32_t *ret_task_id, WorkerLink *ret_link) {
     constexpr int32_t task_id_max = 65'535;
     const char *text = papers.task_id == nullptr ? "" : papers.task_id;
-    *ret_task_id = read_number(&text);
-    return *text == '\0' && *ret_task_id >= 0 && *ret_task_id <= task_id_max &&
+    return base::parse_number(&text, 0, task_id_max, ret_task_id) && *text == '\0' &&
            papers.pool != nullptr && strlen(papers.pool) < WorkerResources::pool_name_size &&
            read_link(papers.supervisor, ret_link);
 }
@@ -266,8 +266,6 @@ const WorkerLink *own_link() {
     return self.link.up >= 0 && self.pid == getpid() ? &self.link : nullptr;
 }
 
-const WorkerLink &inherited_link() { return self.link; }
-
 void announce_exit_at_end() {
 #ifdef __GLIBC__
     if (self.link.announces_exit) {
@@ -281,9 +279,5 @@ void drop(WorkerResources *resources) {
         base::destroy(resources);
     }
 }
-
-uint32_t generation() { return self.generation; }
-
-void begin_generation() { self.generation += 1; }
 
 } // namespace prefork::os

@@ -35,17 +35,10 @@ void become_worker_of(uint32_t task_id, const WorkerLink &link, const WorkerReso
 
 // What this worker got from its supervisor; nullptr in a process that is no worker itself.
 const WorkerLink *own_link();
-// The same, also in a child of a worker, which has inherited the descriptors.
-const WorkerLink &inherited_link();
 // Where the supervisor may not get to know the status of this worker: tells it when it exits.
 void announce_exit_at_end();
 
 // Destroys the resources of a pool, unless this process is its worker.
 void drop(WorkerResources *resources);
-
-// How many times this process and its ancestors became workers, or strangers to their pool: tables
-// of an earlier generation speak of what a new worker has closed or given back.
-uint32_t generation();
-void begin_generation();
 
 } // namespace prefork::os

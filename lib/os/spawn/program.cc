@@ -14,8 +14,8 @@
 
 #include "base/heap_object.h"
 #include "os/fd/descriptor.h"
+#include "os/process/threads.h"
 #include "os/spawn/strings.h"
-#include "os/spawn/worker_process.h"
 
 namespace prefork::os {
 

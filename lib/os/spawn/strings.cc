@@ -5,46 +5,6 @@
 
 namespace prefork::os {
 
-int32_t read_number(const char **text) {
-    const bool is_negative = **text == '-';
-    const char *digit = *text + (is_negative ? 1 : 0);
-    int64_t number = 0;
-    if (*digit < '0' || *digit > '9') {
-        return -1;
-    }
-    while (*digit >= '0' && *digit <= '9' && number <= INT32_MAX) {
-        number = 10 * number + (*digit++ - '0');
-    }
-    *text = digit;
-    if (number > INT32_MAX) {
-        return -1;
-    }
-    return static_cast<int32_t>(is_negative ? -number : number);
-}
-
-bool read_number_within(const char **text, int32_t min, int32_t max, int32_t *ret_number) {
-    const char *place = *text;
-    const bool is_negative = *place == '-';
-    place += is_negative ? 1 : 0;
-    if (*place < '0' || *place > '9') {
-        return false;
-    }
-    int64_t number = 0;
-    while (*place >= '0' && *place <= '9') {
-        number = 10 * number + (*place++ - '0');
-        if (number > INT32_MAX) {
-            return false;
-        }
-    }
-    number = is_negative ? -number : number;
-    if (number < min || number > max) {
-        return false;
-    }
-    *text = place;
-    *ret_number = static_cast<int32_t>(number);
-    return true;
-}
-
 bool Strings::allocate(size_t count, size_t length) {
     base::Array<char *> pointers;
     base::Array<char> text;

@@ -1,4 +1,4 @@
-// Numbers in text, and a list of strings as execve() wants it: copied, and ended by a null pointer.
+// A list of strings as execve() expects it: copied, and ended by a null pointer.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -9,14 +9,6 @@
 #include "base/array.h"
 
 namespace prefork::os {
-
-// Reads a decimal number and moves the text behind it; -1 if there is none, or one too large.
-int32_t read_number(const char **text);
-
-// Reads a decimal number that lies within bounds and moves the text behind it. Returns false, and
-// moves nothing, if there is none.
-[[nodiscard]] bool read_number_within(const char **text, int32_t min, int32_t max,
-                                      int32_t *ret_number);
 
 class Strings {
   public:

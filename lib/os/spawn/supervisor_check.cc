@@ -6,7 +6,6 @@
 #include <initializer_list>
 #include <linux/capability.h>
 #include <linux/magic.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
@@ -17,8 +16,10 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "os/fd/descriptor.h"
-#include "os/process/pidfd_info.h"
+#include "os/fd/pidfd.h"
+#include "os/fd/pidfd_info.h"
+#include "os/process/parent.h"
+#include "os/process/threads.h"
 
 namespace prefork::os {
 
@@ -34,22 +35,6 @@ struct Ids {
 struct Permitted {
     uint32_t words[_LINUX_CAPABILITY_U32S_3];
 };
-
-// The pidfd may be a number that somebody else wrote.
-bool is_alive(int pidfd) {
-    pollfd end{};
-    end.fd = pidfd;
-    end.events = POLLIN;
-    return pidfd >= 0 &&
-           (syscall(SYS_pidfd_send_signal, pidfd, 0, nullptr, 0) == 0 || errno != EBADF) &&
-           poll(&end, 1, 0) == 0;
-}
-
-bool is_parent(int32_t supervisor, int pidfd) {
-    const pid_t parent = getppid();
-    // A parent outside of this pid namespace is 0; then it is enough that it lives.
-    return parent == supervisor || (parent == 0 && is_alive(pidfd));
-}
 
 // ---- What the kernel tells of the rights of a process ------------------------------------
 
@@ -175,9 +160,8 @@ int read_ids_from_proc(int32_t pid, Ids *ret_ids) {
 }
 
 int read_ids(int32_t pid, Ids *ret_ids) {
-    Descriptor pidfd;
-    if (pidfd.take(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))) == 0 &&
-        read_ids_by_pidfd(pidfd.get(), ret_ids) == 0) {
+    Pidfd pidfd;
+    if (pidfd.open(pid) == 0 && read_ids_by_pidfd(pidfd.get(), ret_ids) == 0) {
         return 0;
     }
     return read_ids_from_proc(pid, ret_ids);
@@ -209,22 +193,23 @@ bool gives_rights(const char *path) {
 } // namespace
 
 bool is_supervised_by(int32_t supervisor, int pidfd) {
-    if (!is_parent(supervisor, pidfd)) {
+    if (find_parent(supervisor, pidfd) != Parent::supervisor) {
         return false;
     }
     if (getauxval(AT_SECURE) == 0) {
         return true;
     }
     // A process that is its parent before and after was it all the time.
-    return getppid() == supervisor && compare_rights(supervisor) == 0 && getppid() == supervisor;
+    return find_parent(supervisor, -1) == Parent::supervisor && compare_rights(supervisor) == 0 &&
+           find_parent(supervisor, -1) == Parent::supervisor;
 }
 
 bool arm_death_signal(int32_t signal, int32_t supervisor, int pidfd) {
     // The kernel notes it for the thread, and so forgets it with that.
-    if (signal > 0 && syscall(SYS_gettid) == getpid()) {
+    if (signal > 0 && is_main_thread()) {
         prctl(PR_SET_PDEATHSIG, signal);
     }
-    return is_parent(supervisor, pidfd);
+    return find_parent(supervisor, pidfd) == Parent::supervisor;
 }
 
 int check_visibility_to(const char *program) {

@@ -3,15 +3,16 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "os/fd/descriptor.h"
+#include "os/process/generation.h"
+#include "os/process/parent.h"
 #include "os/process/random.h"
+#include "os/process/standard_files.h"
 #include "os/service/daemon.h"
 #include "os/service/notify.h"
 #include "os/signals/signals.h"
@@ -82,15 +83,7 @@ void become_worker(const Birth &birth) {
 } // namespace
 
 bool supervisor_is_gone(const Birth &birth) {
-    const pid_t parent = getppid();
-    if (parent == birth.link.supervisor) {
-        return false;
-    }
-    // A parent outside of this pid namespace is 0. Its pidfd tells for certain.
-    pollfd supervisor{};
-    supervisor.fd = birth.supervisor_pidfd;
-    supervisor.events = POLLIN;
-    return parent != 0 || (birth.supervisor_pidfd >= 0 && poll(&supervisor, 1, 0) != 0);
+    return find_parent(birth.link.supervisor, birth.supervisor_pidfd) == Parent::other;
 }
 
 // Nothing else of the host is touched: its runtime knows that it was forked.
@@ -120,8 +113,6 @@ void become_stranger() {
     be_rid_of_library();
 }
 
-void flush_stdio() { fflush(nullptr); }
-
 int32_t fork_worker(const Birth &birth) {
     const pid_t pid = fork();
     if (pid < 0) {
@@ -137,12 +128,10 @@ int32_t fork_worker(const Birth &birth) {
 
 void end_worker(int status, bool threads) {
     if (!threads) {
-        fflush(nullptr);
+        flush_stdio();
     }
     _exit(status);
 }
-
-void give_way() { sched_yield(); }
 
 void exit_normally() { exit(EXIT_SUCCESS); }
 
@@ -154,7 +143,5 @@ bool is_child(int32_t pid) {
 void lead_group(int32_t pid) {
     setpgid(pid, pid); // fails only for one that has ended or gone its own way
 }
-
-int32_t own_pid() { return getpid(); }
 
 } // namespace prefork::os

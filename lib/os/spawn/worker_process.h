@@ -6,7 +6,6 @@
 #include <cstdint>
 
 #include "os/channel/worker_link.h"
-#include "os/process/threads.h"
 #include "os/spawn/worker_resources.h"
 
 namespace prefork::os {
@@ -34,9 +33,6 @@ bool join_pool(Birth *birth, int admission_end);
 // own: with the host's handlers, and without the library's descriptors.
 void become_stranger();
 
-// Writes out what the host has in stdio's buffers, so that no worker writes it again.
-void flush_stdio();
-
 // In a new worker that has asked to be told of it: whether the supervisor has ended before.
 bool supervisor_is_gone(const Birth &birth);
 
@@ -49,10 +45,6 @@ int32_t fork_worker(const Birth &birth);
 // flushed before, but where the supervisor had threads: their locks would never be free again.
 [[noreturn]] void end_worker(int status, bool threads);
 
-// Gives way to a worker that has just been forked: it often waits on the processor of its
-// supervisor.
-void give_way();
-
 // Ends this process as if its main function had returned 0.
 [[noreturn]] void exit_normally();
 
@@ -61,7 +53,5 @@ bool is_child(int32_t pid);
 
 // Makes a child the leader of a process group.
 void lead_group(int32_t pid);
-
-int32_t own_pid();
 
 } // namespace prefork::os

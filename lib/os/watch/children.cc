@@ -52,19 +52,13 @@ bool Children::grow(uint32_t workers) {
     return children_.grow(workers);
 }
 
-int Children::add(uint32_t worker, int32_t pid, int pidfd_given) {
-    Child &child = children_[worker];
-    child.pidfd = -1;
+int Children::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
+    children_[worker].pidfd = -1;
     if (by_pidfd_) {
-        const int pidfd = pidfd_given >= 0 ? pidfd_given : open_pidfd(pid);
-        if (pidfd == -ESRCH) {
+        const int opened = pidfd->get() >= 0 ? 0 : pidfd->open(pid);
+        if (opened == -ESRCH) {
             hold(worker, 0); // it has ended, and was reaped by others: collected with the next look
-        } else if (pidfd < 0) {
-            return pidfd;
-        } else if (int r = watch(worker, pidfd); r < 0) {
-            if (pidfd_given < 0) {
-                close(pidfd);
-            }
+        } else if (int r = opened < 0 ? opened : watch(worker, pidfd); r < 0) {
             return r;
         }
     }
@@ -73,16 +67,14 @@ int Children::add(uint32_t worker, int32_t pid, int pidfd_given) {
     return 0;
 }
 
-int Children::watch(uint32_t worker, int pidfd) {
+int Children::watch(uint32_t worker, Pidfd *pidfd) {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u32 = worker;
-    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, pidfd, &event) < 0) {
+    if (epoll_ctl(epoll_, EPOLL_CTL_ADD, pidfd->get(), &event) < 0) {
         return -errno;
     }
-    // A plain number: an owner object a worker would cost more.
-    note_descriptor(pidfd);
-    children_[worker].pidfd = pidfd;
+    children_[worker].pidfd = pidfd->release(); // an owner object a worker would cost more
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "base/array.h"
 #include "base/exit.h"
 #include "base/time.h"
+#include "os/fd/pidfd.h"
 #include "os/watch/process_handle.h"
 
 namespace prefork::os {
@@ -23,9 +24,9 @@ class Children {
     void open(bool by_pidfd, bool groups, int epoll);
     [[nodiscard]] bool grow(uint32_t workers);
 
-    // A pidfd that there is already is taken over; -1: there is none. Returns 0 or a negative
-    // errno, with which a pidfd that was given stays the caller's.
-    [[nodiscard]] int add(uint32_t worker, int32_t pid, int pidfd_given);
+    // Adopts the pidfd, which is opened where it is missing. Returns 0 or a negative errno, with
+    // which it stays the caller's.
+    [[nodiscard]] int add(uint32_t worker, int32_t pid, Pidfd *pidfd);
 
     // If the worker has ended: reaps it, lets go of it and returns true. One that has ended and can
     // not be reaped, because a tracer holds it, is not watched any more but looked at in time.
@@ -72,7 +73,7 @@ class Children {
         bool held;   // looked at in time: it has ended, and could not be reaped yet
     };
 
-    [[nodiscard]] int watch(uint32_t worker, int pidfd);
+    [[nodiscard]] int watch(uint32_t worker, Pidfd *pidfd);
     [[nodiscard]] bool is_registered(uint32_t worker) const;
     void lose_pidfd(uint32_t worker);
     void hold(uint32_t worker, base::Duration delay);

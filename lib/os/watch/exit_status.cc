@@ -12,8 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "os/fd/descriptor.h"
-#include "os/process/pidfd_info.h"
+#include "os/fd/pidfd_info.h"
 #include "os/watch/process_handle.h"
 
 namespace prefork::os {
@@ -138,20 +137,13 @@ bool collect_exit(const ProcessHandle &process, base::Exit *ret_exit) {
     return true;
 }
 
-void discard_process(int32_t pid, int pidfd) {
-    const ProcessHandle process = {pid, pidfd};
+void discard_process(int32_t pid, const Pidfd &pidfd) {
+    const ProcessHandle process = {pid, pidfd.get()};
     (void)send_signal(process, SIGKILL);
     EndWait wait(discard_timeout);
     base::Exit exit;
     while (!collect_exit(process, &exit) && wait.wait(process)) {
     }
-    if (pidfd >= 0) {
-        close(pidfd);
-    }
-}
-
-int open_pidfd(int32_t pid) {
-    return above_stdio(static_cast<int>(syscall(SYS_pidfd_open, pid, 0)));
 }
 
 // While the process lives, the answer is the same on kernels that know exit codes and on those that

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/exit.h"
+#include "os/fd/pidfd.h"
 #include "os/watch/process_handle.h"
 
 namespace prefork::os {
@@ -12,12 +13,9 @@ namespace prefork::os {
 // yet, or is held by a tracer. What somebody else has reaped may be unknown.
 bool collect_exit(const ProcessHandle &process, base::Exit *ret_exit);
 
-// Ends a process that was started but can not be watched, reaps it and closes its pidfd, which may
-// be -1. One that does not end within a bound is left.
-void discard_process(int32_t pid, int pidfd);
-
-// Returns a descriptor, close-on-exec, or a negative errno.
-int open_pidfd(int32_t pid);
+// Kills and reaps a process that was started but can not be watched. One that does not end within a
+// bound is left. The pidfd may be missing.
+void discard_process(int32_t pid, const Pidfd &pidfd = {});
 
 // Whether the kernel tells how a process ended that somebody else has reaped.
 bool can_ask_for_exit(int pidfd);

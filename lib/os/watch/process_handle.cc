@@ -13,6 +13,7 @@
 
 #include "base/text.h"
 #include "os/fd/descriptor.h"
+#include "os/fd/pidfd.h"
 #include "os/process/clock.h"
 
 namespace prefork::os {
@@ -78,13 +79,6 @@ ChildState state_of_child(int32_t pid) {
         return info.si_pid == pid ? ChildState::zombie : ChildState::running;
     }
     return errno == ECHILD ? ChildState::none : state_in_proc(pid);
-}
-
-bool has_ended(int pidfd) {
-    pollfd ended{};
-    ended.fd = pidfd;
-    ended.events = POLLIN;
-    return poll(&ended, 1, 0) > 0 && (ended.revents & (POLLIN | POLLHUP)) != 0;
 }
 
 int send_signal(const ProcessHandle &process, int32_t signal) {

@@ -25,9 +25,6 @@ enum class ChildState : uint8_t {
 // Looks without reaping.
 [[nodiscard]] ChildState state_of_child(int32_t pid);
 
-// Whether the process has ended, reaped or not.
-[[nodiscard]] bool has_ended(int pidfd);
-
 // Sends a signal, 0 only checks. Where the pidfd may not be used for it, the pid is, as long as it
 // is that of an unreaped child. Returns 0 or a negative errno; -ESRCH: it has been reaped.
 [[nodiscard]] int send_signal(const ProcessHandle &process, int32_t signal);

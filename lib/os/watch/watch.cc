@@ -69,14 +69,9 @@ bool Watch::supports(Backend backend) {
     if (backend != Backend::pidfd) {
         return true;
     }
-    Descriptor self;
-    const int pidfd = open_pidfd(getpid());
-    if (pidfd < 0) {
-        return pidfd == -EMFILE || pidfd == -ENFILE;
-    }
-    note_descriptor(pidfd);
-    self.adopt(pidfd);
-    return true;
+    Pidfd self;
+    const int result = self.open(getpid());
+    return result == 0 || result == -EMFILE || result == -ENFILE;
 }
 
 int Watch::open(Backend backend, bool groups, int messages) {
@@ -94,14 +89,11 @@ int Watch::open(Backend backend, bool groups, int messages) {
         return r;
     }
     if (by_pidfd()) {
-        const int pidfd = open_pidfd(getpid());
-        if (pidfd < 0) {
-            return pidfd;
+        if (int r = supervisor_.open(getpid()); r < 0) {
+            return r;
         }
-        note_descriptor(pidfd);
-        supervisor_.adopt(pidfd);
-        (void)look_at(pidfd, &supervisor_file_);
-        knows_all_statuses_ = can_ask_for_exit(pidfd);
+        (void)look_at(supervisor_.get(), &supervisor_file_);
+        knows_all_statuses_ = can_ask_for_exit(supervisor_.get());
         if (int r = open_spare(); r < 0) {
             return r;
         }
@@ -169,7 +161,7 @@ int Watch::room(size_t wanted, uint32_t descriptors_each, std::span<int> scratch
 
 int Watch::open_spare() { return spare_.take(fcntl(epoll_.get(), F_DUPFD_CLOEXEC, 0)); }
 
-int Watch::add(uint32_t worker, int32_t pid, int pidfd) {
+int Watch::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
     const int result = children_.add(worker, pid, pidfd);
     if ((result != -EMFILE && result != -ENFILE) || !give_up_spare()) {
         return result;

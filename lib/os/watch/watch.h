@@ -10,6 +10,7 @@
 #include "base/time.h"
 #include "os/fd/descriptor.h"
 #include "os/fd/open_file.h"
+#include "os/fd/pidfd.h"
 #include "os/signals/signals.h"
 #include "os/watch/children.h"
 #include "os/watch/gate.h"
@@ -50,9 +51,9 @@ class Watch {
     // that the first would fail with.
     int room(size_t wanted, uint32_t descriptors_each, std::span<int> scratch);
 
-    // Begins to watch a child that has not been reaped, or one whose pidfd (-1: none) is there
-    // already. Returns 0, or a negative errno and leaves that pidfd to the caller.
-    [[nodiscard]] int add(uint32_t worker, int32_t pid, int pidfd);
+    // Begins to watch a child that has not been reaped, or whose pidfd there is already. Adopts the
+    // pidfd. Returns 0 or a negative errno, with which it stays the caller's.
+    [[nodiscard]] int add(uint32_t worker, int32_t pid, Pidfd *pidfd);
 
     // Makes room for one more descriptor where there is none. Returns whether it could.
     bool give_up_spare();
@@ -129,7 +130,7 @@ class Watch {
     Descriptor epoll_;
     Descriptor timer_;
     Descriptor wake_;
-    Descriptor supervisor_;
+    Pidfd supervisor_;
     Gate liveness_;
     Descriptor spare_; // given up for a worker that has been forked when there are no others
     Children children_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/service/file_place.h"
+#include "os/fd/file_place.h"
 
 #include <errno.h>
 #include <fcntl.h>
