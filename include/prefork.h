@@ -213,8 +213,9 @@ PF_API const char *pf_event_type_name(int type);
 /*
  * A pool of workers that the host supervises, in pf_pool_run() or from an event loop of its
  * own. It belongs to the process that made it and to one thread at a time; only
- * pf_pool_stop(), pf_pool_kill(), pf_pool_reload() and pf_pool_handle_signal() may be called from
- * any thread and from signal handlers. Pools are independent of each other. A pool is used once.
+ * pf_pool_stop(), pf_pool_kill(), pf_pool_reload(), pf_pool_handle_signal() and pf_pool_wake() may
+ * be called from any thread and from signal handlers. Pools are independent of each other. A pool
+ * is used once.
  *
  * All functions of pools but pf_pool_free() and pf_pool_forked() return -ECHILD, and do
  * nothing, in a process that did not make the pool; -EINVAL for a NULL pool.
@@ -446,22 +447,22 @@ PF_API int pf_pool_set_host_fork(pf_pool *pool, int on);
 /*
  * Start the workers and supervise them until the pool is done.
  *
- * Events go to the pool's callback, or to that of pf_set_event_callback().
+ * Events go to the pool's callback, or to that of pf_set_event_callback(). The call continues
+ * after a signal handler of the host has run.
  *
  * In a worker that was made by exec it returns at once if the names of the two pools are the
  * same. Until then no other pool can be run or started there.
  *
  * Returns: 0 in a worker, with its task id in *ret_task_id; its handle is good for
  *   pf_pool_free() only. 0 in the supervisor, with -1 in *ret_task_id, when the pool is done.
- * Errors: -EINTR after a signal handler of the host has run: call again; PF_EGAVEUP, PF_EFATAL
- *   or the errno that the pool failed with, no worker being left; PF_ETHREADS, -EMFILE,
- *   -ENFILE, -ENOMEM, -ENOSPC (1,024 pools run already): nothing was started; -EALREADY after
- *   the pool's end, or if pf_pool_start() began it, and in a worker made by exec that belongs to
- *   a pool of another name, until it has called this for its own; -ESRCH, for ever, in a process
- *   that was started as a worker, but not by its parent, or with more rights than the parent has,
- *   as a set-user-ID program may be; -ELOOP for a pool by exec in a worker of a pool of the same
- *   name; -EINVAL after pf_pool_set_host_fork(); -EBUSY from within a callback; -ECHILD also in a
- *   child that an event callback forked and returned in.
+ * Errors: PF_EGAVEUP, PF_EFATAL or the errno that the pool failed with, no worker being left;
+ *   PF_ETHREADS, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC (1,024 pools run already): nothing was
+ *   started; -EALREADY after the pool's end, or if pf_pool_start() began it, and in a worker
+ *   made by exec that belongs to a pool of another name, until it has called this for its own;
+ *   -ESRCH, for ever, in a process that was started as a worker, but not by its parent, or with
+ *   more rights than the parent has, as a set-user-ID program may be; -ELOOP for a pool by exec
+ *   in a worker of a pool of the same name; -EINVAL after pf_pool_set_host_fork(); -EBUSY from
+ *   within a callback; -ECHILD also in a child that an event callback forked and returned in.
  * Since: 0.2
  */
 PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
@@ -493,7 +494,11 @@ PF_API int pf_pool_fd(const pf_pool *pool);
 
 /*
  * Do what is to be done, after waiting for it for at most timeout_ms; 0: without waiting; -1:
- * without end. Does not wait while events are to be taken.
+ * without end. Does not wait while events are to be taken. Returns early, with 1, after a signal
+ * handler of the host has run, and after pf_pool_wake().
+ *
+ * A language runtime that has a wake-up descriptor of its own polls it together with
+ * pf_pool_fd(), and calls pf_pool_dispatch(pool, 0).
  *
  * Returns: 1 while the pool lives, 0 when it is done.
  * Errors: as for pf_pool_run(); -EINVAL if pf_pool_start() did not begin the pool.
@@ -551,6 +556,17 @@ PF_API int pf_pool_stop(pf_pool *pool);
 
 /* The same by SIGKILL. */
 PF_API int pf_pool_kill(pf_pool *pool);
+
+/*
+ * Make pf_pool_fd() readable: the dispatch under way returns at once, or if there is none, the
+ * next one. Several calls before that have the effect of one. It does not end pf_pool_run(). May
+ * be called from any thread and from signal handlers.
+ *
+ * Returns: 0, also after the end.
+ * Errors: -EINVAL before the start.
+ * Since: 0.2
+ */
+PF_API int pf_pool_wake(pf_pool *pool);
 
 /*
  * Replace all workers, one after the other, in the order of their task ids. A new worker takes

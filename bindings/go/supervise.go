@@ -8,7 +8,6 @@ import "C"
 import (
 	"context"
 	"log/slog"
-	"syscall"
 	"time"
 )
 
@@ -59,7 +58,7 @@ func (p *Pool) dispatch() (bool, error) {
 		return false, ErrClosed
 	}
 	result := C.pf_pool_dispatch(p.handle, 0)
-	if result == 1 || result == -C.int(syscall.EINTR) {
+	if result == 1 {
 		return true, nil
 	}
 	return false, check("pf_pool_dispatch", result)

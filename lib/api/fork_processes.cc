@@ -50,10 +50,7 @@ int end_call(int result) {
 // Runs the pool to its end. Returns the task id in a worker.
 int run_to_the_end() {
     int task_id = -1;
-    int result = 0;
-    do {
-        result = pool_of_call->run(&task_id);
-    } while (result == -EINTR);
+    const int result = pool_of_call->run(&task_id);
     if (task_id >= 0) {
         return task_id;
     }

@@ -15,6 +15,7 @@
 #include "os/spawn/worker_process.h"
 #include "prefork.h"
 
+using prefork::api::check_started;
 using prefork::api::is_supervisor;
 using prefork::api::Stage;
 using prefork::core::State;
@@ -29,17 +30,6 @@ static_assert(PF_EFATAL == base::code_fatal);
 namespace {
 
 constexpr int32_t errno_max = 4095;
-
-// Whether the pool runs and this process may use it: 0, or what the caller returns.
-int check_started(const pf_pool *pool) {
-    if (pool == nullptr) {
-        return -EINVAL;
-    }
-    if (!is_supervisor(pool)) {
-        return -ECHILD;
-    }
-    return pool->stage == Stage::settings ? -EINVAL : 0;
-}
 
 int check_running(const pf_pool *pool) {
     const int result = check_started(pool);
@@ -267,44 +257,6 @@ int pf_pool_forked(pf_pool *pool, int task_id, int32_t pid) {
     }
     pool->stage = Stage::ended; // in this process
     return pool->pool.join(slot);
-}
-
-int pf_pool_stop(pf_pool *pool) {
-    const int result = check_started(pool);
-    if (result == 0 && pool->stage == Stage::running) {
-        pool->pool.request_stop();
-    }
-    return result;
-}
-
-int pf_pool_kill(pf_pool *pool) {
-    const int result = check_started(pool);
-    if (result == 0 && pool->stage == Stage::running) {
-        pool->pool.request_kill();
-    }
-    return result;
-}
-
-int pf_pool_reload(pf_pool *pool) {
-    const int result = check_started(pool);
-    if (result == 0 && pool->stage == Stage::running) {
-        pool->pool.request_reload();
-    }
-    return result;
-}
-
-int pf_pool_handle_signal(pf_pool *pool, int signal) {
-    if (int r = check_started(pool); r < 0) {
-        return r;
-    }
-    const int place = os::standard_place(signal);
-    if (place < 0) {
-        return -EINVAL;
-    }
-    if (pool->stage == Stage::running) {
-        pool->pool.request_signal(static_cast<uint32_t>(place));
-    }
-    return 0;
 }
 
 int pf_pool_resize(pf_pool *pool, int count) {

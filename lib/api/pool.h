@@ -58,6 +58,9 @@ inline bool is_supervisor(const pf_pool *pool) {
     return os::is_this_process(pool->owner) && pool->stage != Stage::of_worker;
 }
 
+// Whether the pool was started, and this process may use it: 0, or what the caller returns.
+int check_started(const pf_pool *pool);
+
 // Whether a setting may be made now: 0, or what the setter returns.
 int check_setting(const pf_pool *pool);
 

@@ -16,7 +16,7 @@ core::Input input_of(core::Input::Kind kind, uint32_t worker) {
     return input;
 }
 
-// Returns 1, -EINTR, or another negative errno.
+// Returns 1 or a negative errno.
 int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
     watch_.set_deadline(next_deadline());
     os::Wakeup wakeup;
@@ -25,8 +25,7 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
     }
     host_code_ran_ = host_code_ran_ || wakeup.interrupted;
     // Requests before exits: Ctrl-C reaches the supervisor and its workers together.
-    const bool requested = take_requests();
-    const bool signaled = take_own_signals();
+    (void)take_all_requests();
     // And words before deadlines: who was ready in time is not late.
     // And before ends: a worker may have told with which code it exits.
     if (wakeup.word || wakeup.timer || wakeup.ended_count == os::Wakeup::ended_max) {
@@ -48,7 +47,10 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
         orphans_.reap();
     }
     watch_.reap_for_host();
-    return wakeup.interrupted && !requested && !signaled ? -EINTR : 1;
+    if (wakeup.interrupted) {
+        (void)look_for_loss(); // by a handler of the host
+    }
+    return 1;
 }
 
 // All that anybody has asked for, by a call or by a signal. Returns whether there was anything.

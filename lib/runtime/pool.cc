@@ -90,7 +90,7 @@ int Pool::round(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
     if (*ret_role == Role::supervisor && !supervisor_.done() && !supervisor_.broken() && !lost_) {
         os::await_no_more_pools();
         result = wait_for_inputs(supervisor_.has_event() ? 0 : timeout_ms, block);
-        if (result < 0 && result != -EINTR) {
+        if (result < 0) {
             (void)look_for_loss();
         }
         *ret_role = act(block);
@@ -124,6 +124,10 @@ bool Pool::next_event(pf_event *ret_event) {
 
 void Pool::request(uint32_t what) {
     requests_.fetch_or(what);
+    wake();
+}
+
+void Pool::wake() {
     if (channel_.is_whole()) { // else the number may be that of another file
         watch_.wake();
     }

@@ -59,12 +59,12 @@ class Pool {
     [[nodiscard]] int open(const PoolOptions &options);
 
     // Supervises to the end. Returns 0 in a worker, whose id is then in ret_task_id, and in the
-    // supervisor when the pool is done, with -1; a negative code if the pool failed; -EINTR after
-    // a signal handler of the host has run: to be called again; -ECHILD in a child that an event
-    // callback made.
+    // supervisor when the pool is done, with -1; a negative code if the pool failed; -ECHILD in a
+    // child that an event callback made.
     int run(int *ret_task_id);
 
-    // One round: 1 while the pool lives, otherwise as run().
+    // One round, which ends early after a signal handler of the host and by wake(): 1 while the
+    // pool lives, otherwise as run().
     int dispatch(int timeout_ms);
 
     // Takes the oldest event that waits; returns false if there is none.
@@ -74,6 +74,8 @@ class Pool {
     void request_stop() { request(stop_requested); }
     void request_kill() { request(kill_requested); }
     void request_reload() { request(reload_requested); }
+    // Makes the descriptor readable, so that the dispatch under way, or the next one, returns.
+    void wake();
     // What the standard set has a signal do, by its place there.
     void request_signal(uint32_t place) { request(first_signal_requested << place); }
 

@@ -99,9 +99,8 @@ int main(int argc, char **argv) {
     int listener = listen_on(argv[1]);
     check(pf_pool_new(&pool));
     set_up(pool, &listener);
-    do { /* the daemon is ready when all workers are */
-        result = pf_pool_run(pool, &task_id);
-    } while (result == -EINTR);
+    /* The daemon is ready when all workers are. */
+    result = pf_pool_run(pool, &task_id);
     pf_pool_free(pool);
     check(result);
     return EXIT_SUCCESS; /* which removes the pid file */

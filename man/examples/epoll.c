@@ -97,7 +97,7 @@ int main(void) {
     }
     watch(loop, pf_pool_fd(pool));
     watch(loop, timer);
-    while (alive > 0 || alive == -EINTR) {
+    while (alive > 0) {
         struct epoll_event ready;
         uint64_t times;
         const pf_event *event;

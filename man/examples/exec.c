@@ -87,9 +87,7 @@ int main(int argc, char **argv) {
         check(pf_pool_set_signals(pool, PF_SIGNALS_STANDARD));
         check(pf_pool_set_exec(pool, NULL, NULL, NULL));
     }
-    do {
-        result = pf_pool_run(pool, &task_id);
-    } while (result == -EINTR);
+    result = pf_pool_run(pool, &task_id);
     if (result == 0 && task_id >= 0) { /* in a worker, at once */
         return serve(task_id, pf_worker_fd("http"));
     }

@@ -8,7 +8,6 @@
  * program; no piece of work is cut off.
  */
 #include <err.h>
-#include <errno.h>
 #include <poll.h>
 #include <prefork.h>
 #include <stdio.h>
@@ -55,9 +54,7 @@ int main(void) {
     check(pf_pool_set_stop(pool, 0, 10000));
     check(pf_pool_set_ready_timeout(pool, 5000));
     check(pf_pool_set_heartbeat_timeout(pool, 5000));
-    do {
-        result = pf_pool_run(pool, &task_id);
-    } while (result == -EINTR);
+    result = pf_pool_run(pool, &task_id);
     pf_pool_free(pool);
     check(result);
     return EXIT_SUCCESS;

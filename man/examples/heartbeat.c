@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <err.h>
-#include <errno.h>
 #include <prefork.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,9 +62,7 @@ int main(void) {
     check(pf_pool_set_event_callback(pool, steer, pool, NULL));
     check(pf_pool_set_ready_timeout(pool, TIMEOUT_MS));
     check(pf_pool_set_heartbeat_timeout(pool, TIMEOUT_MS));
-    do {
-        result = pf_pool_run(pool, &task_id);
-    } while (result == -EINTR);
+    result = pf_pool_run(pool, &task_id);
     pf_pool_free(pool);
     check(result);
     return EXIT_SUCCESS;

@@ -67,7 +67,7 @@ int main(void) {
                 fork_worker(pool, pf_event_task_id(event));
             }
         }
-    } while (alive > 0 || alive == -EINTR);
+    } while (alive > 0);
     pf_pool_free(pool);
     check(alive, "pf_pool_dispatch"); /* too many restarts, say */
     return EXIT_SUCCESS;

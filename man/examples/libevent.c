@@ -67,7 +67,7 @@ static void supervise(evutil_socket_t fd, short what, void *loop) {
     while (pf_pool_next_event(pool, &event) > 0) {
         puts(pf_event_message(event));
     }
-    if (alive <= 0 && alive != -EINTR) {
+    if (alive <= 0) {
         event_base_loopbreak(loop);
     }
 }

@@ -67,7 +67,7 @@ static void supervise(uv_poll_t *watcher, int status, int events) {
         puts(pf_event_message(event));
     }
     /* With nothing to wait for, uv_run() returns. */
-    if (alive <= 0 && alive != -EINTR) {
+    if (alive <= 0) {
         uv_poll_stop(watcher);
         uv_timer_stop(&timer);
     }

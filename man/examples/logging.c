@@ -123,9 +123,7 @@ int main(int argc, char **argv) {
     check(pf_pool_set_ready_timeout(pool, 10000),
           "pf_pool_set_ready_timeout");
     check(pf_pool_set_backoff(pool, 100, 5000), "pf_pool_set_backoff");
-    do {
-        result = pf_pool_run(pool, &task_id);
-    } while (result == -EINTR);
+    result = pf_pool_run(pool, &task_id);
     pf_pool_free(pool);
     check(result, "pf_pool_run");
     return EXIT_SUCCESS; /* this removes the pid file */

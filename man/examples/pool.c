@@ -8,7 +8,6 @@
  */
 #define _GNU_SOURCE
 #include <err.h>
-#include <errno.h>
 #include <prefork.h>
 #include <signal.h>
 #include <stdio.h>
@@ -67,9 +66,7 @@ int main(void) {
     int task_id, result, stop_signal;
     check(pf_pool_new(&pool));
     set_up(pool);
-    do {
-        result = pf_pool_run(pool, &task_id);
-    } while (result == -EINTR);
+    result = pf_pool_run(pool, &task_id);
     stop_signal = result == 0 ? pf_pool_stop_signal(pool) : 0;
     pf_pool_free(pool);
     check(result);

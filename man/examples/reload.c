@@ -218,9 +218,7 @@ int main(int argc, char **argv) {
           "pf_pool_set_restart_window");
     check(pf_pool_set_max_restarts(pool, PF_UNLIMITED),
           "pf_pool_set_max_restarts");
-    do {
-        result = pf_pool_run(pool, &task_id);
-    } while (result == -EINTR);
+    result = pf_pool_run(pool, &task_id);
     pf_pool_free(pool);
     check(result, "pf_pool_run");
     return task_id >= 0 ? serve(&server) : EXIT_SUCCESS;

@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <err.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <prefork.h>
 #include <signal.h>
@@ -72,9 +71,7 @@ int main(void) {
     check(pf_pool_set_workers(pool, 2));
     check(pf_pool_set_worker_fn(pool, wait_for_the_end, NULL, NULL));
     check(pf_pool_set_event_callback(pool, steer, pool, NULL));
-    do {
-        result = pf_pool_run(pool, &task_id);
-    } while (result == -EINTR);
+    result = pf_pool_run(pool, &task_id);
     pf_pool_free(pool);
     check(result);
     return EXIT_SUCCESS;

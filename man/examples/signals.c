@@ -92,9 +92,7 @@ int main(void) {
     check(pf_pool_set_worker_fn(pool, wait_for_the_end, NULL, NULL));
     check(pf_pool_set_event_callback(pool, print_event, NULL, NULL));
     set_handlers();
-    do {
-        result = pf_pool_run(pool, &task_id);
-    } while (result == -EINTR);
+    result = pf_pool_run(pool, &task_id);
     number = result < 0 ? 0 : pf_pool_stop_signal(pool);
     reset_handlers(); /* before the pool is gone */
     pf_pool_free(pool);

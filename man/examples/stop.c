@@ -62,9 +62,7 @@ int main(void) {
     check(pf_pool_set_stop(pool, SIGTERM, 0));
     check(sigaction(SIGALRM, &action, NULL) == 0 ? 0 : -errno);
     alarm(1);
-    do {
-        result = pf_pool_run(pool, &task_id);
-    } while (result == -EINTR);
+    result = pf_pool_run(pool, &task_id);
     alarm(0); /* the handler must not see the pool once it is freed */
     pf_pool_free(pool);
     check(result);

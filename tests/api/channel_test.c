@@ -122,9 +122,7 @@ static int with_little_locked_memory(struct board *board) {
     board_require(board, pf_pool_set_backend(pool, backend_under_test) == 0);
     board_require(board, pf_pool_set_workers(pool, 2) == 0);
     int task_id = -1, result;
-    do {
-        result = pf_pool_run(pool, &task_id);
-    } while (result == -EINTR);
+    result = pf_pool_run(pool, &task_id);
     if (task_id >= 0) {
         _exit(0);
     }

@@ -34,9 +34,7 @@ static void run_pool_and_die(struct board *board) {
     board_require(board, pf_pool_set_workers(host.pool, 2) == 0);
     board_require(board, pf_pool_set_signals(host.pool, PF_SIGNALS_STANDARD) == 0);
     board_require(board, pf_pool_set_event_callback(host.pool, host_note_event, board, NULL) == 0);
-    do {
-        host.result = pf_pool_run(host.pool, &task_id);
-    } while (host.result == -EINTR);
+    host.result = pf_pool_run(host.pool, &task_id);
     board_require(board, host.result == 0);
     int number = pf_pool_stop_signal(host.pool);
     host_close(&host);

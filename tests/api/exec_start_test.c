@@ -220,9 +220,7 @@ static int host_that_runs(struct board *board) {
     executes(&host, "run:", "exit:0", NULL);
     board_require(board, pf_pool_set_workers(host.pool, 3) == 0);
     board_require(board, pf_pool_set_event_callback(host.pool, host_note_event, board, NULL) == 0);
-    do {
-        host.result = pf_pool_run(host.pool, &task_id);
-    } while (host.result == -EINTR);
+    host.result = pf_pool_run(host.pool, &task_id);
     board_require(board, host.result == 0);
     board_require(board, task_id == -1);
     host_close(&host);

@@ -255,9 +255,7 @@ static int host_with_a_second_pool(struct board *board) {
     board_require(board, pf_pool_set_backend(second, backend_under_test) == 0);
     board_require(board, pf_pool_set_workers(second, 2) == 0);
     board_require(board, pf_pool_set_worker_fn(second, has_the_hosts_files, board, NULL) == 0);
-    do {
-        result = pf_pool_run(second, &task_id);
-    } while (result == -EINTR);
+    result = pf_pool_run(second, &task_id);
     board_require(board, result == 0);
     (void)pf_pool_free(second);
     require_files(board);

@@ -65,6 +65,7 @@ static int controls_that_differ(pf_pool *pool, int wanted) {
         pf_pool_stop(pool),
         pf_pool_kill(pool),
         pf_pool_reload(pool),
+        pf_pool_wake(pool),
         pf_pool_handle_signal(pool, SIGTERM),
         pf_pool_resize(pool, 3),
         pf_pool_replace_worker(pool, 0),

@@ -81,7 +81,7 @@ static void go_on_without_taking(struct host *host) {
 
     while (at_rest < 50 && now_ms() < deadline) {
         host->result = pf_pool_dispatch(host->pool, 0);
-        assert_true(host->result == 1 || host->result == -EINTR);
+        assert_int_equal(host->result, 1);
         at_rest = pf_pool_alive_count(host->pool) == 0 ? at_rest + 1 : 0;
         if (at_rest > 0) {
             pause_ms(1);

@@ -55,9 +55,7 @@ static int host_with_its_own_signals(struct board *board) {
     board_require(board, pf_pool_set_signals(host.pool, PF_SIGNALS_STANDARD) == 0);
     board_require(board, pf_pool_set_workers(host.pool, 2) == 0);
     board_require(board, pf_pool_set_event_callback(host.pool, host_note_event, board, NULL) == 0);
-    while ((host.result = pf_pool_run(host.pool, &task_id)) == -EINTR) {
-        board_note(board, NOTE_RESULT, -EINTR);
-    }
+    host.result = pf_pool_run(host.pool, &task_id);
     board_require(board, pf_pool_stop_signal(host.pool) == SIGTERM);
     board_require(board, sigaction(SIGINT, NULL, &action) == 0);
     board_require(board, action.sa_handler == note_signal);
@@ -96,7 +94,6 @@ static void they_do_not_control_the_pool(void **state) {
 
     assert_true(board_reaches(run->board, NOTE_HANDLED, ANY_TASK, 1));
     assert_int_equal(board_find(run->board, NOTE_HANDLED, ANY_TASK, 0)->value, SIGINT);
-    assert_true(board_reaches(run->board, NOTE_RESULT, ANY_TASK, 1)); /* -EINTR */
     pid_t worker = board_find(run->board, KIND_WORKER, 0, 0)->author;
     assert_int_equal(kill(worker, SIGKILL), 0);
     assert_true(board_reaches(run->board, NOTE_READY, 0, 2)); /* supervised as before */
@@ -259,50 +256,59 @@ static void a_child_of_the_host_may_have_a_pool_of_its_own(void **state) {
     assert_int_equal(board_find(run->board, NOTE_RESULT, ANY_TASK, 0)->value, 33 << 8);
 }
 
-/* ---- -EINTR ---------------------------------------------------------------------------- */
+/* ---- Handlers that run during a wait --------------------------------------------------- */
 
 static int handler_flags;
+static pf_pool *handled_pool;
 
+static void note_and_stop(int signal) {
+    note_signal(signal);
+    (void)pf_pool_stop(handled_pool);
+}
+
+/* Without signals of the pool: only a stop ends the run. */
 static int host_that_is_interrupted(struct board *board) {
     struct host host;
     int task_id = 0;
 
     handle(board, SIGALRM, note_signal, handler_flags);
+    handle(board, SIGUSR1, note_and_stop, handler_flags);
     host_open(&host, board);
+    handled_pool = host.pool;
     host.work = ends_on_term;
     board_require(board, pf_pool_set_workers(host.pool, 1) == 0);
     board_require(board, pf_pool_set_event_callback(host.pool, host_note_event, board, NULL) == 0);
-    alarm_in(board, 100);
-    while (board_count(board, NOTE_HANDLED, ANY_TASK) == 0) {
-        board_require(board, pf_pool_run(host.pool, &task_id) == -EINTR);
-    }
-    alarm_in(board, 100);
-    while (board_count(board, NOTE_HANDLED, ANY_TASK) == 1) {
-        board_require(board, pf_pool_run(host.pool, &task_id) == -EINTR);
-    }
-    board_require(board, task_id == 0);
-    board_require(board, pf_pool_kill(host.pool) == 0);
-    while ((host.result = pf_pool_run(host.pool, &task_id)) == -EINTR) {
-    }
-    board_require(board, host.result == 0 && task_id == -1);
+    board_require(board, pf_pool_run(host.pool, &task_id) == 0);
+    board_require(board, task_id == -1 && board_count(board, NOTE_HANDLED, ANY_TASK) == 4);
     host_close(&host);
     return 0;
 }
 
-static void a_run_returns_when_a_handler_has_run(void **state) {
+static void check_that_a_run_continues(struct scenario *run) {
+    scenario_start_host(run, host_that_is_interrupted);
+    assert_true(board_reaches(run->board, NOTE_READY, 0, 1));
+
+    for (unsigned times = 1; times <= 3; times++) {
+        scenario_signal(run, SIGALRM);
+        assert_true(board_reaches(run->board, NOTE_HANDLED, ANY_TASK, times));
+        assert_true(process_reaches_state(run->supervisor, 'S'));
+    }
+
+    assert_int_equal(kill(board_find(run->board, KIND_WORKER, 0, 0)->author, SIGKILL), 0);
+    assert_true(board_reaches(run->board, NOTE_READY, 0, 2)); /* supervised as before */
+    assert_int_equal(board_count(run->board, PF_EVENT_STOPPING, ANY_TASK), 0);
+    scenario_signal(run, SIGUSR1); /* what a handler asks for is done */
+    assert_exits(run, 0);
+}
+
+static void a_run_continues_after_a_handler(void **state) {
     handler_flags = 0;
-
-    scenario_start_host(*state, host_that_is_interrupted);
-
-    assert_exits((struct scenario *)*state, 0);
+    check_that_a_run_continues(*state);
 }
 
 static void also_for_a_handler_that_restarts_calls(void **state) {
     handler_flags = SA_RESTART;
-
-    scenario_start_host(*state, host_that_is_interrupted);
-
-    assert_exits((struct scenario *)*state, 0);
+    check_that_a_run_continues(*state);
 }
 
 static int host_whose_dispatch_is_interrupted(struct board *board) {
@@ -316,11 +322,10 @@ static int host_whose_dispatch_is_interrupted(struct board *board) {
     (void)host_turn(&host, 0);
     alarm_in(board, 100);
     int result = 1;
-    while (result == 1) {
+    while (result == 1 && board_count(board, NOTE_HANDLED, ANY_TASK) == 0) {
         result = pf_pool_dispatch(host.pool, -1);
     }
-    board_require(board, result == -EINTR);
-    board_require(board, board_count(board, NOTE_HANDLED, ANY_TASK) == 1);
+    board_require(board, result == 1 && board_count(board, NOTE_HANDLED, ANY_TASK) == 1);
     board_require(board, host_stops(&host) == 0);
     host_close(&host);
     return 0;
@@ -354,13 +359,13 @@ static int host_in_a_storm(struct board *board) {
     board_require(board, host_begin(&host, 4) == 0);
     alarm_in(board, 100);
     int result = 1;
-    while (board_count(board, NOTE_HANDLED, ANY_TASK) == 0 && (result == 1 || result == -EINTR)) {
+    while (board_count(board, NOTE_HANDLED, ANY_TASK) == 0 && (result == 1)) {
         const pf_event *event = NULL;
         result = pf_pool_dispatch(host.pool, -1);
         while (pf_pool_next_event(host.pool, &event) == 1) {
         }
     }
-    board_require(board, result == 1 || result == -EINTR);
+    board_require(board, result == 1);
     host_close(&host);
     return 0;
 }
@@ -379,7 +384,7 @@ int main(void) {
         scenario_test(a_free_gives_them_back_but_for_those_the_host_has_taken),
         scenario_test(a_child_of_the_host_dies_of_its_signals_as_ever),
         scenario_test(a_child_of_the_host_may_have_a_pool_of_its_own),
-        scenario_test(a_run_returns_when_a_handler_has_run),
+        scenario_test(a_run_continues_after_a_handler),
         scenario_test(also_for_a_handler_that_restarts_calls),
         scenario_test(a_dispatch_without_end_returns_when_a_handler_has_run),
         scenario_test(also_for_one_that_restarts_calls),

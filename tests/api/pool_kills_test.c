@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -106,7 +105,7 @@ static int host_of_kills(struct board *board) {
             kill_one(board, &count);
         }
         result = pf_pool_dispatch(pool, count.sent == count.told ? 0 : 100);
-        board_require(board, result == 1 || result == -EINTR);
+        board_require(board, result == 1);
         while (pf_pool_next_event(pool, &event) == 1) {
             take_event(board, &count, event);
         }

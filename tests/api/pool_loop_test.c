@@ -197,8 +197,7 @@ static int host_that_runs(struct board *board) {
     host_open(&host, board);
     board_require(board, pf_pool_set_workers(host.pool, 20) == 0);
     board_require(board, pf_pool_set_signals(host.pool, PF_SIGNALS_STANDARD) == 0);
-    while ((host.result = pf_pool_run(host.pool, &task_id)) == -EINTR) {
-    }
+    host.result = pf_pool_run(host.pool, &task_id);
     host_close(&host);
     return host.result == 0 && task_id == -1 ? 0 : STATUS_RETURNED;
 }

@@ -231,7 +231,6 @@ static int loop_with_another_pool(struct board *board) {
     host_goes_on(&host, 30); /* which looks at all children that have ended */
     while (result == 1) {
         result = pf_pool_dispatch(other, 1000);
-        result = result == -EINTR ? 1 : result;
         while (pf_pool_next_event(other, &event) == 1) {
             if (pf_event_type(event) == PF_EVENT_EXITED) {
                 board_note(board, NOTE_STATUS, pf_event_exit_code(event));

@@ -69,8 +69,7 @@ static void run_to_the_end(struct host *host) {
 
     board_require(host->board,
                   pf_pool_set_event_callback(host->pool, host_note_event, host->board, NULL) == 0);
-    while ((host->result = pf_pool_run(host->pool, &task_id)) == -EINTR) {
-    }
+    host->result = pf_pool_run(host->pool, &task_id);
     board_require(host->board, host->result == 0);
 }
 

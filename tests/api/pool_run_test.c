@@ -33,9 +33,7 @@ static pf_pool *new_pool(struct board *board, int workers) {
 static int run_on(pf_pool *pool, int *ret_task_id) {
     int result = 0;
 
-    do {
-        result = pf_pool_run(pool, ret_task_id);
-    } while (result == -EINTR);
+    result = pf_pool_run(pool, ret_task_id);
     return result;
 }
 

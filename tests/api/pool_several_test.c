@@ -225,7 +225,7 @@ static int host_of_many(struct board *board) {
     /* All of them work, the last too. */
     do {
         result = pf_pool_dispatch(more, -1);
-    } while (result == 1 || result == -EINTR);
+    } while (result == 1);
     for (const pf_event *event = NULL; pf_pool_next_event(more, &event) == 1;) {
         board_note(board, KIND_NOTE, pf_event_type(event));
     }

@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,8 +70,7 @@ static int host_that_runs(struct board *board) {
 
     open_standard(&host, board);
     board_require(board, pf_pool_set_event_callback(host.pool, host_note_event, board, NULL) == 0);
-    while ((host.result = pf_pool_run(host.pool, &task_id)) == -EINTR) {
-    }
+    host.result = pf_pool_run(host.pool, &task_id);
     require_defaults(board); /* given back at the end, before the pool is freed */
     board_note(board, NOTE_RESULT, host.result);
     board_note(board, NOTE_STOP_SIGNAL, pf_pool_stop_signal(host.pool));

@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -214,7 +213,7 @@ static int supervises_with_numbers_reused(struct board *board, int task_id, int 
         board_require(board, result <= 0 || kill(getpid(), SIGWINCH) == 0);
         while (pf_pool_next_event(pool, &event) == 1) {
         }
-    } while (result == 1 || result == -EINTR);
+    } while (result == 1);
     board_require(board, result == 0);
     (void)pf_pool_free(pool);
     require_nothing_written(board, end);

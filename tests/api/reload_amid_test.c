@@ -94,9 +94,7 @@ static int running_host(struct board *board, int signals) {
         board_require(board, sigaction(SIGTERM, &action, NULL) == 0);
         board_require(board, pf_pool_reload(host.pool) == -EINVAL); /* not started */
     }
-    do {
-        result = pf_pool_run(host.pool, &task_id);
-    } while (result == -EINTR);
+    result = pf_pool_run(host.pool, &task_id);
     board_require(board, result == 0 && task_id == -1);
     board_require(board, pf_pool_reload(host.pool) == 0); /* no effect after the end */
     host_close(&host);

@@ -89,7 +89,7 @@ static int turn(int copy, int timeout_ms) {
 
     while (copies[copy].next_event(pools[copy], &event) == 1) {
     }
-    return result == -EINTR ? 1 : result;
+    return result;
 }
 
 static void begin(struct board *board, int copy, int backend) {

@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
-#include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -51,8 +50,7 @@ static int host_that_runs(struct board *board) {
     board_require(board, pf_pool_set_stop(host.pool, SIGTERM, TIMEOUT_MS) == 0);
     board_require(board, pf_pool_set_signals(host.pool, PF_SIGNALS_STANDARD) == 0);
     board_require(board, pf_pool_set_event_callback(host.pool, host_note_event, board, NULL) == 0);
-    while ((result = pf_pool_run(host.pool, &task_id)) == -EINTR) {
-    }
+    result = pf_pool_run(host.pool, &task_id);
     board_require(board, result == 0);
     host_close(&host);
     return 0;

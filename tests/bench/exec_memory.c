@@ -100,7 +100,7 @@ static void start_one(int way, double us[TIMES]) {
     uint64_t start_ns = now_ns();
     int result = pf_pool_dispatch(pool, 0);
     uint64_t end_ns = now_ns();
-    while (result == 1 || result == -EINTR) {
+    while (result == 1) {
         const pf_event *event = NULL;
         while (pf_pool_next_event(pool, &event) == 1) {
         }

@@ -52,7 +52,7 @@ int main(int argc, char **argv) {
         perror("pool: epoll");
         return 1;
     }
-    while (alive == 1 || alive == -EINTR) {
+    while (alive == 1) {
         if (epoll_wait(loop, &ready, 1, -1) == 1) {
             alive = pf_pool_dispatch(pool, 0);
             while (pf_pool_next_event(pool, &event) == 1) {

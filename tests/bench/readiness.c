@@ -83,10 +83,7 @@ static void await(pf_pool *pool, int type, int count) {
     const pf_event *event;
     uint64_t limit = now_ns() + (uint64_t)DEADLINE_MS * 1000000U;
     while (count > 0) {
-        int result = pf_pool_dispatch(pool, DEADLINE_MS);
-        if (result != -EINTR) {
-            check(result, "pf_pool_dispatch");
-        }
+        check(pf_pool_dispatch(pool, DEADLINE_MS), "pf_pool_dispatch");
         while (pf_pool_next_event(pool, &event) == 1) {
             count -= pf_event_type(event) == type;
         }

@@ -65,7 +65,7 @@ static gboolean supervise(gint fd, GIOCondition condition, gpointer user) {
     while (pf_pool_next_event(pool, &event) > 0) {
         puts(pf_event_message(event));
     }
-    if (alive > 0 || alive == -EINTR) {
+    if (alive > 0) {
         return G_SOURCE_CONTINUE;
     }
     g_main_loop_quit(loop);

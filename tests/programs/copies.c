@@ -98,9 +98,7 @@ static void run_pool(const char *name) {
     result = result < 0 ? result : library.set_max_restarts(pool, 0);
     result = result < 0 ? result : library.set_exec(pool, NULL, NULL, NULL);
     if (result == 0) {
-        do {
-            result = library.run(pool, &task_id);
-        } while (result == -EINTR);
+        result = library.run(pool, &task_id);
     }
     report("depth=%d run %s result=%d task=%d", depth, name, result, task_id);
     (void)library.free(pool);

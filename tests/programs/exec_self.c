@@ -57,9 +57,7 @@ static int supervise(const char *name, int workers, int argc, char **argv) {
     if (pf_task_id() < 0) {
         report("supervisor of %s: %d", name, result);
     }
-    do {
-        result = result < 0 ? result : pf_pool_run(pool, &task_id);
-    } while (result == -EINTR);
+    result = result < 0 ? result : pf_pool_run(pool, &task_id);
     (void)pf_pool_free(pool);
     if (result == 0 && task_id >= 0) {
         serve(name, argc, argv);

@@ -112,9 +112,7 @@ int main(int argc, char **argv) {
     result = result < 0 ? result : set_max_restarts(pool, 0);
     result = result < 0 ? result : set_event_callback(pool, ignore_event, NULL, NULL);
     int executes = result < 0 ? result : set_exec(pool, NULL, NULL, NULL);
-    do {
-        result = executes < 0 ? -1000 : run(pool, &task_id);
-    } while (result == -EINTR);
+    result = executes < 0 ? -1000 : run(pool, &task_id);
     (void)prctl(PR_GET_PDEATHSIG, &death_signal);
     printf("%d secure=%lu exec=%d run=%d task=%d death=%d\n", was_depth, getauxval(AT_SECURE),
            executes, result, task_id, death_signal);

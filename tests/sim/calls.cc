@@ -37,7 +37,7 @@ void Host::dispatch(int timeout_ms) {
     require(model.startable() == 0, "start-missing", "workers can be started and are not");
 }
 
-// Only for pools with a callback; ends because somebody interrupts it.
+// Only for pools with a callback. After so many waits the pool is killed, so that it ends.
 void Host::run(uint32_t waits) {
     if (!callback_) {
         return;
@@ -57,7 +57,8 @@ void Host::run(uint32_t waits) {
     }
     model.settle();
     require(!pool_->supervisor().broken(), "broken", "the core has found an invariant broken");
-    if (result != model.expected_result() || result == 1) {
+    require(model.done(), "result", "run returns, and the pool lives");
+    if (result != model.expected_result()) {
         violate("result", "run returns %d, not %d", result, model.expected_result());
     }
     require(task_id == -1, "task-id", "the supervisor is no worker");
@@ -173,6 +174,13 @@ void Host::request_kill() {
     SIM_TRACE("kill is requested");
     model.request_kill();
     pool_->request_kill();
+}
+
+// Once it has returned, the next wait finds the descriptor readable.
+void Host::wake() {
+    SIM_TRACE("it is woken");
+    pool_->wake();
+    require(world.readable(), "wake", "the descriptor is not readable after it");
 }
 
 void Host::request_reload() {

@@ -22,26 +22,46 @@ struct Weight {
 };
 
 constexpr Weight weights[] = {
-    {Kind::exit, 60, Theme::ends},          {Kind::die, 50, Theme::ends},
-    {Kind::storm, 8, Theme::ends},          {Kind::pass, 60, Theme::time},
-    {Kind::deadline, 40, Theme::time},      {Kind::pause, 6, Theme::time},
-    {Kind::clock_step, 1, Theme::time},     {Kind::dispatch, 260, Theme::any},
-    {Kind::run, 10, Theme::host},           {Kind::take, 40, Theme::any},
-    {Kind::take_all, 30, Theme::any},       {Kind::stop, 1, Theme::control},
-    {Kind::kill, 1, Theme::control},        {Kind::resize, 12, Theme::control},
-    {Kind::restart, 24, Theme::control},    {Kind::signal, 4, Theme::signals},
-    {Kind::signal_all, 2, Theme::signals},  {Kind::own_signal, 4, Theme::signals},
-    {Kind::temper, 10, Theme::ends},        {Kind::doom, 6, Theme::ends},
-    {Kind::fork_trouble, 6, Theme::starts}, {Kind::watch_trouble, 4, Theme::starts},
-    {Kind::room_trouble, 4, Theme::starts}, {Kind::gate, 3, Theme::starts},
-    {Kind::newborn, 4, Theme::starts},      {Kind::notice, 8, Theme::host},
-    {Kind::unknown_status, 3, Theme::ends}, {Kind::no_memory, 2, Theme::host},
-    {Kind::in_callback, 8, Theme::host},    {Kind::fork_cost, 3, Theme::starts},
-    {Kind::enter_worker, 1, Theme::host},   {Kind::ready, 30, Theme::health},
-    {Kind::readiness, 6, Theme::health},    {Kind::beat, 20, Theme::health},
-    {Kind::hang, 6, Theme::health},         {Kind::reload, 10, Theme::control},
-    {Kind::freeze, 6, Theme::health},       {Kind::answer, 0, Theme::host},
+    {Kind::exit, 60, Theme::ends},
+    {Kind::die, 50, Theme::ends},
+    {Kind::storm, 8, Theme::ends},
+    {Kind::pass, 60, Theme::time},
+    {Kind::deadline, 40, Theme::time},
+    {Kind::pause, 6, Theme::time},
+    {Kind::clock_step, 1, Theme::time},
+    {Kind::dispatch, 260, Theme::any},
+    {Kind::run, 2, Theme::host},
+    {Kind::take, 40, Theme::any},
+    {Kind::take_all, 30, Theme::any},
+    {Kind::stop, 1, Theme::control},
+    {Kind::kill, 1, Theme::control},
+    {Kind::resize, 12, Theme::control},
+    {Kind::restart, 24, Theme::control},
+    {Kind::signal, 4, Theme::signals},
+    {Kind::signal_all, 2, Theme::signals},
+    {Kind::own_signal, 4, Theme::signals},
+    {Kind::temper, 10, Theme::ends},
+    {Kind::doom, 6, Theme::ends},
+    {Kind::fork_trouble, 6, Theme::starts},
+    {Kind::watch_trouble, 4, Theme::starts},
+    {Kind::room_trouble, 4, Theme::starts},
+    {Kind::gate, 3, Theme::starts},
+    {Kind::newborn, 4, Theme::starts},
+    {Kind::notice, 8, Theme::host},
+    {Kind::unknown_status, 3, Theme::ends},
+    {Kind::no_memory, 2, Theme::host},
+    {Kind::in_callback, 8, Theme::host},
+    {Kind::fork_cost, 3, Theme::starts},
+    {Kind::enter_worker, 1, Theme::host},
+    {Kind::ready, 30, Theme::health},
+    {Kind::readiness, 6, Theme::health},
+    {Kind::beat, 20, Theme::health},
+    {Kind::hang, 6, Theme::health},
+    {Kind::reload, 10, Theme::control},
+    {Kind::freeze, 6, Theme::health},
+    {Kind::answer, 0, Theme::host},
     {Kind::refuse, 3, Theme::ends},
+    {Kind::wake, 4, Theme::host},
 };
 static_assert(sizeof(weights) / sizeof(weights[0]) == static_cast<size_t>(Kind::count));
 
@@ -69,7 +89,8 @@ void draw_operations(History *history, Random &random, uint32_t steps, bool endl
     uint32_t total = 0;
     for (const Weight &entry : weights) {
         const bool stops = entry.kind == Kind::stop || entry.kind == Kind::kill ||
-                           entry.kind == Kind::own_signal || entry.kind == Kind::enter_worker;
+                           entry.kind == Kind::own_signal || entry.kind == Kind::enter_worker ||
+                           entry.kind == Kind::run;
         const uint32_t drawn = weight_of(entry, theme, slow_host, host_fork);
         const uint32_t weight = endless && stops ? 0 : drawn;
         for (uint32_t count = 0; count < weight && total < 2048; count++) {

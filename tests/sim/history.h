@@ -81,6 +81,7 @@ enum class Kind : uint8_t {
     freeze,
     answer,
     refuse,
+    wake,
     count
 };
 

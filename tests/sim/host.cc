@@ -169,10 +169,10 @@ void Host::act_in_callback() {
 bool Host::block(int timeout_ms) {
     world.interrupted = false;
     if (world.waits_left == 0) {
-        world.interrupted = true;
-        return false;
+        end_run();
+    } else {
+        world.waits_left -= 1;
     }
-    world.waits_left -= 1;
     const bool blocks = !world.readable() && timeout_ms != 0;
     const Happening happening = happening_;
     happening_ = Happening::nothing;
@@ -189,6 +189,8 @@ bool Host::block(int timeout_ms) {
     } else if (blocks && happening == Happening::own_signal) {
         world.interrupted = true;
         raise_own(happening_number_);
+    } else if (blocks && happening == Happening::wake) {
+        wake();
     }
     if (world.readable()) {
         return true;
@@ -204,6 +206,20 @@ bool Host::block(int timeout_ms) {
         }
     }
     return !world.interrupted;
+}
+
+// A run goes on after interruptions and wake-ups: only its pool's end ends it.
+void Host::end_run() {
+    require(running_, "wait", "a dispatch waits more than once");
+    if (model.can_change()) {
+        request_kill();
+    } else if (world.timer == never) {
+        while (!world.living.empty()) {
+            world.end(world.living.back(), exit_with(0));
+        }
+    }
+    world.held_back = 0; // all is noticed now
+    world.order = 0;
 }
 
 bool Host::next_own_signal(Request *ret_request) {

@@ -28,7 +28,16 @@ class Host {
 
   private:
     // What comes between a wait's begin and its end.
-    enum class Happening : uint8_t { nothing, interrupt, stop, kill, exit, own_signal, count };
+    enum class Happening : uint8_t {
+        nothing,
+        interrupt,
+        stop,
+        kill,
+        exit,
+        own_signal,
+        wake,
+        count
+    };
 
     // host.cc
     bool open(const History &history);
@@ -43,11 +52,13 @@ class Host {
 
     // perform.cc
     void perform(const Operation &operation);
+    void plan_happening(const Operation &operation);
     void perform_on_pool(const Operation &operation);
     void perform_on_world(const Operation &operation);
     void perform_trouble(const Operation &operation);
     void end_process(uint32_t which, const Exit &exit);
     void storm(uint32_t count, uint32_t how);
+    void end_run();
     void perform_on_health(const Operation &operation);
     void freeze(uint32_t how, uint32_t much);
 
@@ -65,6 +76,7 @@ class Host {
     void request_stop();
     void request_kill();
     void request_reload();
+    void wake();
     void control(uint32_t what, uint32_t first, uint32_t second);
 
     prefork::runtime::Pool *pool_ = nullptr;

@@ -187,7 +187,6 @@ void Model::signal_all(int number) {
 
 void Model::own_signal(const prefork::os::SignalRequest &request) {
     settle();
-    had_signal_ = had_signal_ || signals_first_; // it came during the wait
     switch (request.kind) {
     case Kind::stop:
     case Kind::quick_stop:

@@ -305,9 +305,6 @@ class Model {
     bool kill_requested_ = false;
     bool reload_requested_ = false;
     int timeout_ms_ = 0;
-    bool interrupted_ = false;
-    bool had_request_ = false;
-    bool had_signal_ = false;
     uint32_t owed_collects_ = 0;
     bool owed_tick_ = false;
     bool signals_first_ = false; // before it

@@ -242,18 +242,10 @@ bool Model::sent(uint32_t worker, int32_t number) {
 
 void Model::begin_round(int timeout_ms) {
     timeout_ms_ = timeout_ms;
-    interrupted_ = false;
-    had_request_ = false;
-    had_signal_ = false;
     take_requests(); // before anything is started
 }
 
-int Model::expected_result() const {
-    if (phase_ == Phase::done) {
-        return result_;
-    }
-    return interrupted_ && !had_request_ && !had_signal_ ? -EINTR : 1;
-}
+int Model::expected_result() const { return phase_ == Phase::done ? result_ : 1; }
 
 void Model::check_wait(int timeout_ms, Instant timer) {
     require(phase_ != Phase::done, "wait", "for a pool that is done");
@@ -273,9 +265,6 @@ void Model::woke(const prefork::os::Wakeup &wakeup) {
     owed_tick_ = wakeup.timer;
     signals_first_ = true;
     words_first_ = wakeup.word || wakeup.timer;
-    interrupted_ = wakeup.interrupted;
-    had_signal_ = false;
-    had_request_ = stop_requested_ || kill_requested_ || reload_requested_;
     take_requests();
 }
 

@@ -48,6 +48,7 @@ void Host::perform(const Operation &operation) {
     case Kind::in_callback:
     case Kind::enter_worker:
     case Kind::reload:
+    case Kind::wake:
     case Kind::answer:
         perform_on_pool(operation);
         break;
@@ -87,20 +88,24 @@ void Host::perform(const Operation &operation) {
     }
 }
 
+void Host::plan_happening(const Operation &operation) {
+    if (operation.b % 4 == 0) {
+        const uint32_t count = static_cast<uint32_t>(Happening::count);
+        happening_ = static_cast<Happening>(operation.b / 4 % count);
+        // Few stops, or no history would be long.
+        if ((happening_ == Happening::stop || happening_ == Happening::kill) &&
+            operation.c % 64 != 0) {
+            happening_ = Happening::exit;
+        }
+    }
+    happening_number_ = operation.c;
+}
+
 void Host::perform_on_pool(const Operation &operation) {
     switch (operation.kind) {
     case Kind::dispatch: {
         constexpr int timeouts_ms[] = {0, 0, 0, 1, 10, 1000, 60'000, -1};
-        if (operation.b % 4 == 0) {
-            const uint32_t count = static_cast<uint32_t>(Happening::count);
-            happening_ = static_cast<Happening>(operation.b / 4 % count);
-            // Few stops, or no history would be long.
-            if ((happening_ == Happening::stop || happening_ == Happening::kill) &&
-                operation.c % 64 != 0) {
-                happening_ = Happening::exit;
-            }
-        }
-        happening_number_ = operation.c;
+        plan_happening(operation);
         dispatch(pick(timeouts_ms, operation.a));
         break;
     }
@@ -133,6 +138,9 @@ void Host::perform_on_pool(const Operation &operation) {
         for (uint32_t count = operation.a % 4 == 0 ? 2 : 1; count > 0; count--) {
             request_reload();
         }
+        break;
+    case Kind::wake:
+        wake();
         break;
     case Kind::resize:
         resize(operation.a, operation.b);

@@ -36,7 +36,7 @@ constexpr const char *kind_names[] = {
     "newborn",      "notice",        "unknown_status", "no_memory",
     "in_callback",  "fork_cost",     "enter_worker",   "ready",
     "readiness",    "beat",          "hang",           "reload",
-    "freeze",       "answer",        "refuse",
+    "freeze",       "answer",        "refuse",         "wake",
 };
 static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == static_cast<size_t>(Kind::count));
 

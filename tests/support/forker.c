@@ -19,9 +19,7 @@ int forker_begin(struct host *host, int workers) {
 
 static void dispatch(struct host *host, int timeout_ms) {
     if (host->result == 1) {
-        do {
-            host->result = pf_pool_dispatch(host->pool, timeout_ms);
-        } while (host->result == -EINTR);
+        host->result = pf_pool_dispatch(host->pool, timeout_ms);
     }
 }
 

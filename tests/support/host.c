@@ -63,9 +63,7 @@ bool host_turn(struct host *host, int timeout_ms) {
     const pf_event *event = NULL;
 
     if (host->result == 1) {
-        do {
-            host->result = pf_pool_dispatch(host->pool, timeout_ms);
-        } while (host->result == -EINTR);
+        host->result = pf_pool_dispatch(host->pool, timeout_ms);
     }
     while (pf_pool_next_event(host->pool, &event) == 1) {
         board_note_event(host->board, event);

@@ -270,7 +270,7 @@ bool runs_a_pool() {
                 pf_pool_set_signals(pool, PF_SIGNALS_STANDARD) == 0 && pf_pool_start(pool) == 0;
     int result = 1;
     int ends = 0;
-    for (bool asked = false; good && (result == 1 || result == -EINTR);) {
+    for (bool asked = false; good && (result == 1);) {
         result = pf_pool_dispatch(pool, asked ? 1'000 : 0);
         good = has_handler(SIGTERM) || result == 0;
         for (const pf_event *event = nullptr; pf_pool_next_event(pool, &event) == 1;) {

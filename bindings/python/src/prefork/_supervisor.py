@@ -125,7 +125,7 @@ class Supervisor:
         result = lib.pf_pool_dispatch(self.handle, timeout_ms)
         if result == -errno.ECHILD:
             raise error_of(result)
-        if result <= 0 and result != -errno.EINTR:
+        if result <= 0:
             self.finished = True
             self.failure = error_of(result) if result < 0 else None
 

@@ -200,6 +200,7 @@ extern "C" {
     pub fn pf_pool_forked(pool: *mut pf_pool, task_id: c_int, pid: i32) -> c_int;
     pub fn pf_pool_stop(pool: *mut pf_pool) -> c_int;
     pub fn pf_pool_kill(pool: *mut pf_pool) -> c_int;
+    pub fn pf_pool_wake(pool: *mut pf_pool) -> c_int;
     pub fn pf_pool_reload(pool: *mut pf_pool) -> c_int;
     pub fn pf_pool_handle_signal(pool: *mut pf_pool, signal: c_int) -> c_int;
     pub fn pf_pool_resize(pool: *mut pf_pool, count: c_int) -> c_int;

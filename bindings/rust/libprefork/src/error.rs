@@ -33,7 +33,7 @@ pub enum Error {
     Fatal,
     /// The name of a host was not found.
     Resolve,
-    /// A signal handler of this process has run, or seems to have. Call again.
+    /// A signal handler of this process has run during [`Task::wait`](crate::Task::wait). Call again.
     Interrupted,
     /// This process did not make the pool, or is not a worker.
     WrongProcess,
@@ -160,8 +160,8 @@ mod tests {
 
     #[test]
     fn another_minor_version_is_refused() {
-        assert!(is_right_version(0, 1, 0) && is_right_version(0, 1, 7));
-        assert!(!is_right_version(0, 0, 9) && !is_right_version(0, 2, 0));
-        assert!(!is_right_version(1, 1, 0));
+        assert!(is_right_version(0, 2, 0) && is_right_version(0, 2, 7));
+        assert!(!is_right_version(0, 1, 9) && !is_right_version(0, 3, 0));
+        assert!(!is_right_version(1, 2, 0));
     }
 }

@@ -33,7 +33,9 @@ impl Pool {
         }
     }
 
-    /// Starts the workers and supervises them until all have ended.
+    /// Starts the workers and supervises them until all have ended. Continues after a signal handler
+    /// of this process has run; a host that needs to look at what its handlers note uses
+    /// [`start`](Pool::start) and [`RunningPool::dispatch`].
     ///
     /// Each worker enters the closure and exits with the status that `main` would have given for
     /// its result: an `ExitCode`, `()`, or a `Result`. It never returns to the caller, and drops
@@ -69,49 +71,6 @@ impl Pool {
         T: Termination,
     {
         let mut worker = Some(worker);
-        loop {
-            match self.run_once(&mut worker) {
-                Err(Error::Interrupted) => {} // signals of the host are the host's matter
-                result => return result,
-            }
-        }
-    }
-
-    /// The same, but fails with [`Error::Interrupted`] after a signal handler of this process has
-    /// run, and now and then without a reason, such as SIGCONT.
-    ///
-    /// The workers live then, and this should be called again unless the pool is to be dropped. If
-    /// it is called again beside other threads, it fails with [`Error::Threads`], and the workers
-    /// live as well.
-    ///
-    /// For a host whose handler sets a flag:
-    ///
-    /// ```
-    /// # use std::sync::atomic::{AtomicBool, Ordering};
-    /// # use libprefork::{Error, Pool, Task};
-    /// # static STOP: AtomicBool = AtomicBool::new(false);
-    /// # fn serve(_: Task) {}
-    /// # let mut pool = Pool::builder().workers(1).build()?;
-    /// while let Err(Error::Interrupted) = pool.run_interruptible(serve) {
-    ///     if STOP.load(Ordering::Relaxed) {
-    ///         pool.stop()?;
-    ///     }
-    /// }
-    /// # Ok::<(), Error>(())
-    /// ```
-    pub fn run_interruptible<F, T>(&mut self, worker: F) -> Result<(), Error>
-    where
-        F: FnOnce(Task) -> T,
-        T: Termination,
-    {
-        self.run_once(&mut Some(worker))
-    }
-
-    fn run_once<F, T>(&mut self, worker: &mut Option<F>) -> Result<(), Error>
-    where
-        F: FnOnce(Task) -> T,
-        T: Termination,
-    {
         self.owned.prepare(self.started)?;
         if !self.started {
             let delivers = self.owned.shared().on_event.is_some();
@@ -134,9 +93,6 @@ impl Pool {
         self.started |= self.owned.control.worker_count().is_ok();
         let shared = self.owned.shared();
         shared.enter = None;
-        if result == -crate::error::EINTR {
-            return Err(Error::Interrupted);
-        }
         if let Some(panic) = shared.panic.take() {
             resume_unwind(panic);
         }

@@ -61,10 +61,7 @@ impl RunningPool {
         // SAFETY: the pool is valid.
         let result =
             unsafe { sys::pf_pool_dispatch(self.owned.raw(), crate::milliseconds(timeout)) };
-        match check(result) {
-            Err(Error::Interrupted) => Ok(true),
-            result => result.map(|lives| lives != 0),
-        }
+        check(result).map(|lives| lives != 0)
     }
 
     /// Whether there is work for [`dispatch`](RunningPool::dispatch) or events wait, that is, the
