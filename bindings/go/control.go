@@ -75,17 +75,17 @@ func (p *Pool) Reload() error {
 	return err
 }
 
-// TakeSignal does what [WithSignals] says of a signal that the program has received by itself. It
+// HandleSignal does what [WithSignals] says of a signal that the program has received by itself. It
 // is for programs that have a use of their own for os/signal. Other signals are
 // [syscall.EINVAL].
-func (p *Pool) TakeSignal(signal syscall.Signal) error {
+func (p *Pool) HandleSignal(signal syscall.Signal) error {
 	_, err := p.call("pf_pool_handle_signal", func(h *C.pf_pool) C.int {
 		return C.pf_pool_handle_signal(h, C.int(signal))
 	})
 	return err
 }
 
-// StopSignal returns the signal that stopped the pool, by [WithSignals] or [Pool.TakeSignal]; 0:
+// StopSignal returns the signal that stopped the pool, by [WithSignals] or [Pool.HandleSignal]; 0:
 // none. Call it before Close, and see [DieOfSignal].
 func (p *Pool) StopSignal() syscall.Signal {
 	number, _ := p.call("pf_pool_stop_signal", func(h *C.pf_pool) C.int {
@@ -102,14 +102,14 @@ func (p *Pool) Resize(count int) error {
 }
 
 // Restart replaces one worker as Reload does, or starts one where there is none.
-func (p *Pool) Restart(taskID int) error {
+func (p *Pool) ReplaceWorker(taskID int) error {
 	_, err := p.callNumber("pf_pool_replace_worker", taskID,
 		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_replace_worker(h, n) })
 	return err
 }
 
 // Signal sends a signal to one worker, or to all with task id -1. To die of it is abnormal.
-func (p *Pool) Signal(taskID int, signal syscall.Signal) error {
+func (p *Pool) SendSignal(taskID int, signal syscall.Signal) error {
 	_, err := p.callNumber("pf_pool_send_signal", taskID, func(h *C.pf_pool, n C.int) C.int {
 		return C.pf_pool_send_signal(h, n, C.int(signal))
 	})

@@ -85,7 +85,7 @@ func TestLogger(t *testing.T) {
 	p := newPool(t, "idle", prefork.WithWorkers(1), prefork.WithLogger(logger))
 	p.run(context.Background())
 	p.hearTasks(1)
-	check(t, p.Signal(0, syscall.SIGKILL))
+	check(t, p.SendSignal(0, syscall.SIGKILL))
 	p.hearTasks(1)
 	check(t, p.end())
 	for _, expected := range []string{"level=INFO msg=\"Starting 1 processes\" event=Starting\n",

@@ -18,10 +18,10 @@ import (
 const Unlimited = C.PF_UNLIMITED
 
 // Restart says which ends of a worker lead to a restart.
-type Restart int
+type RestartPolicy int
 
-// OnLimit says what happens at a limit of restarts.
-type OnLimit int
+// LimitAction says what happens at a limit of restarts.
+type LimitAction int
 
 // ReloadOrder says whether a reload starts the new worker or stops the old one first.
 type ReloadOrder int
@@ -31,12 +31,12 @@ type Backend int
 
 // The values of options; the first of each is the default.
 const (
-	RestartOnFailure Restart = C.PF_RESTART_ON_FAILURE
-	RestartAlways    Restart = C.PF_RESTART_ALWAYS
-	RestartNever     Restart = C.PF_RESTART_NEVER
+	RestartOnFailure RestartPolicy = C.PF_RESTART_ON_FAILURE
+	RestartAlways    RestartPolicy = C.PF_RESTART_ALWAYS
+	RestartNever     RestartPolicy = C.PF_RESTART_NEVER
 
-	LimitStop    OnLimit = C.PF_LIMIT_STOP    // stop all workers and fail with ErrGaveUp
-	LimitDegrade OnLimit = C.PF_LIMIT_DEGRADE // leave that slot empty and go on
+	LimitStop    LimitAction = C.PF_LIMIT_STOP    // stop all workers and fail with ErrGaveUp
+	LimitDegrade LimitAction = C.PF_LIMIT_DEGRADE // leave that slot empty and go on
 
 	ReloadStartFirst ReloadOrder = C.PF_RELOAD_START_FIRST
 	ReloadStopFirst  ReloadOrder = C.PF_RELOAD_STOP_FIRST
@@ -91,8 +91,8 @@ func WithWorkers(count int) Option {
 		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_workers(h, n) })
 }
 
-// WithRestart sets which ends lead to a restart.
-func WithRestart(when Restart) Option {
+// WithRestartPolicy sets which ends lead to a restart.
+func WithRestartPolicy(when RestartPolicy) Option {
 	return withNumber("pf_pool_set_restart_policy", int(when),
 		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_restart_policy(h, n) })
 }
@@ -123,8 +123,8 @@ func WithBackoff(first, longest time.Duration) Option {
 		func(h *C.pf_pool, a, b C.uint64_t) C.int { return C.pf_pool_set_backoff(h, a, b) })
 }
 
-// WithOnLimit sets what happens when there were too many restarts.
-func WithOnLimit(action OnLimit) Option {
+// WithLimitAction sets what happens when there were too many restarts.
+func WithLimitAction(action LimitAction) Option {
 	return withNumber("pf_pool_set_limit_action", int(action),
 		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_limit_action(h, n) })
 }
@@ -171,8 +171,8 @@ func WithReloadOrder(order ReloadOrder) Option {
 		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_reload_order(h, n) })
 }
 
-// WithReloadWidth sets how many workers a reload replaces at a time; default 1.
-func WithReloadWidth(count int) Option {
+// WithReplaceWidth sets how many workers a reload replaces at a time; default 1.
+func WithReplaceWidth(count int) Option {
 	return withNumber("pf_pool_set_replace_width", count,
 		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_replace_width(h, n) })
 }
@@ -183,9 +183,9 @@ func WithProcessGroups() Option {
 		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_process_groups(h, n) })
 }
 
-// WithNotify speaks systemd's protocol (READY=1, RELOADING=1, STOPPING=1, WATCHDOG=1, STATUS=) to
+// WithManagerNotify speaks systemd's protocol (READY=1, RELOADING=1, STOPPING=1, WATCHDOG=1, STATUS=) to
 // the socket that the environment variable NOTIFY_SOCKET names, if it is set when Run begins.
-func WithNotify() Option {
+func WithManagerNotify() Option {
 	return withNumber("pf_pool_set_manager_notify", 1,
 		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_manager_notify(h, n) })
 }
@@ -235,7 +235,7 @@ func WithCommand(path string, args, env []string) Option {
 func WithSignals() Option {
 	return func(p *Pool) error {
 		p.signals = standardSignals
-		p.received = func(number syscall.Signal) { p.TakeSignal(number) }
+		p.received = func(number syscall.Signal) { p.HandleSignal(number) }
 		return nil
 	}
 }

@@ -43,7 +43,7 @@ func ForkProcesses(n, maxRestarts int) (int, error) {
 	pool.signals = stopSignals
 	pool.received = func(number syscall.Signal) {
 		first.CompareAndSwap(0, int32(number))
-		pool.TakeSignal(syscall.SIGTERM) // a graceful stop, whichever it was
+		pool.HandleSignal(syscall.SIGTERM) // a graceful stop, whichever it was
 	}
 	taskID, err := pool.Run(context.Background())
 	if err != nil || taskID >= 0 {

@@ -18,13 +18,13 @@ import (
 func errorsAsGoHasThem(t *testing.T) {
 	expectNothingLeft(t)
 	for name, option := range map[string]prefork.Option{
-		"workers":   prefork.WithWorkers(65537),
-		"too big":   prefork.WithWorkers(1 << 40),
-		"negative":  prefork.WithReadyTimeout(-1),
-		"backoff":   prefork.WithBackoff(2, time.Nanosecond),
-		"restart":   prefork.WithRestart(9),
-		"file name": prefork.WithFile("a:b", os.Stdin),
-		"long name": prefork.WithName(strings.Repeat("x", 64)),
+		"workers":        prefork.WithWorkers(65537),
+		"too big":        prefork.WithWorkers(1 << 40),
+		"negative":       prefork.WithReadyTimeout(-1),
+		"backoff":        prefork.WithBackoff(2, time.Nanosecond),
+		"restart_policy": prefork.WithRestartPolicy(9),
+		"file name":      prefork.WithFile("a:b", os.Stdin),
+		"long name":      prefork.WithName(strings.Repeat("x", 64)),
 	} {
 		made, err := prefork.New(option)
 		if name == "backoff" { // both are 1 ms

@@ -99,7 +99,7 @@ func TestChildSignalIsStillDelivered(t *testing.T) {
 	defer signal.Stop(received)
 	p := newPool(t, "idle", prefork.WithWorkers(1)).run(context.Background())
 	p.hearTasks(1)
-	check(t, p.Signal(0, syscall.SIGKILL))
+	check(t, p.SendSignal(0, syscall.SIGKILL))
 	select {
 	case <-received:
 	case <-time.After(patience):
@@ -241,23 +241,23 @@ func TestStandardSignals(t *testing.T) {
 }
 
 // A program that receives its signals by itself hands them on.
-func TestTakeSignal(t *testing.T) {
+func TestHandleSignal(t *testing.T) {
 	made := newPool(t, "deaf", prefork.WithWorkers(2))
-	if err := made.TakeSignal(syscall.SIGTERM); !errors.Is(err, syscall.EINVAL) {
+	if err := made.HandleSignal(syscall.SIGTERM); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("not started: %v", err)
 	}
 	p := made.run(context.Background())
 	p.hearTasks(2)
 	for _, number := range []syscall.Signal{0, syscall.SIGKILL, syscall.SIGCHLD, syscall.SIGALRM} {
-		if err := p.TakeSignal(number); !errors.Is(err, syscall.EINVAL) {
+		if err := p.HandleSignal(number); !errors.Is(err, syscall.EINVAL) {
 			t.Errorf("%v: %v", number, err)
 		}
 	}
-	check(t, p.TakeSignal(syscall.SIGTTIN))
+	check(t, p.HandleSignal(syscall.SIGTTIN))
 	if event := p.next(prefork.EventResized, -1); event.Message != "Resized to 3 processes" {
 		t.Error(event.Message)
 	}
-	check(t, p.TakeSignal(syscall.SIGINT)) // which gives deaf workers a second at most
+	check(t, p.HandleSignal(syscall.SIGINT)) // which gives deaf workers a second at most
 	if stopping := p.next(prefork.EventStopping, -1); stopping.Signal != syscall.SIGINT {
 		t.Errorf("stopped by %v", stopping.Signal)
 	}
@@ -298,7 +298,7 @@ func TestMethodsAtTheSameTime(t *testing.T) {
 				p.WorkerPID(number % 2)
 				p.WorkerState(number % 2)
 				p.AliveCount()
-				p.Signal(number%2, 0)
+				p.SendSignal(number%2, 0)
 				if number == 0 && round == 25 {
 					p.Stop()
 				}
@@ -340,7 +340,7 @@ func TestServiceManagerIsTold(t *testing.T) {
 	}
 	t.Setenv("NOTIFY_SOCKET", path)
 	t.Setenv("WATCHDOG_USEC", "100000")
-	p := newPool(t, "idle", prefork.WithWorkers(2), prefork.WithNotify()).run(context.Background())
+	p := newPool(t, "idle", prefork.WithWorkers(2), prefork.WithManagerNotify()).run(context.Background())
 	await("READY=1")
 	await("WATCHDOG=1")
 	check(t, p.Stop())

@@ -185,11 +185,11 @@ func killedSupervisor(t *testing.T) {
 
 func eventOrderAndFields(t *testing.T) {
 	p := newPool(t, "idle", prefork.WithWorkers(2), prefork.WithReadyTimeout(patience),
-		prefork.WithRestart(prefork.RestartNever)).run(context.Background())
+		prefork.WithRestartPolicy(prefork.RestartNever)).run(context.Background())
 	p.next(prefork.EventReady, -1)
 	p.next(prefork.EventReady, -1)
 	pids := p.hearTasks(2)
-	check(t, p.Signal(1, syscall.SIGKILL))
+	check(t, p.SendSignal(1, syscall.SIGKILL))
 	p.next(prefork.EventExited, 1)
 	check(t, p.end())
 
@@ -329,7 +329,7 @@ func pidsAndStates(t *testing.T) {
 		uptime, err := p.WorkerUptime(0)
 		return err == nil && uptime > 0
 	})
-	check(t, p.Signal(0, syscall.SIGKILL))
+	check(t, p.SendSignal(0, syscall.SIGKILL))
 	if exited := p.next(prefork.EventExited, 0); exited.Delay < patience/2 {
 		t.Errorf("event %+v", exited)
 	}
@@ -339,7 +339,7 @@ func pidsAndStates(t *testing.T) {
 	if pid, err := p.WorkerPID(0); err != nil || pid != 0 {
 		t.Errorf("pid %v, %v", pid, err)
 	}
-	check(t, p.Restart(0))
+	check(t, p.ReplaceWorker(0))
 	if after := p.hearTasks(1); after[0] == 0 {
 		t.Errorf("not restarted at once: %v", after)
 	}

@@ -109,6 +109,10 @@ mkdir "$work/source"
 (cd "$here" && tar cf - --exclude=__pycache__ --exclude=build --exclude='*.egg-info' --exclude=.mypy_cache .) |
     tar xf - -C "$work/source"
 
+found_by pkg-config
+PREFORK_INTERFACE=$(pkg-config --variable=interface prefork)
+export PREFORK_INTERFACE
+
 for python; do
     name=$(basename "$python")
     echo "== $name: $("$python" --version 2>&1 | tr '\n' ' ')"

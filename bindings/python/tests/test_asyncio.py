@@ -89,7 +89,7 @@ def test_a_worker_can_run_a_loop_of_its_own():
         return asyncio.run(inner())
 
     async def main():
-        async with Pool(work, 2, restart=prefork.Restart.NEVER) as pool:
+        async with Pool(work, 2, restart_policy=prefork.RestartPolicy.NEVER) as pool:
             return [event.exit_code async for event in pool if event.type == EventType.EXITED]
 
     assert asyncio.run(main()) == [5, 5]
@@ -111,7 +111,7 @@ def test_signals_of_a_worker_are_not_the_loops():
             ends = []
             async for event in pool:
                 if event.type == EventType.READY and event.task_id == 1:
-                    pool.signal(1, signal.SIGUSR1)
+                    pool.send_signal(1, signal.SIGUSR1)
                 if event.type == EventType.EXITED:
                     ends.append(event.signal)
                     if len(ends) == 1:

@@ -184,7 +184,7 @@ def test_signals_of_the_host_are_the_workers():
             assert threading.active_count() == 1
             return 0
 
-        with Pool(work, 1, signals=prefork.Signals.STOPS) as pool:
+        with Pool(work, 1, signals=prefork.Signals.STOP_ONLY) as pool:
             exits = [event.exit_code for event in pool if event.type == EventType.EXITED]
         assert exits == [0]
         assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == {signal.SIGUSR2}
@@ -249,7 +249,7 @@ import prefork, sys
 def work(task):
     {ending}
 try:
-    with prefork.Pool(work, 1, restart=prefork.Restart.NEVER) as pool:
+    with prefork.Pool(work, 1, restart_policy=prefork.RestartPolicy.NEVER) as pool:
         print([event.exit_code for event in pool if event.type == prefork.EventType.EXITED])
 finally:
     print("finally")
@@ -370,7 +370,7 @@ def work(task_id):
     print("worker", os.environ.get("NOTIFY_SOCKET"), os.system("test -z \\"$NOTIFY_SOCKET\\""), flush=True)
     signal.pause()
 
-with prefork.Pool(work, 2, signals=prefork.Signals.STANDARD, notify=True) as pool:
+with prefork.Pool(work, 2, signals=prefork.Signals.STANDARD, manager_notify=True) as pool:
     list(pool)
 """
 
@@ -403,7 +403,7 @@ def work(task):
     signal.pause()
 atexit.register(print, "atexit")
 signal.signal(signal.SIGINT, signal.SIG_DFL)
-pool = prefork.Pool(work, 1, signals=prefork.Signals.STOPS)
+pool = prefork.Pool(work, 1, signals=prefork.Signals.STOP_ONLY)
 pool.run()
 signal.signal(signal.SIGTERM, lambda *_: print("a handler"))
 print("stopped by", pool.stopped_by)

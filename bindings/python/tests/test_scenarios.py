@@ -286,11 +286,11 @@ def test_pids_and_states():
         assert (stays.task_id, stays.state, stays.restarts) == (0, WorkerState.READY, 0)
         assert (done.task_id, done.state, done.pid) == (1, WorkerState.DONE, None)
         assert pool.alive_count == 1
-        pool.signal(0, signal.SIGKILL)
+        pool.send_signal(0, signal.SIGKILL)
         events_until(pool, EventType.STARTED)
         again = pool.worker(0)
         assert again.restarts == 1 and again.pid not in (None, stays.pid)
-        pool.restart(1)
+        pool.replace_worker(1)
         events_until(pool, EventType.STARTED)
         assert pool.workers()[1].pid is not None
 
@@ -324,7 +324,7 @@ def test_errors_as_the_languages_own(run, tmp_path):
         {"stop_timeout": float("nan")},
         {"stop_signal": 1000},
         {"backoff": (2, 1)},
-        {"restart": 7},
+        {"restart_policy": 7},
         {"name": "x" * 64},
         {"name": "a\0b"},
     ):
@@ -338,7 +338,7 @@ def test_errors_as_the_languages_own(run, tmp_path):
         with pytest.raises(ValueError):
             pool.worker(1)
         with pytest.raises(ValueError):
-            pool.signal(-1, signal.SIGTERM)
+            pool.send_signal(-1, signal.SIGTERM)
         with pytest.raises(OSError) as caught:
             pool.start()
         assert caught.value.errno == errno.EALREADY

@@ -15,7 +15,7 @@ def work(task):
     {target}
 def supervise(stops, **settings):
     exits = []
-    with prefork.Pool(work, 1, **{{"restart": prefork.Restart.NEVER, **settings}}) as pool:
+    with prefork.Pool(work, 1, **{{"restart_policy": prefork.RestartPolicy.NEVER, **settings}}) as pool:
         for event in pool:
             if event.type == prefork.EventType.READY and stops:
                 pool.stop()

@@ -23,7 +23,7 @@ from ._tornado import log_event
 UNLIMITED = 2147483647  #: as max_restarts: no bound
 
 
-class Restart(enum.IntEnum):
+class RestartPolicy(enum.IntEnum):
     """Which ends of a worker lead to a restart."""
 
     ON_FAILURE = 0
@@ -31,7 +31,7 @@ class Restart(enum.IntEnum):
     NEVER = 2
 
 
-class OnLimit(enum.IntEnum):
+class LimitAction(enum.IntEnum):
     """What too many restarts lead to: the end of the pool, or of one slot."""
 
     STOP = 0
@@ -43,7 +43,7 @@ class Signals(enum.IntEnum):
 
     NONE = 0
     STANDARD = 1  #: TERM, INT, QUIT, HUP, TTIN, TTOU, USR1, USR2, WINCH, as prefork(7) says
-    STOPS = 2  #: TERM, INT, QUIT and HUP stop
+    STOP_ONLY = 2  #: TERM, INT, QUIT and HUP stop
 
 
 class ReloadOrder(enum.IntEnum):
@@ -118,7 +118,7 @@ class Pool(Supervisor):
     names of the threads. Threads of libraries that end at a fork do not count, as those of
     numpy, nor do idle helpers of the running asyncio loop.
 
-    With ``notify``, the pool speaks systemd's protocol (``READY=1``, ``RELOADING=1``,
+    With ``manager_notify``, the pool speaks systemd's protocol (``READY=1``, ``RELOADING=1``,
     ``STOPPING=1``, ``WATCHDOG=1``, ``STATUS=``) to the socket that ``NOTIFY_SOCKET`` names.
     """
 
@@ -128,11 +128,11 @@ class Pool(Supervisor):
         workers: Optional[int] = None,
         *,
         name: str = "",
-        restart: Restart = Restart.ON_FAILURE,
+        restart_policy: RestartPolicy = RestartPolicy.ON_FAILURE,
         max_restarts: int = 100,
         restart_window: tuple[int, float] = (0, 0.0),
         backoff: tuple[float, float] = (0.0, 0.0),
-        on_limit: OnLimit = OnLimit.STOP,
+        limit_action: LimitAction = LimitAction.STOP,
         stop_signal: int = signal.SIGTERM,
         stop_timeout: float = 10.0,
         fatal_exit: int = 0,
@@ -140,18 +140,18 @@ class Pool(Supervisor):
         heartbeat_timeout: float = 0.0,
         lifetime: tuple[float, float] = (0.0, 0.0),
         reload_order: ReloadOrder = ReloadOrder.START_FIRST,
-        reload_width: int = 1,
+        replace_width: int = 1,
         signals: Signals = Signals.NONE,
         process_groups: bool = False,
         parent_death_signal: int = signal.SIGTERM,
         reap_orphans: Union[bool, ReapOrphans] = False,
-        notify: bool = False,
+        manager_notify: bool = False,
         backend: Backend = Backend.AUTO,
         allow_threads: bool = False,
     ) -> None:
         super().__init__(allow_threads)
         self._target = target
-        self._notify = notify
+        self._manager_notify = manager_notify
         self._started = False
         self._files: Optional[Files] = None
         self._reader: Optional[Reader] = None
@@ -175,17 +175,17 @@ class Pool(Supervisor):
             self.set("heartbeat_timeout", milliseconds(heartbeat_timeout, "heartbeat_timeout"))
             for setting, value in (
                 ("workers", workers or 0),
-                ("restart", restart),
+                ("restart_policy", restart_policy),
                 ("max_restarts", max_restarts),
-                ("on_limit", on_limit),
+                ("limit_action", limit_action),
                 ("fatal_exit", fatal_exit),
                 ("reload_order", reload_order),
-                ("reload_width", reload_width),
+                ("replace_width", replace_width),
                 ("signals", signals),
                 ("process_groups", process_groups),
                 ("parent_death_signal", parent_death_signal),
                 ("reap_orphans", reap_orphans),
-                ("notify", notify),
+                ("manager_notify", manager_notify),
                 ("backend", backend),
             ):
                 self.set(setting, integer(value, setting))
@@ -222,7 +222,7 @@ class Pool(Supervisor):
         return self._files
 
     def become_worker(self, task_id: int, before: Mask) -> None:
-        if self._notify:
+        if self._manager_notify:
             os.environ.pop("NOTIFY_SOCKET", None)  # as the library did in the C environment
         run_worker(
             self._target,
@@ -330,11 +330,11 @@ class Pool(Supervisor):
         """Change the number of workers."""
         check(lib.pf_pool_resize(self.handle, integer(workers, "workers")))
 
-    def restart(self, task_id: int) -> None:
+    def replace_worker(self, task_id: int) -> None:
         """Replace one worker by a new one, which does not count as a restart."""
         check(lib.pf_pool_replace_worker(self.handle, integer(task_id, "task_id")))
 
-    def signal(self, task_id: Optional[int], number: int) -> None:
+    def send_signal(self, task_id: Optional[int], number: int) -> None:
         """Send a signal to one worker, or to all (None)."""
         slot = -1 if task_id is None else max(integer(task_id, "task_id"), -2)
         if task_id is not None and slot < 0:

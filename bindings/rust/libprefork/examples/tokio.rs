@@ -113,13 +113,13 @@ async fn supervise(port: u16, workers: u32) -> Result<(), Box<dyn Error>> {
             }
             // tokio takes the signals, the pool knows what is usual.
             _ = terminate.recv() => {
-                pool.get_ref().take_signal(SignalKind::terminate().as_raw_value())?;
+                pool.get_ref().handle_signal(SignalKind::terminate().as_raw_value())?;
             }
             _ = interrupt.recv() => {
-                pool.get_ref().take_signal(SignalKind::interrupt().as_raw_value())?;
+                pool.get_ref().handle_signal(SignalKind::interrupt().as_raw_value())?;
             }
             _ = hangup.recv() => {
-                pool.get_ref().take_signal(SignalKind::hangup().as_raw_value())?;
+                pool.get_ref().handle_signal(SignalKind::hangup().as_raw_value())?;
             }
         }
     }

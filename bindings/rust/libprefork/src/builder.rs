@@ -12,7 +12,9 @@ use libprefork_sys as sys;
 
 use crate::error::{check, check_library};
 use crate::owned::Owned;
-use crate::{Backend, Control, Error, Event, Limit, Pool, ReloadOrder, Restart, Signals};
+use crate::{
+    Backend, Control, Error, Event, LimitAction, Pool, ReloadOrder, RestartPolicy, Signals,
+};
 
 /// The settings of a [`Pool`], each with the limits and the meaning that the manual page of the C
 /// function of its name tells. The first one that is wrong makes [`build`](Builder::build) fail.
@@ -24,7 +26,7 @@ use crate::{Backend, Control, Error, Event, Limit, Pool, ReloadOrder, Restart, S
 /// let pool = Pool::builder()
 ///     .name("web")
 ///     .workers(4)
-///     .restart(Restart::Always)
+///     .restart_policy(RestartPolicy::Always)
 ///     .backoff(Duration::from_millis(100), Duration::from_secs(10))
 ///     .signals(Signals::Standard)
 ///     .build()?;
@@ -123,11 +125,11 @@ impl Builder {
     }
 
     /// Which ends lead to a restart.
-    pub fn restart(self, when: Restart) -> Builder {
+    pub fn restart_policy(self, when: RestartPolicy) -> Builder {
         let when = match when {
-            Restart::OnFailure => sys::PF_RESTART_ON_FAILURE,
-            Restart::Always => sys::PF_RESTART_ALWAYS,
-            Restart::Never => sys::PF_RESTART_NEVER,
+            RestartPolicy::OnFailure => sys::PF_RESTART_ON_FAILURE,
+            RestartPolicy::Always => sys::PF_RESTART_ALWAYS,
+            RestartPolicy::Never => sys::PF_RESTART_NEVER,
         };
         self.set_number(sys::pf_pool_set_restart_policy, when as u32)
     }
@@ -154,10 +156,10 @@ impl Builder {
     }
 
     /// What happens at a limit of restarts.
-    pub fn on_limit(self, action: Limit) -> Builder {
+    pub fn limit_action(self, action: LimitAction) -> Builder {
         let action = match action {
-            Limit::Stop => sys::PF_LIMIT_STOP,
-            Limit::Degrade => sys::PF_LIMIT_DEGRADE,
+            LimitAction::Stop => sys::PF_LIMIT_STOP,
+            LimitAction::Degrade => sys::PF_LIMIT_DEGRADE,
         };
         self.set_number(sys::pf_pool_set_limit_action, action as u32)
     }
@@ -208,7 +210,7 @@ impl Builder {
     }
 
     /// How many slots a reload replaces at a time; 1 by default.
-    pub fn reload_width(self, count: u32) -> Builder {
+    pub fn replace_width(self, count: u32) -> Builder {
         self.set_number(sys::pf_pool_set_replace_width, count)
     }
 
@@ -217,7 +219,7 @@ impl Builder {
         let set = match signals {
             Signals::None => sys::PF_SIGNALS_NONE,
             Signals::Standard => sys::PF_SIGNALS_STANDARD,
-            Signals::Stops => sys::PF_SIGNALS_STOP_ONLY,
+            Signals::StopOnly => sys::PF_SIGNALS_STOP_ONLY,
         };
         self.set_number(sys::pf_pool_set_signals, set as u32)
     }
@@ -265,7 +267,7 @@ impl Builder {
 
     /// Speak to the service manager at the socket that `NOTIFY_SOCKET` names, if it does. Workers do
     /// not find it in their environment.
-    pub fn notify(self, on: bool) -> Builder {
+    pub fn manager_notify(self, on: bool) -> Builder {
         self.set_number(sys::pf_pool_set_manager_notify, on.into())
     }
 

@@ -62,7 +62,7 @@ impl Control {
 
     /// Does what [`Signals::Standard`](crate::Signals::Standard) says of a signal that the host
     /// has received by itself, as under tokio. Other signals are an error.
-    pub fn take_signal(&self, signal: i32) -> Result<(), Error> {
+    pub fn handle_signal(&self, signal: i32) -> Result<(), Error> {
         // SAFETY: as above.
         check(unsafe { sys::pf_pool_handle_signal(self.pool, signal) }).map(drop)
     }
@@ -74,13 +74,13 @@ impl Control {
     }
 
     /// Replaces one worker, which does not count as a restart.
-    pub fn restart(&self, task_id: u32) -> Result<(), Error> {
+    pub fn replace_worker(&self, task_id: u32) -> Result<(), Error> {
         // SAFETY: as above.
         check(unsafe { sys::pf_pool_replace_worker(self.pool, crate::int(task_id)?) }).map(drop)
     }
 
     /// Sends a signal to one worker, or with `None` to all. An end that it leads to is abnormal.
-    pub fn signal(&self, task_id: impl Into<Option<u32>>, signal: i32) -> Result<(), Error> {
+    pub fn send_signal(&self, task_id: impl Into<Option<u32>>, signal: i32) -> Result<(), Error> {
         let task_id = task_id.into().map_or(Ok(-1), crate::int)?;
         // SAFETY: as above.
         check(unsafe { sys::pf_pool_send_signal(self.pool, task_id, signal) }).map(drop)
@@ -204,9 +204,9 @@ impl Remote {
         self.ask(Control::reload)
     }
 
-    /// As [`Control::take_signal`].
-    pub fn take_signal(&self, signal: i32) -> Result<(), Error> {
-        self.ask(|pool| pool.take_signal(signal))
+    /// As [`Control::handle_signal`].
+    pub fn handle_signal(&self, signal: i32) -> Result<(), Error> {
+        self.ask(|pool| pool.handle_signal(signal))
     }
 }
 

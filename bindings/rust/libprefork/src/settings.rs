@@ -6,7 +6,7 @@ use crate::Error;
 
 /// Which ends of workers lead to a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Restart {
+pub enum RestartPolicy {
     /// A signal, or a status other than 0. The default.
     OnFailure,
     /// All.
@@ -17,7 +17,7 @@ pub enum Restart {
 
 /// What happens when a limit of restarts is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Limit {
+pub enum LimitAction {
     /// All workers are stopped, and the pool fails with [`Error::GaveUp`]. The default.
     Stop,
     /// The slot stays empty; the pool fails when none is left.
@@ -43,7 +43,7 @@ pub enum Signals {
     Standard,
     /// Where their disposition is the default: TERM, INT, QUIT and HUP stop gracefully, as with
     /// [`fork_processes`](crate::fork_processes).
-    Stops,
+    StopOnly,
 }
 
 /// How ends of workers are noticed.

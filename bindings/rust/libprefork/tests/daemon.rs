@@ -72,7 +72,7 @@ fn daemonize_beside_thread() {
 fn be_service() {
     let builder = Pool::builder()
         .workers(2)
-        .notify(true)
+        .manager_notify(true)
         .signals(Signals::Standard);
     let result = builder.build().unwrap().run(|_| -> () {
         assert_eq!(std::env::var_os("NOTIFY_SOCKET"), None);

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{self, ExitCode};
 use std::time::Duration;
 
-use libprefork::{Error, EventKind, Limit, Pool, Signals};
+use libprefork::{Error, EventKind, LimitAction, Pool, Signals};
 
 use crate::support::{argument, children_of, is_gone, kill, park, wait_until, Program};
 use crate::support::{SIGCHLD, SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
@@ -16,7 +16,7 @@ use crate::{end, runs_well};
 pub fn dying() {
     let mut pool = Pool::builder()
         .workers(1)
-        .signals(Signals::Stops)
+        .signals(Signals::StopOnly)
         .build()
         .unwrap();
     let supervisor = process::id();
@@ -36,7 +36,7 @@ pub fn degrade() {
     let builder = Pool::builder()
         .workers(2)
         .max_restarts(0)
-        .on_limit(Limit::Degrade);
+        .limit_action(LimitAction::Degrade);
     let mut pool = builder.build().unwrap().start(|task| {
         if task.id() == 0 {
             return ExitCode::FAILURE;

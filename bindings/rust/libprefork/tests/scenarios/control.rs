@@ -128,7 +128,7 @@ pub fn tell_states() {
     assert!(pool.worker_state(2).is_err() && pool.worker_uptime(2).is_err());
 
     let old = pool.worker_pid(1).unwrap();
-    pool.signal(1, SIGKILL).unwrap();
+    pool.send_signal(1, SIGKILL).unwrap();
     drive_until(&mut pool, "it is replaced", |pool| {
         pool.worker_restarts(1) == Ok(1) && pool.worker_state(1) == Ok(WorkerState::Ready)
     });
@@ -136,9 +136,9 @@ pub fn tell_states() {
     assert_eq!(pool.worker_restarts(0), Ok(0));
     assert!(pool.worker_uptime(0).unwrap() >= pool.worker_uptime(1).unwrap());
 
-    assert!(pool.take_signal(SIGKILL).is_err());
+    assert!(pool.handle_signal(SIGKILL).is_err());
     assert_eq!(pool.stop_signal(), None);
-    pool.remote().take_signal(SIGTERM).unwrap();
+    pool.remote().handle_signal(SIGTERM).unwrap();
     pool.dispatch(Some(Duration::ZERO)).unwrap();
     drive_until(&mut pool, "none is left", |pool| {
         pool.alive_count() == Ok(0)

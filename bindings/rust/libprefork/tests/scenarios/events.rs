@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use std::os::unix::process::ExitStatusExt;
 
-use libprefork::{Error, Event, EventKind, Level, Pool, Restart, RunningPool, Task};
+use libprefork::{Error, Event, EventKind, Level, Pool, RestartPolicy, RunningPool, Task};
 
 use crate::support::{argument, kill, park, Program, SIGKILL};
 use crate::{pool_of_way, WAYS};
@@ -112,7 +112,9 @@ pub fn callback_events() {
 }
 
 pub fn ends_of_all_kinds() {
-    let builder = Pool::builder().workers(4).restart(Restart::Never);
+    let builder = Pool::builder()
+        .workers(4)
+        .restart_policy(RestartPolicy::Never);
     let pool = builder.build().unwrap().start(|task| match task.id() {
         0 => Ok(()),
         1 => Err("this is why"),

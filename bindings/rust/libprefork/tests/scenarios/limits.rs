@@ -117,7 +117,7 @@ pub fn fork_and_use() {
         let good = pool.stop() == refused
             && remote.kill() == refused
             && pool.resize(2) == refused
-            && pool.signal(0, SIGINT) == refused
+            && pool.send_signal(0, SIGINT) == refused
             && pool.worker_count() == Err(Error::WrongProcess)
             && pool.dispatch(Some(Duration::ZERO)) == Err(Error::WrongProcess)
             && pool.next_event() == Err(Error::WrongProcess);
