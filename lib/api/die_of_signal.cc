@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 
+#include "os/service/process_end.h"
 #include "os/signals/signals.h"
 #include "prefork.h"
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "api/pool.h"
-#include "os/spawn/program.h"
+#include "os/spawn/own_program.h"
 #include "os/spawn/supervisor_check.h"
 #include "prefork.h"
 

@@ -8,6 +8,7 @@
 #include "os/cpu/processors.h"
 #include "os/process/process_id.h"
 #include "os/process/threads.h"
+#include "os/service/process_end.h"
 #include "os/spawn/identity.h"
 #include "os/spawn/worker_process.h"
 #include "prefork.h"

@@ -121,7 +121,7 @@ void Pool::answer_looks() {
 }
 
 bool Pool::take_own_signals() {
-    bool any = false;
+    bool any = orphans_.was_signaled(); // children are looked after at every wake-up
     os::SignalRequest request{};
     while (signals_.next(&request)) {
         obey(request);
@@ -160,8 +160,6 @@ void Pool::obey(const os::SignalRequest &request) {
         step(input);
         break;
     }
-    case Kind::look: // children are looked after at every wake-up
-        break;
     }
 }
 

@@ -29,7 +29,7 @@ int Pool::open(const PoolOptions &options) {
         !batch_.grow(size_t{2} * workers)) {
         return -ENOMEM;
     }
-    if (options.notify) {
+    if (options.notify && os::task_id() < 0) { // a worker is not the main process of a service
         if (int r = notifier_.open(os::now()); r < 0) {
             return r;
         }
@@ -39,7 +39,7 @@ int Pool::open(const PoolOptions &options) {
     }
     awaited_ = os::await_pool();
     const os::SignalBlock block;
-    signals_.take(options.signals, reaps(), block.host_mask()); // until the end
+    signals_.take(options.signals, block.host_mask()); // until the end
     opened_ = true;
     step(core::Input::Kind::start);
     for (const int number : signals_.unavailable()) {
@@ -287,6 +287,7 @@ int Pool::leave_as_stranger() {
 void Pool::disown() {
     opened_ = false;
     signals_.disown();
+    orphans_.disown();
     watch_.disown();
     channel_.disown();
     notifier_.disown();
@@ -299,6 +300,7 @@ int Pool::finish() {
         finished_ = true;
         note_owed_forks(false);
         signals_.give_back();
+        orphans_.close();
         notifier_.close();
         watch_.retire();
         channel_.close();

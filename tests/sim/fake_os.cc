@@ -12,10 +12,10 @@
 #include "os/process/report.h"
 #include "os/process/standard_files.h"
 #include "os/process/threads.h"
-#include "os/signals/child_signal.h"
 #include "os/spawn/exec.h"
 #include "os/spawn/identity.h"
 #include "os/spawn/worker_process.h"
+#include "os/watch/child_signal.h"
 #include "os/watch/exit_status.h"
 #include "os/watch/gate.h"
 #include "violation.h"
@@ -329,7 +329,7 @@ void SignalBlock::impose() {
     model.take_requests(); // of the callbacks that were called
 }
 
-void OwnSignals::take(SignalSet set, bool /*children_too*/, const sigset_t & /*host_mask*/) {
+void OwnSignals::take(SignalSet set, const sigset_t & /*host_mask*/) {
     require(!world.signals_held, "own-signals", "they are taken twice");
     world.signals_held = true;
     world.signals_taken = set;
@@ -352,7 +352,7 @@ bool OwnSignals::next(SignalRequest *ret_request) {
         return false;
     }
     seen_[0] += 1; // they are not told apart here
-    seen_hangups_ = seen_children_ = 0;
+    seen_hangups_ = 0;
     model.own_signal(*ret_request);
     return true;
 }

@@ -105,6 +105,8 @@ void announce_exit(const WorkerLink & /*link*/, int /*status*/) {}
 // ---- Orphans are not simulated --------------------------------------------------------------
 
 void OrphanReaper::open(ReapMode /*mode*/) {}
+void OrphanReaper::close() {}
+bool OrphanReaper::was_signaled() { return false; }
 void OrphanReaper::before_host_code() {}
 void OrphanReaper::after_host_code(const Watch & /*workers*/) {}
 void OrphanReaper::reap() {}

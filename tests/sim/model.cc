@@ -206,8 +206,6 @@ void Model::own_signal(const prefork::os::SignalRequest &request) {
     case Kind::reload:
         reload();
         break;
-    case Kind::look:
-        break;
     }
 }
 

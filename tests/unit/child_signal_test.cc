@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "cmocka_all.h"
-#include "os/signals/child_signal.h"
 #include "os/signals/wakers.h"
+#include "os/watch/child_signal.h"
 
 namespace os = prefork::os;
 

@@ -10,9 +10,9 @@
 
 #include "cmocka_all.h"
 #include "os/process/process_lock.h"
-#include "os/signals/child_signal.h"
 #include "os/signals/pool_signals.h"
 #include "os/signals/wakers.h"
+#include "os/watch/child_signal.h"
 #include "prefork.h"
 
 namespace os = prefork::os;
@@ -140,7 +140,7 @@ void *takes_and_gives_back_signals(void *user) {
     sigemptyset(&none);
     for (int count = 0; count < 500; count++) {
         os::OwnSignals signals;
-        signals.take(os::SignalSet::standard, false, none);
+        signals.take(os::SignalSet::standard, none);
         for (int look = 0; look < 4; look++) {
             pair->faults.fetch_add(has_handler(SIGTERM) && has_handler(SIGWINCH) ? 0 : 1);
         }
@@ -163,7 +163,7 @@ void each_of_two_pools_hears_of_a_signal_of_another_thread(void ** /*state*/) {
     sigemptyset(&none);
     os::OwnSignals pools[2];
     for (os::OwnSignals &signals : pools) {
-        signals.take(os::SignalSet::standard, false, none);
+        signals.take(os::SignalSet::standard, none);
     }
     pthread_t thread;
     const auto raise_signal = [](void * /*user*/) -> void * {

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "os/process/clock.h"
-#include "os/spawn/identity.h"
 
 namespace prefork::os {
 
@@ -45,8 +44,7 @@ uint64_t parse_number(const char *text) {
 int Notifier::open(base::Instant now) {
     const char *name = secure_getenv(notify_variable);
     const size_t length = name == nullptr ? 0 : strlen(name);
-    if (length < 2 || length >= sizeof(address_.sun_path) || (name[0] != '/' && name[0] != '@') ||
-        task_id() >= 0) {
+    if (length < 2 || length >= sizeof(address_.sun_path) || (name[0] != '/' && name[0] != '@')) {
         return 0;
     }
     address_.sun_family = AF_UNIX;

@@ -28,8 +28,7 @@ struct PoolCounts {
 class Notifier {
   public:
     // Looks into the environment, and connects, so that it does not matter where the process goes
-    // later. If no socket is named there, and in a worker, nothing is ever sent. Returns 0 or a
-    // negative errno.
+    // later. If no socket is named there nothing is ever sent. Returns 0 or a negative errno.
     [[nodiscard]] int open(base::Instant now);
     // What found no room, apart from a status, is tried again for a moment.
     void close();

@@ -8,7 +8,6 @@
 #include "base/flag.h"
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
-#include "os/signals/child_signal.h"
 #include "os/signals/terminal.h"
 #include "os/signals/wakers.h"
 
@@ -223,12 +222,7 @@ void forget_other_process() {
 
 } // namespace
 
-void OwnSignals::take(SignalSet set, bool children_too, const sigset_t &host_mask) {
-    children_too_ = children_too;
-    if (children_too) {
-        seen_children_ = child_signals();
-        hold_child_handler(false);
-    }
+void OwnSignals::take(SignalSet set, const sigset_t &host_mask) {
     const ProcessLock lock;
     set_ = set;
     forget_other_process();
@@ -251,10 +245,6 @@ void OwnSignals::take(SignalSet set, bool children_too, const sigset_t &host_mas
 }
 
 void OwnSignals::give_back() {
-    if (children_too_) {
-        children_too_ = false;
-        release_child_handler(false);
-    }
     if (held_ == 0) {
         return;
     }
@@ -272,12 +262,6 @@ bool OwnSignals::next(SignalRequest *ret_request) {
     if (hangups != seen_hangups_ && held_ != 0) {
         seen_hangups_ = hangups;
         *ret_request = {Kind::stop, SIGHUP};
-        return true;
-    }
-    const uint32_t children = children_too_ ? child_signals() : seen_children_;
-    if (children != seen_children_) {
-        seen_children_ = children;
-        *ret_request = {Kind::look, SIGCHLD};
         return true;
     }
     for (uint32_t index = 0; held_ != 0 && index < pool_signal_count; index++) {

@@ -18,7 +18,7 @@ enum class SignalSet : uint8_t {
 
 // What a signal asks a pool for.
 struct SignalRequest {
-    enum class Kind : uint8_t { stop, quick_stop, reload, grow, shrink, pass_on, look };
+    enum class Kind : uint8_t { stop, quick_stop, reload, grow, shrink, pass_on };
 
     Kind kind;
     int number;
@@ -39,9 +39,8 @@ class OwnSignals {
     OwnSignals(const OwnSignals &) = delete;
     OwnSignals &operator=(const OwnSignals &) = delete;
 
-    // Each signal that arrives is counted and wakes all pools. With children too, so does SIGCHLD,
-    // beside whatever handler the host has for it.
-    void take(SignalSet set, bool children_too, const sigset_t &host_mask);
+    // Each signal that arrives is counted and wakes all pools.
+    void take(SignalSet set, const sigset_t &host_mask);
 
     // The signals of the set that could not be taken, because the host handles, ignores or blocks
     // them.
@@ -50,10 +49,7 @@ class OwnSignals {
     }
 
     void give_back();
-    void disown() {
-        held_ = 0;
-        children_too_ = false;
-    }
+    void disown() { held_ = 0; }
 
     // Takes a signal that has come, those that ask for a stop first; returns false if there is
     // none.
@@ -66,8 +62,6 @@ class OwnSignals {
     uint32_t seen_hangups_ = 0;
     int unavailable_[pool_signals_max] = {};
     uint32_t unavailable_count_ = 0;
-    uint32_t seen_children_ = 0;
-    bool children_too_ = false;
 };
 
 // In a new worker: the host's dispositions instead of the library's handlers.

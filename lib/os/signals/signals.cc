@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/signals/signals.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "base/codes.h"
-#include "os/service/daemon.h"
-#include "os/signals/child_signal.h"
-#include "os/signals/pool_signals.h"
 
 namespace prefork::os {
 
@@ -17,12 +10,6 @@ static_assert(base::signal_kill == SIGKILL && base::signal_terminate == SIGTERM)
 namespace {
 
 constexpr int raised_by_faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
-
-void reset_to_default(int signal) {
-    struct sigaction action {};
-    action.sa_handler = SIG_DFL;
-    sigaction(signal, &action, nullptr);
-}
 
 bool has_handler(const struct sigaction &action) {
     return (action.sa_flags & SA_SIGINFO) != 0 ||
@@ -90,24 +77,6 @@ bool ends_a_process(int signal) {
     default:
         return signal > 0 && signal < NSIG;
     }
-}
-
-void restore_host_handlers() {
-    restore_pool_signals();
-    restore_child_handler();
-}
-
-void die_of(int signal) {
-    // What would be done at an exit, which this end replaces.
-    fflush(nullptr);
-    remove_pid_file();
-    reset_to_default(signal);
-    sigset_t only;
-    sigemptyset(&only);
-    sigaddset(&only, signal);
-    pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
-    raise(signal); // to this thread: another one might act on it only after the exit
-    _exit(128 + signal);
 }
 
 } // namespace prefork::os

@@ -42,11 +42,4 @@ bool is_signal_or_none(int signal);
 // Whether its default action ends a process.
 bool ends_a_process(int signal);
 
-// In a new worker: the host's dispositions instead of the library's handlers.
-void restore_host_handlers();
-
-// Ends this process by the signal, as if the library had never been there. Where that does not
-// end it (PID 1 of a namespace) it exits with 128 + signal.
-[[noreturn]] void die_of(int signal);
-
 } // namespace prefork::os

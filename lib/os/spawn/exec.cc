@@ -10,10 +10,10 @@
 #include "os/fd/descriptor.h"
 #include "os/service/daemon.h"
 #include "os/service/notify.h"
-#include "os/signals/child_signal.h"
 #include "os/spawn/argument_size.h"
 #include "os/spawn/exec_child.h"
-#include "os/spawn/program.h"
+#include "os/spawn/own_program.h"
+#include "os/watch/child_signal.h"
 #include "os/watch/exit_status.h"
 
 namespace prefork::os {
@@ -79,42 +79,6 @@ pid_t clone_and_wait(char *stack_end, ExecChild *child, int *ret_pidfd) {
 }
 
 } // namespace
-
-int Program::choose(const char *path, const char *const *arguments,
-                    const char *const *environment) {
-    const char *const path_list[] = {path, nullptr};
-    const char *const *own = own_arguments();
-    if (arguments != nullptr && arguments[0] == nullptr) {
-        return -EINVAL;
-    }
-    if (arguments == nullptr && own == nullptr) {
-        return -ENOENT;
-    }
-    ArgumentSize size;
-    size.add(arguments != nullptr ? arguments : own);
-    size.add(environment);
-    if (int r = size.check(); r < 0) {
-        return r;
-    }
-    Program chosen;
-    if (!chosen.path_.copy(path_list) ||
-        !chosen.arguments_.copy(arguments != nullptr ? arguments : own) ||
-        (environment != nullptr && !chosen.environment_.copy(environment))) {
-        return -ENOMEM;
-    }
-    chosen.chose_environment_ = environment != nullptr;
-    swap(chosen);
-    return 0;
-}
-
-const char *Program::path() const { return is_own() ? own_path() : path_.get()[0]; }
-
-void Program::swap(Program &other) {
-    path_.swap(other.path_);
-    arguments_.swap(other.arguments_);
-    environment_.swap(other.environment_);
-    std::swap(chose_environment_, other.chose_environment_);
-}
 
 int Exec::open(Program *program, const WorkerResources *resources, bool notifies) {
     program_ = program;

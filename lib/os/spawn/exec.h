@@ -9,34 +9,11 @@
 #include "os/fd/pidfd.h"
 #include "os/signals/signals.h"
 #include "os/spawn/environment.h"
+#include "os/spawn/program.h"
 #include "os/spawn/strings.h"
 #include "os/spawn/worker_process.h"
 
 namespace prefork::os {
-
-// Which program workers run, with which arguments and environment.
-class Program {
-  public:
-    // Copies each; nullptr is this program's own. Returns 0, -ENOMEM, -EINVAL for arguments without
-    // the first one, -E2BIG, or -ENOENT if own arguments are not known.
-    [[nodiscard]] int choose(const char *path, const char *const *arguments,
-                             const char *const *environment);
-
-    void swap(Program &other);
-
-    // Whether it is this program, by the path that it was started from.
-    [[nodiscard]] bool is_own() const { return path_.empty(); }
-    [[nodiscard]] const char *path() const;
-    [[nodiscard]] char *const *arguments() const { return arguments_.get(); }
-    [[nodiscard]] bool has_own_environment() const { return !chose_environment_; }
-    [[nodiscard]] char *const *environment() const { return environment_.get(); }
-
-  private:
-    Strings path_;
-    Strings arguments_;
-    Strings environment_;
-    bool chose_environment_ = false;
-};
 
 class Exec {
   public:

@@ -12,7 +12,7 @@
 #include "os/process/standard_files.h"
 #include "os/service/daemon.h"
 #include "os/spawn/environment.h"
-#include "os/spawn/exec.h"
+#include "os/spawn/program.h"
 
 namespace prefork::os {
 

@@ -20,8 +20,8 @@
 #include "os/spawn/environment.h"
 #include "os/spawn/inherited_fds.h"
 #include "os/spawn/initial_environment.h"
+#include "os/spawn/own_program.h"
 #include "os/spawn/process_identity.h"
-#include "os/spawn/program.h"
 #include "os/spawn/supervisor_check.h"
 
 namespace prefork::os {

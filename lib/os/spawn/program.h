@@ -1,24 +1,33 @@
-// This program as it was started, noted when the library is loaded: later the host may have
-// changed its title, and with it what /proc tells.
+// Which program workers run, with which arguments and environment.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "os/spawn/strings.h"
+
 namespace prefork::os {
 
-// Before other threads use the library.
-void note_own_program();
+class Program {
+  public:
+    // Copies each; nullptr is this program's own. Returns 0, -ENOMEM, -EINVAL for arguments without
+    // the first one, -E2BIG, or -ENOENT if own arguments are not known.
+    [[nodiscard]] int choose(const char *path, const char *const *arguments,
+                             const char *const *environment);
 
-// The absolute name that it was started with, whose links have not been followed; that of its file
-// where this is not known, or where it runs with more rights than who started it. "": unknown.
-const char *own_path();
+    void swap(Program &other);
 
-// nullptr if they are not known.
-char *const *own_arguments();
+    // Whether it is this program, by the path that it was started from.
+    [[nodiscard]] bool is_own() const { return path_.empty(); }
+    [[nodiscard]] const char *path() const;
+    [[nodiscard]] char *const *arguments() const { return arguments_.get(); }
+    [[nodiscard]] bool has_own_environment() const { return !chose_environment_; }
+    [[nodiscard]] char *const *environment() const { return environment_.get(); }
 
-// The name that ps(1) shows, of the thread that loaded the library if that was the main one; "" if
-// it is not known.
-const char *own_process_name();
-void set_process_name(const char *name);
+  private:
+    Strings path_;
+    Strings arguments_;
+    Strings environment_;
+    bool chose_environment_ = false;
+};
 
 } // namespace prefork::os

@@ -15,8 +15,9 @@
 #include "os/process/standard_files.h"
 #include "os/service/daemon.h"
 #include "os/service/notify.h"
-#include "os/signals/signals.h"
+#include "os/signals/pool_signals.h"
 #include "os/spawn/identity.h"
+#include "os/watch/child_signal.h"
 #include "os/watch/process_handle.h"
 
 namespace prefork::os {
@@ -37,6 +38,12 @@ bool pass_gate(const Birth &birth) {
     }
     char byte = 0;
     return (both[0].revents & POLLIN) != 0 && read(birth.gate, &byte, 1) == 1;
+}
+
+// Puts the host's dispositions in the place of the library's handlers.
+void restore_host_handlers() {
+    restore_pool_signals();
+    restore_child_handler();
 }
 
 // What is the same for workers that the host forks.
@@ -132,8 +139,6 @@ void end_worker(int status, bool threads) {
     }
     _exit(status);
 }
-
-void exit_normally() { exit(EXIT_SUCCESS); }
 
 bool is_child(int32_t pid) {
     const ChildState state = state_of_child(pid);

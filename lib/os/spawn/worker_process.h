@@ -45,9 +45,6 @@ int32_t fork_worker(const Birth &birth);
 // flushed before, but where the supervisor had threads: their locks would never be free again.
 [[noreturn]] void end_worker(int status, bool threads);
 
-// Ends this process as if its main function had returned 0.
-[[noreturn]] void exit_normally();
-
 // Whether the pid is that of a child, which may have ended, of this process.
 bool is_child(int32_t pid);
 

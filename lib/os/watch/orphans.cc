@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 
 #include "os/process/threads.h"
-#include "os/signals/child_signal.h"
+#include "os/watch/child_signal.h"
 #include "os/watch/other_children.h"
 #include "os/watch/worker_registry.h"
 
@@ -18,11 +18,26 @@ constexpr int32_t first_pid = 2; // after PID 1
 
 void OrphanReaper::open(ReapMode mode) {
     mode_ = mode;
+    seen_signals_ = child_signals();
+    hold_child_handler(false);
     has_own_proc_ = has_own_proc();
     if (mode_ == ReapMode::adopted) {
         is_informed_ = has_own_proc_ ? of_host_.read() : of_host_.probe(first_pid);
         before_host_code();
     }
+}
+
+void OrphanReaper::close() {
+    if (mode_ != ReapMode::none) {
+        mode_ = ReapMode::none;
+        release_child_handler(false);
+    }
+}
+
+bool OrphanReaper::was_signaled() {
+    const uint32_t before = seen_signals_;
+    seen_signals_ = child_signals();
+    return mode_ != ReapMode::none && before != seen_signals_;
 }
 
 void OrphanReaper::before_host_code() {

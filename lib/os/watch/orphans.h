@@ -23,11 +23,18 @@ enum class ReapMode : uint8_t {
 class OrphanReaper {
   public:
     OrphanReaper() = default;
+    ~OrphanReaper() { close(); }
     OrphanReaper(const OrphanReaper &) = delete;
     OrphanReaper &operator=(const OrphanReaper &) = delete;
 
-    // Without /proc, where nothing can be known of children, only the mode for all reaps.
+    // Without /proc, where nothing can be known of children, only the mode for all reaps. Until
+    // close() SIGCHLD wakes all pools, beside whatever handler the host has for it.
     void open(ReapMode mode);
+    void close();
+    void disown() { mode_ = ReapMode::none; }
+
+    // Whether SIGCHLD has arrived since the last call, and the host does not handle it.
+    bool was_signaled();
 
     // Around code of the host that may fork.
     void before_host_code();
@@ -45,6 +52,7 @@ class OrphanReaper {
     bool is_informed_ = false;
     bool has_own_proc_ = false; // /proc speaks of this process's pid namespace
     bool beside_threads_ = false;
+    uint32_t seen_signals_ = 0;
     int32_t newest_ = 0; // without it: the newest pid before the host's code
     ChildList of_host_;
     ChildList seen_;

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #include "os/process/clock.h"
-#include "os/signals/child_signal.h"
 #include "os/signals/wakers.h"
+#include "os/watch/child_signal.h"
 #include "os/watch/epoll.h"
 #include "os/watch/exit_status.h"
 #include "os/watch/other_children.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/signals/child_signal.h"
+#include "os/watch/child_signal.h"
 
 #include <atomic>
 #include <errno.h>
