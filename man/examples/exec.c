@@ -4,7 +4,7 @@
  *   exec [PORT]
  *
  * The workers would run as well if this program had threads, or a
- * runtime that can not fork. Kill one: its successor is whatever the
+ * runtime that cannot fork. Kill one: its successor is whatever the
  * file of this program holds by then, and no connection is refused
  * meanwhile. SIGTERM or Ctrl-C stops all.
  *
