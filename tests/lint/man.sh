@@ -88,12 +88,6 @@ grep -E '^pf_pool_(set_|add_)' tests/abi/symbols.txt | while read -r symbol; do
     grep -q "^\.It Xr $symbol 3 " "$scratch/list" ||
         echo "man/pf_pool.3: $symbol is missing under Settings"
 done >"$scratch/missing"
-section man/prefork.7 'SEE ALSO' >"$scratch/list"
-for page in man/*.3; do
-    name=$(basename "$page" .3)
-    grep -q "^\.Xr $name 3\( ,\)*\$" "$scratch/list" ||
-        echo "man/prefork.7: $name is missing under SEE ALSO"
-done >>"$scratch/missing"
 for heading in Types 'Fields of each type'; do
     section man/pf_event.3 "$heading" | tr ' ' '\n' >"$scratch/list"
     sed -n 's/^\t*\(PF_EVENT_[A-Z_]*\) = .*/\1/p' include/prefork.h | while read -r event; do
@@ -181,17 +175,35 @@ for page in man/*.[37]; do
     }
 done
 
-# Under EXAMPLES a display follows the line that names its file, and is that file.
+# The guide is a book with short chapters, not a reference.
+test "$(wc -l <man/prefork.7)" -le 450 || complain "man/prefork.7: has more than 450 lines"
+
+# Under EXAMPLES a display follows the line that names its file, and is that file, or some lines
+# of it.
+has_lines() { # some lines, the file that has them, one after the other
+    awk '
+        FNR == NR { want[++wanted] = $0; next }
+        { have[FNR] = $0 }
+        END {
+            for (first = 1; first + wanted - 1 <= FNR; first++) {
+                for (i = 1; i <= wanted && have[first + i - 1] == want[i]; i++) continue
+                if (i > wanted) exit 0
+            }
+            exit 1
+        }
+    ' "$1" "$2"
+}
 for page in man/*.[37]; do
     rm -rf "$scratch/examples"
     mkdir "$scratch/examples"
     awk -v directory="$scratch/examples" -v page="$page" '
         function complain(text) { printf "%s:%d: %s\n", page, FNR, text; found = 1 }
         /^\.Sh / { examples = ($2 == "EXAMPLES") }
-        /^\.\\" example: / { file = $3; next }
-        /^\.Bd / && examples {
+        /^\.\\" example: / { file = $3; suffix = ""; next }
+        /^\.\\" lines of: / { file = $4; suffix = "." FNR ".lines"; next }
+        /^\.Bd / && (examples || file != "") {
             if (file == "") complain("an example that names no file")
-            else { display = directory "/" file; shown++ }
+            else { display = directory "/" file suffix; shown++ }
             next
         }
         /^\.Ed/ { file = display = ""; next }
@@ -204,7 +216,17 @@ for page in man/*.[37]; do
     for example in "$scratch/examples"/*; do
         test -e "$example" || continue
         file=man/examples/${example##*/}
+        case $file in
+        *.lines) file=${file%.*.lines} ;;
+        esac
         test -f "$file" || { complain "$page: there is no $file" && continue; }
+        case $example in
+        *.lines)
+            has_lines "$example" "$file" ||
+                complain "$page: shows lines that $file does not have"
+            continue
+            ;;
+        esac
         diff "$file" "$example" >"$scratch/difference" || {
             complain "$page: differs from $file (<), see make format:"
             cat "$scratch/difference"

@@ -105,22 +105,24 @@ bites man 'pf_one: has no page' 'echo pf_one >>tests/abi/symbols.txt'
 bites man 'missing under NAME' "sed -i '/^.Nm pf_event_pid/d' man/pf_event.3"
 bites man 'no page pf_none' 'echo pf_none.3 pf_task_id.3 >>man/aliases'
 bites man 'no exported function' 'echo pf_event.3 pf_none.3 >>man/aliases'
-bites man 'reference to pf_none' "sed -i 's/^.Xr pf_task_id 3/.Xr pf_none 3/' man/prefork.7"
+bites man 'reference to pf_none' "sed -i 's/^.Xr pf_event 3/.Xr pf_none 3/' man/prefork.7"
 bites man 'mandoc finds fault' "echo '.Nonsense' >>man/pf_version.3"
 bites man 'pf_pool_set_name is missing under Settings' "sed -i '/set_name 3 Ta/d' man/pf_pool.3"
-bites man 'pf_accept is missing under SEE ALSO' "sed -i '/^.Xr pf_accept 3 ,/d' man/prefork.7"
+bites man 'more than 450 lines' "sed -i p man/prefork.7"
 bites man 'PF_EVENT_READY is missing under Fields' \
     "sed -i 's/^.It Dv PF_EVENT_STARTED , PF_EVENT_READY/.It Dv PF_EVENT_STARTED/' man/pf_event.3"
 bites man 'the constant PF_EXTRA' 'echo "enum { PF_EXTRA = 1 };" >>include/prefork.h'
-bites man '"In" is a macro' "sed -i 's/^.Ss Random numbers/.Ss In a worker/' man/prefork.7"
+bites man '"In" is a macro' "sed -i 's/^.Ss What a worker/.Ss In a worker/' man/prefork.7"
 bites man 'groff finds fault' \
-    "sed -i 's/^.It SIGPIPE Ta /&as the library finds it, /' man/prefork.7"
+    "sed -i 's/^.It SIGPIPE Ta /&as the library finds it, /' man/pf_fork_processes.3"
 bites man 'more than 80 columns' \
-    "sed -i 's/^cc -o program .*/& # in a display of two lines/' man/prefork.7"
+    "sed -i 's/^cc -o minimal .*/& # in a display of two lines/' man/prefork.7"
 bites man 'other words' \
-    "echo '.Nm a Li b( Ns Nm c Ns Li d' | sed -i '/^.In prefork/r /dev/stdin' man/prefork.7"
+    "echo '.Nm a Li b( Ns Nm c Ns Li d' | sed -i '/^.In prefork/r /dev/stdin' man/pf_version.3"
 bites man 'differs from man/examples' "echo '/* more */' >>man/examples/minimal.c"
-bites man 'names no file' "sed -i '/example: minimal.c/d' man/prefork.7"
+bites man 'names no file' "sed -i '/example: accept.c/d' man/pf_accept.3"
+bites man 'lines that man/examples/minimal.c does not have' \
+    "sed -i 's/^    int task = /    int number = /' man/pf_fork_processes.3"
 bites man 'there is no man/examples' 'rm man/examples/minimal.c'
 
 bites versions 'prefork.map: the newest' "sed -i 's/^PREFORK_0.2/PREFORK_0.3/' lib/prefork.map"
