@@ -159,6 +159,25 @@ enum {
 };
 
 /*
+ * Why a worker was started, why it was to end, or why the pool ends: pf_event_reason(). Programs
+ * must ignore a reason that they do not know.
+ */
+enum {
+	PF_REASON_NONE = 0,               /* an end that nobody asked for, or not known */
+	PF_REASON_START = 1,              /* the pool starts */
+	PF_REASON_RESTART = 2,            /* the worker before it ended */
+	PF_REASON_REPLACE = 3,            /* pf_pool_replace_worker() */
+	PF_REASON_RELOAD = 4,             /* a reload of all workers */
+	PF_REASON_LIFETIME = 5,           /* the age of pf_pool_set_lifetime() */
+	PF_REASON_RESIZE = 7,             /* the pool has more slots, or fewer */
+	PF_REASON_STOP = 8,               /* the host or a signal asked for a stop */
+	PF_REASON_READY_TIMEOUT = 9,      /* the worker was not ready in time */
+	PF_REASON_HEARTBEAT_TIMEOUT = 10, /* it gave no sign of life */
+	PF_REASON_LIMIT = 11,             /* a limit of restarts was reached */
+	PF_REASON_PROTOCOL = 12           /* it sent more messages than any correct worker */
+};
+
+/*
  * Choose who is told of events in later calls of pf_fork_processes(), and of pf_pool_run() for
  * pools that have no callback of their own.
  *
@@ -198,6 +217,7 @@ PF_API uint64_t pf_event_system_us(const pf_event *event);  /* CPU time in the k
 PF_API uint64_t pf_event_max_rss_kib(const pf_event *event); /* largest resident set */
 PF_API int pf_event_worker_count(const pf_event *event); /* slots of STARTING, STOPPING, RESIZED,
                                                             RELOADING and RELOADED; 0: none */
+PF_API int pf_event_reason(const pf_event *event);       /* PF_REASON_... */
 
 /*
  * The name of a type of events, as "worker_exited", for logs and metrics.

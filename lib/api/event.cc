@@ -10,6 +10,7 @@ using prefork::base::whole_milliseconds;
 using prefork::core::Duration;
 using prefork::core::EventType;
 using prefork::core::Exit;
+using prefork::core::Reason;
 
 static_assert(PF_EVENT_STARTING == static_cast<int>(EventType::starting));
 static_assert(PF_EVENT_STARTED == static_cast<int>(EventType::started));
@@ -27,6 +28,19 @@ static_assert(PF_EVENT_RESIZED == static_cast<int>(EventType::resized));
 static_assert(PF_EVENT_DONE == static_cast<int>(EventType::done));
 static_assert(PF_EVENT_FORK_WANTED == static_cast<int>(EventType::fork_wanted));
 static_assert(PF_EVENT_SIGNAL_UNAVAILABLE == static_cast<int>(EventType::signal_unavailable));
+
+static_assert(PF_REASON_NONE == static_cast<int>(Reason::none));
+static_assert(PF_REASON_START == static_cast<int>(Reason::start));
+static_assert(PF_REASON_RESTART == static_cast<int>(Reason::restart));
+static_assert(PF_REASON_REPLACE == static_cast<int>(Reason::replace));
+static_assert(PF_REASON_RELOAD == static_cast<int>(Reason::reload));
+static_assert(PF_REASON_LIFETIME == static_cast<int>(Reason::lifetime));
+static_assert(PF_REASON_RESIZE == static_cast<int>(Reason::resize));
+static_assert(PF_REASON_STOP == static_cast<int>(Reason::stop));
+static_assert(PF_REASON_READY_TIMEOUT == static_cast<int>(Reason::ready_timeout));
+static_assert(PF_REASON_HEARTBEAT_TIMEOUT == static_cast<int>(Reason::heartbeat_timeout));
+static_assert(PF_REASON_LIMIT == static_cast<int>(Reason::limit));
+static_assert(PF_REASON_PROTOCOL == static_cast<int>(Reason::protocol));
 
 namespace prefork::api {
 
@@ -93,6 +107,10 @@ int pf_event_worker_count(const pf_event *event) {
     default:
         return 0;
     }
+}
+
+int pf_event_reason(const pf_event *event) {
+    return event == nullptr ? PF_REASON_NONE : static_cast<int>(event->fact.reason);
 }
 
 int pf_event_level(const pf_event *event) {

@@ -36,7 +36,9 @@ void Supervisor::end_asked(uint32_t worker, Instant now) {
     const uint32_t slot = slot_of(worker);
     const bool wanted = phase_ == Phase::running && slot < slots_;
     if (wanted && worker == current(slot) && !hand_over(worker, now)) {
-        begin(worker); // stopped for a reload, or given up and wanted again
+        // Stopped for its replacement, or because its slot was no more, which it is again.
+        const Plan plan = slot_table_[slot].plan;
+        begin(worker, plan == Plan::none ? Reason::resize : reason_of(plan));
     }
 }
 
@@ -105,7 +107,7 @@ void Supervisor::decide_restart(const Input &input, Instant now) {
     report_exit(input, false, true, delay, now);
     set_state(worker, State::empty);
     if (delay == 0) {
-        begin(worker);
+        begin(worker, Reason::restart);
     } else {
         set_state(worker, State::backing_off);
         deadlines_.arm(worker, after(now, delay));
@@ -118,13 +120,13 @@ void Supervisor::end_for_good(uint32_t worker, bool fatal, Instant now) {
         report_pool(EventType::gave_up, Level::error, code_fatal, now);
         fail_with(code_fatal, now);
     } else if (settings_.on_limit == OnLimit::stop && !slot_table_[slot_of(worker)].unproven) {
-        report_pool(EventType::gave_up, Level::error, code_gave_up, now);
+        report_pool(EventType::gave_up, Level::error, code_gave_up, now, Reason::limit);
         fail_with(code_gave_up, now);
     } else {
         // A replacement that fails takes nobody else down.
         some_slot_given_up_ = true;
         slot_table_[slot_of(worker)].given_up = true;
-        report_worker(EventType::gave_up, Level::error, worker, code_gave_up, now);
+        report_worker(EventType::gave_up, Level::error, worker, code_gave_up, now, Reason::limit);
     }
 }
 

@@ -29,12 +29,30 @@ enum class EventType : uint8_t {
     signal_unavailable = 16,
 };
 
+// Why a worker was started, or was to end, or why the pool ends. The numbers are those of
+// PF_REASON_* in prefork.h.
+enum class Reason : uint8_t {
+    none = 0,
+    start = 1,
+    restart = 2,
+    replace = 3,
+    reload = 4,
+    lifetime = 5,
+    resize = 7,
+    stop = 8,
+    ready_timeout = 9,
+    heartbeat_timeout = 10,
+    limit = 11,
+    protocol = 12,
+};
+
 // The numbers are those of syslog(3).
 enum class Level : uint8_t { error = 3, warning = 4, notice = 5, information = 6 };
 
 struct Event {
     EventType type{};
     Level level = Level::information;
+    Reason reason = Reason::none;
     bool will_restart = false;
     int32_t task_id = -1; // -1: the whole pool
     int32_t pid = 0;

@@ -41,7 +41,7 @@ void Supervisor::heartbeat(uint32_t worker, uint32_t beats, Instant now) {
     } else if (seen.last_beat != never &&
                elapsed(seen.last_beat, now) >= settings_.heartbeat_timeout) {
         // A core dump tells where it hangs.
-        abort(worker, signal_abort, settings_.stop_timeout, 0, now);
+        abort(worker, Reason::heartbeat_timeout, now);
         return;
     }
     expect_heartbeat(worker, now);
@@ -51,19 +51,21 @@ void Supervisor::heartbeat(uint32_t worker, uint32_t beats, Instant now) {
 void Supervisor::flood(uint32_t worker, Instant now) {
     const State state = state_of(worker);
     if (state == State::running || state == State::ready) {
-        abort(worker, signal_kill, 0, code_protocol, now);
+        abort(worker, Reason::protocol, now);
     }
 }
 
-void Supervisor::abort(uint32_t worker, int32_t signal, Duration timeout, int32_t error,
-                       Instant now) {
-    report_worker(EventType::unresponsive, Level::warning, worker, error, now);
+void Supervisor::abort(uint32_t worker, Reason reason, Instant now) {
+    const int32_t signal = reason == Reason::heartbeat_timeout ? signal_abort : signal_kill;
+    note_end_reason(worker, reason);
+    report_worker(EventType::unresponsive, Level::warning, worker,
+                  reason == Reason::protocol ? code_protocol : 0, now);
     deadlines_.disarm(worker);
     set_state(worker, State::aborting);
     send(worker, signal, true);
     seat(worker).killed = signal == signal_kill;
-    if (signal != signal_kill && timeout != 0) {
-        deadlines_.arm(worker, after(now, timeout));
+    if (signal != signal_kill && settings_.stop_timeout != 0) {
+        deadlines_.arm(worker, after(now, settings_.stop_timeout));
     }
 }
 

@@ -18,12 +18,27 @@ Event Supervisor::event_of_worker(EventType type, uint32_t worker, Instant now) 
     Event event = event_of(type, now);
     event.task_id = static_cast<int32_t>(slot_of(worker));
     event.pid = this->worker(worker).pid;
+    switch (type) {
+    case EventType::started:
+    case EventType::start_failed:
+    case EventType::fork_wanted:
+        event.reason = this->worker(worker).start_reason;
+        break;
+    case EventType::exited:
+    case EventType::killed:
+    case EventType::unresponsive:
+        event.reason = this->worker(worker).end_reason;
+        break;
+    default:
+        break;
+    }
     return event;
 }
 
 void Supervisor::report_worker(EventType type, Level level, uint32_t worker, int32_t error,
-                               Instant now) {
+                               Instant now, Reason reason) {
     Event event = event_of_worker(type, worker, now);
+    event.reason = reason == Reason::none ? event.reason : reason;
     event.level = level;
     event.error = error;
     events_.push(event);
@@ -68,8 +83,10 @@ void Supervisor::report_start_failed(const Input &input, bool will_restart, Inst
     events_.push(event);
 }
 
-void Supervisor::report_pool(EventType type, Level level, int32_t error, Instant now) {
+void Supervisor::report_pool(EventType type, Level level, int32_t error, Instant now,
+                             Reason reason) {
     Event event = event_of(type, now);
+    event.reason = reason;
     event.level = level;
     event.error = error;
     events_.push(event);
@@ -94,6 +111,7 @@ void Supervisor::report_stopping(Instant now) {
     stopping_told_ = true;
     Event event = event_of(EventType::stopping, now);
     event.signal = stop_signal_;
+    event.reason = stop_reason_;
     event.count = static_cast<int32_t>(alive_);
     events_.push(event);
 }

@@ -21,7 +21,7 @@ void Supervisor::replace(uint32_t slot) {
     if (state == State::running || state == State::ready) {
         request_replacement(slot, Plan::host);
     } else {
-        begin_anew(slot); // nobody has to go for it
+        begin_anew(slot, Reason::replace); // nobody has to go for it
     }
 }
 
@@ -128,7 +128,7 @@ bool Supervisor::begin_replacement(const Replacement &request, Instant now) {
         return false; // another one has its place by now
     }
     if (request.reason != Plan::reload && !is_at_work) {
-        begin_anew(request.slot);
+        begin_anew(request.slot, reason_of(request.reason));
         return false;
     }
     if (state == State::done) {
@@ -140,25 +140,25 @@ bool Supervisor::begin_replacement(const Replacement &request, Instant now) {
         replacing_ += 1;
     }
     if (!is_at_work) {
-        begin_anew(request.slot);
+        begin_anew(request.slot, reason_of(request.reason));
     } else if (settings_.reload_order == ReloadOrder::start_first) {
-        begin(other_seat(worker));
+        begin(other_seat(worker), reason_of(request.reason));
     } else {
-        ask_to_stop(worker, now);
+        ask_to_stop(worker, reason_of(request.reason), now);
     }
     return true;
 }
 
 // A slot without a process gets a worker now. One that is on its way already is the new one.
-void Supervisor::begin_anew(uint32_t slot) {
+void Supervisor::begin_anew(uint32_t slot, Reason reason) {
     const uint32_t worker = current(slot);
     const State state = state_of(worker);
     if (state == State::backing_off) {
         deadlines_.disarm(worker);
         set_state(worker, State::empty);
-        begin(worker);
+        begin(worker, reason);
     } else if (state == State::empty || state == State::done) {
-        begin(worker);
+        begin(worker, reason);
     }
 }
 
@@ -172,7 +172,8 @@ void Supervisor::end_plan(uint32_t number, bool good, int32_t error, Instant now
     if (good || phase_ != Phase::running || plan == Plan::none || plan == Plan::failed_reload) {
         return;
     }
-    report_worker(EventType::reload_failed, Level::error, other_seat(current(number)), error, now);
+    report_worker(EventType::reload_failed, Level::error, other_seat(current(number)), error, now,
+                  reason_of(plan));
     if (plan == Plan::reload) {
         fail_reload();
     }

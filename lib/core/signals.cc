@@ -10,11 +10,12 @@ void Supervisor::send_kill(uint32_t worker, bool reported) {
         return;
     }
     if (is_alive(state_of(worker))) {
+        note_end_reason(worker, Reason::stop);
         deadlines_.disarm(worker);
         set_state(worker, State::killing);
         send(worker, signal_kill, reported);
     } else {
-        ask_to_stop(worker, 0);
+        ask_to_stop(worker, Reason::stop, 0);
     }
 }
 

@@ -141,7 +141,7 @@ void Supervisor::start(Instant now) {
     slots_ = settings_.workers;
     report_pool(EventType::starting, Level::information, 0, now);
     for (uint32_t slot = 0; slot < slots_; slot++) {
-        begin(current(slot));
+        begin(current(slot), Reason::start);
     }
 }
 
@@ -165,7 +165,7 @@ void Supervisor::stop(const Input &input, Instant now) {
         settings_.stop_timeout = quick_stop_timeout;
     }
     if (phase_ == Phase::running) {
-        begin_stopping(now);
+        begin_stopping(Reason::stop, now);
     } else if (!input.quick) {
         return;
     }
@@ -174,7 +174,7 @@ void Supervisor::stop(const Input &input, Instant now) {
 
 void Supervisor::kill(Instant now) {
     if (phase_ == Phase::running) {
-        begin_stopping(now);
+        begin_stopping(Reason::stop, now);
     }
     if (phase_ == Phase::stopping) {
         killing_ = true;
@@ -192,12 +192,12 @@ void Supervisor::resize(uint32_t count, Instant now) {
     for (uint32_t slot = before; slot < count; slot++) {
         // One that is still on its way out from an earlier resize begins anew at its end.
         if (state_of(current(slot)) == State::empty && !hand_over(current(slot), now)) {
-            begin(current(slot));
+            begin(current(slot), Reason::resize);
         }
     }
     for (uint32_t slot = before; slot > count; slot--) {
-        ask_to_stop(seat_of(slot - 1, 0), now);
-        ask_to_stop(seat_of(slot - 1, 1), now);
+        ask_to_stop(seat_of(slot - 1, 0), Reason::resize, now);
+        ask_to_stop(seat_of(slot - 1, 1), Reason::resize, now);
         end_plan(slot - 1, true, 0, now); // what was planned for it goes with it
         slot_table_[slot - 1].unproven = false;
         slot_table_[slot - 1].given_up = false;
@@ -224,19 +224,20 @@ void Supervisor::tick(Instant now) {
 void Supervisor::fail_with(int32_t error, Instant now) {
     if (phase_ == Phase::running) {
         result_ = error;
-        begin_stopping(now);
+        begin_stopping(error == code_gave_up ? Reason::limit : Reason::none, now);
         ask_all_to_stop(now);
     }
 }
 
-void Supervisor::begin_stopping(Instant now) {
+void Supervisor::begin_stopping(Reason reason, Instant now) {
     phase_ = Phase::stopping;
+    stop_reason_ = reason;
     report_stopping(now);
 }
 
 void Supervisor::ask_all_to_stop(Instant now) {
     for (uint32_t worker = 0; worker < capacity(); worker++) {
-        ask_to_stop(worker, now);
+        ask_to_stop(worker, Reason::stop, now);
     }
 }
 
@@ -265,6 +266,7 @@ void Supervisor::finish_if_nothing_is_busy(Instant now) {
     }
     if (phase_ == Phase::running && some_slot_given_up_) {
         result_ = code_gave_up;
+        stop_reason_ = Reason::limit;
     }
     if (alive_ > 0 && result_ == 0) {
         result_ = abandon_error_;
@@ -275,7 +277,8 @@ void Supervisor::finish_if_nothing_is_busy(Instant now) {
         resize_untold_ = false;
         report_pool(EventType::resized, Level::information, 0, now);
     }
-    report_pool(EventType::done, alive_ > 0 ? Level::error : Level::information, result_, now);
+    report_pool(EventType::done, alive_ > 0 ? Level::error : Level::information, result_, now,
+                stop_reason_);
 }
 
 // An impossible input or state: the runtime ends the pool and its workers.

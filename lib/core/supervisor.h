@@ -104,7 +104,7 @@ class Supervisor {
     void resize(uint32_t count, Instant now);
     void tick(Instant now);
     void fail_with(int32_t error, Instant now);
-    void begin_stopping(Instant now);
+    void begin_stopping(Reason reason, Instant now);
     void ask_all_to_stop(Instant now);
     void kill_all();
     void forget_withdrawn_starts();
@@ -117,8 +117,9 @@ class Supervisor {
     void ready(uint32_t worker, Instant now);
     void due(uint32_t worker, Instant now);
 
-    void begin(uint32_t worker);
-    void ask_to_stop(uint32_t worker, Instant now);
+    void begin(uint32_t worker, Reason reason);
+    void ask_to_stop(uint32_t worker, Reason reason, Instant now);
+    void note_end_reason(uint32_t worker, Reason reason);
     void become_ready(uint32_t worker, Instant now);
     [[nodiscard]] bool is_replacement(uint32_t worker) const;
     [[nodiscard]] State state_of(uint32_t id) const { return worker(id).state; }
@@ -154,7 +155,7 @@ class Supervisor {
     void expect_heartbeat(uint32_t worker, Instant now);
     void heartbeat(uint32_t worker, uint32_t beats, Instant now);
     void flood(uint32_t worker, Instant now);
-    void abort(uint32_t worker, int32_t signal, Duration timeout, int32_t error, Instant now);
+    void abort(uint32_t worker, Reason reason, Instant now);
     void renew_after_pause(Duration late, Instant now);
 
     // Replacements: rollout.cc.
@@ -169,7 +170,7 @@ class Supervisor {
     bool take_replacement(Replacement *ret_next);
     [[nodiscard]] bool has_to_wait(const Replacement &request) const;
     bool begin_replacement(const Replacement &request, Instant now);
-    void begin_anew(uint32_t slot);
+    void begin_anew(uint32_t slot, Reason reason);
     void end_plan(uint32_t number, bool good, int32_t error, Instant now);
     void release(uint32_t number);
     [[nodiscard]] bool can_begin_reload() const {
@@ -183,12 +184,14 @@ class Supervisor {
     void expire(uint32_t worker);
 
     // Events: report.cc.
-    void report_worker(EventType type, Level level, uint32_t worker, int32_t error, Instant now);
+    void report_worker(EventType type, Level level, uint32_t worker, int32_t error, Instant now,
+                       Reason reason = Reason::none);
     void report_exit(const Input &input, bool asked, bool will_restart, Duration delay,
                      Instant now);
     void report_killed(uint32_t worker, Instant now);
     void report_start_failed(const Input &input, bool will_restart, Instant now);
-    void report_pool(EventType type, Level level, int32_t error, Instant now);
+    void report_pool(EventType type, Level level, int32_t error, Instant now,
+                     Reason reason = Reason::none);
     void report_stopping(Instant now);
     void report_resized(Instant now);
     void report_signal_unavailable(int32_t signal, Instant now);
@@ -220,6 +223,7 @@ class Supervisor {
     int32_t stop_signal_ = 0;
     int32_t abandon_error_ = 0; // of the last SIGKILL to a worker that was given up
     Phase phase_ = Phase::idle;
+    Reason stop_reason_ = Reason::none;
     bool stopping_told_ = false;
     bool killing_ = false; // whoever is still to come too
     bool some_worker_ran_ = false;

@@ -32,6 +32,7 @@ void Supervisor::started(const Input &input, Instant now) {
     worker.pid = input.pid;
     worker.refusals = 0;
     worker.kill_reported = false;
+    worker.end_reason = Reason::none;
     alive_ += 1;
     some_worker_ran_ = true;
     start_queue_.succeeded();
@@ -43,7 +44,8 @@ void Supervisor::started(const Input &input, Instant now) {
     if (killing_) {
         send_kill(input.worker, false);
     } else if (phase_ == Phase::stopping || slot >= slots_ || dropped) {
-        ask_to_stop(input.worker, now);
+        // One that is dropped replaces a worker whose slot was no more for a time.
+        ask_to_stop(input.worker, phase_ == Phase::stopping ? Reason::stop : Reason::resize, now);
     } else {
         expect_ready(input.worker, now);
     }
@@ -96,7 +98,7 @@ void Supervisor::start_skipped(uint32_t worker) {
     events_.release_life();
     set_state(worker, State::empty);
     if (phase_ == Phase::running && slot_of(worker) < slots_) {
-        begin(worker);
+        begin(worker, this->worker(worker).start_reason);
     }
 }
 
@@ -119,11 +121,11 @@ void Supervisor::due(uint32_t worker, Instant now) {
         break;
     case State::backing_off:
         set_state(worker, State::empty);
-        begin(worker);
+        begin(worker, Reason::restart);
         break;
     case State::running:
         if (settings_.ready_timeout != 0) {
-            abort(worker, signal_kill, 0, 0, now);
+            abort(worker, Reason::ready_timeout, now);
         } else {
             become_ready(worker, now);
         }
@@ -174,7 +176,7 @@ void Supervisor::become_ready(uint32_t worker, Instant now) {
     pass_on_pending(worker);
     if (replacement) {
         slot_table_[slot].current ^= 1U;
-        ask_to_stop(other_seat(worker), now);
+        ask_to_stop(other_seat(worker), reason_of(slot_table_[slot].plan), now);
     }
     if (!old) {
         slot_table_[slot].unproven = false;
@@ -182,15 +184,17 @@ void Supervisor::become_ready(uint32_t worker, Instant now) {
     }
 }
 
-void Supervisor::begin(uint32_t worker) {
+void Supervisor::begin(uint32_t worker, Reason reason) {
     slot_table_[slot_of(worker)].given_up = false;
     seat(worker).pending_signals = 0;
+    seat(worker).start_reason = reason;
     set_state(worker, State::waiting);
     start_queue_.push(worker);
 }
 
 // Whatever the worker is about to do, it ends; one without a process at once.
-void Supervisor::ask_to_stop(uint32_t worker, Instant now) {
+void Supervisor::ask_to_stop(uint32_t worker, Reason reason, Instant now) {
+    note_end_reason(worker, reason);
     switch (state_of(worker)) {
     case State::running:
     case State::ready:
@@ -236,6 +240,12 @@ void Supervisor::ask_to_stop(uint32_t worker, Instant now) {
     case State::abandoned:
         break;
     }
+}
+
+// The first one counts: all others come too late.
+void Supervisor::note_end_reason(uint32_t worker, Reason reason) {
+    Worker &ending = seat(worker);
+    ending.end_reason = ending.end_reason == Reason::none ? reason : ending.end_reason;
 }
 
 void Supervisor::set_state(uint32_t worker, State state) {

@@ -38,6 +38,7 @@
 
 #include <cstdint>
 
+#include "core/event.h"
 #include "core/values.h"
 
 namespace prefork::core {
@@ -69,10 +70,27 @@ struct Worker {
     uint8_t refusals;   // of SIGKILL, in a row
     bool kill_reported; // by KILLED, or by the failure in its place
     uint8_t renewals;   // of its time to stop
+    Reason start_reason;
+    Reason end_reason; // why it was to end; none: nobody wanted that
 };
 
 // Why a slot's worker is being replaced. What a reload had begun before it failed goes on.
 enum class Plan : uint8_t { none, host, lifetime, reload, failed_reload };
+
+constexpr Reason reason_of(Plan plan) {
+    switch (plan) {
+    case Plan::none:
+        return Reason::none;
+    case Plan::host:
+        return Reason::replace;
+    case Plan::lifetime:
+        return Reason::lifetime;
+    case Plan::reload:
+    case Plan::failed_reload:
+        return Reason::reload;
+    }
+    return Reason::none;
+}
 
 // The reasons for which a replacement can be waited for.
 inline constexpr uint32_t replacement_reasons = 3;

@@ -243,6 +243,7 @@ static void no_event_has_no_fields(void **state) {
     assert_int_equal(pf_event_will_restart(NULL), 0);
     assert_int_equal(pf_event_error(NULL), 0);
     assert_int_equal(pf_event_restarts(NULL), 0);
+    assert_int_equal(pf_event_reason(NULL), PF_REASON_NONE);
     assert_int_equal(pf_event_delay_ms(NULL), 0);
     assert_int_equal(pf_event_uptime_ms(NULL), 0);
     assert_int_equal(pf_event_time_ns(NULL), 0);

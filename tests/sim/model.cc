@@ -48,7 +48,7 @@ void Model::open() {
     check_event_capacity();
     tell(event_of(EventType::starting, Level::information));
     for (uint32_t slot = 0; slot < slots_; slot++) {
-        want_start(slot);
+        want_start(slot, Reason::start);
     }
 }
 
@@ -85,16 +85,16 @@ void Model::stop(int32_t number, bool quick) {
     if (phase_ != Phase::running) {
         return;
     }
-    begin_stopping();
+    begin_stopping(Reason::stop);
     for (uint32_t slot = 0; slot < table_.size(); slot++) {
-        ask_slot(slot);
+        ask_slot(slot, Reason::stop);
     }
     conclude();
 }
 
 void Model::kill() {
     if (phase_ == Phase::running) {
-        begin_stopping();
+        begin_stopping(Reason::stop);
     }
     if (phase_ != Phase::stopping) {
         return;
@@ -107,6 +107,7 @@ void Model::kill() {
                 killed.stage != Stage::left) {
                 killed.told_now = false;
                 killed.stage = Stage::killed;
+                killed.why = killed.why == Reason::none ? Reason::stop : killed.why;
                 killed.deadline = never;
                 sending_.push_back(Sending{slot * 2 + static_cast<uint32_t>(life), 9, false});
             }
@@ -135,11 +136,11 @@ void Model::resize(uint32_t count) {
                 table_[slot].pending = Pending::start;
             }
         } else if (table_[slot].present < 0) {
-            want_start(slot);
+            want_start(slot, Reason::resize);
         }
     }
     for (uint32_t slot = before; slot > count; slot--) {
-        ask_slot(slot - 1);
+        ask_slot(slot - 1, Reason::resize);
         table_[slot - 1].finished = false;
         table_[slot - 1].unproven = false;
         table_[slot - 1].given_up = false;
@@ -160,7 +161,7 @@ int Model::restart(uint32_t number) {
     if (slot.present >= 0 && is_at_work(slot.lives[slot.present])) {
         request_replacement(number, Plan::asked);
     } else {
-        fill(number);
+        fill(number, Reason::replace);
     }
     conclude();
     return 0;
@@ -232,21 +233,22 @@ void Model::pass_on(int number) {
 void Model::fail(int32_t error) {
     if (phase_ == Phase::running) {
         result_ = error;
-        begin_stopping();
+        begin_stopping(error == base::code_gave_up ? Reason::limit : Reason::none);
         for (uint32_t slot = 0; slot < table_.size(); slot++) {
-            ask_slot(slot);
+            ask_slot(slot, Reason::stop);
         }
     }
 }
 
-void Model::begin_stopping() {
+void Model::begin_stopping(Reason reason) {
     phase_ = Phase::stopping;
+    why_stopped_ = reason;
     tell_stopping();
 }
 
-void Model::ask_slot(uint32_t slot) {
-    ask(slot, 0);
-    ask(slot, 1);
+void Model::ask_slot(uint32_t slot, Reason reason) {
+    ask(slot, 0, reason);
+    ask(slot, 1, reason);
     withdraw(slot);
 }
 
@@ -274,6 +276,7 @@ void Model::finish_if_idle() {
     }
     if (phase_ == Phase::running && some_given_up_) {
         result_ = base::code_gave_up;
+        why_stopped_ = Reason::limit;
     }
     phase_ = Phase::done;
     if (resize_untold_) {
@@ -285,6 +288,7 @@ void Model::finish_if_idle() {
     }
     core::Event event = event_of(EventType::done, left_ > 0 ? Level::error : Level::information);
     event.error = result_;
+    event.reason = why_stopped_;
     tell(event);
 }
 

@@ -21,6 +21,7 @@ namespace sim {
 namespace core = prefork::core;
 using core::EventType;
 using core::Level;
+using core::Reason;
 
 class Model {
   public:
@@ -112,15 +113,16 @@ class Model {
         Instant expires = never;  // when it is too old
         Instant beat_at = never;  // when it was last seen to be well
         uint32_t beats = 0;
-        bool floods = false;     // the pool with messages
-        bool overdue = false;    // too old already
-        bool look_due = false;   // its heartbeat has to be looked at
-        bool slain = false;      // SIGKILL was sent for its silence
-        bool kill_told = false;  // by an event, as sent or as refused
-        bool told_now = false;   // with the SIGKILL that is being sent
-        uint32_t refusals = 0;   // of SIGKILL
-        int renewals = 0;        // of its time to stop
-        std::set<int> passed_on; // signals that it gets once it is ready
+        bool floods = false;       // the pool with messages
+        bool overdue = false;      // too old already
+        bool look_due = false;     // its heartbeat has to be looked at
+        bool slain = false;        // SIGKILL was sent for its silence
+        bool kill_told = false;    // by an event, as sent or as refused
+        bool told_now = false;     // with the SIGKILL that is being sent
+        uint32_t refusals = 0;     // of SIGKILL
+        Reason why = Reason::none; // it was to end
+        int renewals = 0;          // of its time to stop
+        std::set<int> passed_on;   // signals that it gets once it is ready
     };
     struct Slot {
         Life lives[2];
@@ -130,6 +132,7 @@ class Model {
         Plan plan = Plan::none;       // why it is being replaced
         bool takes_part = false;      // in what the host allows at a time
         bool given_up = false;        // at a limit
+        Reason why = Reason::none;    // a worker is started in it
         bool underway = false;        // a start has begun, and its result is not known
         bool unproven = false;        // a replacement has failed that had the slot already
         bool finished = false;        // its worker has ended normally
@@ -175,8 +178,8 @@ class Model {
     void stop(int32_t number, bool quick);
     void kill();
     void fail(int32_t error);
-    void begin_stopping();
-    void ask_slot(uint32_t slot);
+    void begin_stopping(Reason reason);
+    void ask_slot(uint32_t slot, Reason reason);
     void open_gate_if_unused();
     void close_gate();
     void conclude();
@@ -187,7 +190,7 @@ class Model {
     void life_due(const Due &due);
     void renew_after_pause();
     void expect_sign(Life &life);
-    void be_silent(uint32_t slot, int number, int32_t signal, Instant deadline, Instant tie);
+    void be_silent(uint32_t slot, int number, Reason reason, Instant deadline, Instant tie);
     [[nodiscard]] Instant next_deadline() const;
 
     // model_plans.cc: planned replacements.
@@ -197,11 +200,12 @@ class Model {
     void request_replacement(uint32_t slot, Plan reason);
     void plan(uint32_t slot, Plan plan, bool takes_part);
     void replace(const Request &request);
-    void fill(uint32_t slot);
+    void fill(uint32_t slot, Reason reason);
+    static Reason reason_of(Plan plan);
     uint32_t count_replaced();
     void end_plan(uint32_t slot, bool good, int32_t error = 0);
     void replacement_takes_over(uint32_t slot);
-    void tell_reload_failed(uint32_t slot, int32_t error);
+    void tell_reload_failed(uint32_t slot, int32_t error, Reason reason);
     [[nodiscard]] bool can_begin_reload() const;
     [[nodiscard]] bool is_being_replaced(uint32_t slot) const;
     [[nodiscard]] bool is_requested(uint32_t slot, Plan reason) const;
@@ -209,7 +213,7 @@ class Model {
     [[nodiscard]] bool has_to_wait(const Request &request) const;
 
     // model_worker.cc and model_ends.cc: one slot.
-    void want_start(uint32_t slot, uint64_t key = 0);
+    void want_start(uint32_t slot, Reason reason, uint64_t key = 0);
     void withdraw(uint32_t slot);
     void withdraw_request(uint32_t slot);
     void request(const Waiting &waiting);
@@ -217,7 +221,7 @@ class Model {
     void swap_tied_request(const core::Event &event);
     void skip_rest_of_batch();
     bool put_in_turn(uint32_t slot);
-    void ask(uint32_t slot, int life);
+    void ask(uint32_t slot, int life, Reason reason);
     void get_ready(uint32_t slot, int number);
     void start_failed(uint32_t slot, int32_t error);
     void end_start(uint32_t slot, int32_t error, Instant tie = 0, uint64_t key = 0);
@@ -273,6 +277,7 @@ class Model {
     size_t first_event_ = 0;
     size_t event_capacity_ = 0;
     Phase phase_ = Phase::idle;
+    Reason why_stopped_ = Reason::none;
     bool pulled_ = false;
     bool by_pidfd_ = true;
     bool host_fork_ = false;

@@ -35,7 +35,7 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
         tell_exit(number, life, exit, false, 0);
         if (was_present && is_wanted(number)) {
             if (slot.pending == Pending::none) {
-                want_start(number);
+                want_start(number, slot.plan == Plan::none ? Reason::resize : reason_of(slot.plan));
             } else {
                 replacement_takes_over(number); // it is asked for already
             }
@@ -94,7 +94,7 @@ void Model::ended_in_service(uint32_t number, const Life &life, const Exit &exit
     const Duration delay = counts ? draw_delay(slot) : 0;
     tell_exit(number, life, exit, true, delay);
     if (delay == 0) {
-        want_start(number);
+        want_start(number, Reason::restart);
     } else {
         slot.pending = Pending::delay;
         slot.due = world.clock + delay;
@@ -109,6 +109,7 @@ void Model::give_up(uint32_t number, bool fatal) {
     core::Event event =
         event_of(EventType::gave_up, Level::error, ends_all ? -1 : static_cast<int>(number));
     event.error = code;
+    event.reason = fatal ? Reason::none : Reason::limit;
     tell(event);
     if (ends_all) {
         fail(code);

@@ -56,6 +56,7 @@ void Model::tell_life(EventType type, uint32_t slot, const Life &life, Instant t
     core::Event event =
         event_of(type, good ? Level::information : Level::warning, static_cast<int>(slot));
     event.pid = life.pid;
+    event.reason = good ? Reason::none : life.why;
     event.delay = type == EventType::killed ? settings_.stop_timeout : 0;
     event.error = type == EventType::unresponsive && life.floods ? prefork::base::code_protocol : 0;
     tell(event, false, tie);
@@ -70,6 +71,7 @@ void Model::tell_exit(uint32_t slot, const Life &life, const Exit &exit, bool re
         event_of(EventType::exited, asked || normal ? Level::information : Level::warning,
                  static_cast<int>(slot));
     event.pid = life.pid;
+    event.reason = life.why;
     event.will_restart = restart;
     event.delay = delay;
     event.uptime = world.clock - life.started;
@@ -84,6 +86,7 @@ void Model::tell_start_failure(uint32_t slot, int32_t error, bool again, Instant
     }
     start_failure_told_ = world.clock;
     core::Event event = event_of(EventType::start_failed, Level::error, static_cast<int>(slot));
+    event.reason = table_[slot].why;
     event.error = error;
     event.will_restart = again;
     const bool later = again && retry_at_ != never && retry_at_ > world.clock;
@@ -97,6 +100,7 @@ void Model::tell_stopping() {
         stopping_told_ = true;
         core::Event event = event_of(EventType::stopping, Level::information);
         event.signal = stop_signal_;
+        event.reason = why_stopped_;
         event.count = static_cast<int32_t>(alive_);
         tell(event);
     }
@@ -145,6 +149,7 @@ void Model::told(const core::Event &event) {
     same("pid", event.pid, wanted.pid, "event-pid");
     same("level", static_cast<int>(event.level), static_cast<int>(wanted.level), "event-level");
     same("signal", event.signal, wanted.signal, "event-signal");
+    same("reason", static_cast<int>(event.reason), static_cast<int>(wanted.reason), "event-reason");
     same("error", event.error, wanted.error, "event-error");
     same("count of restarts", event.restarts, wanted.restarts, "restarts");
     same("count", event.count, wanted.count, "event-count");

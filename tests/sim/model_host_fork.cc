@@ -30,7 +30,10 @@ void Model::request(const Waiting &waiting) {
     slot.underway = true;
     slot.asked = true;
     underway_ += 1;
-    tell(event_of(EventType::fork_wanted, Level::information, static_cast<int>(waiting.slot)));
+    core::Event event =
+        event_of(EventType::fork_wanted, Level::information, static_cast<int>(waiting.slot));
+    event.reason = slot.why;
+    tell(event);
     events_.back().key = waiting.key;
 }
 
@@ -43,6 +46,7 @@ void Model::swap_tied_request(const core::Event &event) {
     for (size_t index = first_event_; index < events_.size(); index++) {
         if (events_[index].key == first.key && events_[index].event.task_id == event.task_id) {
             std::swap(events_[index].event.task_id, first.event.task_id);
+            std::swap(events_[index].event.reason, first.event.reason);
             return;
         }
     }
@@ -53,6 +57,7 @@ void Model::swap_tied_request(const core::Event &event) {
             std::swap(taken.asked, table_[waiting.slot].asked);
             waiting.slot = static_cast<uint32_t>(first.event.task_id);
             first.event.task_id = event.task_id;
+            first.event.reason = table_[static_cast<size_t>(event.task_id)].why;
             return;
         }
     }

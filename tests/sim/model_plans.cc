@@ -127,29 +127,44 @@ void Model::replace(const Request &request) {
     if (works) {
         plan(request.slot, request.reason, true);
         if (settings_.reload_order == core::ReloadOrder::stop_first) {
-            ask(request.slot, slot.present);
+            ask(request.slot, slot.present, reason_of(request.reason));
         } else {
-            want_start(request.slot);
+            want_start(request.slot, reason_of(request.reason));
             slot.pending = Pending::replacement;
         }
         return;
     }
     if (request.reason == Plan::asked) {
-        fill(request.slot);
+        fill(request.slot, Reason::replace);
     } else if (!slot.finished) {
         // It has none, or one that is on its way and so is the new one.
         const bool has_none = slot.pending == Pending::none || slot.pending == Pending::delay;
         plan(request.slot, Plan::reload, has_none);
-        fill(request.slot);
+        fill(request.slot, Reason::reload);
     }
 }
 
+Reason Model::reason_of(Plan plan) {
+    switch (plan) {
+    case Plan::asked:
+        return Reason::replace;
+    case Plan::lifetime:
+        return Reason::lifetime;
+    case Plan::reload:
+    case Plan::failed: // the reload did, and this one goes on
+        return Reason::reload;
+    case Plan::none:
+        break;
+    }
+    return Reason::none;
+}
+
 // A slot without a process has one at once.
-void Model::fill(uint32_t number) {
+void Model::fill(uint32_t number, Reason reason) {
     const Slot &slot = table_[number];
     if (slot.present < 0 && (slot.pending == Pending::delay || slot.pending == Pending::none)) {
         withdraw(number);
-        want_start(number);
+        want_start(number, reason);
     }
 }
 
@@ -160,7 +175,7 @@ void Model::end_plan(uint32_t number, bool good, int32_t error) {
     if (good || phase_ != Phase::running || ended == Plan::none || ended == Plan::failed) {
         return;
     }
-    tell_reload_failed(number, error);
+    tell_reload_failed(number, error, reason_of(ended));
     if (ended == Plan::reload) {
         reloading_ = false;
         std::erase_if(requests_, [](const Request &one) { return one.reason == Plan::reload; });
@@ -195,9 +210,10 @@ void Model::replacement_takes_over(uint32_t number) {
     }
 }
 
-void Model::tell_reload_failed(uint32_t slot, int32_t error) {
+void Model::tell_reload_failed(uint32_t slot, int32_t error, Reason reason) {
     core::Event event = event_of(EventType::reload_failed, Level::error, static_cast<int>(slot));
     event.error = error;
+    event.reason = reason;
     tell(event);
 }
 

@@ -17,6 +17,7 @@ void Model::kill_refused(uint32_t worker) {
         core::Event event =
             event_of(EventType::unresponsive, Level::error, static_cast<int>(worker / 2));
         event.pid = life.pid;
+        event.reason = life.why;
         event.signal = 9;
         event.error = -EPERM;
         const auto is_wrong = [&](const Told &told) {

@@ -68,7 +68,7 @@ void Model::tick() {
             end_start(due.slot, -ETIMEDOUT, due.deadline, key);
         } else {
             withdraw(due.slot);
-            want_start(due.slot, key);
+            want_start(due.slot, Reason::restart, key);
         }
     }
     if (gate_ == Gate::closed && retry_at_ <= world.clock) {
@@ -124,7 +124,7 @@ void Model::life_due(const Due &due) {
         break;
     case Stage::trial:
         if (settings_.ready_timeout > 0) {
-            be_silent(due.slot, due.life, 9, never, due.deadline);
+            be_silent(due.slot, due.life, Reason::ready_timeout, never, due.deadline);
         } else {
             get_ready(due.slot, due.life);
         }
@@ -151,8 +151,10 @@ void Model::life_due(const Due &due) {
 }
 
 // It is not ready in time, or beats no more.
-void Model::be_silent(uint32_t slot, int number, int32_t signal, Instant deadline, Instant tie) {
+void Model::be_silent(uint32_t slot, int number, Reason reason, Instant deadline, Instant tie) {
     Life &life = table_[slot].lives[number];
+    const int32_t signal = reason == Reason::heartbeat_timeout ? 6 : 9;
+    life.why = reason;
     tell_life(EventType::unresponsive, slot, life, tie);
     life.stage = Stage::dying;
     life.deadline = deadline;
@@ -193,7 +195,8 @@ void Model::looked(uint32_t worker, uint32_t beats) {
                 "a worker that has given a sign of life is killed for its silence");
         const Instant deadline =
             settings_.stop_timeout == 0 ? never : base::after(world.clock, settings_.stop_timeout);
-        be_silent(worker / 2, static_cast<int>(worker % 2), 6, deadline, world.clock);
+        be_silent(worker / 2, static_cast<int>(worker % 2), Reason::heartbeat_timeout, deadline,
+                  world.clock);
         conclude();
         return;
     }
@@ -217,7 +220,7 @@ void Model::flooded(uint32_t worker) {
     Life &life = table_[worker / 2].lives[worker % 2];
     if (life.stage == Stage::trial || life.stage == Stage::serving) {
         life.floods = true;
-        be_silent(worker / 2, static_cast<int>(worker % 2), 9, never, world.clock);
+        be_silent(worker / 2, static_cast<int>(worker % 2), Reason::protocol, never, world.clock);
     }
     conclude();
 }

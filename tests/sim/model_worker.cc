@@ -11,7 +11,8 @@ namespace sim {
 
 namespace base = prefork::base;
 
-void Model::want_start(uint32_t slot, uint64_t key) {
+void Model::want_start(uint32_t slot, Reason reason, uint64_t key) {
+    table_[slot].why = reason;
     table_[slot].pending = Pending::start;
     table_[slot].passed_on.clear();
     table_[slot].finished = false;
@@ -38,8 +39,9 @@ void Model::withdraw(uint32_t number) {
     pending_ -= 1;
 }
 
-void Model::ask(uint32_t slot, int number) {
+void Model::ask(uint32_t slot, int number, Reason reason) {
     Life &life = table_[slot].lives[number];
+    life.why = life.why == Reason::none ? reason : life.why; // the first counts
     const Instant latest =
         settings_.stop_timeout == 0 ? never : base::after(world.clock, settings_.stop_timeout);
     deadline_known_ = false;
@@ -88,7 +90,7 @@ void Model::get_ready(uint32_t number, int seat) {
     if (seat == slot.second) {
         std::swap(slot.present, slot.second);
         if (slot.second >= 0) {
-            ask(number, slot.second);
+            ask(number, slot.second, reason_of(slot.plan));
         }
     } else if (has_new(slot) || slot.pending == Pending::replacement) {
         return; // it is the old one
@@ -241,13 +243,15 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since
     (replaces ? slot.second : slot.present) = seat;
     core::Event event = event_of(EventType::started, Level::information, static_cast<int>(number));
     event.pid = pid;
+    event.reason = slot.why;
     tell(event);
     tell_stopping();
     if (killing_) {
         life.stage = Stage::killed;
+        life.why = Reason::stop;
         sending_.push_back(Sending{worker, 9, false});
     } else if (!is_wanted(number) || (replaces && slot.plan == Plan::none)) {
-        ask(number, seat);
+        ask(number, seat, phase_ == Phase::stopping ? Reason::stop : Reason::resize);
     } else if (settings_.ready_timeout > 0) {
         life.deadline = base::after(world.clock, settings_.ready_timeout);
     } else if (slot.plan != Plan::none || slot.unproven) {

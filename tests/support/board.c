@@ -74,6 +74,7 @@ void board_note_event(struct board *board, const pf_event *event) {
     record->user_us = pf_event_user_us(event);
     record->system_us = pf_event_system_us(event);
     record->worker_count = pf_event_worker_count(event);
+    record->reason = pf_event_reason(event);
     record->max_rss_kib = pf_event_max_rss_kib(event);
     (void)snprintf(record->message, sizeof(record->message), "%s", pf_event_message(event));
     publish(record);

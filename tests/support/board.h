@@ -56,6 +56,7 @@ struct record {
     uint64_t system_us;
     uint64_t max_rss_kib;
     int worker_count;
+    int reason;
     char message[BOARD_MESSAGE_SIZE];
 };
 

@@ -81,6 +81,7 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "pf_event_error": _event_int,
     "pf_event_restarts": _event_int,
     "pf_event_worker_count": _event_int,
+    "pf_event_reason": _event_int,
     "pf_event_delay_ms": _event_uint64,
     "pf_event_uptime_ms": _event_uint64,
     "pf_event_time_ns": _event_uint64,

@@ -70,6 +70,7 @@ extern "C" {
     pub fn pf_version_number() -> c_int;
     pub fn pf_event_type_name(type_: c_int) -> *const c_char;
     pub fn pf_event_worker_count(event: *const pf_event) -> c_int;
+    pub fn pf_event_reason(event: *const pf_event) -> c_int;
     pub fn pf_strerror(error: c_int) -> *const c_char;
     pub fn pf_die_of_signal(signal: c_int) -> c_int;
 }
@@ -92,6 +93,19 @@ pub const PF_EVENT_RESIZED: c_int = 13;
 pub const PF_EVENT_DONE: c_int = 14;
 pub const PF_EVENT_FORK_WANTED: c_int = 15;
 pub const PF_EVENT_SIGNAL_UNAVAILABLE: c_int = 16;
+
+pub const PF_REASON_NONE: c_int = 0;
+pub const PF_REASON_START: c_int = 1;
+pub const PF_REASON_RESTART: c_int = 2;
+pub const PF_REASON_REPLACE: c_int = 3;
+pub const PF_REASON_RELOAD: c_int = 4;
+pub const PF_REASON_LIFETIME: c_int = 5;
+pub const PF_REASON_RESIZE: c_int = 7;
+pub const PF_REASON_STOP: c_int = 8;
+pub const PF_REASON_READY_TIMEOUT: c_int = 9;
+pub const PF_REASON_HEARTBEAT_TIMEOUT: c_int = 10;
+pub const PF_REASON_LIMIT: c_int = 11;
+pub const PF_REASON_PROTOCOL: c_int = 12;
 
 extern "C" {
     pub fn pf_set_event_callback(r#fn: Option<pf_event_fn>, user: *mut c_void);
