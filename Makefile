@@ -145,6 +145,7 @@ buildable = $(foreach source,$(1),$(if $(call is_missing,$(source)),,$(source)))
 EXAMPLES := $(patsubst man/%.c,$(BUILD)/%,$(call buildable,$(sort $(wildcard man/examples/*.c))))
 LOOPS := $(patsubst %.c,$(BUILD)/%,$(call buildable,$(sort $(wildcard tests/loops/*.c))))
 BENCHES := $(patsubst tests/%.c,$(BUILD)/%,$(sort $(wildcard tests/bench/*.c)))
+COUNTED := $(addprefix $(BUILD)/bench/,cost floor lean ours)
 
 # Scripts that look at the tree, at the plain build, or at what is installed from it. They
 # have nothing to say about a build with sanitizers.
@@ -155,6 +156,7 @@ INSTALL_CHECKS := $(sort $(wildcard tests/install/*_test.sh))
 LOOP_CHECKS := $(filter %_test,$(LOOPS)) $(sort $(wildcard tests/loops/*_test.sh))
 DEMO_CHECKS := $(sort $(wildcard tests/demo/*_test.sh))
 SIM_CHECKS := $(sort $(wildcard tests/sim/*_test.sh))
+COST_CHECKS := $(sort $(wildcard tests/bench/*_test.sh))
 
 # ThreadSanitizer runs a thread of its own in every process, and pf_fork_processes() rightly
 # refuses to fork beside another thread: there the unit tests alone can run.
@@ -164,7 +166,7 @@ else ifneq ($(SAN),)
 ALL_CHECKS := $(UNIT_TESTS) $(API_TESTS)
 else
 ALL_CHECKS := $(UNIT_TESTS) $(API_TESTS) $(LOOP_CHECKS) $(ABI_CHECKS) $(LINT_CHECKS) \
-	$(INSTALL_CHECKS) $(DEMO_CHECKS) $(SIM_CHECKS)
+	$(INSTALL_CHECKS) $(DEMO_CHECKS) $(SIM_CHECKS) $(COST_CHECKS)
 endif
 # TEST=name is the name of one file of tests/*/, with or without its ending.
 matching = $(foreach check,$(1),$(if $(filter $(TEST),$(basename $(notdir $(check))) \
@@ -177,7 +179,7 @@ SCRIPT_ENV = CC='$(CC)' CXX='$(CXX)' PKG_CONFIG='$(PKG_CONFIG)' BUILD_DIR='$(abs
 	PF_EXAMPLES_DIR='$(abspath $(BUILD))/examples' SAN='$(SAN)' V='$(V)' MAKE='$(MAKE)' \
 	CLANG_FORMAT='$(CLANG_FORMAT)' CLANG_TIDY='$(CLANG_TIDY)'
 
-.PHONY: all demo demo-run check check-run sim sim-mutants bench bench-run load \
+.PHONY: all demo demo-run check check-run sim sim-mutants bench bench-run cost cost-run load \
 	load-run lint lint-run html install install-html uninstall \
 	installcheck installcheck-run bindings-check deps dist clean help tests examples programs format FORCE
 .DELETE_ON_ERROR:
@@ -194,6 +196,7 @@ help:
 	@echo 'make sim          the simulator: SEED= STEPS= HISTORIES= SECONDS='
 	@echo 'make sim-mutants  show that the simulator finds deliberate defects'
 	@echo 'make check        every test; TEST=name for one, SAN=address,undefined for sanitizers'
+	@echo 'make cost         count what one restart costs, and compare; SAVE=1 accepts it'
 	@echo 'make bench        measure the library beside the smallest possible fork loops'
 	@echo 'make load         reload a server and kill its workers under the load of wrk, and count'
 	@echo 'make lint         formatting, static analysis, spelling and the rules of the house'
@@ -359,9 +362,17 @@ check:
 tests: $(UNIT_TESTS) $(API_TESTS) $(LOOPS) $(PROGRAMS) $(EXAMPLES) $(BENCHES)
 
 check-run: all $(PROGRAMS) $(EXAMPLES) $(LOOPS) $(CHECKS) \
-		$(if $(filter tests/sim/%,$(CHECKS)),$(SIM))
+		$(if $(filter tests/sim/%,$(CHECKS)),$(SIM)) \
+		$(if $(filter tests/bench/%,$(CHECKS)),$(COUNTED))
 	@test -n '$(CHECKS)' || { echo 'no test is named $(TEST)' >&2; exit 1; }
 	+@$(SCRIPT_ENV) tests/support/run.sh $(CHECKS)
+
+cost:
+	@CC='$(CC)' CXX='$(CXX)' tests/support/deps.sh build
+	@$(MAKE) --no-print-directory cost-run
+
+cost-run: all $(COUNTED)
+	$(Q)$(SCRIPT_ENV) SAVE='$(SAVE)' tests/bench/cost_test.sh
 
 bench:
 	@CC='$(CC)' CXX='$(CXX)' tests/support/deps.sh build

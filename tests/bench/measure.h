@@ -97,7 +97,8 @@ static void rest(const struct run *run) {
 }
 
 /* A run in pause mode: start, memory, replacement, stop. */
-static void measure_pause_run(struct run *run, const char *path, uint32_t kills, double *values) {
+static inline void measure_pause_run(struct run *run, const char *path, uint32_t kills,
+                                     double *values) {
     run_start(run, path, "pause", 0, run->workers);
     run_wait_bell(run, 0);
     rest(run);
@@ -115,7 +116,8 @@ static void measure_pause_run(struct run *run, const char *path, uint32_t kills,
 }
 
 /* A run in exit mode: restarts. */
-static void measure_exit_run(struct run *run, const char *path, uint32_t restarts, double *values) {
+static inline void measure_exit_run(struct run *run, const char *path, uint32_t restarts,
+                                    double *values) {
     uint32_t count = run->workers + restarts;
     run_start(run, path, "exit", count, count);
     run_wait_bell(run, 0);
@@ -125,8 +127,8 @@ static void measure_exit_run(struct run *run, const char *path, uint32_t restart
 }
 
 /* All programs at once, as they do nothing: wake-ups. */
-static void measure_idle(const char *const *paths, uint32_t workers, uint32_t idle_s,
-                         double *wake_ups) {
+static inline void measure_idle(const char *const *paths, uint32_t workers, uint32_t idle_s,
+                                double *wake_ups) {
     struct run runs[PROGRAMS];
     uint64_t before[PROGRAMS];
     for (int i = 0; i < PROGRAMS; i++) {

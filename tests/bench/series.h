@@ -44,7 +44,7 @@ static double series_quantile(const struct series *series, double share) {
 }
 
 /* The ratio of each pair: values at the same place come from the same round. */
-static struct series series_ratios(const struct series *above, const struct series *below) {
+static inline struct series series_ratios(const struct series *above, const struct series *below) {
     struct series ratios = {.count = 0};
     for (size_t i = 0; i < above->count && i < below->count; i++) {
         series_add(&ratios, above->values[i] / below->values[i]);
