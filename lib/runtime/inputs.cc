@@ -121,7 +121,7 @@ void Pool::answer_looks() {
 }
 
 bool Pool::take_own_signals() {
-    bool any = orphans_.was_signaled(); // children are looked after at every wake-up
+    bool any = false;
     os::SignalRequest request{};
     while (signals_.next(&request)) {
         obey(request);

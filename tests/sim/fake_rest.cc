@@ -106,7 +106,6 @@ void announce_exit(const WorkerLink & /*link*/, int /*status*/) {}
 
 void OrphanReaper::open(ReapMode /*mode*/) {}
 void OrphanReaper::close() {}
-bool OrphanReaper::was_signaled() { return false; }
 void OrphanReaper::before_host_code() {}
 void OrphanReaper::after_host_code(const Watch & /*workers*/) {}
 void OrphanReaper::reap() {}

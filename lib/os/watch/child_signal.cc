@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "os/watch/child_signal.h"
 
-#include <atomic>
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
@@ -41,8 +40,6 @@ struct {
     struct sigaction below[levels_max];
     Visit visits[visits_max];
 } handler{};
-
-std::atomic<uint32_t> arrived; // that the host does not handle
 
 bool has_function(const struct sigaction &action) {
     return (action.sa_flags & SA_SIGINFO) != 0 ||
@@ -158,7 +155,6 @@ void on_child(int signal, siginfo_t *info, void *context) {
         (void)reap_up_to_worker();
     }
     if (entry.wakes) {
-        arrived.fetch_add(entry.passes_on ? 0 : 1);
         wake_all();
     }
     errno = saved_errno;
@@ -259,8 +255,6 @@ bool keeps_for_host() {
     const ProcessLock lock;
     return keeps_now();
 }
-
-uint32_t child_signals() { return arrived.load(); }
 
 void restore_child_handler() {
     if (handler.level > 0) {

@@ -3,8 +3,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstdint>
-
 namespace prefork::os {
 
 // Installs a handler that wakes all pools and then does what the host's handler would do. Calls
@@ -21,9 +19,6 @@ bool host_ignores_children();
 
 // Whether statuses are kept of children that the kernel would reap for the host.
 bool keeps_for_host();
-
-// How many have come for which the host has no handler.
-uint32_t child_signals();
 
 // In a new worker: the host's disposition.
 void restore_child_handler();

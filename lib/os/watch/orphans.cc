@@ -18,7 +18,6 @@ constexpr int32_t first_pid = 2; // after PID 1
 
 void OrphanReaper::open(ReapMode mode) {
     mode_ = mode;
-    seen_signals_ = child_signals();
     hold_child_handler(false);
     has_own_proc_ = has_own_proc();
     if (mode_ == ReapMode::adopted) {
@@ -32,12 +31,6 @@ void OrphanReaper::close() {
         mode_ = ReapMode::none;
         release_child_handler(false);
     }
-}
-
-bool OrphanReaper::was_signaled() {
-    const uint32_t before = seen_signals_;
-    seen_signals_ = child_signals();
-    return mode_ != ReapMode::none && before != seen_signals_;
 }
 
 void OrphanReaper::before_host_code() {

@@ -33,9 +33,6 @@ class OrphanReaper {
     void close();
     void disown() { mode_ = ReapMode::none; }
 
-    // Whether SIGCHLD has arrived since the last call, and the host does not handle it.
-    bool was_signaled();
-
     // Around code of the host that may fork.
     void before_host_code();
     void after_host_code(const Watch &workers);
@@ -52,7 +49,6 @@ class OrphanReaper {
     bool is_informed_ = false;
     bool has_own_proc_ = false; // /proc speaks of this process's pid namespace
     bool beside_threads_ = false;
-    uint32_t seen_signals_ = 0;
     int32_t newest_ = 0; // without it: the newest pid before the host's code
     ChildList of_host_;
     ChildList seen_;
