@@ -14,8 +14,6 @@
 
 namespace prefork::os {
 
-inline constexpr char variable_supervisor[] = "PF_SUPERVISOR";
-
 void write_link(const WorkerLink &link, base::Text *text);
 
 // Returns false, and leaves the link as it was, if the text is anything else.

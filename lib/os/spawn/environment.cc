@@ -3,8 +3,11 @@
 
 #include <errno.h>
 #include <initializer_list>
+#include <span>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/text.h"
 
 namespace prefork::os {
@@ -13,15 +16,19 @@ namespace {
 
 using base::Text;
 
+constexpr char variable_task_id[] = "PF_TASK_ID";
+constexpr char variable_supervisor[] = "PF_SUPERVISOR";
+constexpr char variable_process_name[] = "PF_COMM";
 constexpr char listen_count_name[] = "LISTEN_FDS";
 constexpr char listen_pid_name[] = "LISTEN_PID";
 
-// Of these the worker has its own, or is to have none.
-constexpr const char *not_passed_on[] = {
-    variable_task_id,     variable_supervisor,   variable_pool,
-    variable_descriptors, variable_process_name, listen_count_name,
-    listen_pid_name,      variable_listen_names, "LISTEN_PIDFDID",
-};
+// Of these each worker has its own.
+constexpr const char *own_variables[] = {variable_task_id, variable_supervisor, variable_pool,
+                                         variable_descriptors, variable_process_name};
+
+// And of these as well, or none.
+constexpr const char *listen_variables[] = {listen_count_name, listen_pid_name,
+                                            variable_listen_names, "LISTEN_PIDFDID"};
 
 constexpr size_t own_variables_max = 8;
 
@@ -30,13 +37,18 @@ bool is_of(const char *variable, const char *name) {
     return length > 0 && strncmp(variable, name, length) == 0 && variable[length] == '=';
 }
 
-bool is_for_worker(const char *variable, const char *left_out) {
-    for (const char *name : not_passed_on) {
+bool is_any_of(const char *variable, std::span<const char *const> names) {
+    for (const char *name : names) {
         if (is_of(variable, name)) {
-            return false;
+            return true;
         }
     }
-    return !is_of(variable, left_out);
+    return false;
+}
+
+bool is_for_worker(const char *variable, const char *left_out) {
+    return !is_any_of(variable, own_variables) && !is_any_of(variable, listen_variables) &&
+           !is_of(variable, left_out);
 }
 
 Text begin(char *buffer, size_t size, const char *name) {
@@ -107,6 +119,36 @@ void WorkerEnvironment::set_supervisor(const WorkerLink &link) {
 
 void WorkerEnvironment::set_listener(int32_t pid) {
     begin(listen_pid_, sizeof(listen_pid_), listen_pid_name).add(int64_t{pid});
+}
+
+OwnEnvironment::OwnEnvironment() : is_current_(getenv(variable_supervisor) != nullptr) {
+    if (!is_current_) {
+        (void)initial_.read(); // where it can not be read, nobody knows
+    }
+    supervisor_ = find(variable_supervisor);
+}
+
+const char *OwnEnvironment::find(const char *name) const {
+    return is_current_ ? getenv(name) : initial_.find(name);
+}
+
+bool OwnEnvironment::parse(WorkerIdentity *ret_identity) const {
+    constexpr int32_t task_id_max = 65'535;
+    const char *task_id = find(variable_task_id);
+    ret_identity->pool = find(variable_pool);
+    ret_identity->descriptors = find(variable_descriptors);
+    ret_identity->process_name = find(variable_process_name);
+    return task_id != nullptr &&
+           base::parse_number(&task_id, 0, task_id_max, &ret_identity->task_id) &&
+           *task_id == '\0' && ret_identity->pool != nullptr &&
+           strlen(ret_identity->pool) < WorkerResources::pool_name_size &&
+           read_link(supervisor_, &ret_identity->link);
+}
+
+void OwnEnvironment::remove() {
+    for (const char *name : own_variables) {
+        unsetenv(name);
+    }
 }
 
 } // namespace prefork::os

@@ -1,5 +1,6 @@
-// The environment of a worker that is made by exec: who it is, for the library there, and which
-// descriptors it has, for that and for every program that knows systemd's protocol.
+// The environment of a worker that is made by exec, written by its supervisor and parsed in the
+// worker: who it is, for the library there, and which descriptors it has, for that and for every
+// program that knows systemd's protocol.
 //
 // SPDX-License-Identifier: MIT
 //
@@ -17,14 +18,13 @@
 #include "os/channel/link_text.h"
 #include "os/spawn/argument_size.h"
 #include "os/spawn/inherited_fds.h"
+#include "os/spawn/initial_environment.h"
 #include "os/spawn/strings.h"
 #include "os/spawn/worker_resources.h"
 
 namespace prefork::os {
 
-inline constexpr char variable_task_id[] = "PF_TASK_ID";
 inline constexpr char variable_pool[] = "PF_POOL";
-inline constexpr char variable_process_name[] = "PF_COMM";
 
 // What workers inherit; their own variables are added.
 struct EnvironmentBase {
@@ -64,6 +64,38 @@ class WorkerEnvironment {
     char listen_count_[number_size] = "";
     char process_name_[number_size] = "";
     char pool_[sizeof(variable_pool) + WorkerResources::pool_name_size] = "";
+};
+
+// Which worker this process is, as its supervisor wrote it.
+struct WorkerIdentity {
+    int32_t task_id = -1;
+    WorkerLink link;
+    const char *pool = nullptr;
+    const char *descriptors = nullptr;  // nullptr: none
+    const char *process_name = nullptr; // nullptr: that of the program
+};
+
+// The variables that this process was started with, also where the host, or another copy of the
+// library, has removed them since.
+class OwnEnvironment {
+  public:
+    OwnEnvironment();
+
+    // Whether they name a supervisor: this process was told to be a worker.
+    [[nodiscard]] bool names_supervisor() const { return supervisor_ != nullptr; }
+
+    // The texts belong to this object. Returns false if they make no sense.
+    [[nodiscard]] bool parse(WorkerIdentity *ret_identity) const;
+
+    // They are not for the children of this process.
+    static void remove();
+
+  private:
+    [[nodiscard]] const char *find(const char *name) const;
+
+    InitialEnvironment initial_;
+    bool is_current_; // else they are those that the process was started with
+    const char *supervisor_;
 };
 
 } // namespace prefork::os

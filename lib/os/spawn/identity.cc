@@ -3,23 +3,20 @@
 
 #include <errno.h>
 #include <initializer_list>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/heap_object.h"
-#include "base/number.h"
 #include "base/text.h"
-#include "os/channel/link_text.h"
 #include "os/fd/descriptor.h"
 #include "os/net/activation.h"
 #include "os/process/generation.h"
+#include "os/process/process_id.h"
 #include "os/process/standard_files.h"
 #include "os/service/daemon.h"
 #include "os/spawn/adopt_fds.h"
 #include "os/spawn/environment.h"
 #include "os/spawn/inherited_fds.h"
-#include "os/spawn/initial_environment.h"
 #include "os/spawn/own_program.h"
 #include "os/spawn/process_identity.h"
 #include "os/spawn/supervisor_check.h"
@@ -42,18 +39,6 @@ ProcessIdentity &identity() {
     return published == nullptr ? self.identity : *published;
 }
 
-// What the supervisor has written into the environment.
-struct Papers {
-    const char *task_id;
-    const char *supervisor;
-    const char *pool;
-    const char *descriptors;
-    const char *process_name;
-};
-
-constexpr const char *own_variables[] = {variable_task_id, variable_supervisor, variable_pool,
-                                         variable_descriptors, variable_process_name};
-
 // Takes over what connects a worker with its supervisor. Returns whether it is all there.
 bool adopt_link(WorkerLink *link) {
     if (!check_link(link)) {
@@ -67,30 +52,22 @@ bool adopt_link(WorkerLink *link) {
     return true;
 }
 
-// Returns false if they make no sense.
-bool read_papers(const Papers &papers, int32_t *ret_task_id, WorkerLink *ret_link) {
-    constexpr int32_t task_id_max = 65'535;
-    const char *text = papers.task_id == nullptr ? "" : papers.task_id;
-    return base::parse_number(&text, 0, task_id_max, ret_task_id) && *text == '\0' &&
-           papers.pool != nullptr && strlen(papers.pool) < WorkerResources::pool_name_size &&
-           read_link(papers.supervisor, ret_link);
-}
-
 // Takes over what this worker was given. Returns whether it is all there.
-bool adopt_resources(const Papers &papers, WorkerLink *link) {
+bool adopt_resources(WorkerIdentity *worker) {
     begin_generation();
     auto *resources = base::make<WorkerResources>();
     if (resources == nullptr ||
-        (papers.descriptors != nullptr && adopt_inherited_fds(papers.descriptors, resources) < 0) ||
-        !adopt_link(link)) {
+        (worker->descriptors != nullptr &&
+         adopt_inherited_fds(worker->descriptors, resources) < 0) ||
+        !adopt_link(&worker->link)) {
         base::destroy(resources);
         return false;
     }
-    resources->set_pool_name(papers.pool);
-    self.pid = getpid();
+    resources->set_pool_name(worker->pool);
+    self.pid = own_pid();
     self.resources = resources;
-    self.link = *link;
-    if (link->is_awaited) {
+    self.link = worker->link;
+    if (worker->link.is_awaited) {
         keep_stdio_until_ready();
     }
     announce_exit_at_end();
@@ -124,56 +101,41 @@ void set_standing(Standing standing) {
     identity().standing = standing;
 }
 
-// Whatever is wrong with the papers, this process was told to be a worker: the one that took itself
-// for a supervisor would make workers that do the same, without end.
-void take_papers(const Papers &papers) {
-    int32_t task_id = -1;
-    WorkerLink link;
+// Whatever is wrong with its environment, this process was told to be a worker: if it acted as a
+// supervisor, it would make workers that do the same, without end.
+void adopt_identity(const OwnEnvironment &environment) {
+    WorkerIdentity worker;
+    const WorkerLink &link = worker.link;
     set_standing(Standing::misplaced);
-    if (!read_papers(papers, &task_id, &link) || !is_supervised_by(link.supervisor, link.pidfd) ||
+    if (!environment.parse(&worker) || !is_supervised_by(link.supervisor, link.pidfd) ||
         !arm_death_signal(link.death_signal, link.supervisor, link.pidfd) ||
-        !adopt_resources(papers, &link)) {
+        !adopt_resources(&worker)) {
         return;
     }
-    if (papers.process_name != nullptr) {
-        set_process_name(papers.process_name);
+    if (worker.process_name != nullptr) {
+        set_process_name(worker.process_name);
     }
-    note_own_worker(static_cast<uint32_t>(task_id), papers.pool);
+    note_own_worker(static_cast<uint32_t>(worker.task_id), worker.pool);
     identity().executed_pid = self.pid;
     set_standing(Standing::untaken);
 }
 
 // Another copy of the library has found out what this process is.
-void take_papers_of_known_worker(const Papers &papers) {
-    int32_t task_id = -1;
-    WorkerLink link;
-    if (read_papers(papers, &task_id, &link)) {
-        (void)adopt_resources(papers, &link); // without them the other copy alone can speak
+void adopt_known_identity(const OwnEnvironment &environment) {
+    WorkerIdentity worker;
+    if (environment.parse(&worker)) {
+        (void)adopt_resources(&worker); // without them the other copy alone can send messages
     }
 }
 
-// Another copy of the library in this process may have removed the variables already, or the host
-// all of them: then those stand that the process was started with. They are not for its children.
-void find_papers() {
-    InitialEnvironment initial;
-    const bool is_there = getenv(variable_supervisor) != nullptr;
-    if (!is_there) {
-        (void)initial.read(); // where it can not be read, nobody knows
+void find_worker_identity() {
+    const OwnEnvironment environment;
+    if (environment.names_supervisor() && identity().executed_pid == own_pid()) {
+        adopt_known_identity(environment);
+    } else if (environment.names_supervisor() && identity().task_id < 0) {
+        adopt_identity(environment);
     }
-    const auto find = [&](const char *name) {
-        return is_there ? getenv(name) : initial.find(name);
-    };
-    const Papers papers = {find(variable_task_id), find(variable_supervisor), find(variable_pool),
-                           find(variable_descriptors), find(variable_process_name)};
-    const bool is_told = papers.supervisor != nullptr;
-    if (is_told && identity().executed_pid == getpid()) {
-        take_papers_of_known_worker(papers);
-    } else if (is_told && identity().task_id < 0) {
-        take_papers(papers);
-    }
-    for (const char *name : own_variables) {
-        unsetenv(name);
-    }
+    OwnEnvironment::remove();
 }
 
 #ifdef __GLIBC__
@@ -196,7 +158,7 @@ constexpr int first_priority = 101; // lower ones are the compiler's
     if (&identity() != &self.identity) {
         note_identity_of(identity());
     }
-    find_papers();
+    find_worker_identity();
     note_own_program();
 }
 
@@ -234,7 +196,7 @@ int may_supervise() {
         return 0;
     case Standing::untaken:
         // A child that the worker forked before it took its identity is not that worker.
-        return process.pid == getpid() ? -EALREADY : -ESRCH;
+        return process.pid == own_pid() ? -EALREADY : -ESRCH;
     case Standing::misplaced:
         return -ESRCH;
     }
@@ -256,14 +218,14 @@ int take_identity(const char *pool_name, int *ret_task_id) {
 }
 
 void become_worker_of(uint32_t task_id, const WorkerLink &link, const WorkerResources *resources) {
-    self.pid = getpid();
+    self.pid = own_pid();
     note_own_worker(task_id, resources == nullptr ? "" : resources->pool_name());
     self.resources = resources;
     self.link = link;
 }
 
 const WorkerLink *own_link() {
-    return self.link.up >= 0 && self.pid == getpid() ? &self.link : nullptr;
+    return self.link.up >= 0 && self.pid == own_pid() ? &self.link : nullptr;
 }
 
 void announce_exit_at_end() {

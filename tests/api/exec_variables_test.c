@@ -1,5 +1,5 @@
 /*
- * exec_papers_test.c - environments that look as if a supervisor had written them
+ * exec_variables_test.c - environments that look as if a supervisor had written them
  *
  * SPDX-License-Identifier: MIT
  */
@@ -57,19 +57,20 @@ static ino_t inode_of(int fd) {
 static char us[128]; /* PF_SUPERVISOR as a supervisor would write it that is this process */
 static int pipe_of_us;
 
-static void begin_papers(void) {
+static void open_identity(void) {
     pipe_of_us = open_pipe();
-    (void)snprintf(us, sizeof(us), "PF_SUPERVISOR=%d:::%d::0:1:15:0:0:%016lx:0123456789abcdef",
-                   (int)getpid(), pipe_of_us, (unsigned long)inode_of(pipe_of_us));
+    (void)snprintf(us, sizeof(us),
+                   "PF_SUPERVISOR=%d:-1:-1:%d:-1:0:1:15:0:0:%016lx:0123456789abcdef", (int)getpid(),
+                   pipe_of_us, (unsigned long)inode_of(pipe_of_us));
 }
 
-static void end_papers(void) {
+static void close_identity(void) {
     assert_int_equal(close(pipe_of_us), 0);
     assert_int_equal(close(read_end_of_us), 0);
 }
 
 /* Without the variable that names a supervisor the others are somebody's own. */
-static void papers_that_name_no_supervisor_are_ignored_and_dropped(void **state) {
+static void variables_that_name_no_supervisor_are_ignored_and_dropped(void **state) {
     (void)state;
     const char *const bad[][5] = {
         {"PF_TASK_ID=1", "PF_POOL=own", NULL},
@@ -88,36 +89,37 @@ static void papers_that_name_no_supervisor_are_ignored_and_dropped(void **state)
 
 /* As those of another version of the library may look: who takes itself for a supervisor then
  * would make workers that do the same. */
-static void papers_that_make_no_sense_start_nothing(void **state) {
+static void variables_that_make_no_sense_start_nothing(void **state) {
     (void)state;
-    begin_papers();
+    open_identity();
     const char *const bad[][5] = {
         {"PF_TASK_ID=one", us, "PF_POOL=own", NULL},
         {"PF_TASK_ID=-1", us, "PF_POOL=own", NULL},
         {"PF_TASK_ID=65536", us, "PF_POOL=own", NULL},
         {"PF_TASK_ID=99999999999", us, "PF_POOL=own", NULL},
         {"PF_TASK_ID=", us, "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=0:::3::0:1:15:0:0:0000000000000001:0123456789abcdef",
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=0:-1:-1:3:-1:0:1:15:0:0:0000000000000001:0123456789abcdef",
          "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", "PF_SUPERVISOR=", "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3:0:15:", "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:-1:-1:3:0:15:", "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", "PF_SUPERVISOR=1", "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", "PF_SUPERVISOR=1:2:3", "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0", "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0000000000000001:0123456789abcde",
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:-1:-1:3:-1:0:1:15:0:0", "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:-1:-1:3:-1:0:1:15:0:0:0000000000000001:0123456789abcde",
          "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0000000000000001:0123456789abcdexy",
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:-1:-1:3:-1:0:1:15:0:0:0000000000000001:0123456789abcdexy",
          "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0000000000000001:0123456789abcdef0",
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:-1:-1:3:-1:0:1:15:0:0:0000000000000001:0123456789abcdef0",
          "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::::0:1:15:0:0:0000000000000001:0123456789abcdef",
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:-1:-1:-1:-1:0:1:15:0:0:0000000000000001:0123456789abcdef",
          "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:0:15:0:0:0000000000000001:0123456789abcdef",
-         "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::262144:1:15:0:0:0000000000000001:0123456789abcdef",
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:-1:-1:3:-1:0:0:15:0:0:0000000000000001:0123456789abcdef",
          "PF_POOL=own", NULL},
         {"PF_TASK_ID=1",
-         "PF_SUPERVISOR=1:::3::0:9999999999:15:0:0:0000000000000001:0123456789abcdef",
+         "PF_SUPERVISOR=1:-1:-1:3:-1:262144:1:15:0:0:0000000000000001:0123456789abcdef",
+         "PF_POOL=own", NULL},
+        {"PF_TASK_ID=1",
+         "PF_SUPERVISOR=1:-1:-1:3:-1:0:9999999999:15:0:0:0000000000000001:0123456789abcdef",
          "PF_POOL=own", NULL},
         {"PF_TASK_ID=1", us, NULL},
         {"PF_TASK_ID=1", us, "PF_FDS=3:a", NULL},
@@ -136,18 +138,18 @@ static void papers_that_make_no_sense_start_nothing(void **state) {
     assert_int_equal(report_count("function"), 0);
     assert_int_equal(report_count("env PF_"), 0);
     assert_int_equal(report_count("variables=1 "), count);
-    end_papers();
+    close_identity();
 }
 
-static void papers_of_another_supervisor_start_nothing(void **state) {
+static void variables_of_another_supervisor_start_nothing(void **state) {
     char other[128], no_pipe[128], read_end[128], no_pipe_down[128];
     (void)state;
-    begin_papers();
+    open_identity();
     char rest[64], other_pipe[128];
     (void)snprintf(rest, sizeof(rest), "0:1:15:0:0:%016lx:0123456789abcdef",
                    (unsigned long)inode_of(pipe_of_us));
     (void)snprintf(other_pipe, sizeof(other_pipe),
-                   "PF_SUPERVISOR=%d:::%d::0:1:15:0:0:%016lx:0123456789abcdef", (int)getpid(),
+                   "PF_SUPERVISOR=%d:-1:-1:%d:-1:0:1:15:0:0:%016lx:0123456789abcdef", (int)getpid(),
                    pipe_of_us, (unsigned long)inode_of(pipe_of_us) + 1);
     (void)snprintf(other, sizeof(other), "PF_SUPERVISOR=%d:7::%d::%s", (int)getppid(), pipe_of_us,
                    rest);
@@ -159,7 +161,7 @@ static void papers_of_another_supervisor_start_nothing(void **state) {
                    pipe_of_us, rest);
     const char *const bad[][5] = {
         {"PF_TASK_ID=1", other, "PF_POOL=own", NULL},
-        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:::3::0:1:15:0:0:0000000000000001:0123456789abcdef",
+        {"PF_TASK_ID=1", "PF_SUPERVISOR=1:-1:-1:3:-1:0:1:15:0:0:0000000000000001:0123456789abcdef",
          "PF_POOL=own", "PF_COMM=other", NULL},
         /* What a worker needs is not there. */
         {"PF_TASK_ID=1", us, "PF_POOL=own", "PF_FDS=900:0:0:a", NULL},
@@ -191,14 +193,14 @@ static void papers_of_another_supervisor_start_nothing(void **state) {
     assert_int_equal(report_count(text_of("-1 supervise own result=%d task=-2", -ESRCH)), count);
     assert_int_equal(report_count("function"), 0);
     assert_int_equal(report_count("env PF_"), 0);
-    end_papers();
+    close_identity();
 }
 
 /* The counterpart: with the right ones, anybody's child is a worker. */
-static void papers_of_the_parent_are_believed(void **state) {
+static void variables_of_the_parent_are_believed(void **state) {
     char report_variable[512];
     (void)state;
-    begin_papers();
+    open_identity();
     const char *arguments[] = {program_path("exec_worker"), "run:own", "fd:err", NULL};
     (void)snprintf(report_variable, sizeof(report_variable), "REPORT=%s", getenv("REPORT"));
     const char *environment[] = {"PF_TASK_ID=65535", us,  "PF_POOL=own", "PF_FDS=0:0:0:in:out:err",
@@ -208,7 +210,7 @@ static void papers_of_the_parent_are_believed(void **state) {
 
     assert_reported("65535 run own result=0 task=65535");
     assert_reported("65535 fd err=2 flags=1");
-    end_papers();
+    close_identity();
 }
 
 static void a_program_with_more_rights_than_its_parent_starts_nothing(void **state) {
@@ -223,7 +225,7 @@ static void a_program_with_more_rights_than_its_parent_starts_nothing(void **sta
     assert_int_equal(chown("secure", 65534, 65534), 0);
     assert_int_equal(chmod("secure", 04755), 0);
     assert_int_equal(chmod(".", 0755), 0);
-    begin_papers();
+    open_identity();
 
     for (int privileged = 0; privileged < 2; privileged++) {
         const char *program = privileged != 0 ? "./secure" : program_path("load_secure");
@@ -243,15 +245,15 @@ static void a_program_with_more_rights_than_its_parent_starts_nothing(void **sta
                                                     : "secure=0 task=3 variable=gone result=%d\n",
                                     privileged != 0 ? -ESRCH : 3));
     }
-    end_papers();
+    close_identity();
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        executed_scenario_test(papers_that_name_no_supervisor_are_ignored_and_dropped),
-        executed_scenario_test(papers_that_make_no_sense_start_nothing),
-        executed_scenario_test(papers_of_another_supervisor_start_nothing),
-        executed_scenario_test(papers_of_the_parent_are_believed),
+        executed_scenario_test(variables_that_name_no_supervisor_are_ignored_and_dropped),
+        executed_scenario_test(variables_that_make_no_sense_start_nothing),
+        executed_scenario_test(variables_of_another_supervisor_start_nothing),
+        executed_scenario_test(variables_of_the_parent_are_believed),
         executed_scenario_test(a_program_with_more_rights_than_its_parent_starts_nothing),
     };
 
