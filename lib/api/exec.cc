@@ -17,7 +17,7 @@ namespace {
 // another one while the pool runs.
 int check_program_setting(const pf_pool *pool) {
     const int result = prefork::api::check_setting(pool);
-    if (result != -EBUSY || !pool->executes) {
+    if (result != -EBUSY || pool->options.exec == nullptr) {
         return result;
     }
     return pool->stage == Stage::running ? 0 : -ECANCELED;
@@ -39,7 +39,9 @@ int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *argv,
         return result < 0 ? result : pool->exec.change(&next);
     }
     const int result = pool->program.choose(path, argv, envp);
-    pool->executes = pool->executes || result == 0;
+    if (result == 0) {
+        pool->options.exec = &pool->exec;
+    }
     return result;
 }
 

@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 
-#include "api/event_callback.h"
 #include "base/heap_object.h"
 #include "os/cpu/processors.h"
 #include "os/process/process_id.h"
@@ -28,17 +27,15 @@ namespace {
 
 constexpr int32_t init_pid = 1;
 
-// The pool of the call under way, and its process; 0: none. A worker keeps the pointer, and with it
-// the memory, for releasing it would cost more than it is worth.
+// The pool of the call under way. A worker keeps the pointer, and with it the memory, for releasing
+// it would cost more than it is worth.
 Pool *pool_of_call = nullptr;
-os::ProcessId supervising_process = 0;
 
 // In the supervisor, at the end: returns a negative code, or not at all.
 int end_call(int result) {
     const int signal = pool_of_call->supervisor().stop_signal();
     base::destroy(pool_of_call);
     pool_of_call = nullptr;
-    supervising_process = 0;
     if (signal != 0) {
         os::die_of(signal);
     }
@@ -72,18 +69,15 @@ int pf_fork_processes(int num_processes, int max_restarts) {
     if (os::task_id() >= 0) {
         return -EALREADY;
     }
-    if (os::is_this_process(supervising_process)) {
+    if (pool_of_call != nullptr && pool_of_call->is_of_this_process()) {
         return -EBUSY;
     }
     if (os::has_lasting_threads()) {
         return PF_ETHREADS;
     }
-    const int workers = num_processes > 0 ? num_processes : os::processor_count();
     PoolOptions options;
-    options.settings.workers = static_cast<uint32_t>(workers);
+    options.settings.workers = num_processes > 0 ? static_cast<uint32_t>(num_processes) : 0;
     options.settings.max_restarts = max_restarts < 0 ? core::restarts_default : max_restarts;
-    options.on_event = prefork::api::event_callback.function;
-    options.event_user = prefork::api::event_callback.user;
     options.signals = SignalSet::stops;
     // The host's own children are the host's, as it may have forked some before.
     options.reap_orphans = os::own_pid() == init_pid ? os::ReapMode::adopted : os::ReapMode::none;
@@ -97,7 +91,6 @@ int pf_fork_processes(int num_processes, int max_restarts) {
         return r;
     }
     pool_of_call = pool;
-    supervising_process = os::own_process_id();
     return run_to_the_end();
 }
 

@@ -5,11 +5,8 @@
 
 #include <errno.h>
 
-#include "api/event_callback.h"
 #include "base/heap_object.h"
-#include "os/cpu/processors.h"
 #include "os/process/clock.h"
-#include "os/process/random.h"
 #include "os/process/threads.h"
 #include "os/spawn/identity.h"
 #include "os/spawn/worker_process.h"
@@ -53,29 +50,19 @@ const core::Worker &worker_of(const pf_pool *pool, int task_id) {
 
 // Returns 0, or a negative code with which the pool is as it was.
 int start(pf_pool *pool) {
-    PoolOptions options = pool->options;
-    if (!pool->executes && !options.host_fork && !options.allow_threads &&
+    const PoolOptions &options = pool->options;
+    if (options.exec == nullptr && !options.host_fork && !options.allow_threads &&
         os::has_lasting_threads()) {
         return PF_ETHREADS;
     }
-    options.resources = pool->resources;
-    if (pool->executes) {
+    if (options.exec != nullptr) {
         // Its workers would take themselves for those of the pool around it.
         if (os::is_worker_of(pool->resources->pool_name())) {
             return -ELOOP;
         }
-        if (int r = pool->exec.open(&pool->program, pool->resources, pool->options.notify); r < 0) {
+        if (int r = pool->exec.open(&pool->program, pool->resources, options.notify); r < 0) {
             return r;
         }
-        options.exec = &pool->exec;
-    }
-    if (!pool->chose_workers) {
-        options.settings.workers = static_cast<uint32_t>(os::processor_count());
-    }
-    options.settings.seed = os::random_seed();
-    if (options.on_event == nullptr && !pool->pulled) {
-        options.on_event = prefork::api::event_callback.function;
-        options.event_user = prefork::api::event_callback.user;
     }
     const int result = pool->pool.open(options);
     if (result < 0) {
@@ -124,6 +111,8 @@ int pf_pool_new(pf_pool **ret_pool) {
         return -ENOMEM;
     }
     pool->owner = os::own_process_id();
+    pool->options.resources = pool->resources;
+    pool->options.settings.workers = 0; // as many as processors
     *ret_pool = pool;
     return 0;
 }
@@ -155,7 +144,7 @@ int pf_pool_run(pf_pool *pool, int *ret_task_id) {
     if (pool->working) {
         return -EBUSY;
     }
-    if (pool->stage == Stage::ended || pool->pulled) {
+    if (pool->stage == Stage::ended || pool->options.dispatched) {
         return -EALREADY;
     }
     if (pool->options.host_fork) {
@@ -190,17 +179,17 @@ int pf_pool_start(pf_pool *pool) {
     }
     // A host that forks has to hear when.
     const bool has_way = pool->options.host_fork
-                             ? pool->options.on_event == nullptr && !pool->executes
-                             : pool->options.worker != nullptr || pool->executes;
+                             ? pool->options.on_event == nullptr && pool->options.exec == nullptr
+                             : pool->options.worker != nullptr || pool->options.exec != nullptr;
     if (!has_way) {
         return -EINVAL;
     }
     if (int r = os::may_supervise(); r < 0) {
         return r;
     }
-    pool->pulled = true;
+    pool->options.dispatched = true;
     const int result = start(pool);
-    pool->pulled = result == 0;
+    pool->options.dispatched = result == 0;
     return result;
 }
 
@@ -213,7 +202,7 @@ int pf_pool_dispatch(pf_pool *pool, int timeout_ms) {
     if (int r = check_started(pool); r < 0) {
         return r;
     }
-    if (timeout_ms < -1 || !pool->pulled) {
+    if (timeout_ms < -1 || !pool->options.dispatched) {
         return -EINVAL;
     }
     if (pool->working) {
@@ -233,7 +222,7 @@ int pf_pool_next_event(pf_pool *pool, const pf_event **ret_event) {
     if (ret_event == nullptr) {
         return -EINVAL;
     }
-    if (pool->options.on_event != nullptr || !pool->pulled ||
+    if (pool->options.on_event != nullptr || !pool->options.dispatched ||
         !pool->pool.next_event(&pool->event)) {
         return 0;
     }

@@ -37,16 +37,13 @@ struct pf_pool {
     prefork::os::ProcessId owner = 0;
     std::atomic<prefork::api::Stage> stage{prefork::api::Stage::settings}; // any thread looks at it
     bool working = false;                                                  // inside run or dispatch
-    bool pulled = false;        // events wait for pf_pool_next_event
-    bool chose_workers = false; // else: as many as there are processors
-    int result = 0;             // at the end
+    int result = 0;                                                        // at the end
     prefork::runtime::PoolOptions options;
     prefork::api::HostData event_data;
     prefork::api::HostData worker_data;
     prefork::os::WorkerResources *resources = nullptr; // outlives the pool in its workers
     prefork::os::Program program;
-    prefork::os::Exec exec;
-    bool executes = false; // workers run the program
+    prefork::os::Exec exec; // of the options, if workers run the program
     prefork::runtime::Pool pool;
     pf_event event; // the last that pf_pool_next_event gave
 };

@@ -69,8 +69,7 @@ int pf_pool_set_workers(pf_pool *pool, int count) {
     if (int r = check(pool, count <= static_cast<int>(core::workers_max)); r < 0) {
         return r;
     }
-    pool->chose_workers = count > 0;
-    pool->options.settings.workers = count > 0 ? static_cast<uint32_t>(count) : 1;
+    pool->options.settings.workers = count > 0 ? static_cast<uint32_t>(count) : 0;
     return 0;
 }
 

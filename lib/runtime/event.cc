@@ -7,6 +7,8 @@
 
 namespace prefork::runtime {
 
+EventCallback event_callback = {report_to_stderr, nullptr};
+
 namespace {
 
 using base::Text;

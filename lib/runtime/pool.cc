@@ -11,9 +11,11 @@
 
 namespace prefork::runtime {
 
-int Pool::open(const PoolOptions &options) {
+int Pool::open(const PoolOptions &chosen) {
+    options_ = chosen;
+    complete(&options_);
+    const PoolOptions &options = options_;
     const uint32_t workers = options.settings.workers * core::seats;
-    options_ = options;
     owner_ = os::own_pid();
     process_ = os::own_process_id();
     if (int r = channel_.open(
@@ -231,7 +233,7 @@ Pool::Role Pool::deliver_events(os::SignalBlock &block) {
         pf_event event;
         describe(fact, &event);
         options_.on_event(&event, options_.event_user);
-        if (host_code && !os::is_this_process(process_)) {
+        if (host_code && !is_of_this_process()) {
             return Role::stranger;
         }
     } while (supervisor_.take_event(&fact));

@@ -15,35 +15,13 @@
 #include "os/service/notify.h"
 #include "os/signals/pool_signals.h"
 #include "os/signals/signals.h"
-#include "os/spawn/exec.h"
 #include "os/spawn/worker_process.h"
-#include "os/spawn/worker_resources.h"
 #include "os/watch/orphans.h"
 #include "os/watch/watch.h"
 #include "runtime/event.h"
+#include "runtime/options.h"
 
 namespace prefork::runtime {
-
-using WorkerFunction = int (*)(int task_id, void *user);
-
-struct PoolOptions {
-    core::Settings settings;
-    EventFunction on_event = nullptr; // nullptr: events wait to be taken
-    void *event_user = nullptr;
-    WorkerFunction worker = nullptr; // nullptr: run() returns in the worker
-    void *worker_user = nullptr;
-    const os::WorkerResources *resources = nullptr; // nullptr: none
-    os::Exec *exec = nullptr;                       // opened; nullptr: workers are forked
-    os::SignalSet signals = os::SignalSet::none;
-    os::Backend backend = os::Backend::automatic;
-    int32_t death_signal = base::signal_terminate; // to workers when the supervisor ends; 0: none
-    bool stop_descriptors = true;                  // workers can have one
-    bool host_fork = false;     // the host is asked to fork each worker, and then tells
-    bool allow_threads = false; // beside a fork
-    bool process_groups = false;
-    os::ReapMode reap_orphans = os::ReapMode::none;
-    bool notify = false; // the service manager
-};
 
 // Belongs to one thread at a time of the process that opened it. In a worker it is left as it was
 // at the fork: disown() comes before its end there.
@@ -56,7 +34,7 @@ class Pool {
 
     // Gets memory and descriptors, and decides on the first starts, which the first run() or
     // dispatch() carries out. Returns 0 or a negative errno, with which nothing has happened.
-    [[nodiscard]] int open(const PoolOptions &options);
+    [[nodiscard]] int open(const PoolOptions &chosen);
 
     // Supervises to the end. Returns 0 in a worker, whose id is then in ret_task_id, and in the
     // supervisor when the pool is done, with -1; a negative code if the pool failed; -ECHILD in a
@@ -92,6 +70,7 @@ class Pool {
     // a negative errno.
     int join(uint32_t slot);
 
+    [[nodiscard]] bool is_of_this_process() const { return os::is_this_process(process_); }
     // In a process that did not open it: lets go of everything but memory.
     void disown();
 

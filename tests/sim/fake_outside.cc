@@ -2,7 +2,9 @@
 // listens, and nobody reads standard error.
 //
 // SPDX-License-Identifier: MIT
+#include "os/cpu/processors.h"
 #include "os/process/process_id.h"
+#include "os/process/random.h"
 #include "os/process/report.h"
 #include "os/process/threads.h"
 #include "os/service/daemon.h"
@@ -17,6 +19,8 @@ bool is_this_process(ProcessId id) { return id == own_process_id(); }
 
 bool is_main_thread() { return true; }
 void yield_cpu() {}
+int processor_count() { return 1; }
+uint64_t random_seed() { return 0; }
 
 void report_lost_messages() {}
 

@@ -85,6 +85,7 @@ void Host::play(const History &history) {
 // Returns false if there was no memory, which must have had no other effect.
 bool Host::open(const History &history) {
     runtime::PoolOptions options = options_of(history);
+    options.dispatched = !callback_;
     if (callback_) {
         options.on_event = on_event;
         options.event_user = this;

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#include "runtime/options.h"
+
+#include "os/cpu/processors.h"
+#include "os/process/random.h"
+
+namespace prefork::runtime {
+
+void complete(PoolOptions *options) {
+    core::Settings &settings = options->settings;
+    if (settings.workers == 0) {
+        settings.workers = static_cast<uint32_t>(os::processor_count());
+    }
+    if (settings.seed == 0) {
+        settings.seed = os::random_seed();
+    }
+    if (options->on_event == nullptr && !options->dispatched) {
+        options->on_event = event_callback.function;
+        options->event_user = event_callback.user;
+    }
+}
+
+} // namespace prefork::runtime
