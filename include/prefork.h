@@ -323,6 +323,14 @@ PF_API int pf_pool_set_fatal_exit(pf_pool *pool, int exit_code);
 PF_API int pf_pool_set_ready_timeout(pf_pool *pool, uint64_t timeout_ms);
 
 /*
+ * How long a worker has to live until it counts as started well; default 1,000. A replacement in a
+ * pool without a ready time-out takes over its slot then, or as soon as it calls
+ * pf_worker_ready(). With PF_RESTART_ALWAYS the restart after a normal exit counts if the worker
+ * lived for less. 0: a replacement takes over once it has started, and no normal exit counts.
+ */
+PF_API int pf_pool_set_min_uptime(pf_pool *pool, uint64_t uptime_ms);
+
+/*
  * How long a worker may be without a call of pf_worker_heartbeat(). One that is longer gets
  * SIGABRT, and SIGKILL after the stop time-out, which counts as an abnormal end. The clock
  * starts when the worker is ready, or without a ready time-out at its first heartbeat. 0: none
@@ -590,8 +598,8 @@ PF_API int pf_pool_wake(pf_pool *pool);
 
 /*
  * Replace all workers, one after the other, in the order of their task ids. A new worker takes
- * over when it calls pf_worker_ready(), or without a ready time-out when it has lived for
- * 1,000 ms; then the old one is stopped. Slots that were given up or wait for their restart get
+ * over when it calls pf_worker_ready(), or without a ready time-out when it has lived for the
+ * time of pf_pool_set_min_uptime(); then the old one is stopped. Slots that were given up or wait for their restart get
  * a new worker too, uncounted. Events tell: RELOADING, and RELOADED when the last new worker has
  * taken over, its old one perhaps still ending, or RELOAD_FAILED if a new worker does not get
  * that far: slots that were replaced stay new, all others keep their old workers. After RELOADED
@@ -632,7 +640,7 @@ PF_API int pf_pool_resize(pf_pool *pool, int count);
  * Replace one worker by a new one, which does not count as a restart. Its turn comes after the
  * requests before it, see pf_pool_set_replace_width(). Then the new one is started, and the old
  * one is stopped once the new one has called pf_worker_ready(), or in a pool without a ready
- * time-out has lived for 1,000 ms. If it does not get that far, PF_EVENT_RELOAD_FAILED tells, and
+ * time-out has lived for the time of pf_pool_set_min_uptime(). If it does not get that far, PF_EVENT_RELOAD_FAILED tells, and
  * the old one stays. In a slot without a process one is started at once.
  *
  * Returns: 0.

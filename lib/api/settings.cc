@@ -145,6 +145,14 @@ int pf_pool_set_ready_timeout(pf_pool *pool, uint64_t timeout_ms) {
     return 0;
 }
 
+int pf_pool_set_min_uptime(pf_pool *pool, uint64_t uptime_ms) {
+    if (int r = check(pool, is_duration(uptime_ms)); r < 0) {
+        return r;
+    }
+    pool->options.settings.minimum_uptime = duration_of(uptime_ms);
+    return 0;
+}
+
 int pf_pool_set_heartbeat_timeout(pf_pool *pool, uint64_t timeout_ms) {
     if (int r = check(pool, is_duration(timeout_ms)); r < 0) {
         return r;

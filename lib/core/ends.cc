@@ -131,7 +131,7 @@ void Supervisor::end_for_good(uint32_t worker, bool fatal, Instant now) {
 }
 
 bool Supervisor::wants_restart(bool normal, Duration uptime, bool *ret_counts) const {
-    *ret_counts = !normal || uptime < short_life;
+    *ret_counts = !normal || uptime < settings_.minimum_uptime;
     switch (settings_.restart) {
     case RestartWhen::on_failure:
         return !normal;

@@ -11,8 +11,8 @@ void Supervisor::expect_ready(uint32_t worker, Instant now) {
     const bool on_trial = is_replacement(worker) || slot.plan != Plan::none || slot.unproven;
     if (settings_.ready_timeout != 0) {
         deadlines_.arm(worker, after(now, settings_.ready_timeout));
-    } else if (on_trial) {
-        deadlines_.arm(worker, after(now, replacement_trial));
+    } else if (on_trial && settings_.minimum_uptime != 0) {
+        deadlines_.arm(worker, after(now, settings_.minimum_uptime));
     } else {
         become_ready(worker, now);
     }

@@ -32,11 +32,8 @@ inline constexpr uint8_t stop_renewals_max = 3;
 // INT and QUIT ask for a quick stop.
 inline constexpr Duration quick_stop_timeout = 1 * second;
 
-// A worker that is started always again, and exits normally sooner than this, counts as a restart.
-inline constexpr Duration short_life = 1 * second;
-
-// A replacement is good once it has lived this long.
-inline constexpr Duration replacement_trial = 1 * second;
+// A worker that ends sooner has not worked, as far as its supervisor can tell.
+inline constexpr Duration minimum_uptime_default = 1 * second;
 
 // SIGKILL that could not be sent is tried again so often, each time after the same pause; then a
 // pool that stops gives up the worker.

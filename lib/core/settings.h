@@ -28,6 +28,8 @@ struct Settings {
     int32_t fatal_exit = 0; // 0: none
     uint64_t seed = 0;      // of the jitter
 
+    // After which a replacement is good without being ready, and a normal exit does not count.
+    Duration minimum_uptime = minimum_uptime_default;
     Duration ready_timeout = 0;     // 0: a worker is ready once it has started
     Duration heartbeat_timeout = 0; // 0: none is expected
     Duration lifetime = 0;          // 0: none is replaced for its age

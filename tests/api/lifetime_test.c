@@ -12,7 +12,7 @@
 #include "cmocka_all.h"
 #include "host.h"
 
-enum { LIFETIME_MS = 300, JITTER_MS = 900, TRIAL_MS = 1000, RETRY_MS = 1000 };
+enum { LIFETIME_MS = 300, JITTER_MS = 900, TRIAL_MS = 200, RETRY_MS = 1000 };
 
 static int serves(struct board *board, int task_id, int run) {
     board_require(board, pf_worker_ready() == 0);
@@ -107,6 +107,7 @@ static void jitter_spreads_them(void **state) {
 static void without_a_ready_time_out_the_new_one_is_on_trial(void **state) {
     struct host *host = *state;
     host->work = ends_on_term;
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, TRIAL_MS), 0);
     begin(host, 1, LIFETIME_MS, 0);
 
     assert_true(host_reaches(host, PF_EVENT_EXITED, 0, 1));

@@ -37,6 +37,7 @@ static int setters_that_differ(pf_pool *pool, int wanted) {
         pf_pool_set_limit_action(pool, PF_LIMIT_DEGRADE),
         pf_pool_set_stop(pool, SIGINT, 500),
         pf_pool_set_fatal_exit(pool, 3),
+        pf_pool_set_min_uptime(pool, 0),
         pf_pool_set_signals(pool, PF_SIGNALS_STANDARD),
         pf_pool_set_thread_policy(pool, PF_THREADS_ALLOW),
         pf_pool_set_process_groups(pool, 1),
@@ -174,6 +175,7 @@ static void values_out_of_range_are_refused(void **state) {
     assert_int_equal(pf_pool_set_stop(pool, SIGTERM, UINT64_MAX), -EINVAL);
     assert_int_equal(pf_pool_set_fatal_exit(pool, -1), -EINVAL);
     assert_int_equal(pf_pool_set_fatal_exit(pool, 256), -EINVAL);
+    assert_int_equal(pf_pool_set_min_uptime(pool, UINT64_MAX), -EINVAL);
     assert_int_equal(pf_pool_set_signals(pool, -1), -EINVAL);
     assert_int_equal(pf_pool_set_signals(pool, 3), -EINVAL);
     assert_int_equal(pf_pool_set_thread_policy(pool, -1), -EINVAL);
@@ -209,6 +211,8 @@ static void values_at_the_edge_are_taken(void **state) {
     assert_int_equal(pf_pool_set_stop(pool, SIGRTMAX, year_ms), 0);
     assert_int_equal(pf_pool_set_fatal_exit(pool, 255), 0);
     assert_int_equal(pf_pool_set_fatal_exit(pool, 0), 0);
+    assert_int_equal(pf_pool_set_min_uptime(pool, 0), 0);
+    assert_int_equal(pf_pool_set_min_uptime(pool, year_ms), 0);
     assert_int_equal(pf_pool_set_parent_death_signal(pool, SIGRTMAX), 0);
     assert_int_equal(pf_pool_set_parent_death_signal(pool, 0), 0);
     assert_int_equal(pf_pool_set_backend(pool, PF_BACKEND_AUTO), 0);

@@ -12,7 +12,7 @@
 #include "cmocka_all.h"
 #include "host.h"
 
-enum { TRIAL_MS = 1000 };
+enum { TRIAL_MS = 1000, SHORT_TRIAL_MS = 200 };
 
 static void begin(struct host *host, int workers) {
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 0), 0); /* none of this counts */
@@ -64,6 +64,7 @@ static void an_old_one_that_does_not_stop_is_killed(void **state) {
     struct host *host = *state;
     host->work = refuses_to_end_at_first;
     assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, 100), 0);
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, SHORT_TRIAL_MS), 0);
     begin(host, 1);
     assert_true(host_reaches(host, NOTE_READY, 0, 1));
 
@@ -181,6 +182,7 @@ static void all_may_be_replaced_at_the_same_time_if_chosen(void **state) {
     struct host *host = *state;
     host->work = ends_on_term;
     assert_int_equal(pf_pool_set_replace_width(host->pool, SLOTS), 0);
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, SHORT_TRIAL_MS), 0);
     begin(host, SLOTS);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, SLOTS));
 

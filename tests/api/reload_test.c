@@ -12,7 +12,7 @@
 #include "cmocka_all.h"
 #include "host.h"
 
-enum { SLOTS = 3, TRIAL_MS = 1000, SHORT_MS = 300 };
+enum { SLOTS = 3, TRIAL_MS = 200, SHORT_MS = 300 };
 enum { NOTE_WAITS = KIND_NOTE };
 
 static int serves(struct board *board, int task_id, int run) {
@@ -106,6 +106,7 @@ static void one_after_the_other_and_the_old_one_stops_first(void **state) {
 static void begin_on_trial(struct host *host, int workers, int order) {
     host->work = ends_on_term;
     assert_int_equal(pf_pool_set_reload_order(host->pool, order), 0);
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, TRIAL_MS), 0);
     assert_int_equal(host_begin(host, workers), 0);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, (unsigned)workers));
 }

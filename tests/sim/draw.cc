@@ -130,6 +130,8 @@ void draw_limits(History *history, Random &random) {
 void draw_health(History *history, Random &random) {
     constexpr int64_t timeouts_ms[] = {1, 40, 900, 5000};
     constexpr int64_t lifetimes_ms[] = {1, 300, 2000, 30'000};
+    constexpr int64_t uptimes_ms[] = {1000, 1000, 0, 1, 50, 4000};
+    history->set(Choice::minimum_uptime_ms, random.pick(uptimes_ms));
     if (random.below(2) == 0) {
         history->set(Choice::ready_timeout_ms, random.pick(timeouts_ms));
     }
@@ -158,6 +160,8 @@ int64_t plain_value(Choice choice) {
         return core::signal_terminate;
     case Choice::stop_timeout_ms:
         return 10'000;
+    case Choice::minimum_uptime_ms:
+        return 1000;
     case Choice::restart:
     case Choice::window_max:
     case Choice::window_ms:
@@ -237,6 +241,7 @@ runtime::PoolOptions options_of(const History &history) {
     settings.seed = static_cast<uint64_t>(history.get(Choice::jitter_seed));
     settings.stop_signal = number(Choice::stop_signal);
     settings.stop_timeout = duration(Choice::stop_timeout_ms);
+    settings.minimum_uptime = duration(Choice::minimum_uptime_ms);
     settings.ready_timeout = duration(Choice::ready_timeout_ms);
     settings.heartbeat_timeout = duration(Choice::heartbeat_timeout_ms);
     settings.lifetime = duration(Choice::lifetime_ms);

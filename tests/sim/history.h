@@ -25,6 +25,7 @@ enum class Choice : uint8_t {
     jitter_seed,
     stop_signal,
     stop_timeout_ms,
+    minimum_uptime_ms,
     ready_timeout_ms,
     heartbeat_timeout_ms,
     lifetime_ms,

@@ -227,7 +227,7 @@ class Model {
     void end_start(uint32_t slot, int32_t error, Instant tie = 0, uint64_t key = 0);
     void ended_in_service(uint32_t slot, const Life &life, const Exit &exit);
     [[nodiscard]] bool is_restarted(const Life &life, const Exit &exit) const;
-    [[nodiscard]] static bool counts(const Life &life, const Exit &exit, Duration uptime);
+    [[nodiscard]] bool counts(const Life &life, const Exit &exit, Duration uptime) const;
     void give_up(uint32_t slot, bool fatal);
     bool allow_restart();
     Duration draw_delay(Slot &slot);

@@ -68,8 +68,8 @@ bool Model::is_restarted(const Life &life, const Exit &exit) const {
            (settings_.restart == core::RestartWhen::on_failure && !normal);
 }
 
-bool Model::counts(const Life &life, const Exit &exit, Duration uptime) {
-    return !exit.normal() || life.stage == Stage::dying || uptime < second;
+bool Model::counts(const Life &life, const Exit &exit, Duration uptime) const {
+    return !exit.normal() || life.stage == Stage::dying || uptime < settings_.minimum_uptime;
 }
 
 void Model::ended_in_service(uint32_t number, const Life &life, const Exit &exit) {

@@ -254,8 +254,8 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since
         ask(number, seat, phase_ == Phase::stopping ? Reason::stop : Reason::resize);
     } else if (settings_.ready_timeout > 0) {
         life.deadline = base::after(world.clock, settings_.ready_timeout);
-    } else if (slot.plan != Plan::none || slot.unproven) {
-        life.deadline = world.clock + second;
+    } else if ((slot.plan != Plan::none || slot.unproven) && settings_.minimum_uptime > 0) {
+        life.deadline = world.clock + settings_.minimum_uptime;
     } else {
         get_ready(number, seat);
     }

@@ -41,7 +41,7 @@ void Witness::wants_restart(uint32_t slot) {
 // It may take over: it has said that it is ready, or lived long enough where nobody has to say so.
 bool Witness::is_good(const Process &process, uint32_t worker) const {
     return world.shares[worker].ready ||
-           (settings_.ready_timeout == 0 && world.clock - process.born >= second);
+           (settings_.ready_timeout == 0 && world.clock - process.born >= settings_.minimum_uptime);
 }
 
 // Somebody wants another worker in the place of this one.

@@ -136,7 +136,7 @@ void replacement_takes_over_once_it_has_lived_for_a_while(void **) {
     assert_int_equal(pool.start_one(), 0);
     assert_int_equal(pool.core.alive(), 2);
     assert_true(pool.core.is_being_replaced(0));
-    pool.pass(replacement_trial - 1);
+    pool.pass(minimum_uptime_default - 1);
     assert_int_equal(pool.core.current(0), old);
     assert_int_equal(pool.count_signals(15), 0);
     pool.pass(1);

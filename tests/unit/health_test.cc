@@ -110,7 +110,7 @@ void old_workers_are_replaced_one_at_a_time(void **) {
         assert_int_equal(pool.start_one(), slot);
         assert_int_equal(pool.core.startable(), 0);
         assert_int_equal(pool.core.alive(), 4);
-        pool.pass(replacement_trial);
+        pool.pass(minimum_uptime_default);
         assert_int_equal(pool.count_signals(signal_terminate), 1);
         assert_int_equal(pool.core.startable(), 0); // until the old one has ended
         pool.end_worker(old, killed_by(15));
@@ -127,7 +127,7 @@ void reload_replaces_all_workers_one_after_the_other(void **) {
         const uint32_t old = pool.core.current(slot);
         assert_int_equal(pool.start_one(), slot);
         assert_int_equal(pool.core.startable(), 0);
-        pool.pass(replacement_trial);
+        pool.pass(minimum_uptime_default);
         assert_int_equal(pool.count_signals(signal_terminate), 1);
         pool.end_worker(old, killed_by(15));
     }
@@ -166,7 +166,7 @@ void reload_can_stop_the_old_worker_first(void **) {
         assert_int_equal(pool.count_signals(signal_terminate), 1);
         pool.end(slot, killed_by(15));
         assert_int_equal(pool.start_one(), slot);
-        pool.pass(replacement_trial);
+        pool.pass(minimum_uptime_default);
     }
 
     assert_int_equal(pool.find(EventType::reloaded).restarts, 0);
@@ -187,7 +187,7 @@ void second_reload_is_remembered_once(void **) {
             break;
         }
         starts += 1;
-        pool.pass(replacement_trial);
+        pool.pass(minimum_uptime_default);
         pool.end_worker(old, killed_by(15));
     }
 
@@ -205,7 +205,7 @@ void reload_several_at_a_time(void **) {
 
     const uint32_t old = pool.core.current(1);
     assert_int_equal(pool.start_all(), 2);
-    pool.pass(replacement_trial);
+    pool.pass(minimum_uptime_default);
     assert_int_equal(pool.start_all(), 0);
     pool.end_worker(old, killed_by(15));
     assert_int_equal(pool.start_all(), 1);
@@ -218,7 +218,7 @@ void smaller_pool_drops_its_slots_from_a_reload(void **) {
     pool.start_all();
     pool.give(Input::Kind::reload);
     pool.start_one();
-    pool.pass(replacement_trial);
+    pool.pass(minimum_uptime_default);
     pool.end_worker(other_seat(pool.core.current(0)), killed_by(15));
     pool.start_one();
 
@@ -259,12 +259,12 @@ void reload_that_failed_with_slots_under_way_does_not_hold_up_the_next(void **) 
 
     pool.give(Input::Kind::reload); // slot 1 is still being replaced
     assert_int_equal(pool.start_one(), 0);
-    pool.pass(replacement_trial);
+    pool.pass(minimum_uptime_default);
     for (uint32_t slot = 0; slot < 2; slot++) {
         pool.end_worker(other_seat(pool.core.current(slot)), killed_by(15));
     }
     assert_int_equal(pool.start_one(), 1);
-    pool.pass(replacement_trial);
+    pool.pass(minimum_uptime_default);
 
     assert_int_equal(pool.find(EventType::reloaded).task_id, -1);
 }
@@ -284,7 +284,7 @@ void worker_on_trial_of_a_reload_is_not_replaced_once_more(void **) {
 
     assert_true(pool.core.is_being_replaced(0));
     assert_int_equal(pool.core.startable(), 0);
-    pool.pass(replacement_trial);
+    pool.pass(minimum_uptime_default);
     assert_int_equal(pool.find(EventType::reloaded).task_id, -1);
     assert_false(pool.core.is_being_replaced(0));
 }
@@ -299,7 +299,7 @@ void new_worker_does_not_have_the_age_of_the_one_before(void **) {
     pool.end(1, exit_with(1));
     assert_int_equal(pool.start_all(), 2);
 
-    pool.pass(replacement_trial);
+    pool.pass(minimum_uptime_default);
 
     assert_int_equal(pool.count_signals(signal_terminate), 1);
     assert_int_equal(pool.core.startable(), 0);
@@ -341,7 +341,7 @@ void reload_and_age_do_not_replace_at_the_same_time(void **) {
     pool.give(Input::Kind::reload);
 
     assert_int_equal(pool.core.startable(), 0);
-    pool.pass(replacement_trial);
+    pool.pass(minimum_uptime_default);
     assert_int_equal(pool.core.startable(), 0);
     pool.end_worker(old, killed_by(15));
     assert_int_equal(pool.start_one(), 0);

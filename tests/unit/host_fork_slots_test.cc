@@ -58,7 +58,7 @@ void worker_that_ends_hands_over_to_the_one_that_is_owed(void **) {
     assert_true(pool.state(0) == State::starting);
     pool.answer(0);
     assert_true(pool.state(0) == State::running); // it has to show that it is good
-    pool.pass(replacement_trial);
+    pool.pass(minimum_uptime_default);
     assert_true(pool.state(0) == State::ready);
     assert_false(pool.core.done());
 }
@@ -76,7 +76,7 @@ void replacement_that_nobody_answers_for_is_asked_for_again(void **) {
     assert_int_equal(pool.request_all(), 1);
     assert_int_equal(pool.take(), 0);
     pool.answer(0);
-    pool.pass(replacement_trial);
+    pool.pass(minimum_uptime_default);
 
     assert_int_equal(pool.core.worker(pool.core.current(0)).pid, pool.next_pid - 1);
     assert_int_equal(pool.find(EventType::reloaded).task_id, -1);

@@ -70,7 +70,7 @@ void fatal_exit_in_the_slot_of_a_failed_replacement_counts_as_a_crash(void **) {
     assert_true(pool.core.running());
 
     assert_int_equal(pool.start_one(), 0);
-    pool.pass(replacement_trial);
+    pool.pass(minimum_uptime_default);
     assert_true(pool.state(0) == State::ready);
     pool.end(0, exit_with(78));
 
@@ -176,7 +176,7 @@ void start_that_can_not_succeed_ends_a_reload_that_stops_first(void **) {
     assert_int_equal(failed.error, -ENOENT);
     pool.pass(start_retry_first);
     assert_int_equal(pool.start_one(), 0); // by the restart policy
-    pool.pass(replacement_trial);
+    pool.pass(minimum_uptime_default);
     assert_true(pool.state(0) == State::ready);
     assert_int_equal(pool.count_signals(15), 1);
 }
@@ -234,7 +234,7 @@ void age_is_not_forgotten_while_the_worker_before_takes_its_time(void **) {
     const uint32_t first = pool.core.current(0);
     pool.pass(5 * second);
     assert_int_equal(pool.start_one(), 0);
-    pool.pass(replacement_trial);
+    pool.pass(minimum_uptime_default);
     assert_int_equal(pool.count_signals(15), 1);
     pool.pass(5 * second); // the new one is old too, and the slot's other seat is taken
     assert_int_equal(pool.core.startable(), 0);
@@ -295,7 +295,7 @@ void reload_that_was_remembered_begins_when_the_first_is_over(void **) {
     pool.give(Input::Kind::reload);
     pool.start_one();
 
-    pool.pass(replacement_trial);
+    pool.pass(minimum_uptime_default);
 
     Event event;
     bool over = false;

@@ -26,7 +26,7 @@ void worker_is_always_restarted_where_the_host_says_so(void **) {
     assert_int_equal(pool.start_all(), 1);
 }
 
-void clean_exit_counts_only_after_a_short_life(void **) {
+void clean_exit_counts_only_before_the_minimum_uptime(void **) {
     Supervised pool;
     Settings settings;
     settings.restart = RestartWhen::always;
@@ -34,14 +34,31 @@ void clean_exit_counts_only_after_a_short_life(void **) {
     assert_true(pool.begin(1, settings));
     pool.start_all();
 
-    pool.now += short_life - 1;
+    pool.now += minimum_uptime_default - 1;
     pool.end(0, exit_with(0));
     assert_int_equal(pool.find(EventType::exited).restarts, 1);
     pool.start_all();
-    pool.now += short_life - 1;
+    pool.now += minimum_uptime_default - 1;
     pool.end(0, exit_with(0));
 
     assert_true(pool.core.done());
+    assert_int_equal(pool.core.result(), code_gave_up);
+}
+
+void minimum_uptime_of_none_counts_no_clean_exit(void **) {
+    Supervised pool;
+    Settings settings;
+    settings.restart = RestartWhen::always;
+    settings.max_restarts = 0;
+    settings.minimum_uptime = 0;
+    assert_true(pool.begin(1, settings));
+    pool.start_all();
+
+    pool.end(0, exit_with(0));
+    assert_int_equal(pool.find(EventType::exited).restarts, 0);
+    pool.start_all();
+    pool.end(0, exit_with(1));
+
     assert_int_equal(pool.core.result(), code_gave_up);
 }
 
@@ -215,7 +232,8 @@ void stop_ends_a_backoff_at_once(void **) {
 
 const CMUnitTest tests_of_policy[] = {
     cmocka_unit_test(worker_is_always_restarted_where_the_host_says_so),
-    cmocka_unit_test(clean_exit_counts_only_after_a_short_life),
+    cmocka_unit_test(clean_exit_counts_only_before_the_minimum_uptime),
+    cmocka_unit_test(minimum_uptime_of_none_counts_no_clean_exit),
     cmocka_unit_test(nobody_is_restarted_where_the_host_says_so),
     cmocka_unit_test(window_limits_restarts_but_lets_them_age),
     cmocka_unit_test(backoff_doubles_between_half_and_whole_and_stays_at_the_most),

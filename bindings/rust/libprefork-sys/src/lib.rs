@@ -161,6 +161,7 @@ extern "C" {
     pub fn pf_pool_set_limit_action(pool: *mut pf_pool, action: c_int) -> c_int;
     pub fn pf_pool_set_stop(pool: *mut pf_pool, signal: c_int, timeout_ms: u64) -> c_int;
     pub fn pf_pool_set_fatal_exit(pool: *mut pf_pool, exit_code: c_int) -> c_int;
+    pub fn pf_pool_set_min_uptime(pool: *mut pf_pool, uptime_ms: u64) -> c_int;
     pub fn pf_pool_set_ready_timeout(pool: *mut pf_pool, timeout_ms: u64) -> c_int;
     pub fn pf_pool_set_heartbeat_timeout(pool: *mut pf_pool, timeout_ms: u64) -> c_int;
     pub fn pf_pool_set_lifetime(pool: *mut pf_pool, max_ms: u64, jitter_ms: u64) -> c_int;
