@@ -88,12 +88,12 @@ grep -E '^pf_pool_(set_|add_)' tests/abi/symbols.txt | while read -r symbol; do
     grep -q "^\.It Xr $symbol 3 " "$scratch/list" ||
         echo "man/pf_pool.3: $symbol is missing under Settings"
 done >"$scratch/missing"
-for heading in Types 'Fields of each type'; do
-    section man/pf_event.3 "$heading" | tr ' ' '\n' >"$scratch/list"
-    sed -n 's/^\t*\(PF_EVENT_[A-Z_]*\) = .*/\1/p' include/prefork.h | while read -r event; do
-        grep -qx "$event" "$scratch/list" || echo "man/pf_event.3: $event is missing under $heading"
-        test "$heading" = Types || test "$(grep -cx "$event" "$scratch/list")" -le 1 ||
-            echo "man/pf_event.3: $event stands twice under $heading"
+for heading in Types 'Messages and details'; do
+    section man/pf_event.3 "$heading" | sed -n 's/^\.It \(Dv \)*\([A-Z_]*\).*/\2/p' |
+        sed 's/^PF_EVENT_//' >"$scratch/list"
+    sed -n 's/^\t*PF_EVENT_\([A-Z_]*\) = .*/\1/p' include/prefork.h | while read -r event; do
+        test "$(grep -cx "$event" "$scratch/list")" -eq 1 ||
+            echo "man/pf_event.3: $event does not stand once under $heading"
     done
 done >>"$scratch/missing"
 # Each constant stands in some page.

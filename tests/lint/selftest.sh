@@ -109,8 +109,9 @@ bites man 'reference to pf_none' "sed -i 's/^.Xr pf_event 3/.Xr pf_none 3/' man/
 bites man 'mandoc finds fault' "echo '.Nonsense' >>man/pf_version.3"
 bites man 'pf_pool_set_name is missing under Settings' "sed -i '/set_name 3 Ta/d' man/pf_pool.3"
 bites man 'more than 450 lines' "sed -i p man/prefork.7"
-bites man 'PF_EVENT_READY is missing under Fields' \
-    "sed -i 's/^.It Dv PF_EVENT_STARTED , PF_EVENT_READY/.It Dv PF_EVENT_STARTED/' man/pf_event.3"
+bites man 'READY does not stand once under Types' "sed -i '/^.It READY /d' man/pf_event.3"
+bites man 'READY does not stand once under Messages' \
+    "sed -i 's/^.It Dv PF_EVENT_STARTED/.It Dv PF_EVENT_READY/' man/pf_event.3"
 bites man 'the constant PF_EXTRA' 'echo "enum { PF_EXTRA = 1 };" >>include/prefork.h'
 bites man '"In" is a macro' "sed -i 's/^.Ss What a worker/.Ss In a worker/' man/prefork.7"
 bites man 'groff finds fault' \
