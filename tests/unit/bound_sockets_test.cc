@@ -55,9 +55,9 @@ void sets_are_kept_in_order_and_by_value(void **) {
     assert_int_equal(set_count(), 2);
     assert_true(os::are_equal(set->key, {"first", 1, AF_INET, 0}));
     assert_int_equal(set->sockets.size(), 2);
-    assert_int_equal(set->sockets[0].descriptor, descriptors[0]);
-    assert_int_equal(set->sockets[1].descriptor, descriptors[1]);
-    assert_int_equal(set->next->sockets[0].descriptor, descriptors[2]);
+    assert_int_equal(set->sockets[0].get(), descriptors[0]);
+    assert_int_equal(set->sockets[1].get(), descriptors[1]);
+    assert_int_equal(set->next->sockets[0].get(), descriptors[2]);
     for (const int descriptor : descriptors) {
         close(descriptor);
     }
@@ -66,15 +66,15 @@ void sets_are_kept_in_order_and_by_value(void **) {
 void another_file_under_the_number_is_not_taken_for_it(void **) {
     const int descriptor = open_one();
     note({"moved", 0, AF_UNIX, 0}, {&descriptor, 1});
-    const os::OpenFile bound = os::bound_sets()->sockets[0];
-    assert_true(os::is_still_open(bound));
+    const os::BorrowedFd bound = os::bound_sets()->sockets[0];
+    assert_true(bound.is_still_open());
 
     const int other = open_one();
     assert_int_equal(dup3(other, descriptor, O_CLOEXEC), descriptor);
 
-    assert_false(os::is_still_open(bound));
+    assert_false(bound.is_still_open());
     close(descriptor);
-    assert_false(os::is_still_open(bound));
+    assert_false(bound.is_still_open());
     close(other);
 }
 
@@ -148,8 +148,8 @@ void without_a_match_sockets_are_bound(void **) {
     assert_int_equal(os::bind_sockets({"127.0.0.1", 0, AF_INET, 0}, 1, got), 1);
 
     assert_int_not_equal(got[0], handed);
-    assert_true(os::is_still_open(os::bound_sets()->sockets[0]));
-    assert_int_equal(os::bound_sets()->sockets[0].descriptor, got[0]);
+    assert_true(os::bound_sets()->sockets[0].is_still_open());
+    assert_int_equal(os::bound_sets()->sockets[0].get(), got[0]);
     close(got[0]);
     close(handed);
 }
@@ -168,8 +168,8 @@ void a_copy_stays_when_the_sockets_are_closed(void **) {
     assert_true(os::are_equal(copy->key, {"one", 1, AF_INET, 0}));
     assert_true(os::are_equal(copy->next->key, {"two", 2, AF_INET, 0}));
     assert_null(copy->next->next);
-    assert_int_equal(copy->next->sockets[0].descriptor, descriptors[1]);
-    assert_false(os::is_still_open(copy->next->sockets[0]));
+    assert_int_equal(copy->next->sockets[0].get(), descriptors[1]);
+    assert_false(copy->next->sockets[0].is_still_open());
     os::free_sets(copy);
 }
 

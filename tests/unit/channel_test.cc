@@ -238,7 +238,7 @@ void a_link_survives_its_way_through_the_environment(void **) {
     link.up = 1'048'575;
     link.down = 1'048'574;
     link.pidfd = 1'048'573;
-    link.up_inode = 0xfedcba9876543210;
+    link.up_file.inode = 0xfedcba9876543210;
     link.is_awaited = true;
     char text[192];
     base::Text made(text, sizeof(text));
@@ -250,7 +250,7 @@ void a_link_survives_its_way_through_the_environment(void **) {
     assert_int_equal(read.instance.life, INT32_MAX);
     assert_int_equal(read.instance.worker, 131'071);
     assert_true(read.token == link.token);
-    assert_true(read.up_inode == link.up_inode);
+    assert_true(read.up_file.inode == link.up_file.inode);
     assert_true(read.heartbeat_interval == link.heartbeat_interval);
     assert_int_equal(read.supervisor, link.supervisor);
     assert_int_equal(read.death_signal, 15);
@@ -300,13 +300,13 @@ void a_link_to_what_is_no_pipe_is_refused(void **) {
     int ends[2];
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     const int file = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    os::OpenFile up{};
-    assert_true(os::look_at(ends[1], &up));
+    os::FdIdentity up;
+    assert_true(up.capture(ends[1]));
     WorkerLink link;
     link.up = ends[1];
 
     assert_false(os::check_link(&link)); /* it is another pipe */
-    link.up_inode = up.inode;
+    link.up_file.inode = up.inode;
     assert_true(os::check_link(&link));
     link.down = ends[0];
     assert_true(os::check_link(&link));

@@ -71,7 +71,7 @@ void write_link(const WorkerLink &link, base::Text *text) {
     for (const int32_t number : numbers) {
         text->add(int64_t{number}).add(":");
     }
-    add_hexadecimal(link.up_inode, text);
+    add_hexadecimal(link.up_file.inode, text);
     text->add(":");
     add_hexadecimal(link.token, text);
 }
@@ -92,7 +92,7 @@ bool read_link(const char *text, WorkerLink *ret_link) {
     }
     if (link.supervisor <= 0 || link.up < 0 || worker < 0 || worker >= workers_end || life <= 0 ||
         link.death_signal < 0 || interval < 0 || flags < 0 ||
-        !read_hexadecimal(&text, &link.up_inode) || *text++ != ':' ||
+        !read_hexadecimal(&text, &link.up_file.inode) || *text++ != ':' ||
         !read_hexadecimal(&text, &link.token) || *text != '\0') {
         return false;
     }

@@ -40,7 +40,7 @@ int SupervisorChannel::open(const ChannelOptions &options) {
     if (int r = open_pipe(&read_end_, &write_end_, true); r < 0) {
         return r;
     }
-    return look_at(read_end_.get(), &file_) ? 0 : -EBADF;
+    return file_.capture(read_end_.get()) ? 0 : -EBADF;
 }
 
 bool SupervisorChannel::grow(uint32_t workers) {
@@ -61,8 +61,7 @@ bool SupervisorChannel::grow(uint32_t workers) {
 WorkerLink SupervisorChannel::link_of_all() const {
     WorkerLink link;
     link.up = write_end_.get();
-    link.up_device = file_.device;
-    link.up_inode = file_.inode;
+    link.up_file = file_;
     if (options_.heartbeat_timeout != 0) {
         link.heartbeat_interval = options_.heartbeat_timeout / heartbeats_sent_per_timeout + 1;
     }
@@ -150,7 +149,7 @@ bool SupervisorChannel::refill() {
     memmove(buffer_, buffer_ + position_, rest);
     position_ = 0;
     length_ = rest;
-    if (budget_ == 0 || nonsense_ > nonsense_per_round || !is_still_open(file_)) {
+    if (budget_ == 0 || nonsense_ > nonsense_per_round || !is_whole()) {
         return false;
     }
     const ssize_t count = read(read_end_.get(), buffer_ + rest, buffer_size - rest);
@@ -237,7 +236,7 @@ uint32_t SupervisorChannel::heartbeats(uint32_t worker) const { return states_[w
 // A worker that has closed its end does not want to know; that it reads nothing is its own matter.
 void SupervisorChannel::write_down(int descriptor, const Notice &notice) const {
     // Where the host has closed the library's descriptors, the number means something else by now.
-    if (descriptor >= 0 && is_still_open(file_) && is_pipe(descriptor)) {
+    if (descriptor >= 0 && is_whole() && is_pipe(descriptor)) {
         (void)write_without_sigpipe(descriptor, &notice, sizeof(notice));
     }
 }
@@ -291,7 +290,7 @@ void SupervisorChannel::close() {
 
 void SupervisorChannel::let_go_of_lost() {
     if (is_whole()) {
-        if (!is_same_file(write_end_.get(), file_)) {
+        if (!file_.matches(write_end_.get())) {
             write_end_.lose();
         }
         return;

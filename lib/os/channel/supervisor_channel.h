@@ -17,7 +17,7 @@
 #include "os/channel/record.h"
 #include "os/channel/worker_link.h"
 #include "os/fd/descriptor.h"
-#include "os/fd/open_file.h"
+#include "os/fd/fd_identity.h"
 
 namespace prefork::os {
 
@@ -88,7 +88,7 @@ class SupervisorChannel {
 
     // Whether its descriptors are still there, as far as one can tell for all: a host that closes
     // what it does not know closes all of them.
-    [[nodiscard]] bool is_whole() const { return is_still_open(file_); }
+    [[nodiscard]] bool is_whole() const { return file_.matches(read_end_.get()); }
     // Lets go of the numbers of those that are not.
     void let_go_of_lost();
 
@@ -132,7 +132,7 @@ class SupervisorChannel {
     ChannelOptions options_;
     Descriptor read_end_;
     Descriptor write_end_;
-    OpenFile file_{};       // of the read end
+    FdIdentity file_;       // of both ends
     Descriptor worker_end_; // of the worker that is being started
     KeyPage key_;
     base::Array<State> states_;

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "os/fd/descriptor.h"
-#include "os/fd/open_file.h"
+#include "os/fd/fd_identity.h"
 #include "os/fd/pidfd.h"
 #include "os/fd/pipe.h"
 #include "os/fd/pipe_write.h"
@@ -89,7 +89,7 @@ int send_record(const WorkerLink &link, RecordKind kind, uint8_t value) {
     const base::Instant deadline = base::after(os::now(), write_timeout);
     for (;;) {
         // Never write into what the number means by now, if the host has closed all descriptors.
-        if (!is_still_open({link.up, link.up_device, link.up_inode})) {
+        if (!link.up_file.matches(link.up)) {
             return -EBADF;
         }
         const ssize_t result = write_without_sigpipe(link.up, &record, sizeof(record));
@@ -261,14 +261,13 @@ bool await_admission(WorkerLink *link, int supervisor_pidfd) {
 }
 
 bool check_link(WorkerLink *link) {
-    OpenFile file{};
-    if (!is_end_of_pipe(link->up, O_WRONLY) || !look_at(link->up, &file) ||
-        file.inode != link->up_inode ||
+    FdIdentity file;
+    if (!is_end_of_pipe(link->up, O_WRONLY) || !file.capture(link->up) ||
+        file.inode != link->up_file.inode ||
         (link->down >= 0 && !is_end_of_pipe(link->down, O_RDONLY))) {
         return false;
     }
-    link->up_device = file.device;
-    link->up_inode = file.inode;
+    link->up_file = file;
     return true;
 }
 

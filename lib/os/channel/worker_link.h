@@ -7,6 +7,7 @@
 
 #include "base/time.h"
 #include "os/channel/record.h"
+#include "os/fd/fd_identity.h"
 
 namespace prefork::os {
 
@@ -15,8 +16,7 @@ struct WorkerLink {
     Instance instance{};
     uint64_t token = 0;
     base::Duration heartbeat_interval = 0; // 0: nobody waits for heartbeats
-    uint64_t up_device = 0;                // with the inode: what `up` was at the start
-    uint64_t up_inode = 0;
+    FdIdentity up_file;                    // of `up` at the start
     int32_t supervisor = 0;
     int32_t death_signal = 0;
     int up = -1;       // the write end of the pool's pipe; -1: this process is no worker

@@ -8,14 +8,14 @@
 #include <unistd.h>
 
 #include "base/number.h"
-#include "os/fd/open_file.h"
+#include "os/fd/borrowed_fd.h"
 
 namespace prefork::os {
 
 namespace {
 
 int passed_count = 0;
-OpenFile *passed = nullptr;
+BorrowedFd *passed = nullptr;
 
 // Returns a negative number if it is none; 0 without a variable.
 int number_in(const char *variable) {
@@ -42,14 +42,14 @@ void set_passed_descriptors(int count) {
     passed_count = count;
     for (int index = 0; index < passed_count; index++) {
         // So many of them as are open, whatever was said.
-        const auto size = static_cast<size_t>(index + 1) * sizeof(OpenFile);
-        auto *more = static_cast<OpenFile *>(realloc(passed, size));
+        const auto size = static_cast<size_t>(index + 1) * sizeof(BorrowedFd);
+        auto *more = static_cast<BorrowedFd *>(realloc(passed, size));
         if (more == nullptr) {
             passed_count = -ENOMEM;
             return;
         }
         passed = more;
-        if (!look_at(first_passed_descriptor + index, &passed[index])) {
+        if (!passed[index].borrow(first_passed_descriptor + index)) {
             passed_count = -EBADF;
         }
     }
@@ -59,7 +59,7 @@ int passed_descriptor_count() { return passed_count; }
 
 int check_passed_descriptors() {
     for (int index = 0; index < passed_count; index++) {
-        if (!is_still_open(passed[index])) {
+        if (!passed[index].is_still_open()) {
             return -EBADF;
         }
     }

@@ -14,8 +14,8 @@ BoundSet *first_bound = nullptr;
 BoundSet *first_handed_on = nullptr;
 
 bool any_is_open(const BoundSet &set) {
-    for (const OpenFile &socket : set.sockets) {
-        if (is_still_open(socket)) {
+    for (const BorrowedFd &socket : set.sockets) {
+        if (socket.is_still_open()) {
             return true;
         }
     }
@@ -38,7 +38,7 @@ BoundSet **drop_closed_sets(BoundSet **place) {
 }
 
 // Returns 0 or -ENOMEM.
-int make_set(const SocketKey &key, std::span<const OpenFile> sockets, BoundSet **ret_set) {
+int make_set(const SocketKey &key, std::span<const BorrowedFd> sockets, BoundSet **ret_set) {
     // One piece of memory: the set, its sockets, the name.
     const size_t before_name = sizeof(BoundSet) + sockets.size_bytes();
     const size_t name_size = strlen(key.name) + 1;
@@ -46,7 +46,7 @@ int make_set(const SocketKey &key, std::span<const OpenFile> sockets, BoundSet *
     if (memory == nullptr) {
         return -ENOMEM;
     }
-    auto *copies = new (memory + sizeof(BoundSet)) OpenFile[sockets.size()];
+    auto *copies = new (memory + sizeof(BoundSet)) BorrowedFd[sockets.size()];
     memcpy(copies, sockets.data(), sockets.size_bytes());
     memcpy(memory + before_name, key.name, name_size);
     auto *set = new (memory) BoundSet{nullptr, key, {copies, sockets.size()}};
@@ -58,10 +58,10 @@ int make_set(const SocketKey &key, std::span<const OpenFile> sockets, BoundSet *
 } // namespace
 
 int note_bound_sockets(const SocketKey &key, std::span<const int> descriptors) {
-    OpenFile sockets[bound_sockets_max];
+    BorrowedFd sockets[bound_sockets_max];
     size_t count = 0;
     for (const int descriptor : descriptors) {
-        if (!look_at(descriptor, &sockets[count++])) {
+        if (!sockets[count++].borrow(descriptor)) {
             return -errno; // a worker by exec could not be given it
         }
     }
@@ -93,10 +93,10 @@ void free_sets(BoundSet *first) {
 }
 
 int note_handed_on(const SocketKey &key, std::span<const int> descriptors) {
-    OpenFile sockets[bound_sockets_max];
+    BorrowedFd sockets[bound_sockets_max];
     size_t count = 0;
     for (const int descriptor : descriptors) {
-        count += static_cast<size_t>(look_at(descriptor, &sockets[count]));
+        count += static_cast<size_t>(sockets[count].borrow(descriptor));
     }
     return make_set(key, std::span(sockets).first(count), drop_closed_sets(&first_handed_on));
 }
@@ -115,9 +115,9 @@ int find_handed_on(const SocketKey &key, std::span<int> descriptors) {
     if (set->sockets.size() > descriptors.size()) {
         return -ENOBUFS;
     }
-    for (const OpenFile &socket : set->sockets) {
-        if (is_still_open(socket)) {
-            descriptors[static_cast<size_t>(count++)] = socket.descriptor;
+    for (const BorrowedFd &socket : set->sockets) {
+        if (socket.is_still_open()) {
+            descriptors[static_cast<size_t>(count++)] = socket.get();
         }
     }
     *place = set->next;

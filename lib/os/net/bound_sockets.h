@@ -9,7 +9,7 @@
 #include <span>
 #include <string.h>
 
-#include "os/fd/open_file.h"
+#include "os/fd/borrowed_fd.h"
 
 namespace prefork::os {
 
@@ -26,7 +26,7 @@ struct SocketKey {
 struct BoundSet {
     BoundSet *next;
     SocketKey key;
-    std::span<OpenFile> sockets;
+    std::span<BorrowedFd> sockets;
 };
 
 // Not for two threads at the same time. Sets of which the host has closed all are forgotten.

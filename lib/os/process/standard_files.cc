@@ -5,35 +5,31 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "os/fd/open_file.h"
+#include "os/fd/borrowed_fd.h"
 
 namespace prefork::os {
 
 namespace {
 
-struct {
-    bool was_open;
-    OpenFile file;
-} at_load[STDERR_FILENO + 1];
+BorrowedFd at_load[STDERR_FILENO + 1];
 
 } // namespace
 
 void note_standard_files() {
     for (int descriptor = 0; descriptor <= STDERR_FILENO; descriptor++) {
-        at_load[descriptor].was_open = look_at(descriptor, &at_load[descriptor].file);
+        (void)at_load[descriptor].borrow(descriptor);
     }
 }
 
 bool was_open_at_load(int descriptor) {
-    return descriptor >= 0 && descriptor <= STDERR_FILENO && at_load[descriptor].was_open;
+    return descriptor >= 0 && descriptor <= STDERR_FILENO && at_load[descriptor].get() >= 0;
 }
 
 bool is_standard_file(int descriptor, const struct stat &status) {
     if (!was_open_at_load(descriptor)) {
         return false;
     }
-    const OpenFile &file = at_load[descriptor].file;
-    if (status.st_dev == file.device && status.st_ino == file.inode) {
+    if (at_load[descriptor].identity() == FdIdentity{status.st_dev, status.st_ino}) {
         return true;
     }
     const int flags = fcntl(descriptor, F_GETFD);

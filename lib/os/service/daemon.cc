@@ -12,8 +12,9 @@
 #include <unistd.h>
 
 #include "base/flag.h"
+#include "os/fd/borrowed_fd.h"
 #include "os/fd/descriptor.h"
-#include "os/fd/open_file.h"
+#include "os/fd/fd_identity.h"
 #include "os/fd/pidfd.h"
 #include "os/fd/pipe.h"
 #include "os/fd/pipe_write.h"
@@ -28,17 +29,7 @@ namespace {
 
 constexpr uint32_t a_pool_waited = 1U << 31;
 
-// No file is the one with two zeros.
-struct FileId {
-    dev_t device;
-    ino_t inode;
-
-    bool operator==(const FileId &) const = default;
-};
-
-constexpr FileId no_file{};
-
-// All zero: no daemon. Descriptors are plain numbers, because an owner of static life would run
+// Descriptors are plain numbers, because an owner of static life would run
 // code at the end of every process; 0 is none, for they lie above stdio.
 struct {
     std::atomic<ProcessId> process; // the daemon
@@ -46,13 +37,15 @@ struct {
     std::atomic<uint32_t> pools;    // that it waits for, and a_pool_waited
     int launcher;                   // the way to who waits
     int nowhere;                    // opened early: the host may go where there is no /dev/null
-    OpenFile pid_file;
-    FileId stdio[STDERR_FILENO + 1]; // as the launching process had it
+    BorrowedFd pid_file;
+    FdIdentity stdio[STDERR_FILENO + 1]; // as the launching process had it
 } daemon_state{};
 
-FileId file_behind(int descriptor) {
-    struct stat status;
-    return fstat(descriptor, &status) < 0 ? no_file : FileId{status.st_dev, status.st_ino};
+// That of no file if it is not open.
+FdIdentity identity_of(int descriptor) {
+    FdIdentity file;
+    (void)file.capture(descriptor);
+    return file;
 }
 
 int hold(int descriptor_or_error, int *ret_descriptor) {
@@ -128,7 +121,7 @@ int await_daemon(int pipe, pid_t child) {
 // Returns 0 or a negative errno.
 int prepare_to_detach() {
     for (int number = 0; number <= STDERR_FILENO; number++) {
-        daemon_state.stdio[number] = is_standard_file(number) ? file_behind(number) : no_file;
+        daemon_state.stdio[number] = is_standard_file(number) ? identity_of(number) : FdIdentity{};
     }
     return hold(open("/dev/null", O_RDWR | O_CLOEXEC), &daemon_state.nowhere);
 }
@@ -258,8 +251,8 @@ bool is_launching() { return daemon_state.launching != 0; }
 // What the host has put in its place meanwhile is left alone.
 void lead_stdio_nowhere() {
     for (int number = 0; number <= STDERR_FILENO; number++) {
-        const FileId file = file_behind(number);
-        if (file == no_file || file == daemon_state.stdio[number]) {
+        const FdIdentity file = identity_of(number);
+        if (file == FdIdentity{} || file == daemon_state.stdio[number]) {
             dup2(daemon_state.nowhere, number);
         }
     }
@@ -286,7 +279,7 @@ void begin_in_child(Stdio stdio) {
 void worker_is_ready() { (void)detach_written_stdio(); }
 
 void remove_pid_file() {
-    if (daemon_state.pid_file.descriptor != 0 && is_this_process(daemon_state.process)) {
+    if (daemon_state.pid_file.get() >= 0 && is_this_process(daemon_state.process)) {
         remove_pid_file(daemon_state.pid_file);
     }
 }

@@ -188,7 +188,7 @@ int create_at(const FilePlace &place, Descriptor *ret_file) {
 
 } // namespace
 
-int create_pid_file(const char *path, OpenFile *ret_file) {
+int create_pid_file(const char *path, BorrowedFd *ret_file) {
     const size_t length = strlen(path);
     FilePlace place;
     if (int r = place.open(path); r < 0) {
@@ -201,29 +201,29 @@ int create_pid_file(const char *path, OpenFile *ret_file) {
     if (int r = create_at(place, &file); r < 0) {
         return r;
     }
-    if (!look_at(file.get(), ret_file)) {
+    if (!ret_file->borrow(file.get())) {
         return -errno;
     }
     (void)file.release();
     return 0;
 }
 
-void remove_pid_file(const OpenFile &file) {
+void remove_pid_file(const BorrowedFd &file) {
     // The host may have closed the descriptor, and have another file under its number.
-    if (!is_still_open(file)) {
+    if (!file.is_still_open()) {
         return;
     }
     char link[32];
     char path[PATH_MAX] = "";
-    base::Text(link, sizeof(link)).add("/proc/self/fd/").add(int64_t{file.descriptor});
+    base::Text(link, sizeof(link)).add("/proc/self/fd/").add(int64_t{file.get()});
     (void)!readlink(link, path, sizeof(path) - 1);
     FilePlace place;
     struct stat named {};
     const bool found = place.open(path) == 0 && place.look(place.name(), &named) == 0 &&
-                       named.st_dev == file.device && named.st_ino == file.inode;
+                       file.identity() == FdIdentity{named.st_dev, named.st_ino};
     // Where it can not be removed, for lack of rights or behind another root, it names nobody.
     if (!found || unlinkat(place.directory(), place.name(), 0) < 0) {
-        (void)!ftruncate(file.descriptor, 0);
+        (void)!ftruncate(file.get(), 0);
     }
 }
 

@@ -3,16 +3,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include "os/fd/open_file.h"
+#include "os/fd/borrowed_fd.h"
 
 namespace prefork::os {
 
 // Makes the file of this process, or takes over one that no living process holds, and locks it.
 // Returns 0, with a descriptor that is noted and stays open; -EEXIST if a living process holds the
 // file; or another negative errno. Then everything is as it was.
-[[nodiscard]] int create_pid_file(const char *path, OpenFile *ret_file);
+[[nodiscard]] int create_pid_file(const char *path, BorrowedFd *ret_file);
 
 // Removes it, wherever it is by now, or makes it empty where it can not be removed.
-void remove_pid_file(const OpenFile &file);
+void remove_pid_file(const BorrowedFd &file);
 
 } // namespace prefork::os

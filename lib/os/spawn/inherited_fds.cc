@@ -82,9 +82,9 @@ int InheritedFds::prepare() {
     for (const BoundSet *set = sockets_; set != nullptr; set = set->next) {
         const SocketKey &key = set->key;
         const uint32_t before = count_;
-        for (const OpenFile &socket : set->sockets) {
-            if (is_still_open(socket)) {
-                give(socket.descriptor, name_bound, &names);
+        for (const BorrowedFd &socket : set->sockets) {
+            if (socket.is_still_open()) {
+                give(socket.get(), name_bound, &names);
             }
         }
         if (count_ > before) {
@@ -98,10 +98,10 @@ int InheritedFds::prepare() {
     }
     text.add(":0");
     for (uint32_t index = 0; index < resources_->count(); index++) {
-        if (!is_still_open(resources_->file(index))) {
+        if (!resources_->fd(index).is_still_open()) {
             return -EBADF;
         }
-        give(resources_->file(index).descriptor, resources_->name(index), &names);
+        give(resources_->fd(index).get(), resources_->name(index), &names);
         text.add(":").add(resources_->name(index));
     }
     return 0;

@@ -32,8 +32,8 @@ int WorkerResources::add(const char *name, int descriptor) {
     if (!is_name(name)) {
         return -EINVAL;
     }
-    OpenFile file{};
-    if (!look_at(descriptor, &file)) {
+    BorrowedFd fd;
+    if (!fd.borrow(descriptor)) {
         return -EBADF;
     }
     if (find(name) >= 0) {
@@ -50,7 +50,7 @@ int WorkerResources::add(const char *name, int descriptor) {
         return -ENOMEM;
     }
     memcpy(&names_[names_length_], name, size);
-    entries_[count_] = Entry{file, names_length_};
+    entries_[count_] = Entry{fd, names_length_};
     count_ += 1;
     names_length_ += static_cast<uint32_t>(size);
     return 0;
@@ -59,7 +59,7 @@ int WorkerResources::add(const char *name, int descriptor) {
 int WorkerResources::find(const char *name) const {
     for (uint32_t index = 0; index < count_; index++) {
         if (strcmp(this->name(index), name) == 0) {
-            return file(index).descriptor;
+            return fd(index).get();
         }
     }
     return -ENOENT;

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/array.h"
-#include "os/fd/open_file.h"
+#include "os/fd/borrowed_fd.h"
 
 namespace prefork::os {
 
@@ -29,13 +29,13 @@ class WorkerResources {
     [[nodiscard]] int find(const char *name) const;
 
     [[nodiscard]] uint32_t count() const { return count_; }
-    [[nodiscard]] const OpenFile &file(uint32_t index) const { return entries_[index].file; }
+    [[nodiscard]] const BorrowedFd &fd(uint32_t index) const { return entries_[index].fd; }
     [[nodiscard]] const char *name(uint32_t index) const { return &names_[entries_[index].name]; }
     [[nodiscard]] size_t names_length() const { return names_length_; } // zero bytes included
 
   private:
     struct Entry {
-        OpenFile file;
+        BorrowedFd fd;
         uint32_t name; // place in names_
     };
 

@@ -6,7 +6,7 @@
 #include <initializer_list>
 
 #include "os/fd/descriptor.h"
-#include "os/fd/open_file.h"
+#include "os/fd/fd_identity.h"
 
 namespace prefork::os {
 
@@ -23,9 +23,9 @@ class Gate {
     }
 
     // Lets go of the ends that are not of that file any more, for the host has closed them.
-    void let_go_of_lost(const OpenFile &file) {
+    void let_go_of_lost(const FdIdentity &file) {
         for (Descriptor *end : {&read_end_, &write_end_}) {
-            if (!is_same_file(end->get(), file)) {
+            if (!file.matches(end->get())) {
                 end->lose();
             }
         }

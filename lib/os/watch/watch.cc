@@ -92,7 +92,7 @@ int Watch::open(Backend backend, bool groups, int messages) {
         if (int r = supervisor_.open(getpid()); r < 0) {
             return r;
         }
-        (void)look_at(supervisor_.get(), &supervisor_file_);
+        (void)supervisor_file_.capture(supervisor_.get());
         knows_all_statuses_ = can_ask_for_exit(supervisor_.get());
         if (int r = open_spare(); r < 0) {
             return r;
@@ -107,8 +107,7 @@ int Watch::open(Backend backend, bool groups, int messages) {
     if (int r = register_descriptor(wake_.get(), tag_wake); r < 0) {
         return r;
     }
-    messages_ = messages;
-    (void)look_at(messages, &messages_file_);
+    (void)messages_.borrow(messages);
     if (int r = register_descriptor(messages, tag_word); r < 0) {
         return r;
     }
@@ -123,7 +122,7 @@ int Watch::open(Backend backend, bool groups, int messages) {
         if (int r = liveness_.open(); r < 0) {
             return r;
         }
-        (void)look_at(liveness_.waiting_end(), &liveness_file_);
+        (void)liveness_file_.capture(liveness_.waiting_end());
     }
     children_.open(by_pidfd(), groups, epoll_.get());
     return 0;
@@ -204,7 +203,8 @@ bool Watch::is_registered(int descriptor, uint32_t tag) const {
 
 // While the pipe is the pool's, no other epoll has it.
 bool Watch::is_our_epoll(int epoll) const {
-    return set_registered(epoll, messages_, waits_for_messages_ ? uint32_t{EPOLLIN} : 0U, tag_word);
+    return set_registered(epoll, messages_.get(), waits_for_messages_ ? uint32_t{EPOLLIN} : 0U,
+                          tag_word);
 }
 
 bool Watch::is_whole() const { return !lost_timer_ && is_our_epoll(epoll_.get()); }
@@ -221,7 +221,7 @@ void Watch::let_go_of_lost(bool has_messages) {
     if (!has_messages || !is_our_epoll(spare_.get())) {
         spare_.lose();
     }
-    if (!is_still_open(supervisor_file_)) {
+    if (!supervisor_file_.matches(supervisor_.get())) {
         supervisor_.lose();
     }
     liveness_.let_go_of_lost(liveness_file_);
@@ -259,7 +259,7 @@ void Watch::set_deadline(base::Instant deadline) {
         wanted = next_check_ < wanted ? next_check_ : wanted;
     }
     wanted = children_.next_look() < wanted ? children_.next_look() : wanted;
-    if (wanted == deadline_ || !is_still_open(messages_file_)) {
+    if (wanted == deadline_ || !messages_.is_still_open()) {
         return; // in the second case the timer's number may be that of another file
     }
     deadline_ = wanted;

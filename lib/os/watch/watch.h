@@ -8,8 +8,9 @@
 
 #include "base/exit.h"
 #include "base/time.h"
+#include "os/fd/borrowed_fd.h"
 #include "os/fd/descriptor.h"
-#include "os/fd/open_file.h"
+#include "os/fd/fd_identity.h"
 #include "os/fd/pidfd.h"
 #include "os/signals/signals.h"
 #include "os/watch/children.h"
@@ -138,12 +139,11 @@ class Watch {
     base::Instant next_check_ = base::never; // whether the host has replaced the SIGCHLD handler
     uint32_t next_look_ = 0;                 // the worker with which the next look begins
     Backend backend_ = Backend::automatic;
-    int messages_ = -1;
+    BorrowedFd messages_; // the read end of the pool's pipe
     bool waits_for_messages_ = true;
     bool lost_timer_ = false; // the host has closed it
-    OpenFile messages_file_{};
-    OpenFile supervisor_file_{};
-    OpenFile liveness_file_{};
+    FdIdentity supervisor_file_;
+    FdIdentity liveness_file_;
     bool knows_all_statuses_ = false;
     bool keeps_statuses_ = false; // SIGCHLD has a handler, and no child is reaped by the kernel
     bool registered_ = false;
