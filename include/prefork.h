@@ -169,6 +169,7 @@ enum {
 	PF_REASON_REPLACE = 3,            /* pf_pool_replace_worker() */
 	PF_REASON_RELOAD = 4,             /* a reload of all workers */
 	PF_REASON_LIFETIME = 5,           /* the age of pf_pool_set_lifetime() */
+	PF_REASON_RETIRE = 6,             /* pf_worker_retire() */
 	PF_REASON_RESIZE = 7,             /* the pool has more slots, or fewer */
 	PF_REASON_STOP = 8,               /* the host or a signal asked for a stop */
 	PF_REASON_READY_TIMEOUT = 9,      /* the worker was not ready in time */
@@ -726,6 +727,21 @@ PF_API int pf_worker_ready(void);
  * Since: 0.2
  */
 PF_API int pf_worker_heartbeat(void);
+
+/*
+ * Ask for a new worker in the place of this one, for example after a number of requests, or when
+ * it has grown too large. The replacement does not count as a restart. Its turn comes after the
+ * requests before it, see pf_pool_set_replace_width(). This worker continues to work until it is
+ * asked to stop, as in a reload. A worker that is not ready yet is replaced once it is. If the new
+ * worker fails, PF_EVENT_RELOAD_FAILED tells, this worker stays, and the pool tries again after
+ * 1,000 ms or the first delay of pf_pool_set_backoff(), whichever is longer. After the first call
+ * that succeeded, further calls have no effect. Any thread may call it.
+ *
+ * Returns: 0.
+ * Errors: as for pf_worker_ready().
+ * Since: 0.2
+ */
+PF_API int pf_worker_retire(void);
 
 /*
  * A descriptor that becomes readable, and stays so, when this worker should end: it has been

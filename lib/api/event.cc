@@ -34,6 +34,7 @@ static_assert(PF_REASON_RESTART == static_cast<int>(Reason::restart));
 static_assert(PF_REASON_REPLACE == static_cast<int>(Reason::replace));
 static_assert(PF_REASON_RELOAD == static_cast<int>(Reason::reload));
 static_assert(PF_REASON_LIFETIME == static_cast<int>(Reason::lifetime));
+static_assert(PF_REASON_RETIRE == static_cast<int>(Reason::retire));
 static_assert(PF_REASON_RESIZE == static_cast<int>(Reason::resize));
 static_assert(PF_REASON_STOP == static_cast<int>(Reason::stop));
 static_assert(PF_REASON_READY_TIMEOUT == static_cast<int>(Reason::ready_timeout));

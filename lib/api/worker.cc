@@ -19,6 +19,11 @@ int pf_worker_ready(void) {
     return os::send_ready(*link);
 }
 
+int pf_worker_retire(void) {
+    const os::WorkerLink *link = os::own_link();
+    return link == nullptr ? -ECHILD : os::send_retire(*link);
+}
+
 int pf_worker_heartbeat(void) {
     const os::WorkerLink *link = os::own_link();
     return link == nullptr ? -ECHILD : os::send_heartbeat(*link);

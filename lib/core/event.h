@@ -38,6 +38,7 @@ enum class Reason : uint8_t {
     replace = 3,
     reload = 4,
     lifetime = 5,
+    retire = 6,
     resize = 7,
     stop = 8,
     ready_timeout = 9,

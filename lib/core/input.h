@@ -28,6 +28,7 @@ struct Input {
         start_failed,  // with the negative `error`; `transient`: this may pass
         start_skipped, // it was not tried, because another failed
         ready,         // it says so
+        retire,        // it asks to be replaced
         heartbeat,     // asked for: it has given `count` signs of life
         flood,         // it sends more messages than any correct worker
         exited,        // as `exit` says; it has been reaped

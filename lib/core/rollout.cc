@@ -1,4 +1,5 @@
-// Replacements: of all workers by a reload, of a worker for its age, and as the host asks.
+// Replacements: of all workers by a reload, of a worker for its age, and as the host or the worker
+// itself asks.
 //
 // SPDX-License-Identifier: MIT
 //
@@ -127,6 +128,10 @@ bool Supervisor::begin_replacement(const Replacement &request, Instant now) {
         (state != State::ready || this->worker(worker).expires != never)) {
         return false; // another one has its place by now
     }
+    if (request.reason == Plan::retire &&
+        (state != State::ready || !this->worker(worker).retires)) {
+        return false; // neither asks the one that is there now
+    }
     if (request.reason != Plan::reload && !is_at_work) {
         begin_anew(request.slot, reason_of(request.reason));
         return false;
@@ -178,10 +183,11 @@ void Supervisor::end_plan(uint32_t number, bool good, int32_t error, Instant now
         fail_reload();
     }
     Worker &old = seat(current(number));
-    if (plan == Plan::lifetime && old.state == State::ready) {
+    if ((plan == Plan::lifetime || plan == Plan::retire) && old.state == State::ready) {
         const Duration pause =
             settings_.backoff_first > lifetime_retry ? settings_.backoff_first : lifetime_retry;
-        old.expires = after(now, pause);
+        const Instant retry = after(now, pause);
+        old.expires = retry < old.expires ? retry : old.expires;
         expect_heartbeat(current(number), now);
     }
 }
@@ -248,7 +254,19 @@ bool Supervisor::hand_over(uint32_t worker, Instant now) {
 // The worker is old enough.
 void Supervisor::expire(uint32_t worker) {
     seat(worker).expires = never;
-    request_replacement(slot_of(worker), Plan::lifetime);
+    request_replacement(slot_of(worker), seat(worker).retires ? Plan::retire : Plan::lifetime);
+}
+
+// A worker asks to be replaced. One that does not serve yet is, once it does.
+void Supervisor::retire(uint32_t worker) {
+    Worker &old = seat(worker);
+    if (old.retires || (old.state != State::running && old.state != State::ready)) {
+        return;
+    }
+    old.retires = true;
+    if (old.state == State::ready) {
+        request_replacement(slot_of(worker), Plan::retire);
+    }
 }
 
 } // namespace prefork::core

@@ -66,6 +66,9 @@ void Supervisor::step(const Input &input, Instant now) {
     case Input::Kind::ready:
         ready(input.worker, now);
         break;
+    case Input::Kind::retire:
+        retire(input.worker);
+        break;
     case Input::Kind::heartbeat:
         heartbeat(input.worker, input.count, now);
         break;

@@ -33,6 +33,7 @@ void Supervisor::started(const Input &input, Instant now) {
     worker.refusals = 0;
     worker.kill_reported = false;
     worker.end_reason = Reason::none;
+    worker.retires = false;
     alive_ += 1;
     some_worker_ran_ = true;
     start_queue_.succeeded();
@@ -174,6 +175,9 @@ void Supervisor::become_ready(uint32_t worker, Instant now) {
     fresh.last_beat = settings_.ready_timeout == 0 ? never : now;
     expect_heartbeat(worker, now);
     pass_on_pending(worker);
+    if (fresh.retires) {
+        request_replacement(slot, Plan::retire);
+    }
     if (replacement) {
         slot_table_[slot].current ^= 1U;
         ask_to_stop(other_seat(worker), reason_of(slot_table_[slot].plan), now);

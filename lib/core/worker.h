@@ -68,6 +68,7 @@ struct Worker {
     State state;
     bool killed;        // aborting: SIGKILL has been sent
     uint8_t refusals;   // of SIGKILL, in a row
+    bool retires;       // it has asked to be replaced
     bool kill_reported; // by KILLED, or by the failure in its place
     uint8_t renewals;   // of its time to stop
     Reason start_reason;
@@ -75,7 +76,7 @@ struct Worker {
 };
 
 // Why a slot's worker is being replaced. What a reload had begun before it failed goes on.
-enum class Plan : uint8_t { none, host, lifetime, reload, failed_reload };
+enum class Plan : uint8_t { none, host, lifetime, reload, failed_reload, retire };
 
 constexpr Reason reason_of(Plan plan) {
     switch (plan) {
@@ -85,6 +86,8 @@ constexpr Reason reason_of(Plan plan) {
         return Reason::replace;
     case Plan::lifetime:
         return Reason::lifetime;
+    case Plan::retire:
+        return Reason::retire;
     case Plan::reload:
     case Plan::failed_reload:
         return Reason::reload;
@@ -93,7 +96,7 @@ constexpr Reason reason_of(Plan plan) {
 }
 
 // The reasons for which a replacement can be waited for.
-inline constexpr uint32_t replacement_reasons = 3;
+inline constexpr uint32_t replacement_reasons = 4;
 constexpr uint8_t request_bit(Plan reason) {
     return static_cast<uint8_t>(1U << static_cast<unsigned>(reason));
 }

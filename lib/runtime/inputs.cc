@@ -53,6 +53,22 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
     return 1;
 }
 
+namespace {
+
+core::Input::Kind input_kind_of(os::Message::Kind kind) {
+    switch (kind) {
+    case os::Message::Kind::ready:
+        return core::Input::Kind::ready;
+    case os::Message::Kind::retire:
+        return core::Input::Kind::retire;
+    case os::Message::Kind::flood:
+        break;
+    }
+    return core::Input::Kind::flood;
+}
+
+} // namespace
+
 // All that anybody has asked for, by a call or by a signal. Returns whether there was anything.
 bool Pool::take_all_requests() {
     const bool requested = take_requests();
@@ -90,9 +106,7 @@ void Pool::read_messages() {
     channel_.begin_round(now);
     os::Message message{};
     while (channel_.next(&message)) {
-        const bool floods = message.kind == os::Message::Kind::flood;
-        step(
-            input_of(floods ? core::Input::Kind::flood : core::Input::Kind::ready, message.worker));
+        step(input_of(input_kind_of(message.kind), message.worker));
     }
     if (channel_.met_nonsense()) {
         // Whoever writes it does not get the supervisor's time as well.

@@ -46,6 +46,22 @@ static void who_does_not_is_killed_and_counted(void **state) {
     assert_int_equal(board_find(host->board, PF_EVENT_EXITED, 0, 0)->signal, SIGKILL);
 }
 
+static void who_retires_is_replaced(void **state) {
+    struct host *host = *state;
+    executes(host, "run:", "ready", "retire", "term", NULL);
+    board_note_task(host->board, KIND_REPLACED, ANY_TASK, 0);
+    assert_int_equal(pf_pool_set_ready_timeout(host->pool, LONG_MS), 0);
+    assert_int_equal(pf_pool_set_max_restarts(host->pool, 0), 0);
+    assert_int_equal(host_begin(host, 1), 0);
+
+    assert_true(host_reaches(host, PF_EVENT_EXITED, 0, 2)); /* the second one retires, too */
+
+    assert_reported("0 retires result=0");
+    assert_int_equal(board_find(host->board, PF_EVENT_STARTED, 0, 1)->reason, PF_REASON_RETIRE);
+    assert_int_equal(board_find(host->board, PF_EVENT_EXITED, 0, 0)->exit_code, 0);
+    assert_int_equal(host_stops(host), 0);
+}
+
 /* Alive for longer than the time-out, and then no more. */
 static void who_hangs_is_aborted(void **state) {
     struct host *host = *state;
@@ -183,6 +199,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         executed_test(who_says_so_is_ready),
         executed_test(who_does_not_is_killed_and_counted),
+        executed_test(who_retires_is_replaced),
         executed_test(who_hangs_is_aborted),
         executed_test(a_stop_is_heard_without_a_signal),
         executed_scenario_test(the_end_of_the_supervisor_is_heard),

@@ -12,6 +12,7 @@
  *   twin            the same two, in a child that was forked before
  *   child           executes this program with the step env in a child
  *   ready           pf_worker_ready()
+ *   retire          pf_worker_retire()
  *   beat:N          so many signs of life, 5 ms apart
  *   daemonize       pf_daemonize()
  *   stderr          where it leads
@@ -355,6 +356,8 @@ static void take_step(char *step) {
         in_child(execute_again);
     } else if (strcmp(step, "ready") == 0) {
         report("is ready result=%d", pf_worker_ready());
+    } else if (strcmp(step, "retire") == 0) {
+        report("retires result=%d", pf_worker_retire());
     } else if (strcmp(step, "daemonize") == 0) {
         report("daemonize result=%d ready=%d", pf_daemonize(NULL), pf_daemon_ready());
     } else if (strcmp(step, "stderr") == 0) {

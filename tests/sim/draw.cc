@@ -62,6 +62,7 @@ constexpr Weight weights[] = {
     {Kind::answer, 0, Theme::host},
     {Kind::refuse, 3, Theme::ends},
     {Kind::wake, 4, Theme::host},
+    {Kind::retire, 8, Theme::health},
 };
 static_assert(sizeof(weights) / sizeof(weights[0]) == static_cast<size_t>(Kind::count));
 

@@ -53,11 +53,19 @@ bool SupervisorChannel::next(Message *ret_message) {
     }
     const sim::Word word = world.words.front();
     world.words.erase(world.words.begin());
-    *ret_message = {word.floods ? Message::Kind::flood : Message::Kind::ready, word.worker};
-    if (word.floods) {
+    switch (word.kind) {
+    case sim::Word::Kind::flood:
+        *ret_message = {Message::Kind::flood, word.worker};
         model.flooded(word.worker);
-    } else {
+        break;
+    case sim::Word::Kind::retire:
+        *ret_message = {Message::Kind::retire, word.worker};
+        model.retired(word.worker);
+        break;
+    case sim::Word::Kind::ready:
+        *ret_message = {Message::Kind::ready, word.worker};
         model.said_ready(word.worker);
+        break;
     }
     return true;
 }

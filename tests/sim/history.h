@@ -83,6 +83,7 @@ enum class Kind : uint8_t {
     answer,
     refuse,
     wake,
+    retire,
     count
 };
 

@@ -55,6 +55,7 @@ class Model {
     void started(uint32_t worker, uint32_t slot, int32_t pid, Instant since);
     void said_ready(uint32_t worker);
     void flooded(uint32_t worker);
+    void retired(uint32_t worker);
     void no_more_words();
     void looked(uint32_t worker, uint32_t beats);
     void collecting();
@@ -101,7 +102,7 @@ class Model {
   private:
     enum class Phase : uint8_t { idle, running, stopping, done };
     enum class Stage : uint8_t { none, trial, serving, dying, asked, killed, left };
-    enum class Plan : uint8_t { none, asked, lifetime, reload, failed };
+    enum class Plan : uint8_t { none, asked, lifetime, retire, reload, failed };
     enum class Pending : uint8_t { none, start, delay, replacement };
     enum class Gate : uint8_t { open, closed, probing };
 
@@ -115,6 +116,7 @@ class Model {
         uint32_t beats = 0;
         bool floods = false;       // the pool with messages
         bool overdue = false;      // too old already
+        bool retires = false;      // wants to be replaced
         bool look_due = false;     // its heartbeat has to be looked at
         bool slain = false;        // SIGKILL was sent for its silence
         bool kill_told = false;    // by an event, as sent or as refused

@@ -124,6 +124,11 @@ void Model::replace(const Request &request) {
     if (request.reason == Plan::lifetime && !(works && slot.lives[slot.present].overdue)) {
         return;
     }
+    if (request.reason == Plan::retire &&
+        !(slot.present >= 0 && slot.lives[slot.present].stage == Stage::serving &&
+          slot.lives[slot.present].retires)) {
+        return;
+    }
     if (works) {
         plan(request.slot, request.reason, true);
         if (settings_.reload_order == core::ReloadOrder::stop_first) {
@@ -150,6 +155,8 @@ Reason Model::reason_of(Plan plan) {
         return Reason::replace;
     case Plan::lifetime:
         return Reason::lifetime;
+    case Plan::retire:
+        return Reason::retire;
     case Plan::reload:
     case Plan::failed: // the reload did, and this one goes on
         return Reason::reload;
@@ -183,11 +190,12 @@ void Model::end_plan(uint32_t number, bool good, int32_t error) {
             other.plan = other.plan == Plan::reload ? Plan::failed : other.plan;
         }
     }
-    if (ended == Plan::lifetime && slot.present >= 0 &&
+    if ((ended == Plan::lifetime || ended == Plan::retire) && slot.present >= 0 &&
         slot.lives[slot.present].stage == Stage::serving) {
         Life &old = slot.lives[slot.present];
         old.overdue = false;
-        old.expires = base::after(world.clock, std::max(second, settings_.backoff_first));
+        const Instant retry = base::after(world.clock, std::max(second, settings_.backoff_first));
+        old.expires = std::min(old.expires, retry);
         expect_sign(old);
     }
 }

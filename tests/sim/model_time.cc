@@ -133,7 +133,7 @@ void Model::life_due(const Due &due) {
         if (life.expires <= world.clock) {
             life.expires = never;
             life.overdue = true;
-            request_replacement(due.slot, Plan::lifetime);
+            request_replacement(due.slot, life.retires ? Plan::retire : Plan::lifetime);
         }
         if (settings_.heartbeat_timeout > 0) {
             life.look_due = true;
@@ -210,6 +210,19 @@ void Model::said_ready(uint32_t worker) {
     const Life &life = table_[worker / 2].lives[worker % 2];
     if (life.stage == Stage::trial) {
         get_ready(worker / 2, static_cast<int>(worker % 2));
+    }
+    conclude();
+}
+
+// It wants to be replaced once it serves, however often it says so.
+void Model::retired(uint32_t worker) {
+    settle();
+    Life &life = table_[worker / 2].lives[worker % 2];
+    if (is_at_work(life) && !life.retires) {
+        life.retires = true;
+        if (life.stage == Stage::serving) {
+            request_replacement(worker / 2, Plan::retire);
+        }
     }
     conclude();
 }

@@ -87,6 +87,9 @@ void Model::get_ready(uint32_t number, int seat) {
         sending_.push_back(Sending{number * 2 + static_cast<uint32_t>(seat), signal, false});
     }
     life.passed_on.clear();
+    if (life.retires) {
+        request_replacement(number, Plan::retire);
+    }
     if (seat == slot.second) {
         std::swap(slot.present, slot.second);
         if (slot.second >= 0) {

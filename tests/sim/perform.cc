@@ -6,6 +6,7 @@
 #include "host.h"
 #include "model.h"
 #include "violation.h"
+#include "witness.h"
 
 namespace sim {
 
@@ -72,6 +73,7 @@ void Host::perform(const Operation &operation) {
     case Kind::beat:
     case Kind::hang:
     case Kind::freeze:
+    case Kind::retire:
         perform_on_health(operation);
         break;
     case Kind::fork_trouble:
@@ -305,6 +307,12 @@ void Host::perform_on_health(const Operation &operation) {
         break;
     case Kind::freeze:
         freeze(a, b);
+        break;
+    case Kind::retire:
+        for (size_t index = first; index < end; index++) {
+            witness.wants_retirement();
+            world.retire(world.living[index]);
+        }
         break;
     default:
         break;

@@ -50,7 +50,7 @@ bool Witness::is_to_be_replaced(uint32_t worker) const {
     const Process &process = world.seats[worker];
     const bool asked_for = slot < host_wants_.size() && host_wants_[slot];
     const bool is_old = settings_.lifetime > 0 && world.clock - process.born >= settings_.lifetime;
-    return asked_for || is_old || reloads_wanted_ > 0;
+    return asked_for || is_old || world.shares[worker].retires || reloads_wanted_ > 0;
 }
 
 // A second process in a slot has a reason, and there are not too many of them: those that are on
@@ -158,10 +158,9 @@ void Witness::told_of_reload(const core::Event &event) {
         break;
     case EventType::reload_failed:
         require(!stopping_, "reload-order", "it fails in a pool that stops");
-        require(reloading_ || host_wanted_any_ || settings_.lifetime > 0, "reload-order",
-                "the end of none");
+        require(reloading_ || replaces_one(), "reload-order", "the end of none");
         // That of a single worker ends no reload, but whose this was is not told.
-        perhaps_failed_ = reloading_ && (host_wanted_any_ || settings_.lifetime > 0);
+        perhaps_failed_ = reloading_ && replaces_one();
         reloading_ = perhaps_failed_;
         break;
     default:

@@ -21,6 +21,7 @@ class Witness {
     // What the host wants.
     void wants_reload() { reloads_wanted_ += 1; }
     void wants_restart(uint32_t slot);
+    void wants_retirement() { some_retire_ = true; }
 
     // What the pool does.
     void started(uint32_t worker);
@@ -42,12 +43,16 @@ class Witness {
     void told_of_worker(const prefork::core::Event &event);
     void told_of_reload(const prefork::core::Event &event);
     [[nodiscard]] bool is_to_be_replaced(uint32_t worker) const;
+    [[nodiscard]] bool replaces_one() const {
+        return host_wanted_any_ || some_retire_ || settings_.lifetime > 0;
+    }
     [[nodiscard]] bool is_good(const Process &process, uint32_t worker) const;
 
     prefork::core::Settings settings_;
     std::vector<uint8_t> seen_;    // of each process
     std::vector<bool> host_wants_; // a restart of the slot, at some time
     bool host_wanted_any_ = false;
+    bool some_retire_ = false;
     uint32_t reloads_wanted_ = 0;
     uint32_t reloads_begun_ = 0;
     uint32_t starts_ = 0;

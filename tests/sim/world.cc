@@ -108,15 +108,21 @@ void World::say_ready(uint32_t worker) {
     SIM_TRACE("pid %d says that it is ready", seats[worker].pid);
     shares[worker].ready = true;
     seats[worker].said_ready = true;
-    words.push_back({worker, false});
+    words.push_back({worker, Word::Kind::ready});
 }
 
 void World::flood(uint32_t worker) {
     if (!shares[worker].floods) {
         SIM_TRACE("pid %d floods the pool with messages", seats[worker].pid);
         shares[worker].floods = true;
-        words.push_back({worker, true});
+        words.push_back({worker, Word::Kind::flood});
     }
+}
+
+void World::retire(uint32_t worker) {
+    SIM_TRACE("pid %d asks to be replaced", seats[worker].pid);
+    shares[worker].retires = true;
+    words.push_back({worker, Word::Kind::retire});
 }
 
 void World::beat(uint32_t worker) {

@@ -25,14 +25,20 @@ enum class Readiness : uint8_t { at_once, later, count };
 
 // What a worker has sent that its pool has not read yet.
 struct Word {
+    enum class Kind : uint8_t {
+        ready,
+        retire,
+        flood // so many messages that the worker is taken for broken
+    };
     uint32_t worker;
-    bool floods; // so many messages that the worker is taken for broken
+    Kind kind;
 };
 
 // What a worker has told the pool.
 struct Share {
     bool ready = false;
     bool floods = false; // has been told once
+    bool retires = false;
     uint32_t beats = 0;
     bool is_begun = false; // and its end is not known to the channel
 };
@@ -156,6 +162,7 @@ struct World {
     void begin_life(uint32_t worker);
     void say_ready(uint32_t worker);
     void flood(uint32_t worker);
+    void retire(uint32_t worker);
     void beat(uint32_t worker);
 
     void settle_in(uint32_t worker, const Process &process, Instant since);

@@ -144,7 +144,7 @@ void unknown_kinds_and_workers_are_no_records(void **) {
     Pool pool;
     const WorkerLink &link = pool.links[1];
 
-    constexpr uint8_t kinds[] = {0, 4, 63};
+    constexpr uint8_t kinds[] = {0, 5, 63};
     for (const uint8_t kind : kinds) {
         Record record = Record::make(link.instance, link.token, static_cast<RecordKind>(kind), 0);
         pool.send_bytes(&record, sizeof(record));
@@ -189,6 +189,20 @@ void who_is_ready_too_often_floods_and_is_told_once(void **) {
     pool.expect(2);
     pool.expect_nothing();
     assert_true(pool.channel.met_nonsense());
+}
+
+void who_retires_is_told_and_too_often_floods(void **) {
+    Pool pool;
+
+    for (int count = 0; count < 9; count++) {
+        pool.send(1, RecordKind::retire);
+    }
+
+    for (int count = 0; count < 8; count++) {
+        pool.expect(1, Message::Kind::retire);
+    }
+    pool.expect(1, Message::Kind::flood);
+    pool.expect_nothing();
 }
 
 void heartbeats_beyond_eight_a_time_out_are_a_flood(void **) {
@@ -334,6 +348,7 @@ int main() {
         cmocka_unit_test(unknown_kinds_and_workers_are_no_records),
         cmocka_unit_test(a_round_with_much_nonsense_ends),
         cmocka_unit_test(who_is_ready_too_often_floods_and_is_told_once),
+        cmocka_unit_test(who_retires_is_told_and_too_often_floods),
         cmocka_unit_test(heartbeats_beyond_eight_a_time_out_are_a_flood),
         cmocka_unit_test(heartbeats_of_a_long_pause_are_no_flood),
         cmocka_unit_test(an_exit_code_is_kept_until_the_worker_has_ended),

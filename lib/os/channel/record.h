@@ -15,7 +15,7 @@ struct Instance {
     [[nodiscard]] uint64_t number() const { return uint64_t{worker} << 32 | life; }
 };
 
-enum class RecordKind : uint8_t { ready = 1, heartbeat = 2, exit_code = 3 };
+enum class RecordKind : uint8_t { ready = 1, heartbeat = 2, exit_code = 3, retire = 4 };
 
 // From a worker to its supervisor. It is written by one system call and is shorter than PIPE_BUF,
 // so that the records of several workers never mix.

@@ -167,7 +167,7 @@ bool SupervisorChannel::is_valid(const Record &record) const {
     const uint32_t kind = record.kind();
     return worker < states_.size() && record.life != 0 && states_[worker].life == record.life &&
            !states_[worker].floods && kind >= static_cast<uint32_t>(RecordKind::ready) &&
-           kind <= static_cast<uint32_t>(RecordKind::exit_code) &&
+           kind <= static_cast<uint32_t>(RecordKind::retire) &&
            record.token == token_of({record.life, worker});
 }
 
@@ -211,6 +211,12 @@ bool SupervisorChannel::apply(const Record &record, Message *ret_message) {
     case RecordKind::ready:
         state.readies += 1;
         state.floods = state.readies > records_max;
+        tells = true;
+        break;
+    case RecordKind::retire:
+        ret_message->kind = Message::Kind::retire;
+        state.retires += 1;
+        state.floods = state.retires > records_max;
         tells = true;
         break;
     case RecordKind::heartbeat:

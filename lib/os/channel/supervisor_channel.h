@@ -24,7 +24,8 @@ namespace prefork::os {
 struct Message {
     enum class Kind : uint8_t {
         ready,
-        flood, // the worker sends more than any correct one does
+        retire, // the worker asks to be replaced
+        flood,  // the worker sends more than any correct one does
     };
 
     Kind kind;
@@ -107,6 +108,7 @@ class SupervisorChannel {
         base::Instant begun;
         int stop_end; // -1: none
         uint8_t readies;
+        uint8_t retires;
         uint8_t exits;
         uint8_t exit_code;
         bool floods;

@@ -34,6 +34,7 @@ constexpr int admission_look_ms = 1000;
 struct Sent {
     uint32_t generation = 0; // of the worker that it speaks of
     bool ready = false;
+    bool retire = false;
     int end = -1;  // of the supervisor: readable when that is gone
     int stop = -1; // an epoll of both
 };
@@ -181,6 +182,16 @@ int send_ready(const WorkerLink &link) {
     }
     const int result = send_record(link, RecordKind::ready, 0);
     sent.ready = result == 0;
+    return result;
+}
+
+int send_retire(const WorkerLink &link) {
+    if (is_supervisor_gone(link)) {
+        return -ESRCH;
+    }
+    const SentLock lock;
+    const int result = sent.retire ? 0 : send_record(link, RecordKind::retire, 0);
+    sent.retire = result == 0;
     return result;
 }
 

@@ -31,6 +31,7 @@ struct WorkerLink {
 // worker.
 int send_ready(const WorkerLink &link);
 int send_heartbeat(const WorkerLink &link);
+int send_retire(const WorkerLink &link);
 int stop_descriptor(const WorkerLink &link);
 
 // Tells the supervisor with which code this worker is about to exit.

@@ -89,6 +89,7 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "pf_event_system_us": _event_uint64,
     "pf_event_max_rss_kib": _event_uint64,
     "pf_worker_ready": (c_int, ()),
+    "pf_worker_retire": (c_int, ()),
     "pf_worker_heartbeat": (c_int, ()),
     "pf_worker_stop_fd": (c_int, ()),
     "pf_bind_sockets": (

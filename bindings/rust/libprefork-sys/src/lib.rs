@@ -100,6 +100,7 @@ pub const PF_REASON_RESTART: c_int = 2;
 pub const PF_REASON_REPLACE: c_int = 3;
 pub const PF_REASON_RELOAD: c_int = 4;
 pub const PF_REASON_LIFETIME: c_int = 5;
+pub const PF_REASON_RETIRE: c_int = 6;
 pub const PF_REASON_RESIZE: c_int = 7;
 pub const PF_REASON_STOP: c_int = 8;
 pub const PF_REASON_READY_TIMEOUT: c_int = 9;
@@ -234,6 +235,7 @@ extern "C" {
 
 extern "C" {
     pub fn pf_worker_ready() -> c_int;
+    pub fn pf_worker_retire() -> c_int;
     pub fn pf_worker_heartbeat() -> c_int;
     pub fn pf_worker_stop_fd() -> c_int;
     pub fn pf_worker_fd(name: *const c_char) -> c_int;
