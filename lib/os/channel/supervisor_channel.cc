@@ -102,7 +102,9 @@ int SupervisorChannel::begin_start(uint32_t worker, base::Instant now, WorkerLin
         }
     }
     ret_link->instance = next_instance(worker, now);
-    ret_link->token = token_of(ret_link->instance);
+    SipHash hash(key_.get());
+    ret_link->token = hash.of(ret_link->instance.number());
+    ret_link->seed = hash.second();
     ret_link->down = worker_end_.get();
     states_[worker].stop_end = stop_end;
     return 0;

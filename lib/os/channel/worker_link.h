@@ -15,6 +15,7 @@ namespace prefork::os {
 struct WorkerLink {
     Instance instance{};
     uint64_t token = 0;
+    uint64_t seed = 0; // of a forked worker's random numbers
     base::Duration heartbeat_interval = 0; // 0: nobody waits for heartbeats
     FdIdentity up_file;                    // of `up` at the start
     int32_t supervisor = 0;

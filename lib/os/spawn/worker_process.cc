@@ -83,7 +83,7 @@ void become_worker(const Birth &birth) {
     }
     settle_in(birth);
     if (!birth.threads) {
-        reseed_generators();
+        reseed_generators(birth.link.seed);
     }
 }
 
