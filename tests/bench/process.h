@@ -73,6 +73,7 @@ static void run_child(struct run *run, char *const *arguments, int tether, int b
     active_groups[run->program] = getpid();
     if (getppid() == driver && dup2(tether, TETHER_DESCRIPTOR) == TETHER_DESCRIPTOR &&
         dup2(board, BOARD_DESCRIPTOR) == BOARD_DESCRIPTOR) {
+        (void)syscall(SYS_close_range, BOARD_DESCRIPTOR + 1, ~0u, 0); /* whatever a shell left */
         execv(arguments[0], arguments);
     }
     perror(arguments[0]);

@@ -40,6 +40,8 @@ int SupervisorChannel::open(const ChannelOptions &options) {
     if (int r = open_pipe(&read_end_, &write_end_, true); r < 0) {
         return r;
     }
+    // A worker keeps the write end. What follows it is closed there by one system call.
+    put_write_end_first(&read_end_, &write_end_);
     return file_.capture(read_end_.get()) ? 0 : -EBADF;
 }
 

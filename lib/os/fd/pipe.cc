@@ -24,4 +24,23 @@ int open_pipe(Descriptor *ret_read_end, Descriptor *ret_write_end, bool nonblock
     return 0;
 }
 
+void put_write_end_first(Descriptor *read_end, Descriptor *write_end) {
+    const int first = read_end->get();
+    const int second = write_end->get();
+    const int copy = first < second ? fcntl(first, F_DUPFD_CLOEXEC, second) : -1;
+    if (copy < 0) {
+        return;
+    }
+    if (dup3(second, first, O_CLOEXEC) >= 0) {
+        const bool swapped = dup3(copy, second, O_CLOEXEC) >= 0 || dup3(copy, first, O_CLOEXEC) < 0;
+        if (swapped) {
+            (void)read_end->release();
+            (void)write_end->release();
+            read_end->adopt(second);
+            write_end->adopt(first);
+        }
+    }
+    close(copy);
+}
+
 } // namespace prefork::os
