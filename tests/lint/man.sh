@@ -83,10 +83,10 @@ done <man/aliases
 section() { # page, heading
     awk -v heading="$2" '/^\.S[hs] / { open = ($0 ~ "^\\.S[hs] " heading "$") } open' "$1"
 }
-section man/pf_pool.3 Settings >"$scratch/list"
-grep -E '^pf_pool_(set_|add_)' tests/abi/symbols.txt | while read -r symbol; do
-    grep -q "^\.It Xr $symbol 3 " "$scratch/list" ||
-        echo "man/pf_pool.3: $symbol is missing under Settings"
+section man/pf_pool.3 'Functions by task' >"$scratch/list"
+grep -v '^pf_event_' tests/abi/symbols.txt | while read -r symbol; do
+    grep -Eq "^\.It (Xr $symbol 3|Fn $symbol) Ta " "$scratch/list" ||
+        echo "man/pf_pool.3: $symbol is missing under Functions by task"
 done >"$scratch/missing"
 for heading in Types 'Messages and details'; do
     section man/pf_event.3 "$heading" | sed -n 's/^\.It \(Dv \)*\([A-Z_]*\).*/\2/p' |

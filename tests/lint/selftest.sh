@@ -107,7 +107,8 @@ bites man 'no page pf_none' 'echo pf_none.3 pf_task_id.3 >>man/aliases'
 bites man 'no exported function' 'echo pf_event.3 pf_none.3 >>man/aliases'
 bites man 'reference to pf_none' "sed -i 's/^.Xr pf_event 3/.Xr pf_none 3/' man/prefork.7"
 bites man 'mandoc finds fault' "echo '.Nonsense' >>man/pf_version.3"
-bites man 'pf_pool_set_name is missing under Settings' "sed -i '/set_name 3 Ta/d' man/pf_pool.3"
+bites man 'pf_pool_set_name is missing under Functions by task' \
+    "sed -i '/set_name 3 Ta/d' man/pf_pool.3"
 bites man 'more than 450 lines' "sed -i p man/prefork.7"
 bites man 'READY does not stand once under Types' "sed -i '/^.It READY /d' man/pf_event.3"
 bites man 'READY does not stand once under Messages' \
