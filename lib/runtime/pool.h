@@ -103,7 +103,7 @@ class Pool {
     Role start_workers(os::SignalBlock &block);
     Role start_one(os::Birth *birth, os::SignalBlock &block);
     Role start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &block);
-    Role start_behind_gate(os::Birth *birth, os::SignalBlock &block);
+    Role start_with_barrier(os::Birth *birth, os::SignalBlock &block);
     int32_t fork_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block);
     int32_t execute_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block,
                            os::Pidfd *ret_pidfd);

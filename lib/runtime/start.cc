@@ -8,9 +8,9 @@
 #include "os/process/standard_files.h"
 #include "os/process/threads.h"
 #include "os/spawn/identity.h"
+#include "os/spawn/start_barrier.h"
 #include "os/spawn/worker_process.h"
 #include "os/watch/exit_status.h"
-#include "os/watch/gate.h"
 #include "runtime/pool.h"
 
 namespace prefork::runtime {
@@ -64,7 +64,7 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
         return Role::supervisor;
     }
     if (forks && watch_.by_pidfd() && (birth.threads || block.children_reap_themselves())) {
-        return start_behind_gate(&birth, block);
+        return start_with_barrier(&birth, block);
     }
     return room == 1 ? start_one(&birth, block)
                      : start_batch(static_cast<uint32_t>(room), &birth, block);
@@ -127,17 +127,17 @@ Pool::Role Pool::start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &b
 
 // Where SIGCHLD is ignored, or another thread may wait for any child, a worker that ended at once
 // could be gone before its pidfd is open. So it does nothing until then.
-Pool::Role Pool::start_behind_gate(os::Birth *birth, os::SignalBlock &block) {
+Pool::Role Pool::start_with_barrier(os::Birth *birth, os::SignalBlock &block) {
     const uint32_t worker = supervisor_.take_start();
-    os::Gate gate;
-    if (int r = gate.open(); r < 0) {
+    os::StartBarrier barrier;
+    if (int r = barrier.open(); r < 0) {
         start_failed(worker, r);
         return Role::supervisor;
     }
-    birth->gate = gate.waiting_end();
+    birth->barrier = barrier.waiting_end();
     const int32_t pid = fork_worker(worker, birth, block);
     if (pid == 0) {
-        gate.disown();
+        barrier.disown();
         return Role::worker;
     }
     if (pid < 0) {
@@ -145,7 +145,7 @@ Pool::Role Pool::start_behind_gate(os::Birth *birth, os::SignalBlock &block) {
     } else {
         os::Pidfd pidfd;
         (void)watch_started(worker, pid, &pidfd, os::now());
-        gate.let_through();
+        barrier.release();
     }
     return Role::supervisor;
 }

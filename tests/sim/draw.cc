@@ -45,7 +45,7 @@ constexpr Weight weights[] = {
     {Kind::fork_trouble, 6, Theme::starts},
     {Kind::watch_trouble, 4, Theme::starts},
     {Kind::room_trouble, 4, Theme::starts},
-    {Kind::gate, 3, Theme::starts},
+    {Kind::barrier, 3, Theme::starts},
     {Kind::newborn, 4, Theme::starts},
     {Kind::notice, 8, Theme::host},
     {Kind::unknown_status, 3, Theme::ends},

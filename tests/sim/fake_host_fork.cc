@@ -108,7 +108,7 @@ void Host::answer(uint32_t slot, uint32_t how) {
         violate("answer", "forked returns %d, not %d", result, wanted);
     }
     require(world.newborn.empty(), "answer", "a child is neither watched nor killed");
-    require(world.let_in == (registers && result == 0 ? pid : 0), "gate",
+    require(world.let_in == (registers && result == 0 ? pid : 0), "admission",
             "a child that is watched has to be let in, and no other");
 }
 

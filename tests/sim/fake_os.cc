@@ -14,10 +14,10 @@
 #include "os/process/threads.h"
 #include "os/spawn/exec.h"
 #include "os/spawn/identity.h"
+#include "os/spawn/start_barrier.h"
 #include "os/spawn/worker_process.h"
 #include "os/watch/child_signal.h"
 #include "os/watch/exit_status.h"
-#include "os/watch/gate.h"
 #include "violation.h"
 #include "witness.h"
 #include "world.h"
@@ -71,8 +71,8 @@ int32_t fork_worker(const Birth &birth) {
     require(world.signals_blocked == 1, "signal-mask", "a fork with signals let through");
     require(!world.unflushed, "stdio", "a fork with the host's output still in its buffers");
     require(birth.link.supervisor == world.own_pid, "birth", "the supervisor is another process");
-    require((birth.gate >= 0) == (world.may_vanish && model.by_pidfd()), "birth",
-            "a gate where none is needed, or none where one is");
+    require((birth.barrier >= 0) == (world.may_vanish && model.by_pidfd()), "birth",
+            "a barrier where none is needed, or none where one is");
     require(world.promised > 0, "descriptors", "a fork without a descriptor to watch it by");
     world.promised -= 1;
     world.clock += world.fork_cost;
@@ -127,19 +127,19 @@ int32_t Exec::start(const Birth & /*birth*/, const SignalBlock & /*block*/, bool
     return -1;
 }
 
-int Gate::open() {
-    touch("it opens a gate");
-    const int32_t error = model.order_is_certain() ? world.gate_trouble.next() : 0;
+int open_pipe(Descriptor *ret_read_end, Descriptor * /*ret_write_end*/, bool /*nonblocking*/) {
+    touch("it opens a barrier");
+    const int32_t error = model.order_is_certain() ? world.barrier_trouble.next() : 0;
     if (error != 0) {
-        SIM_TRACE("the gate can not be opened: %d", error);
+        SIM_TRACE("the barrier can not be opened: %d", error);
         model.first_refused(error);
         return error;
     }
-    return read_end_.take(1000);
+    return ret_read_end->take(1000);
 }
 
-void Gate::let_through() const {
-    require(world.newborn.empty(), "gate", "it is opened before the worker is watched");
+void StartBarrier::release() const {
+    require(world.newborn.empty(), "barrier", "it is released before the worker is watched");
 }
 
 int Descriptor::take(int descriptor_or_error) {

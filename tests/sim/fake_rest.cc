@@ -89,7 +89,8 @@ int SupervisorChannel::admission_end(uint32_t /*slot*/) const { return -1; }
 
 int SupervisorChannel::admit(uint32_t /*slot*/, uint32_t worker, int32_t pid,
                              base::Instant /*now*/) {
-    sim::require(world.seats[worker].pid == pid, "gate", "a child is admitted that is not watched");
+    sim::require(world.seats[worker].pid == pid, "admission",
+                 "a child is admitted that is not watched");
     world.let_in = pid;
     return 0;
 }

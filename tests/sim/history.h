@@ -66,7 +66,7 @@ enum class Kind : uint8_t {
     fork_trouble,
     watch_trouble,
     room_trouble,
-    gate,
+    barrier,
     newborn,
     notice,
     unknown_status,

@@ -253,10 +253,10 @@ void Model::ask_slot(uint32_t slot, Reason reason) {
 }
 
 // Nobody waits any more: the next who does has nothing to do with earlier failures.
-void Model::open_gate_if_unused() {
+void Model::reopen_starts_if_unused() {
     deadline_known_ = false;
     if (start_withdrawn_ && queue_.empty()) {
-        gate_ = Gate::open;
+        starts_ = Starts::open;
         retry_delay_ = 0;
         retry_at_ = never;
     }
@@ -265,7 +265,7 @@ void Model::open_gate_if_unused() {
 
 // What follows from whatever has happened.
 void Model::conclude() {
-    open_gate_if_unused();
+    reopen_starts_if_unused();
     advance_plans();
     finish_if_idle();
 }
@@ -292,13 +292,13 @@ void Model::finish_if_idle() {
     tell(event);
 }
 
-void Model::close_gate() {
-    if (gate_ == Gate::closed) {
+void Model::suspend_starts() {
+    if (starts_ == Starts::closed) {
         return;
     }
     retry_delay_ = retry_delay_ == 0 ? 10 * millisecond : std::min(2 * retry_delay_, second);
     retry_at_ = world.clock + retry_delay_;
-    gate_ = Gate::closed;
+    starts_ = Starts::closed;
     deadline_known_ = false;
 }
 

@@ -104,7 +104,7 @@ class Model {
     enum class Stage : uint8_t { none, trial, serving, dying, asked, killed, left };
     enum class Plan : uint8_t { none, asked, lifetime, retire, reload, failed };
     enum class Pending : uint8_t { none, start, delay, replacement };
-    enum class Gate : uint8_t { open, closed, probing };
+    enum class Starts : uint8_t { open, closed, probing };
 
     struct Life {
         int32_t pid = 0;
@@ -182,8 +182,8 @@ class Model {
     void fail(int32_t error);
     void begin_stopping(Reason reason);
     void ask_slot(uint32_t slot, Reason reason);
-    void open_gate_if_unused();
-    void close_gate();
+    void reopen_starts_if_unused();
+    void suspend_starts();
     void conclude();
     void finish_if_idle();
 
@@ -304,7 +304,7 @@ class Model {
     Instant start_failure_told_ = never;
     Instant last_told_ = 0;
 
-    Gate gate_ = Gate::open;
+    Starts starts_ = Starts::open;
     Duration retry_delay_ = 0;
     Instant retry_at_ = never;
 

@@ -19,8 +19,8 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
     slot.lives[seat] = Life{};
     deadline_known_ = false;
     alive_ -= 1;
-    if (gate_ == Gate::closed) {
-        gate_ = Gate::probing;
+    if (starts_ == Starts::closed) {
+        starts_ = Starts::probing;
         retry_at_ = never;
     }
     owed_looks_ -= life.look_due ? 1 : 0;

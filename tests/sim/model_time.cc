@@ -15,7 +15,7 @@ Instant Model::next_deadline() const {
     if (deadline_known_) {
         return deadline_;
     }
-    Instant next = gate_ == Gate::closed ? retry_at_ : never;
+    Instant next = starts_ == Starts::closed ? retry_at_ : never;
     for (const Slot &slot : table_) {
         next = std::min(next, std::min(slot.lives[0].deadline, slot.lives[1].deadline));
         next = std::min(next, slot.answer_until);
@@ -71,8 +71,8 @@ void Model::tick() {
             want_start(due.slot, Reason::restart, key);
         }
     }
-    if (gate_ == Gate::closed && retry_at_ <= world.clock) {
-        gate_ = Gate::probing;
+    if (starts_ == Starts::closed && retry_at_ <= world.clock) {
+        starts_ = Starts::probing;
         retry_at_ = never;
     }
     conclude();

@@ -105,10 +105,10 @@ void Model::get_ready(uint32_t number, int seat) {
 // ---- Starts ---------------------------------------------------------------------------------
 
 size_t Model::startable() const {
-    if (gate_ == Gate::closed || queue_.empty() || !has_room_for_life()) {
+    if (starts_ == Starts::closed || queue_.empty() || !has_room_for_life()) {
         return 0;
     }
-    if (gate_ == Gate::probing) {
+    if (starts_ == Starts::probing) {
         return underway_ > 0 ? 0 : 1;
     }
     return queue_.size();
@@ -233,7 +233,7 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since
     pending_ -= 1;
     alive_ += 1;
     some_ran_ = true;
-    gate_ = Gate::open;
+    starts_ = Starts::open;
     retry_delay_ = 0;
     retry_at_ = never;
     deadline_known_ = false;
@@ -287,7 +287,7 @@ void Model::end_start(uint32_t number, int32_t error, Instant tie, uint64_t key)
     slot.unproven = slot.unproven || (!replaces && !passes && slot.plan != Plan::none);
     if (again) {
         if (error != -ETIMEDOUT) {
-            close_gate();
+            suspend_starts();
         }
         queue_.push_back(Waiting{number, key != 0 ? key : ++next_key_});
     } else {

@@ -79,7 +79,7 @@ void Host::perform(const Operation &operation) {
     case Kind::fork_trouble:
     case Kind::watch_trouble:
     case Kind::room_trouble:
-    case Kind::gate:
+    case Kind::barrier:
     case Kind::newborn:
     case Kind::no_memory:
     case Kind::fork_cost:
@@ -252,9 +252,9 @@ void Host::perform_trouble(const Operation &operation) {
         world.room = a % 2 == 0 ? UINT32_MAX : 1 + a / 2 % 4;
         world.room_trouble = trouble_of(b, c % 4);
         break;
-    case Kind::gate:
+    case Kind::barrier:
         world.may_vanish = a % 2 == 0;
-        world.gate_trouble = trouble_of(b, c % 4);
+        world.barrier_trouble = trouble_of(b, c % 4);
         break;
     case Kind::newborn:
         world.newborn_ends = 1 + (a % 8 == 0 ? b % 40 : b % 4);

@@ -45,7 +45,7 @@ constexpr const char *kind_names[] = {
     "run",          "take",          "take_all",       "stop",
     "kill",         "resize",        "restart",        "signal",
     "signal_all",   "own_signal",    "temper",         "doom",
-    "fork_trouble", "watch_trouble", "room_trouble",   "gate",
+    "fork_trouble", "watch_trouble", "room_trouble",   "barrier",
     "newborn",      "notice",        "unknown_status", "no_memory",
     "in_callback",  "fork_cost",     "enter_worker",   "ready",
     "readiness",    "beat",          "hang",           "reload",

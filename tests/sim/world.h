@@ -103,7 +103,7 @@ struct World {
     int32_t own_pid = 50;
     bool reaping = true; // nothing is checked any more: the rest is only cleared away
 
-    int32_t let_in = 0; // by the gate: the last one
+    int32_t let_in = 0; // the last child that was admitted
 
     // Signals for the supervisor itself.
     prefork::os::SignalSet signals_taken = prefork::os::SignalSet::none;
@@ -127,7 +127,7 @@ struct World {
     Trouble fork_trouble;
     Trouble watch_trouble;
     Trouble room_trouble;
-    Trouble gate_trouble;
+    Trouble barrier_trouble;
     uint32_t room = UINT32_MAX;
     size_t promised = 0;       // descriptors, to the starts under way
     uint32_t newborn_ends = 0; // the next so many workers end at once

@@ -52,7 +52,7 @@ bool is_refusal(int error) {
 }
 
 // What vfork() does, and besides, the pidfd is there from the first moment: the process may have
-// been reaped by others before it could be opened, and no gate can hold a process back that the
+// been reaped by others before it could be opened, and no barrier can hold a process back that the
 // parent sleeps for. Where filters or emulators refuse that, there is no pidfd; where they refuse
 // clone(), it is vfork().
 pid_t clone_and_wait(char *stack_end, ExecChild *child, int *ret_pidfd) {

@@ -2,7 +2,6 @@
 #include "os/spawn/worker_process.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -17,28 +16,13 @@
 #include "os/service/notify.h"
 #include "os/signals/pool_signals.h"
 #include "os/spawn/identity.h"
+#include "os/spawn/start_barrier.h"
 #include "os/watch/child_signal.h"
 #include "os/watch/process_handle.h"
 
 namespace prefork::os {
 
 namespace {
-
-// Waits until the supervisor holds the worker's pidfd; fails if the supervisor ends before.
-bool pass_gate(const Birth &birth) {
-    pollfd both[2] = {};
-    both[0].fd = birth.gate;
-    both[0].events = POLLIN;
-    both[1].fd = birth.supervisor_pidfd;
-    both[1].events = POLLIN;
-    while (poll(both, 2, -1) < 0) {
-        if (errno != EINTR) {
-            return false;
-        }
-    }
-    char byte = 0;
-    return (both[0].revents & POLLIN) != 0 && read(birth.gate, &byte, 1) == 1;
-}
 
 // Puts the host's dispositions in the place of the library's handlers.
 void restore_host_handlers() {
@@ -78,7 +62,8 @@ void become_worker(const Birth &birth) {
         prctl(PR_SET_PDEATHSIG, birth.link.death_signal);
     }
     // The supervisor may have ended before the kernel was asked to tell of it.
-    if (supervisor_is_gone(birth) || (birth.gate >= 0 && !pass_gate(birth))) {
+    if (supervisor_is_gone(birth) ||
+        (birth.barrier >= 0 && !wait_at_barrier(birth.barrier, birth.supervisor_pidfd))) {
         _exit(EXIT_FAILURE);
     }
     settle_in(birth);

@@ -19,8 +19,8 @@ struct Birth {
     bool awaits_ready = false; // the worker is to say that it is ready
     bool notifies = false;     // the supervisor speaks to the service manager
     const WorkerResources *resources = nullptr;
-    WorkerLink link; // what the worker keeps of it
-    int gate = -1;   // wait here for one byte before anything else; -1: do not wait
+    WorkerLink link;  // what the worker keeps of it
+    int barrier = -1; // wait there before anything else; -1: do not wait
 };
 
 // In a child that the host forked by itself: makes it a worker once its supervisor has admitted it

@@ -119,10 +119,10 @@ int Watch::open(Backend backend, bool groups, int messages) {
     register_workers(&children_);
     if (!by_pidfd()) {
         keep_statuses();
-        if (int r = liveness_.open(); r < 0) {
+        if (int r = liveness_.open(false); r < 0) {
             return r;
         }
-        (void)liveness_file_.capture(liveness_.waiting_end());
+        (void)liveness_file_.capture(liveness_.read_end());
     }
     children_.open(by_pidfd(), groups, epoll_.get());
     return 0;

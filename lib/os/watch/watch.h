@@ -12,9 +12,9 @@
 #include "os/fd/descriptor.h"
 #include "os/fd/fd_identity.h"
 #include "os/fd/pidfd.h"
+#include "os/fd/pipe.h"
 #include "os/signals/signals.h"
 #include "os/watch/children.h"
-#include "os/watch/gate.h"
 
 namespace prefork::os {
 
@@ -108,7 +108,7 @@ class Watch {
 
     [[nodiscard]] int descriptor() const { return epoll_.get(); }
     // Without pidfds: the end of a pipe that workers keep, whose other end only the supervisor has.
-    [[nodiscard]] int liveness() const { return liveness_.waiting_end(); }
+    [[nodiscard]] int liveness() const { return liveness_.read_end(); }
     [[nodiscard]] int supervisor_pidfd() const { return supervisor_.get(); }
     // Whether the status of every worker gets known, whoever reaps it.
     // Where the kernel reaps children by itself, and tells no status afterwards: takes care, until
@@ -132,7 +132,7 @@ class Watch {
     Descriptor timer_;
     Descriptor wake_;
     Pidfd supervisor_;
-    Gate liveness_;
+    Pipe liveness_;
     Descriptor spare_; // given up for a worker that has been forked when there are no others
     Children children_;
     base::Instant deadline_ = base::never;   // that the timer is armed for
