@@ -153,7 +153,7 @@ enum {
 	PF_EVENT_RELOAD_FAILED = 12, /* a replacement ended too soon; the old worker stays */
 	PF_EVENT_RESIZED = 13,     /* the pool has another number of slots */
 	PF_EVENT_DONE = 14,        /* the pool has ended; its last event */
-	PF_EVENT_FORK_WANTED = 15, /* the host is to fork a worker: pf_pool_forked() */
+	PF_EVENT_FORK_WANTED = 15, /* the host is to fork a worker: pf_pool_fork_prepare() */
 	PF_EVENT_SIGNAL_UNAVAILABLE = 16 /* a signal of the pool's set that the program handles, ignores
 					    or blocks, and that does not control the pool */
 };
@@ -238,7 +238,7 @@ PF_API const char *pf_event_type_name(int type);
  * be called from any thread and from signal handlers. Pools are independent of each other. A pool
  * is used once.
  *
- * All functions of pools but pf_pool_free() and pf_pool_forked() return -ECHILD, and do
+ * All functions of pools but pf_pool_free() and pf_pool_fork_child() return -ECHILD, and do
  * nothing, in a process that did not make the pool; -EINVAL for a NULL pool.
  */
 typedef struct pf_pool pf_pool;
@@ -466,7 +466,7 @@ PF_API int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *
 
 /*
  * The host forks the workers, for a runtime that has to see the fork: each PF_EVENT_FORK_WANTED
- * asks for one, and pf_pool_forked() answers. For pf_pool_start() without a callback; no worker
+ * asks for one; see pf_pool_fork_prepare(). For pf_pool_start() without a callback; no worker
  * function is needed, and one that is set is not called. Other threads are the host's business.
  */
 PF_API int pf_pool_set_host_fork(pf_pool *pool, int on);
@@ -546,31 +546,52 @@ PF_API int pf_pool_dispatch(pf_pool *pool, int timeout_ms);
 PF_API int pf_pool_next_event(pf_pool *pool, const pf_event **ret_event);
 
 /*
- * Answer a PF_EVENT_FORK_WANTED, in both processes of the host's fork.
- *
- * In the process that made the pool pid is what the fork returned, or a negative errno if it
- * failed, or PF_ETHREADS if the host did not fork because of other threads. Each such event that
- * the host has taken is owed an answer, within 10,000 ms; until then the slot is starting, and
- * dispatch goes on. When the time is over PF_EVENT_START_FAILED tells so with -ETIMEDOUT, and the
- * host is asked anew. A stop takes back the requests that the host has not taken; the worker of
- * one that it has is stopped at once.
- *
- * In the child, which is known by its process id, pid has no meaning: 0. The call waits until
- * the pool knows the child, and makes it a worker: pf_task_id() tells, signals are as the host
- * had them, of the library only the worker's ends of pipes are open. Only pf_pool_free() may be
- * called with the pool afterwards.
+ * Before the host's own fork for a PF_EVENT_FORK_WANTED: blocks all signals of this thread, but
+ * those that a fault raises. pf_pool_fork_parent() in this process and pf_pool_fork_child() in the
+ * child restore the mask, last, whatever they return. So no handler of the host runs in a process
+ * that is not a worker yet, and no signal is lost. Not nested: a thread prepares one fork at a
+ * time. Without it the other two calls do the same but for the signals.
  *
  * Returns: 0.
- * Errors, in the process that made the pool: -ESRCH if no answer is owed, as after the 10,000 ms
- *   or the end of the pool: the child has been killed and reaped; -ECHILD if pid is no child of
- *   this process; -EALREADY if it is a worker of the pool already; -EINVAL if pid is 0, there is
- *   no such slot, or the host does not fork for this pool; -EMFILE, -ENFILE, -ENOMEM and others
- *   if the child could not be watched: it has been killed and reaped, and the start has failed.
- * Errors, in the child: -ESRCH if the supervisor or its pool has ended, or waits for no worker
- *   in this slot: the process is no worker, and should end; -EALREADY a second time.
+ * Errors, with which the mask is as it was, and the host should not fork: -ESRCH if the pool waits
+ *   for no worker in this slot; -EINVAL if there is no such slot, the pool has not started, or the
+ *   host does not fork for it. -EALREADY if a fork is prepared: signals stay blocked.
  * Since: 0.2
  */
-PF_API int pf_pool_forked(pf_pool *pool, int task_id, int32_t pid);
+PF_API int pf_pool_fork_prepare(pf_pool *pool, int task_id);
+
+/*
+ * After the host's fork, in the process that made the pool: answers the PF_EVENT_FORK_WANTED.
+ *
+ * pid is what the fork returned, or a negative errno if it failed, or PF_ETHREADS if the host did
+ * not fork because of other threads. Each such event that the host has taken needs an answer
+ * within 10,000 ms; until then the slot is starting, and dispatch continues. When the time is
+ * over PF_EVENT_START_FAILED tells so with -ETIMEDOUT, and the host is asked anew. A stop takes
+ * back the requests that the host has not taken; the worker of one that it has is stopped at once.
+ *
+ * Returns: 0.
+ * Errors: -ESRCH if the pool waits for no worker in this slot, as after the 10,000 ms or the end
+ *   of the pool: the child has been killed and reaped; -ECHILD if pid is no child of this process;
+ *   -EALREADY if it is a worker of the pool already; -EINVAL if pid is 0, there is no such slot,
+ *   or the host does not fork for this pool; -EMFILE, -ENFILE, -ENOMEM and others if the child
+ *   could not be watched: it has been killed and reaped, and the start has failed.
+ * Since: 0.2
+ */
+PF_API int pf_pool_fork_parent(pf_pool *pool, int task_id, int32_t pid);
+
+/*
+ * After the host's fork, in the child: waits until the pool knows the child, and makes it a
+ * worker. pf_task_id() tells, the dispositions of signals are as the host had them, of the library
+ * only the worker's ends of pipes are open. Only pf_pool_free() may be called with the pool
+ * afterwards.
+ *
+ * Returns: 0.
+ * Errors: -ESRCH if the supervisor or its pool has ended, or waits for no worker in this slot: the
+ *   process is no worker, and should end; -EALREADY a second time; -EINVAL in the process that
+ *   made the pool, and as for pf_pool_fork_parent().
+ * Since: 0.2
+ */
+PF_API int pf_pool_fork_child(pf_pool *pool, int task_id);
 
 /*
  * Stop all workers gracefully: the next dispatch, or the run under way, does it, before it

@@ -26,8 +26,6 @@ static_assert(PF_EFATAL == base::code_fatal);
 
 namespace {
 
-constexpr int32_t errno_max = 4095;
-
 int check_running(const pf_pool *pool) {
     const int result = check_started(pool);
     return result == 0 && pool->stage == Stage::ended ? -ECANCELED : result;
@@ -228,24 +226,6 @@ int pf_pool_next_event(pf_pool *pool, const pf_event **ret_event) {
     }
     *ret_event = &pool->event;
     return 1;
-}
-
-int pf_pool_forked(pf_pool *pool, int task_id, int32_t pid) {
-    if (pool == nullptr || !pool->options.host_fork || pool->stage == Stage::settings ||
-        task_id < 0 ||
-        static_cast<uint32_t>(task_id) >= pool->pool.supervisor().capacity() / core::seats) {
-        return -EINVAL;
-    }
-    const auto slot = static_cast<uint32_t>(task_id);
-    if (os::is_this_process(pool->owner)) {
-        const bool valid = pid != 0 && (pid >= -errno_max || pid == PF_ETHREADS);
-        return valid ? pool->pool.forked(slot, pid) : -EINVAL;
-    }
-    if (pool->stage == Stage::ended) {
-        return pool->pool.finished() ? -ESRCH : -EALREADY;
-    }
-    pool->stage = Stage::ended; // in this process
-    return pool->pool.join(slot);
 }
 
 int pf_pool_resize(pf_pool *pool, int count) {

@@ -47,7 +47,14 @@ int Pool::expect_fork(uint32_t slot) {
     return result;
 }
 
-int Pool::forked(uint32_t slot, int32_t pid) {
+int Pool::fork_prepare(uint32_t slot) {
+    if (finished_ || look_for_loss() || supervisor_.owed(slot) == core::no_worker) {
+        return -ESRCH;
+    }
+    return held_signals_.hold() ? 0 : -EALREADY;
+}
+
+int Pool::fork_parent(uint32_t slot, int32_t pid) {
     const bool over = finished_ || look_for_loss();
     const uint32_t worker = over ? core::no_worker : supervisor_.owed(slot);
     const bool owed = worker != core::no_worker;
@@ -93,7 +100,7 @@ int Pool::take_in(uint32_t worker, int32_t pid) {
     return 0;
 }
 
-int Pool::join(uint32_t slot) {
+int Pool::fork_child(uint32_t slot) {
     os::Birth birth = birth_of_all();
     birth.task_id = slot;
     birth.threads = host_has_threads_;

@@ -63,12 +63,15 @@ class Pool {
     int signal(uint32_t slot, int number);
     int signal_all(int number); // tries all, and returns the first error
 
-    // The host's answer to a request to fork: the pid, or the negative errno of its fork. Returns 0
-    // or a negative errno.
-    int forked(uint32_t slot, int32_t pid);
-    // The same in the child, which is a worker then, and can use nothing but disown(). Returns 0 or
-    // a negative errno.
-    int join(uint32_t slot);
+    // Around a fork of the host's. Each returns 0 or a negative errno. Blocks all signals, if a
+    // worker of the slot is wanted.
+    int fork_prepare(uint32_t slot);
+    // The host's answer to a request: the pid, or the negative errno of its fork.
+    int fork_parent(uint32_t slot, int32_t pid);
+    // In the child, which is a worker then, and can use nothing but disown().
+    int fork_child(uint32_t slot);
+    // In both processes, last: the signals are as they were before fork_prepare().
+    void fork_done() { held_signals_.release(); }
 
     [[nodiscard]] bool is_of_this_process() const { return os::is_this_process(process_); }
     // In a process that did not open it: lets go of everything but memory.
@@ -141,6 +144,7 @@ class Pool {
     os::SupervisorChannel channel_;
     os::Watch watch_;
     os::OwnSignals signals_;
+    os::HeldSignals held_signals_;
     os::OrphanReaper orphans_;
     os::Notifier notifier_;
     os::MainThread main_thread_; // as far as the host forks

@@ -27,16 +27,20 @@ static int work(void) {
  * that function here. */
 static void fork_worker(pf_pool *pool, int task_id) {
     fflush(NULL); /* what is buffered would be written twice */
+    int result = pf_pool_fork_prepare(pool, task_id);
+    if (result < 0) {
+        return; /* the pool does not want this worker any more */
+    }
     forks++;
     pid_t pid = fork();
-    int result = pf_pool_forked(pool, task_id, pid < 0 ? -errno : pid);
     if (pid == 0) {
-        if (result < 0) {
+        if (pf_pool_fork_child(pool, task_id) < 0) {
             _exit(EXIT_FAILURE); /* nobody waits for it */
         }
         pf_pool_free(pool); /* only its memory */
         _exit(work());
     }
+    result = pf_pool_fork_parent(pool, task_id, pid < 0 ? -errno : pid);
     if (result < 0) {
         /* The pool has killed the child. */
         warnx("task %d: %s", task_id, pf_strerror(result));

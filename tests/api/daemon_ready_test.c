@@ -51,13 +51,14 @@ static int supervise(struct board *board, worker_fn work) {
 }
 
 static void fork_worker_of(pf_pool *pool, int task_id, struct board *board, worker_fn work) {
+    board_require(board, pf_pool_fork_prepare(pool, task_id) == 0);
     pid_t pid = fork();
 
     if (pid == 0) {
-        board_require(board, pf_pool_forked(pool, task_id, 0) == 0);
+        board_require(board, pf_pool_fork_child(pool, task_id) == 0);
         _exit(work(task_id, board));
     }
-    board_require(board, pf_pool_forked(pool, task_id, pid) == 0);
+    board_require(board, pf_pool_fork_parent(pool, task_id, pid) == 0);
 }
 
 /* The same, but the daemon forks by itself. */

@@ -99,7 +99,7 @@ static void a_host_that_forks(void **state) {
     struct host *host = *state;
     assert_int_equal(forker_begin(host, 1), 0);
     assert_int_equal(forker_take(host), 0);
-    assert_int_equal(pf_pool_forked(host->pool, 0, -EAGAIN), 0);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, -EAGAIN), 0);
     assert_true(forker_reaches(host, KIND_WORKER, 0, 1));
     assert_int_equal(kill(host_pid(host, 0, 0), SIGKILL), 0);
     assert_true(forker_reaches(host, KIND_WORKER, 0, 2));

@@ -20,7 +20,7 @@ static void a_fork_that_failed_for_now_is_asked_for_again(void **state) {
     assert_int_equal(forker_take(host), 0);
 
     uint64_t before = now_ns();
-    assert_int_equal(pf_pool_forked(host->pool, 0, -EAGAIN), 0);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, -EAGAIN), 0);
 
     assert_int_equal(forker_take(host), 0);
     assert_true(now_ns() - before >= UINT64_C(10) * 1000000);
@@ -28,7 +28,7 @@ static void a_fork_that_failed_for_now_is_asked_for_again(void **state) {
     assert_int_equal(failed->error, -EAGAIN);
     assert_int_equal(failed->will_restart, 1);
     assert_int_equal(failed->restarts, 0);
-    assert_int_equal(pf_pool_forked(host->pool, 0, -ENOMEM), 0);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, -ENOMEM), 0);
     assert_true(forker_reaches(host, KIND_WORKER, 0, 1));
 }
 
@@ -38,8 +38,8 @@ static void a_fork_that_other_threads_forbid_is_asked_for_again(void **state) {
     assert_int_equal(forker_begin(host, 1), 0);
     assert_int_equal(forker_take(host), 0);
 
-    assert_int_equal(pf_pool_forked(host->pool, 0, PF_ETHREADS - 1), -EINVAL);
-    assert_int_equal(pf_pool_forked(host->pool, 0, PF_ETHREADS), 0);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, PF_ETHREADS - 1), -EINVAL);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, PF_ETHREADS), 0);
 
     assert_int_equal(forker_take(host), 0);
     const struct record *failed = board_find(host->board, PF_EVENT_START_FAILED, 0, 0);
@@ -55,7 +55,7 @@ static void a_first_fork_that_can_not_succeed_fails_the_pool(void **state) {
     assert_int_equal(forker_begin(host, 2), 0);
     assert_int_equal(forker_take(host), 0);
 
-    assert_int_equal(pf_pool_forked(host->pool, 0, -ENOSYS), 0);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, -ENOSYS), 0);
 
     assert_int_equal(forker_finishes(host), -ENOSYS);
     assert_int_equal(board_count(host->board, PF_EVENT_FORK_WANTED, ANY_TASK), 1);
@@ -70,9 +70,9 @@ static void a_later_fork_that_can_not_succeed_counts(void **state) {
     assert_int_equal(kill(host_pid(host, 0, 0), SIGKILL), 0);
 
     assert_int_equal(forker_take(host), 0);
-    assert_int_equal(pf_pool_forked(host->pool, 0, -EPERM), 0);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, -EPERM), 0);
     assert_int_equal(forker_take(host), 0);
-    assert_int_equal(pf_pool_forked(host->pool, 0, -EPERM), 0);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, -EPERM), 0);
 
     assert_int_equal(forker_finishes(host), PF_EGAVEUP);
 }
@@ -113,7 +113,7 @@ static void a_stop_takes_back_what_the_host_has_not_heard(void **state) {
     assert_int_equal(forker_take_waiting(host), -1);
 
     assert_int_equal(pf_pool_dispatch(host->pool, 0), 1); /* an answer is owed */
-    assert_int_equal(pf_pool_forked(host->pool, 1, -EAGAIN), -ESRCH);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 1, -EAGAIN), -ESRCH);
     assert_int_equal(forker_fork(host, 0), 0);
     assert_int_equal(forker_finishes(host), 0);
     assert_int_equal(board_count(host->board, PF_EVENT_FORK_WANTED, ANY_TASK), 1);
@@ -152,7 +152,7 @@ static void a_fork_that_failed_while_the_pool_stops_ends_it(void **state) {
     assert_int_equal(pf_pool_stop(host->pool), 0);
     assert_int_equal(pf_pool_dispatch(host->pool, 0), 1);
 
-    assert_int_equal(pf_pool_forked(host->pool, 0, -EAGAIN), 0);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, -EAGAIN), 0);
 
     assert_int_equal(forker_finishes(host), 0);
     assert_int_equal(board_find(host->board, PF_EVENT_START_FAILED, 0, 0)->will_restart, 0);
@@ -172,7 +172,7 @@ static void a_smaller_pool_takes_back_the_requests_of_its_slots(void **state) {
     assert_int_equal(pf_pool_worker_count(host->pool), 1);
     assert_true(forker_reaches(host, PF_EVENT_EXITED, 1, 1));
     assert_int_equal(board_find(host->board, PF_EVENT_EXITED, 1, 0)->signal, SIGTERM);
-    assert_int_equal(pf_pool_forked(host->pool, 2, -EAGAIN), -ESRCH);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 2, -EAGAIN), -ESRCH);
 }
 
 int main(void) {

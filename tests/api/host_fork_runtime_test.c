@@ -99,7 +99,7 @@ static int host_with_signals(struct board *board) {
     board_require(board, board_reaches(board, NOTE_HEARD, -1, 1));
     board_require(board, process_reaches_state(child, 'S'));
     board_require(board, board_count(board, KIND_WORKER, ANY_TASK) == 0);
-    board_require(board, pf_pool_forked(host.pool, 0, child) == 0);
+    board_require(board, pf_pool_fork_parent(host.pool, 0, child) == 0);
     board_require(board, forker_reaches(&host, NOTE_READY, ANY_TASK, 2));
 
     /* One for the pool that comes before the child has called ends it, as without the library. */
@@ -111,7 +111,7 @@ static int host_with_signals(struct board *board) {
     }
     board_require(board, kill(child, SIGTERM) == 0);
     board_require(board, process_reaches_state(child, 'Z'));
-    board_require(board, pf_pool_forked(host.pool, 1, child) == 0);
+    board_require(board, pf_pool_fork_parent(host.pool, 1, child) == 0);
     board_require(board, forker_reaches(&host, NOTE_READY, 1, 2));
     board_require(board, forker_stops(&host) == 0);
     board_require(board, pf_pool_stop_signal(host.pool) == 0);

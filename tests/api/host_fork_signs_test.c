@@ -70,7 +70,7 @@ static void the_time_to_get_ready_begins_when_the_pool_knows_the_worker(void **s
         assert_int_equal(pf_pool_dispatch(host->pool, SHORT_MS / 10), 1);
     }
 
-    assert_int_equal(pf_pool_forked(host->pool, 0, child), 0);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, child), 0);
     assert_int_equal(forker_fork(host, 1), 0);
 
     assert_int_equal(forker_finishes(host), PF_EGAVEUP);
@@ -206,7 +206,7 @@ static void a_reload_whose_fork_fails_leaves_the_old_workers(void **state) {
 
     reload(host);
     assert_int_equal(forker_take(host), 0);
-    assert_int_equal(pf_pool_forked(host->pool, 0, -EPERM), 0);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, -EPERM), 0);
 
     assert_true(forker_reaches(host, PF_EVENT_RELOAD_FAILED, ANY_TASK, 1));
     assert_int_equal(board_find(host->board, PF_EVENT_RELOAD_FAILED, 0, 0)->error, -EPERM);

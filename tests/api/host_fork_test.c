@@ -140,20 +140,20 @@ static void host_fork_is_not_for_run_nor_for_a_callback(void **state) {
     assert_int_equal(board_count(host->board, PF_EVENT_STARTING, ANY_TASK), 0);
 }
 
-static void forked_is_for_pools_whose_host_forks(void **state) {
+static void answers_are_for_pools_whose_host_forks(void **state) {
     struct host *host = *state;
-    assert_int_equal(pf_pool_forked(NULL, 0, 1), -EINVAL);
+    assert_int_equal(pf_pool_fork_parent(NULL, 0, 1), -EINVAL);
     assert_int_equal(pf_pool_set_host_fork(NULL, 1), -EINVAL);
-    assert_int_equal(pf_pool_forked(host->pool, 0, -EAGAIN), -EINVAL);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, -EAGAIN), -EINVAL);
     assert_int_equal(pf_pool_set_host_fork(host->pool, 1), 0);
-    assert_int_equal(pf_pool_forked(host->pool, 0, -EAGAIN), -EINVAL); /* not yet started */
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, -EAGAIN), -EINVAL); /* not yet started */
     assert_int_equal(pf_pool_set_host_fork(host->pool, 0), 0);
 
     assert_int_equal(host_begin(host, 1), 0);
     assert_true(host_reaches(host, KIND_WORKER, 0, 1));
 
-    assert_int_equal(pf_pool_forked(host->pool, 0, -EAGAIN), -EINVAL);
-    assert_int_equal(pf_pool_forked(host->pool, 0, host_pid(host, 0, 0)), -EINVAL);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, -EAGAIN), -EINVAL);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, host_pid(host, 0, 0)), -EINVAL);
     assert_int_equal(board_count(host->board, PF_EVENT_FORK_WANTED, ANY_TASK), 0);
 }
 
@@ -183,15 +183,15 @@ static void a_wrong_answer_changes_nothing(void **state) {
     assert_int_equal(forker_begin(host, 1), 0);
     assert_int_equal(forker_take(host), 0);
 
-    assert_int_equal(pf_pool_forked(host->pool, 0, 0), -EINVAL);
-    assert_int_equal(pf_pool_forked(host->pool, 0, -4096), -EINVAL);
-    assert_int_equal(pf_pool_forked(host->pool, 0, INT32_MIN), -EINVAL);
-    assert_int_equal(pf_pool_forked(host->pool, -1, -EAGAIN), -EINVAL);
-    assert_int_equal(pf_pool_forked(host->pool, 1, -EAGAIN), -EINVAL);
-    assert_int_equal(pf_pool_forked(host->pool, INT32_MAX, -EAGAIN), -EINVAL);
-    assert_int_equal(pf_pool_forked(host->pool, 0, getpid()), -ECHILD);
-    assert_int_equal(pf_pool_forked(host->pool, 0, getppid()), -ECHILD);
-    assert_int_equal(pf_pool_forked(host->pool, 0, INT32_MAX), -ECHILD);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, 0), -EINVAL);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, -4096), -EINVAL);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, INT32_MIN), -EINVAL);
+    assert_int_equal(pf_pool_fork_parent(host->pool, -1, -EAGAIN), -EINVAL);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 1, -EAGAIN), -EINVAL);
+    assert_int_equal(pf_pool_fork_parent(host->pool, INT32_MAX, -EAGAIN), -EINVAL);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, getpid()), -ECHILD);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, getppid()), -ECHILD);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, INT32_MAX), -ECHILD);
 
     assert_int_equal(pf_pool_worker_state(host->pool, 0), PF_WORKER_STARTING);
     assert_int_equal(forker_fork(host, 0), 0);
@@ -207,8 +207,8 @@ static void a_worker_can_not_be_told_of_twice(void **state) {
     assert_int_equal(forker_fork(host, 0), 0);
     pid_t pid = pf_pool_worker_pid(host->pool, 0);
 
-    assert_int_equal(pf_pool_forked(host->pool, 0, pid), -EALREADY);
-    assert_int_equal(pf_pool_forked(host->pool, 1, pid), -EALREADY);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, pid), -EALREADY);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 1, pid), -EALREADY);
 
     assert_int_equal(forker_fork(host, 1), 0);
     assert_true(forker_reaches(host, KIND_WORKER, ANY_TASK, 2));
@@ -225,7 +225,7 @@ static void a_child_that_nobody_wanted_is_killed(void **state) {
 
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     assert_int_equal(errno, ECHILD);
-    assert_int_equal(pf_pool_forked(host->pool, 1, -EAGAIN), -ESRCH);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 1, -EAGAIN), -ESRCH);
     assert_int_equal(forker_fork(host, 0), 0);
     assert_true(forker_reaches(host, KIND_WORKER, ANY_TASK, 2));
     assert_int_equal(forker_stops(host), 0);
@@ -261,7 +261,7 @@ static void a_host_that_forgets_is_told(void **state) {
     assert_true(forker_reaches(host, NOTE_READY, ANY_TASK, 2));
     assert_int_equal(board_count(host->board, PF_EVENT_FORK_WANTED, 0), 2);
     /* The first child of the slot was not admitted: another is the worker. */
-    assert_int_equal(pf_pool_forked(host->pool, 0, late), -ESRCH);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, late), -ESRCH);
     assert_false(process_exists(late));
     assert_int_equal(forker_stops(host), 0);
     assert_int_equal(board_count(host->board, PF_EVENT_EXITED, ANY_TASK), 2);
@@ -275,7 +275,7 @@ int main(void) {
         host_test(an_answer_that_is_owed_keeps_nobody_busy),
         host_test(host_fork_needs_no_worker_function_and_calls_none),
         host_test(host_fork_is_not_for_run_nor_for_a_callback),
-        host_test(forked_is_for_pools_whose_host_forks),
+        host_test(answers_are_for_pools_whose_host_forks),
         host_test(other_threads_are_the_hosts_business),
         host_test(a_wrong_answer_changes_nothing),
         host_test(a_worker_can_not_be_told_of_twice),

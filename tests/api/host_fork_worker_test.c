@@ -29,13 +29,13 @@ static void a_child_waits_until_the_pool_knows_it(void **state) {
     assert_true(process_reaches_state(first, 'S'));
     assert_true(process_reaches_state(second, 'S'));
 
-    assert_int_equal(pf_pool_forked(host->pool, 1, second), 0);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 1, second), 0);
 
     assert_true(board_reaches(host->board, KIND_WORKER, 1, 1));
     host_goes_on(host, 120); /* more than twice as long as a child waits at a time */
     assert_int_equal(board_count(host->board, KIND_WORKER, 0), 0);
     assert_true(process_reaches_state(first, 'S'));
-    assert_int_equal(pf_pool_forked(host->pool, 0, first), 0);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, first), 0);
     assert_true(board_reaches(host->board, KIND_WORKER, 0, 1));
     assert_int_equal(board_find(host->board, KIND_WORKER, 0, 0)->author, first);
     assert_int_equal(board_find(host->board, KIND_WORKER, 1, 0)->author, second);
@@ -50,7 +50,7 @@ static void each_worker_of_a_slot_waits_for_its_own_turn(void **state) {
         pid_t child = forker_child(host, 0);
         assert_true(process_reaches_state(child, 'S'));
         assert_int_equal(board_count(host->board, KIND_WORKER, 0), run);
-        assert_int_equal(pf_pool_forked(host->pool, 0, child), 0);
+        assert_int_equal(pf_pool_fork_parent(host->pool, 0, child), 0);
         assert_true(board_reaches(host->board, KIND_WORKER, 0, run + 1));
         assert_int_equal(kill(child, SIGKILL), 0);
     }
@@ -68,7 +68,7 @@ static void a_child_that_ended_already_is_told_of(void **state) {
     assert_true(process_reaches_state(child, 'Z'));
     assert_int_equal(pf_pool_dispatch(host->pool, 0), 1); /* which leaves it alone */
 
-    assert_int_equal(pf_pool_forked(host->pool, 0, child), 0);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, child), 0);
 
     assert_true(forker_reaches(host, PF_EVENT_EXITED, 0, 1));
     const struct record *end = board_find(host->board, PF_EVENT_EXITED, 0, 0);
@@ -154,7 +154,7 @@ static int looks_around(struct board *board, int task_id, int run) {
     int death_signal = 0;
 
     (void)run;
-    board_require(board, pf_pool_forked(host->pool, task_id, 0) == -EALREADY);
+    board_require(board, pf_pool_fork_child(host->pool, task_id) == -EALREADY);
     board_require(board, pf_pool_dispatch(host->pool, 0) == -ECHILD);
     board_require(board, pf_pool_next_event(host->pool, &event) == -ECHILD);
     board_require(board, pf_pool_stop(host->pool) == -ECHILD);
@@ -209,7 +209,7 @@ static void a_worker_of_another_thread_has_no_parent_death_signal(void **state) 
     assert_int_equal(pthread_create(&thread, NULL, fork_in_thread, host), 0);
     assert_int_equal(pthread_join(thread, &child), 0);
 
-    assert_int_equal(pf_pool_forked(host->pool, 0, *(pid_t *)child), 0);
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, *(pid_t *)child), 0);
 
     assert_int_equal(forker_finishes(host), 0);
     assert_int_equal(board_find(host->board, NOTE_VALUE, 0, 0)->value, 0);
@@ -236,13 +236,14 @@ static int supervises_by_itself(struct board *board, int task_id, int run) {
                 continue;
             }
             int slot = pf_event_task_id(event);
+            board_require(board, pf_pool_fork_prepare(pool, slot) == 0);
             pid_t pid = fork();
-            int answer = pf_pool_forked(pool, slot, pid);
-            board_require(board, answer == 0);
             if (pid == 0) {
+                board_require(board, pf_pool_fork_child(pool, slot) == 0);
                 board_require(board, pf_task_id() == slot);
                 _exit(0);
             }
+            board_require(board, pf_pool_fork_parent(pool, slot, pid) == 0);
             asked++;
         }
     }

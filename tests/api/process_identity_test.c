@@ -133,7 +133,7 @@ static void is_not_the_owner_of_a_pool(void **state) {
 
 /* The pool has not asked, so the child is none of its workers; the parent would hear -EINVAL. */
 static int says_that_it_is_the_child(struct board *board, pf_pool *pool) {
-    board_require(board, pf_pool_forked(pool, 0, 0) == -ESRCH);
+    board_require(board, pf_pool_fork_child(pool, 0) == -ESRCH);
     board_require(board, pf_pool_free(pool) == NULL);
     return 0;
 }
@@ -151,7 +151,7 @@ static int host_that_forks(struct board *board) {
     return status;
 }
 
-static void is_the_child_for_pf_pool_forked(void **state) {
+static void is_the_child_for_pf_pool_fork_child(void **state) {
     struct scenario *run = *state;
 
     scenario_start_host(run, host_that_forks);
@@ -243,7 +243,7 @@ static int refuse_wiping(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(is_not_the_owner_of_a_pool),
-        scenario_test(is_the_child_for_pf_pool_forked),
+        scenario_test(is_the_child_for_pf_pool_fork_child),
         scenario_test(may_call_pf_fork_processes_itself),
         launch_test(does_not_remove_the_pid_file_of_its_parent),
     };

@@ -4,10 +4,12 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "host.h"
 #include "model.h"
 #include "os/process/main_thread.h"
+#include "os/signals/signals.h"
 #include "os/spawn/worker_process.h"
 #include "os/watch/watch.h"
 #include "violation.h"
@@ -38,6 +40,14 @@ void lead_group(int32_t /*pid*/) {}
 bool join_pool(Birth * /*birth*/, int /*admission_end*/) {
     sim::violate("worker", "the host's children are not simulated");
 }
+
+bool HeldSignals::hold() {
+    const bool first = !std::exchange(held_, true);
+    world.signals_blocked += first ? 1U : 0U;
+    return first;
+}
+
+void HeldSignals::release() { world.signals_blocked -= std::exchange(held_, false) ? 1U : 0U; }
 
 void MainThread::note() {}
 bool MainThread::forked_this_child() const { return true; }
@@ -82,11 +92,26 @@ int32_t Host::fork(uint32_t slot, uint32_t how) {
     return process.pid;
 }
 
+// Returns whether signals are blocked now.
+bool Host::prepare_fork(uint32_t slot) {
+    const int wanted = model.owes(slot) ? 0 : -ESRCH;
+    int result = pool_->fork_prepare(slot);
+    if (result != wanted) {
+        violate("prepare", "fork_prepare returns %d, not %d", result, wanted);
+    }
+    result = result == 0 ? pool_->fork_prepare(slot) : -EALREADY;
+    require(result == -EALREADY, "prepare", "a fork is prepared twice");
+    require(world.signals_blocked == (wanted == 0 ? 1U : 0U), "signal-mask",
+            "a fork is prepared, and signals come");
+    return wanted == 0;
+}
+
 // An answer, whether one is owed or not.
 void Host::answer(uint32_t slot, uint32_t how) {
     if (host_fork_ == 0 || left_) {
         return;
     }
+    const bool prepared = how % 3 != 0 && prepare_fork(slot);
     int32_t pid = 0;
     if (how % 32 == 31) {
         pid = 1; // no child
@@ -99,13 +124,17 @@ void Host::answer(uint32_t slot, uint32_t how) {
     world.let_in = 0;
     int wanted = model.answer(slot, pid, pid > 0 && pid != 1, is_watched(pid));
     const bool registers = pid > 0 && wanted == 0;
-    const int result = pool_->forked(slot, pid);
+    const int result = pool_->fork_parent(slot, pid);
+    require(world.signals_blocked == (prepared ? 1U : 0U), "signal-mask",
+            "signals are let through before the answer is complete");
+    pool_->fork_done();
+    require(world.signals_blocked == 0, "signal-mask", "signals are blocked after the answer");
     model.settle();
     if (registers && result < 0) {
         wanted = model.last_watch_error();
     }
     if (result != wanted) {
-        violate("answer", "forked returns %d, not %d", result, wanted);
+        violate("answer", "fork_parent returns %d, not %d", result, wanted);
     }
     require(world.newborn.empty(), "answer", "a child is neither watched nor killed");
     require(world.let_in == (registers && result == 0 ? pid : 0), "admission",

@@ -72,6 +72,7 @@ class Host {
     void signal(uint32_t slot, uint32_t choice);
     void signal_all(uint32_t choice);
     void answer(uint32_t slot, uint32_t how);
+    bool prepare_fork(uint32_t slot);
     int32_t fork(uint32_t slot, uint32_t how);
     void request_stop();
     void request_kill();

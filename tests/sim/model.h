@@ -76,6 +76,7 @@ class Model {
     void owe_requests() { owed_requests_ = true; }
     void request_forks();
     [[nodiscard]] uint32_t owed(uint32_t choice) const; // a slot whose answer is owed, if any is
+    [[nodiscard]] bool owes(uint32_t slot) const { return table_[slot].answer_until != never; }
     int answer(uint32_t slot, int32_t pid, bool is_child, bool is_known);
     [[nodiscard]] int32_t last_watch_error() const { return watch_error_; }
 

@@ -48,7 +48,7 @@ int forker_take(struct host *host) {
 
 /* Never returns. */
 static void be_child(struct host *host, int task_id) {
-    int result = pf_pool_forked(host->pool, task_id, 0);
+    int result = pf_pool_fork_child(host->pool, task_id);
 
     if (result < 0) {
         board_note_task(host->board, NOTE_REFUSED, task_id, result);
@@ -72,9 +72,12 @@ pid_t forker_child(struct host *host, int task_id) {
 }
 
 int forker_fork(struct host *host, int task_id) {
+    int prepared = pf_pool_fork_prepare(host->pool, task_id);
     pid_t pid = forker_child(host, task_id);
+    int result = pf_pool_fork_parent(host->pool, task_id, pid < 0 ? -errno : pid);
 
-    return pf_pool_forked(host->pool, task_id, pid < 0 ? -errno : pid);
+    board_require(host->board, prepared == (result == -ESRCH ? -ESRCH : 0));
+    return result;
 }
 
 bool forker_turn(struct host *host, int timeout_ms) {

@@ -8,7 +8,7 @@
 
 #include "host.h"
 
-/* A child was not let in; value: what pf_pool_forked() returned there. */
+/* A child was not let in; value: what pf_pool_fork_child() returned there. */
 enum { NOTE_REFUSED = KIND_NOTE + 90 };
 
 /* Start the pool with so many workers, which the host forks. */
@@ -21,10 +21,11 @@ int forker_take(struct host *host);
 /* The same among the events that wait already. */
 int forker_take_waiting(struct host *host);
 
-/* Fork a child, which calls pf_pool_forked() and does the host's work; the pool is not told. */
+/* Fork a child, which calls pf_pool_fork_child() and does the host's work; the pool is not told. */
 pid_t forker_child(struct host *host, int task_id);
 
-/* The same, and tell the pool. Returns what pf_pool_forked() returns. */
+/* The same with signals held back, and tell the pool. Returns what pf_pool_fork_parent() returns;
+ * forks also where the pool wants no worker. */
 int forker_fork(struct host *host, int task_id);
 
 /* Let the pool work for at most so long, note all events and answer all requests. Returns whether

@@ -11,6 +11,16 @@ namespace {
 
 constexpr int raised_by_faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
 
+// All but those that a fault raises.
+sigset_t blockable_signals() {
+    sigset_t signals;
+    sigfillset(&signals);
+    for (const int signal : raised_by_faults) {
+        sigdelset(&signals, signal);
+    }
+    return signals;
+}
+
 bool has_handler(const struct sigaction &action) {
     return (action.sa_flags & SA_SIGINFO) != 0 ||
            (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN);
@@ -44,11 +54,7 @@ void SignalBlock::lift() const { pthread_sigmask(SIG_SETMASK, &host_mask_, nullp
 void SignalBlock::impose() { block(nullptr); }
 
 void SignalBlock::block(sigset_t *ret_before) {
-    sigset_t signals;
-    sigfillset(&signals);
-    for (const int signal : raised_by_faults) {
-        sigdelset(&signals, signal);
-    }
+    sigset_t signals = blockable_signals();
     struct sigaction child {};
     sigaction(SIGCHLD, nullptr, &child);
     const bool handled = has_handler(child);
@@ -59,6 +65,23 @@ void SignalBlock::block(sigset_t *ret_before) {
         sigdelset(&signals, SIGCHLD);
     }
     pthread_sigmask(SIG_BLOCK, &signals, ret_before);
+}
+
+bool HeldSignals::hold() {
+    if (held_) {
+        return false;
+    }
+    const sigset_t signals = blockable_signals();
+    pthread_sigmask(SIG_BLOCK, &signals, &before_);
+    held_ = true;
+    return true;
+}
+
+void HeldSignals::release() {
+    if (held_) {
+        held_ = false;
+        pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
 }
 
 bool is_signal_or_none(int signal) { return signal >= 0 && signal < NSIG; }

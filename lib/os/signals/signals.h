@@ -37,6 +37,25 @@ class SignalBlock {
     bool children_reap_themselves_ = false;
 };
 
+// Signals of this thread that are blocked over a fork of the host's, in both processes.
+class HeldSignals {
+  public:
+    HeldSignals() = default;
+    ~HeldSignals() { release(); }
+    HeldSignals(const HeldSignals &) = delete;
+    HeldSignals &operator=(const HeldSignals &) = delete;
+
+    // Blocks all but those that a fault of the program itself raises. Returns false if they are
+    // blocked already.
+    bool hold();
+    // Restores the mask from before hold(), if that was called.
+    void release();
+
+  private:
+    sigset_t before_{};
+    bool held_ = false;
+};
+
 bool is_signal_or_none(int signal);
 
 // Whether its default action ends a process.

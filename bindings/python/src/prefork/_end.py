@@ -158,7 +158,7 @@ class _Logging:
 
 
 class End:
-    """Made at the beginning of a worker, while signals wait; finished at its end."""
+    """Made at the beginning of a worker, finished at its end."""
 
     def __init__(self, files: Files, alone: bool) -> None:
         self._files = files

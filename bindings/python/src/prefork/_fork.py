@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""One fork, as Python has to see it, and the two answers that the pool gets."""
+"""One fork, as Python has to see it, and what the pool is told around it."""
 
 from __future__ import annotations
 
-import ctypes
 import operator
 import os
 import signal
@@ -14,15 +13,6 @@ from typing import Any, Callable, NoReturn, Optional
 from ._end import End, forget_children
 from ._errors import ETHREADS
 from ._library import lib
-
-# The mask is set by the C library itself: signal.pthread_sigmask() makes objects of all signals
-# each time, which takes longer than all else between the fork and the worker's first step.
-_SIGSET_BYTES = 128
-Mask = ctypes.Array[ctypes.c_char]
-_libc = ctypes.CDLL(None)
-_libc.pthread_sigmask.argtypes = (ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
-_ALL_SIGNALS = ctypes.create_string_buffer(_SIGSET_BYTES)
-_libc.sigfillset(_ALL_SIGNALS)
 
 
 def flush_streams() -> None:
@@ -54,16 +44,14 @@ def _leave_loop() -> None:
             signal.signal(number, signal.default_int_handler if is_interrupt else signal.SIG_DFL)
 
 
-def _become_worker(handle: c_void_p, task_id: int, in_loop: bool) -> None:
-    """The child's side. A child that the pool does not want ends here."""
+def _leave_supervisor(in_loop: bool) -> None:
+    """What a child does first, while its signals are blocked."""
     try:
         # It is the supervisor's: what is written there would wake it, not this process.
         signal.set_wakeup_fd(-1)
         if in_loop:
             _leave_loop()
         forget_children()
-        if lib.pf_pool_forked(handle, task_id, 0) < 0:
-            os._exit(1)
     except BaseException:
         os._exit(1)
 
@@ -77,42 +65,37 @@ def _discard(pid: int) -> None:
         pass  # the host ignores SIGCHLD
 
 
-def fork(
-    handle: c_void_p, task_id: int, accept: Callable[[], bool]
-) -> Optional[Mask]:
-    """Answer a FORK_WANTED. Returns None, but in the worker the signal mask to be restored.
+def fork(handle: c_void_p, task_id: int, accept: Callable[[], bool]) -> bool:
+    """Answer a FORK_WANTED. Returns True in the child, which has to call :func:`admit`.
 
     What is buffered has been flushed. The child becomes a worker if the supervisor accepts it.
-    Signals wait meanwhile: neither may a KeyboardInterrupt come between the fork and the answer,
-    nor a handler of the supervisor run in a child that is not yet a worker.
+    The library blocks signals meanwhile: neither may a KeyboardInterrupt come between the fork
+    and the answer, nor a handler of the supervisor run in a child that is not yet a worker.
     """
     in_loop = running_loop() is not None
-    before = ctypes.create_string_buffer(_SIGSET_BYTES)
-    pid = -1
-    _libc.pthread_sigmask(signal.SIG_BLOCK, None, before)
+    if lib.pf_pool_fork_prepare(handle, task_id) < 0:
+        return False  # the pool does not want this worker any more
     try:
-        _libc.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS, None)
-        try:
-            pid = os.fork()
-        except OSError as error:
-            pid = -(error.errno or 1)
-        if pid == 0:
-            _become_worker(handle, task_id, in_loop)
-            return before
-        if pid > 0 and not accept():
-            _discard(pid)
-            pid = ETHREADS
-        # If the answer is not taken, events tell, and the library has killed the child.
-        lib.pf_pool_forked(handle, task_id, pid)
-        return None
-    finally:
-        if pid != 0:
-            restore(before)
+        pid = os.fork()
+    except OSError as error:
+        pid = -(error.errno or 1)
+    if pid == 0:
+        _leave_supervisor(in_loop)
+        return True
+    if pid > 0 and not accept():
+        _discard(pid)
+        pid = ETHREADS
+    # If the answer is not taken, events tell, and the library has killed the child. Signals come
+    # again; the handlers of those that wait run at once.
+    lib.pf_pool_fork_parent(handle, task_id, pid)
+    return False
 
 
-def restore(before: Mask) -> None:
-    """Let signals come again; the handlers of those that wait run at once."""
-    _libc.pthread_sigmask(signal.SIG_SETMASK, before, None)
+def admit(handle: c_void_p, task_id: int) -> None:
+    """Make the child a worker, to which signals come from now on. One that the pool does not
+    want ends here."""
+    if lib.pf_pool_fork_child(handle, task_id) < 0:
+        os._exit(1)
 
 
 def _status_of_exit(exit_: SystemExit) -> int:
@@ -137,8 +120,8 @@ def _status_of(result: Optional[int]) -> int:
 
 def run_worker(
     target: Callable[[int], Optional[int]],
+    handle: c_void_p,
     task_id: int,
-    before: Mask,
     begin: Callable[[], End],
 ) -> NoReturn:
     """Run a worker's function, and end the process with what it returns.
@@ -147,10 +130,11 @@ def run_worker(
     """
     status = 1
     interrupted = False
+    end: Optional[End] = None
     try:
-        end = begin()
         try:
-            restore(before)
+            admit(handle, task_id)
+            end = begin()
             status = _status_of(target(task_id))
         except SystemExit as exit_:
             status = _status_of_exit(exit_)
@@ -159,7 +143,8 @@ def run_worker(
         except BaseException:
             sys.excepthook(*sys.exc_info())
         flush_streams()  # what was wrong is seen while threads are waited for
-        end.finish()
+        if end is not None:
+            end.finish()
     finally:
         try:
             flush_streams()

@@ -15,7 +15,7 @@ from ._aio import Reader
 from ._end import End, Files
 from ._errors import check, integer, milliseconds, text
 from ._events import Event
-from ._fork import Mask, run_worker
+from ._fork import run_worker
 from ._library import lib
 from ._supervisor import Supervisor, refuse_threads
 from ._tornado import log_event
@@ -221,13 +221,13 @@ class Pool(Supervisor):
         assert self._files is not None
         return self._files
 
-    def become_worker(self, task_id: int, before: Mask) -> None:
+    def become_worker(self, task_id: int) -> None:
         if self._manager_notify:
             os.environ.pop("NOTIFY_SOCKET", None)  # as the library did in the C environment
         run_worker(
             self._target,
+            self.handle,
             task_id,
-            before,
             lambda: End(self._supervisors_files(), not self.allow_threads),
         )
 

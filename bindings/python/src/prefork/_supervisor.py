@@ -14,7 +14,7 @@ from typing import Any, Optional
 from ._end import flush_stdio
 from ._errors import ETHREADS, check, error_of, threads_error
 from ._events import Event, EventType, read_event
-from ._fork import Mask, flush_streams, fork
+from ._fork import flush_streams, fork
 from ._library import lib
 from ._threads import left_after_fork, look
 
@@ -136,39 +136,39 @@ class Supervisor:
                 return True
             task_id = lib.pf_event_task_id(self.event)
             try:
-                before = self._fork(task_id)
+                is_child = self._fork(task_id)
             except BaseException:
                 # Of a signal handler. If the answer is still owed, a stop would wait for it.
-                lib.pf_pool_forked(self.handle, task_id, -errno.EAGAIN)
+                lib.pf_pool_fork_parent(self.handle, task_id, -errno.EAGAIN)
                 raise
-            if before is not None:
+            if is_child:
                 # The handle is kept: the library refuses it here, and freeing takes time.
                 self.in_worker = True
                 self._close_waiter()
-                self.become_worker(task_id, before)
+                self.become_worker(task_id)
                 break
             self.forked = True
         return False
 
-    def _fork(self, task_id: int) -> Optional[Mask]:
+    def _fork(self, task_id: int) -> bool:
         """Fork a worker, unless there are other threads: then the library asks again later."""
         natives: frozenset[int] = frozenset()
         if not self.allow_threads:
             self._obstacle, natives = look()
             if self._obstacle:
-                lib.pf_pool_forked(self.handle, task_id, ETHREADS)
-                return None
+                lib.pf_pool_fork_parent(self.handle, task_id, ETHREADS)
+                return False
         self.before_fork()
 
         def accept() -> bool:
             self._obstacle = left_after_fork(natives)
             return not self._obstacle
 
-        before = fork(self.handle, task_id, accept)
-        if before is None and self._obstacle and not self._forked_once:
+        is_child = fork(self.handle, task_id, accept)
+        if not is_child and self._obstacle and not self._forked_once:
             raise threads_error(self._obstacle)  # they were there from the start
         self._forked_once = True
-        return before
+        return is_child
 
     def message(self) -> str:
         """The text of ``self.event``, with what the library does not know."""
@@ -187,8 +187,8 @@ class Supervisor:
         if not self.allow_threads:
             flush_stdio()
 
-    def become_worker(self, task_id: int, before: Mask) -> None:
-        """Called in each worker, which is to restore the signal mask."""
+    def become_worker(self, task_id: int) -> None:
+        """Called in each child, which has to call :func:`admit`."""
         raise NotImplementedError
 
     def next(self) -> Optional[Event]:

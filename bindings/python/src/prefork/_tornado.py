@@ -11,7 +11,7 @@ from typing import NoReturn, Optional
 
 from ._errors import Error, check, error_of, integer
 from ._events import Event, EventType
-from ._fork import Mask, flush_streams, restore, running_loop
+from ._fork import admit, flush_streams, running_loop
 from ._library import lib
 from ._library import task_id as _task_id
 from ._supervisor import Supervisor, refuse_threads
@@ -61,10 +61,10 @@ def die_of_signal(number: int) -> NoReturn:
 class _Forks(Supervisor):
     """Workers that return from the supervisor's own call."""
 
-    before: Mask
+    task_id: int
 
-    def become_worker(self, task_id: int, before: Mask) -> None:
-        self.before = before
+    def become_worker(self, task_id: int) -> None:
+        self.task_id = task_id
 
     def log_to_the_end(self) -> None:
         """Supervise and log. What is to be forked is forked before anything is logged."""
@@ -138,9 +138,8 @@ def fork_processes(
         if not forks.in_worker:
             forks.close()
     if forks.in_worker:
-        worker = _task_id()
-        restore(forks.before)
-        return worker
+        admit(forks.handle, forks.task_id)
+        return forks.task_id
     if forks.stop_signal:
         die_of_signal(forks.stop_signal)
     sys.exit(0)

@@ -213,7 +213,9 @@ extern "C" {
     pub fn pf_pool_fd(pool: *const pf_pool) -> c_int;
     pub fn pf_pool_dispatch(pool: *mut pf_pool, timeout_ms: c_int) -> c_int;
     pub fn pf_pool_next_event(pool: *mut pf_pool, ret_event: *mut *const pf_event) -> c_int;
-    pub fn pf_pool_forked(pool: *mut pf_pool, task_id: c_int, pid: i32) -> c_int;
+    pub fn pf_pool_fork_prepare(pool: *mut pf_pool, task_id: c_int) -> c_int;
+    pub fn pf_pool_fork_parent(pool: *mut pf_pool, task_id: c_int, pid: i32) -> c_int;
+    pub fn pf_pool_fork_child(pool: *mut pf_pool, task_id: c_int) -> c_int;
     pub fn pf_pool_stop(pool: *mut pf_pool) -> c_int;
     pub fn pf_pool_kill(pool: *mut pf_pool) -> c_int;
     pub fn pf_pool_wake(pool: *mut pf_pool) -> c_int;
