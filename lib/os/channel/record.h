@@ -40,15 +40,15 @@ struct Record {
 };
 static_assert(sizeof(Record) == 16);
 
-enum class NoticeKind : uint32_t { stop = 1, admitted = 2, refused = 3 };
+enum class CommandKind : uint32_t { stop = 1, admitted = 2, refused = 3 };
 
 // From a supervisor to one worker.
-struct Notice {
-    NoticeKind kind;
+struct Command {
+    CommandKind kind;
     int32_t pid;       // admitted: the process that is the worker; others stay outside
     Instance instance; // admitted
     uint64_t token;    // admitted
 };
-static_assert(sizeof(Notice) == 24);
+static_assert(sizeof(Command) == 24);
 
 } // namespace prefork::os

@@ -244,15 +244,15 @@ uint32_t SupervisorChannel::heartbeats(uint32_t worker) const { return states_[w
 // ---- Down ---------------------------------------------------------------------------------------
 
 // A worker that has closed its end does not want to know; that it reads nothing is its own matter.
-void SupervisorChannel::write_down(int descriptor, const Notice &notice) const {
+void SupervisorChannel::write_down(int descriptor, const Command &command) const {
     // Where the host has closed the library's descriptors, the number means something else by now.
     if (descriptor >= 0 && is_whole() && is_pipe(descriptor)) {
-        (void)write_without_sigpipe(descriptor, &notice, sizeof(notice));
+        (void)write_without_sigpipe(descriptor, &command, sizeof(command));
     }
 }
 
 void SupervisorChannel::ask_to_stop(uint32_t worker) {
-    write_down(states_[worker].stop_end, {NoticeKind::stop, 0, {}, 0});
+    write_down(states_[worker].stop_end, {CommandKind::stop, 0, {}, 0});
 }
 
 int SupervisorChannel::expect_fork(uint32_t slot) {
@@ -279,7 +279,7 @@ int SupervisorChannel::admit(uint32_t slot, uint32_t worker, int32_t pid, base::
     }
     ended(worker);
     const Instance instance = next_instance(worker, now);
-    write_down(admission.write_end, {NoticeKind::admitted, pid, instance, token_of(instance)});
+    write_down(admission.write_end, {CommandKind::admitted, pid, instance, token_of(instance)});
     close_end(&admission.read_end);
     if (options_.stop_descriptors) {
         states_[worker].stop_end = admission.write_end;
@@ -292,7 +292,7 @@ int SupervisorChannel::admit(uint32_t slot, uint32_t worker, int32_t pid, base::
 void SupervisorChannel::close() {
     for (uint32_t slot = 0; slot < admissions_.size(); slot++) {
         Admission &admission = admissions_[slot];
-        write_down(admission.write_end, {NoticeKind::refused, 0, {}, 0});
+        write_down(admission.write_end, {CommandKind::refused, 0, {}, 0});
         close_end(&admission.read_end);
         close_end(&admission.write_end);
     }

@@ -126,7 +126,7 @@ class SupervisorChannel {
     bool apply(const Record &record, Message *ret_message);
     [[nodiscard]] bool may_beat(const State &state) const;
     [[nodiscard]] static int open_down(Descriptor *ret_read_end, int *ret_write_end);
-    void write_down(int descriptor, const Notice &notice) const;
+    void write_down(int descriptor, const Command &command) const;
     static void close_end(int *descriptor);
 
     static constexpr size_t buffer_size = 1024;

@@ -141,21 +141,21 @@ int watch(int epoll, int descriptor) {
     return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) < 0 ? -errno : 0;
 }
 
-// Reads a notice and leaves it where it is: it may be for another child of the host. Returns its
+// Reads a command and leaves it where it is: it may be for another child of the host. Returns its
 // size, or a negative errno.
-ssize_t peek_notice(int descriptor, Notice *ret_notice) {
+ssize_t peek_command(int descriptor, Command *ret_command) {
     Descriptor read_end;
     Descriptor write_end;
     if (int r = open_pipe(&read_end, &write_end, true); r < 0) {
         return r;
     }
-    const ssize_t size = tee(descriptor, write_end.get(), sizeof(*ret_notice), SPLICE_F_NONBLOCK);
+    const ssize_t size = tee(descriptor, write_end.get(), sizeof(*ret_command), SPLICE_F_NONBLOCK);
     const bool is_missing = size < 0 && (errno == ENOSYS || errno == EPERM || errno == EINVAL);
     const int source = is_missing ? descriptor : read_end.get();
     if (size <= 0 && !is_missing) {
         return size < 0 ? -errno : -EPIPE;
     }
-    const ssize_t read_size = read(source, ret_notice, sizeof(*ret_notice));
+    const ssize_t read_size = read(source, ret_command, sizeof(*ret_command));
     return read_size < 0 ? -errno : read_size;
 }
 
@@ -253,21 +253,22 @@ bool await_admission(WorkerLink *link, int supervisor_pidfd) {
     both[0].events = POLLIN;
     both[1].fd = supervisor_pidfd >= 0 ? supervisor_pidfd : link->liveness;
     both[1].events = POLLIN;
-    Notice notice{};
+    Command command{};
     ssize_t size = -EAGAIN;
     while (size == -EAGAIN) {
         (void)poll(both, 2, admission_look_ms); // whatever it says, it is looked at below
-        size = peek_notice(link->down, &notice);
+        size = peek_command(link->down, &command);
         if (is_supervisor_gone(*link) || (size == -EAGAIN && both[1].revents != 0)) {
             return false;
         }
     }
-    if (size != sizeof(notice) || notice.kind != NoticeKind::admitted || notice.pid != getpid()) {
+    if (size != sizeof(command) || command.kind != CommandKind::admitted ||
+        command.pid != getpid()) {
         return false; // refused, or another child of the host has been admitted here
     }
-    (void)!read(link->down, &notice, sizeof(notice)); // what comes next asks for a stop
-    link->instance = notice.instance;
-    link->token = notice.token;
+    (void)!read(link->down, &command, sizeof(command)); // what comes next asks for a stop
+    link->instance = command.instance;
+    link->token = command.token;
     return true;
 }
 
