@@ -8,7 +8,7 @@
 #include "os/signals/pool_signals.h"
 #include "os/signals/signals.h"
 #include "os/spawn/worker_process.h"
-#include "os/watch/watch.h"
+#include "os/watch/event_loop.h"
 #include "prefork.h"
 
 using prefork::api::check_setting;
@@ -258,7 +258,7 @@ int pf_pool_set_backend(pf_pool *pool, int backend) {
         return r;
     }
     const auto chosen = static_cast<os::Backend>(backend);
-    if (!os::Watch::supports(chosen)) {
+    if (!os::EventLoop::supports(chosen)) {
         return -ENOTSUP;
     }
     pool->options.backend = chosen;

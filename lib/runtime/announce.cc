@@ -18,7 +18,7 @@ Pool::~Pool() {
     orphans_.close(); // nobody looks at them while workers are waited for
     if (opened_) {
         lose_descriptors(); // those that the host has closed
-        watch_.abandon();
+        loop_.abandon();
         report_left_workers();
     }
 }
@@ -26,9 +26,9 @@ Pool::~Pool() {
 // Nobody else would ever hear of them.
 void Pool::report_left_workers() {
     for (uint32_t worker = 0; worker < supervisor_.capacity(); worker++) {
-        const int32_t pid = watch_.pid(worker);
+        const int32_t pid = loop_.pid(worker);
         if (pid != 0) {
-            report_left(core::slot_of(worker), pid, watch_.send(worker, base::signal_kill));
+            report_left(core::slot_of(worker), pid, loop_.send(worker, base::signal_kill));
         }
     }
 }

@@ -13,7 +13,7 @@ namespace prefork::runtime {
 
 void Pool::request_forks() {
     // At least one of them will find a descriptor.
-    if (const int room = watch_.room(1, 1, {}); room < 0) {
+    if (const int room = loop_.room(1, 1, {}); room < 0) {
         start_failed(supervisor_.take_start(), room);
     }
     while (supervisor_.startable() > 0) {
@@ -62,7 +62,7 @@ int Pool::fork_parent(uint32_t slot, int32_t pid) {
         if (!os::is_child(pid)) {
             return -ECHILD;
         }
-        if (watch_.knows(pid)) {
+        if (loop_.knows(pid)) {
             return -EALREADY;
         }
         if (!owed) {
@@ -94,8 +94,8 @@ int Pool::take_in(uint32_t worker, int32_t pid) {
     if (int r = channel_.admit(core::slot_of(worker), worker, pid, os::now()); r < 0) {
         return r;
     }
-    if (!watch_.by_pidfd()) {
-        watch_.wake(); // it may have ended before anybody looked for it
+    if (!loop_.by_pidfd()) {
+        loop_.wake(); // it may have ended before anybody looked for it
     }
     return 0;
 }

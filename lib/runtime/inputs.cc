@@ -18,36 +18,36 @@ core::Input input_of(core::Input::Kind kind, uint32_t worker) {
 
 // Returns 1 or a negative errno.
 int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
-    watch_.set_deadline(next_deadline());
-    os::Wakeup wakeup;
-    if (int r = watch_.wait(timeout_ms, block, &wakeup); r < 0) {
+    loop_.set_deadline(next_deadline());
+    os::WaitResult waited;
+    if (int r = loop_.wait(timeout_ms, block, &waited); r < 0) {
         return r;
     }
-    host_code_ran_ = host_code_ran_ || wakeup.interrupted;
+    host_code_ran_ = host_code_ran_ || waited.interrupted;
     // Requests before exits: Ctrl-C reaches the supervisor and its workers together.
     (void)take_all_requests();
     // And words before deadlines: who was ready in time is not late.
     // And before ends: a worker may have told with which code it exits.
-    if (wakeup.word || wakeup.timer || wakeup.ended_count == os::Wakeup::ended_max) {
+    if (waited.word || waited.timer || waited.ended_count == os::WaitResult::ended_max) {
         read_messages();
     }
-    for (uint32_t index = 0; index < wakeup.ended_count; index++) {
-        core::Input input = input_of(core::Input::Kind::exited, wakeup.ended[index]);
-        if (watch_.collect(input.worker, &input.exit)) {
+    for (uint32_t index = 0; index < waited.ended_count; index++) {
+        core::Input input = input_of(core::Input::Kind::exited, waited.ended[index]);
+        if (loop_.collect(input.worker, &input.exit)) {
             use_announced_exit(&input);
             channel_.ended(input.worker);
             step(input);
         }
     }
-    if (wakeup.timer) {
+    if (waited.timer) {
         step(core::Input::Kind::tick);
         answer_looks();
     }
     if (reaps()) {
         orphans_.reap();
     }
-    watch_.reap_for_host();
-    if (wakeup.interrupted) {
+    loop_.reap_for_host();
+    if (waited.interrupted) {
         (void)look_for_loss(); // by a handler of the host
     }
     return 1;
@@ -101,7 +101,7 @@ void Pool::read_messages() {
             return;
         }
         messages_resume_ = base::never;
-        watch_.watch_messages(true);
+        loop_.watch_messages(true);
     }
     channel_.begin_round(now);
     os::Message message{};
@@ -112,7 +112,7 @@ void Pool::read_messages() {
         // Whoever writes it does not get the supervisor's time as well.
         constexpr base::Duration pause = 10 * base::millisecond;
         messages_resume_ = base::after(now, pause);
-        watch_.watch_messages(false);
+        loop_.watch_messages(false);
     }
 }
 
@@ -183,7 +183,7 @@ void Pool::arm() {
     note_owed_forks(options_.host_fork && supervisor_.has_starts_under_way());
     const bool at_once =
         supervisor_.startable() > 0 || (options_.on_event == nullptr && supervisor_.has_event());
-    watch_.set_deadline(at_once ? 0 : next_deadline());
+    loop_.set_deadline(at_once ? 0 : next_deadline());
 }
 
 void Pool::step(const core::Input &input) {
@@ -200,13 +200,13 @@ void Pool::step(const core::Input &input) {
             send(signal, signal.number);
         }
         if (signal.resumes) {
-            watch_.resume(signal.worker);
+            loop_.resume(signal.worker);
         }
     }
 }
 
 void Pool::send(const core::Signal &signal, int32_t number) {
-    const int result = watch_.send(signal.worker, number);
+    const int result = loop_.send(signal.worker, number);
     if (result == 0 || result == -ESRCH) {
         return; // one that has ended is told of as such
     }

@@ -9,8 +9,8 @@
 #include "os/signals/pool_signals.h"
 #include "os/spawn/exec.h"
 #include "os/spawn/worker_resources.h"
+#include "os/watch/event_loop.h"
 #include "os/watch/orphans.h"
-#include "os/watch/watch.h"
 #include "runtime/event.h"
 
 namespace prefork::runtime {
@@ -18,7 +18,7 @@ namespace prefork::runtime {
 using WorkerFunction = int (*)(int task_id, void *user);
 
 struct PoolOptions {
-    core::Settings settings; // without workers and without a seed: see complete()
+    core::Settings settings;          // without workers and without a seed: see complete()
     EventFunction on_event = nullptr; // nullptr: see complete()
     void *event_user = nullptr;
     WorkerFunction worker = nullptr; // nullptr: run() returns in the worker

@@ -23,11 +23,10 @@ int Pool::open(const PoolOptions &chosen) {
         r < 0) {
         return r;
     }
-    if (int r = watch_.open(options.backend, options.process_groups, channel_.descriptor());
-        r < 0) {
+    if (int r = loop_.open(options.backend, options.process_groups, channel_.descriptor()); r < 0) {
         return r;
     }
-    if (!supervisor_.open(options.settings) || !watch_.grow(workers) || !channel_.grow(workers) ||
+    if (!supervisor_.open(options.settings) || !loop_.grow(workers) || !channel_.grow(workers) ||
         !batch_.grow(size_t{2} * workers)) {
         return -ENOMEM;
     }
@@ -85,7 +84,7 @@ int Pool::dispatch(int timeout_ms) {
 // has had its effect when it returns.
 int Pool::round(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
     if (block.children_reap_themselves()) {
-        watch_.keep_statuses();
+        loop_.keep_statuses();
     }
     *ret_role = act(block);
     int result = 1;
@@ -131,7 +130,7 @@ void Pool::request(uint32_t what) {
 
 void Pool::wake() {
     if (channel_.is_whole()) { // else the number may be that of another file
-        watch_.wake();
+        loop_.wake();
     }
 }
 
@@ -143,7 +142,7 @@ int Pool::resize(uint32_t count) {
     if (look_for_loss()) {
         return -EBADF;
     }
-    if (!watch_.grow(workers) || !channel_.grow(workers) || !batch_.grow(size_t{2} * workers) ||
+    if (!loop_.grow(workers) || !channel_.grow(workers) || !batch_.grow(size_t{2} * workers) ||
         !supervisor_.reserve(count)) {
         return -ENOMEM;
     }
@@ -175,7 +174,7 @@ int Pool::signal(uint32_t slot, int number) {
         return -ESRCH;
     }
     (void)look_for_loss(); // pids are enough
-    return watch_.send(worker, number);
+    return loop_.send(worker, number);
 }
 
 int Pool::signal_all(int number) {
@@ -183,7 +182,7 @@ int Pool::signal_all(int number) {
     (void)look_for_loss();
     for (uint32_t worker = 0; worker < supervisor_.capacity(); worker++) {
         if (core::is_alive(supervisor_.worker(worker).state)) {
-            const int result = watch_.send(worker, number);
+            const int result = loop_.send(worker, number);
             // One that has just ended is not among all any more.
             first_error = first_error == 0 && result != -ESRCH ? result : first_error;
         }
@@ -254,14 +253,14 @@ void Pool::after_host_code() {
     host_code_ran_ = true;
     (void)look_for_loss();
     if (reaps()) {
-        orphans_.after_host_code(watch_);
+        orphans_.after_host_code(loop_);
     }
 }
 
 // A host that makes itself a daemon, or reads an old book, closes all descriptors that it does not
 // know. Nothing can be waited for then. Returns whether it is so.
 bool Pool::look_for_loss() {
-    if (!lost_ && !finished_ && !(channel_.is_whole() && watch_.is_whole())) {
+    if (!lost_ && !finished_ && !(channel_.is_whole() && loop_.is_whole())) {
         lost_ = true;
         lose_descriptors();
     }
@@ -270,14 +269,14 @@ bool Pool::look_for_loss() {
 
 void Pool::lose_descriptors() {
     const bool has_channel = channel_.is_whole();
-    watch_.let_go_of_lost(has_channel);
+    loop_.let_go_of_lost(has_channel);
     channel_.let_go_of_lost();
     if (!has_channel) {
         notifier_.lose();
     }
 }
 
-int Pool::descriptor() const { return lost_ ? -EBADF : watch_.descriptor(); }
+int Pool::descriptor() const { return lost_ ? -EBADF : loop_.descriptor(); }
 
 // A child that the host forked in its callback has come back from it. The pool is not its.
 int Pool::leave_as_stranger() {
@@ -290,7 +289,7 @@ void Pool::disown() {
     opened_ = false;
     signals_.disown();
     orphans_.disown();
-    watch_.disown();
+    loop_.disown();
     channel_.disown();
     notifier_.disown();
     awaited_ = false;
@@ -304,11 +303,11 @@ int Pool::finish() {
         signals_.give_back();
         orphans_.close();
         notifier_.close();
-        watch_.retire();
+        loop_.retire();
         channel_.close();
     }
     if (supervisor_.broken() || lost_) {
-        watch_.abandon();
+        loop_.abandon();
         return lost_ ? -EBADF : -ENOTRECOVERABLE;
     }
     return supervisor_.result();

@@ -16,8 +16,8 @@
 #include "os/signals/pool_signals.h"
 #include "os/signals/signals.h"
 #include "os/spawn/worker_process.h"
+#include "os/watch/event_loop.h"
 #include "os/watch/orphans.h"
-#include "os/watch/watch.h"
 #include "runtime/event.h"
 #include "runtime/options.h"
 
@@ -142,7 +142,7 @@ class Pool {
     PoolOptions options_;
     core::Supervisor supervisor_;
     os::SupervisorChannel channel_;
-    os::Watch watch_;
+    os::EventLoop loop_;
     os::OwnSignals signals_;
     os::HeldSignals held_signals_;
     os::OrphanReaper orphans_;

@@ -28,11 +28,11 @@ bool is_transient(int error) {
 // What all workers have in common.
 os::Birth Pool::birth_of_all() const {
     os::Birth birth;
-    birth.supervisor_pidfd = watch_.supervisor_pidfd();
+    birth.supervisor_pidfd = loop_.supervisor_pidfd();
     birth.link = channel_.link_of_all();
     birth.link.supervisor = owner_;
-    birth.link.liveness = watch_.liveness();
-    birth.link.announces_exit = !watch_.knows_all_statuses();
+    birth.link.liveness = loop_.liveness();
+    birth.link.announces_exit = !loop_.knows_all_statuses();
     birth.awaits_ready = options_.settings.ready_timeout != 0;
     birth.notifies = options_.notify;
     birth.resources = options_.resources;
@@ -58,12 +58,12 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
     }
     const size_t wanted = forks ? supervisor_.startable() : 1;
     const int room =
-        watch_.room(wanted, 1 + channel_.descriptors_per_worker(), {&batch_[0], batch_.size()});
+        loop_.room(wanted, 1 + channel_.descriptors_per_worker(), {&batch_[0], batch_.size()});
     if (room < 0) {
         start_failed(supervisor_.take_start(), room);
         return Role::supervisor;
     }
-    if (forks && watch_.by_pidfd() && (birth.threads || block.children_reap_themselves())) {
+    if (forks && loop_.by_pidfd() && (birth.threads || block.children_reap_themselves())) {
         return start_with_barrier(&birth, block);
     }
     return room == 1 ? start_one(&birth, block)
@@ -176,9 +176,9 @@ int32_t Pool::execute_worker(uint32_t worker, os::Birth *birth, os::SignalBlock 
     if (int r = channel_.begin_start(worker, os::now(), &birth->link); r < 0) {
         return r;
     }
-    const bool wants_pidfd = watch_.by_pidfd();
+    const bool wants_pidfd = loop_.by_pidfd();
     int32_t pid = options_.exec->start(*birth, block, wants_pidfd, ret_pidfd);
-    if ((pid == -EMFILE || pid == -ENFILE) && watch_.give_up_spare()) {
+    if ((pid == -EMFILE || pid == -ENFILE) && loop_.give_up_spare()) {
         pid = options_.exec->start(*birth, block, wants_pidfd, ret_pidfd);
     }
     channel_.end_start(worker, pid > 0);
@@ -187,7 +187,7 @@ int32_t Pool::execute_worker(uint32_t worker, os::Birth *birth, os::SignalBlock 
 
 // Returns 0 or a negative errno, with which the start has failed.
 int Pool::watch_started(uint32_t worker, int32_t pid, os::Pidfd *pidfd, base::Instant since) {
-    if (int r = watch_.add(worker, pid, pidfd); r < 0) {
+    if (int r = loop_.add(worker, pid, pidfd); r < 0) {
         os::discard_process(pid, *pidfd);
         channel_.ended(worker);
         start_failed(worker, r);

@@ -35,7 +35,7 @@ includes() { # file, what it includes, which must not pass
 }
 includes lib/base/broken.h '"core/time.h"'
 includes lib/base/broken.h '<string.h>'
-includes lib/core/broken.h '"os/watch/watch.h"'
+includes lib/core/broken.h '"os/watch/event_loop.h"'
 includes lib/core/broken.h '<stdlib.h>'
 includes lib/core/broken.cc '"runtime/pool.h"'
 includes lib/os/fd/broken.cc '"core/time.h"'
@@ -44,7 +44,7 @@ includes lib/runtime/broken.cc '"api/pool.h"'
 includes lib/runtime/broken.cc '<unistd.h>'
 includes lib/api/broken.cc '<signal.h>'
 includes lib/os/cpu/broken.cc '"os/net/sockets.h"'
-includes lib/os/signals/broken.cc '"os/watch/watch.h"'
+includes lib/os/signals/broken.cc '"os/watch/event_loop.h"'
 includes lib/os/fd/broken.cc '"os/channel/record.h"'
 bites layers 'known rooms' "mkdir lib/os/broken && echo >lib/os/broken/broken.h"
 bites layers 'known rooms' "echo >lib/os/broken.h"
@@ -54,7 +54,7 @@ bites layers 'a circle of files: .*base/broken ' \
     "echo '#include \"base/other.h\"' >lib/base/broken.h &&
     echo '#include \"base/broken.h\"' >lib/base/other.h"
 bites layers 'only api includes' "echo '#include \"prefork.h\"' >lib/os/fd/broken.cc"
-bites layers 'by its path' "echo '#include \"../os/watch/watch.h\"' >lib/core/broken.cc"
+bites layers 'by its path' "echo '#include \"../os/watch/event_loop.h\"' >lib/core/broken.cc"
 bites layers 'known folders' "mkdir lib/broken && echo >lib/broken/broken.h"
 
 repeat="awk 'BEGIN { for (i = 0; i < LINES; i++) print \"    call();\" }'"

@@ -11,7 +11,7 @@
 #include "os/process/main_thread.h"
 #include "os/signals/signals.h"
 #include "os/spawn/worker_process.h"
-#include "os/watch/watch.h"
+#include "os/watch/event_loop.h"
 #include "violation.h"
 #include "world.h"
 

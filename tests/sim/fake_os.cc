@@ -223,17 +223,17 @@ void Children::disown() { children_.reset(); }
 
 // ---- The watch ------------------------------------------------------------------------------
 
-Watch::~Watch() { abandon(); }
+EventLoop::~EventLoop() { abandon(); }
 
-bool Watch::supports(Backend /*backend*/) { return true; }
+bool EventLoop::supports(Backend /*backend*/) { return true; }
 
-int Watch::open(Backend backend, bool /*groups*/, int /*messages*/) {
+int EventLoop::open(Backend backend, bool /*groups*/, int /*messages*/) {
     backend_ = backend;
     world.open = true;
     return 0;
 }
 
-int Watch::room(size_t wanted, uint32_t /*descriptors_each*/, std::span<int> scratch) {
+int EventLoop::room(size_t wanted, uint32_t /*descriptors_each*/, std::span<int> scratch) {
     touch("it looks for descriptors");
     model.settle();
     if (model.host_fork()) {
@@ -253,20 +253,20 @@ int Watch::room(size_t wanted, uint32_t /*descriptors_each*/, std::span<int> scr
     return static_cast<int>(world.promised);
 }
 
-int Watch::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
+int EventLoop::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
     return children_.add(worker, pid, pidfd);
 }
 
-bool Watch::give_up_spare() { return false; }
+bool EventLoop::give_up_spare() { return false; }
 
-void Watch::retire() {
+void EventLoop::retire() {
     model.settle();
     require(model.done() || host.is_broken(), "retire", "of a pool that is not done");
     world.retired = true;
 }
 
 // The real one kills and reaps whoever is left: it is not the runtime's doing.
-void Watch::abandon() {
+void EventLoop::abandon() {
     if (world.in_child && !world.reaping) {
         require(world.disowned, "stranger-acts", "it abandons what is not its own");
         return;
@@ -280,13 +280,13 @@ void Watch::abandon() {
     world.open = false;
 }
 
-void Watch::disown() {
+void EventLoop::disown() {
     require(world.in_child, "disown", "the owner disowns its pool");
     world.disowned = true;
     children_.disown();
 }
 
-void Watch::set_deadline(base::Instant deadline) {
+void EventLoop::set_deadline(base::Instant deadline) {
     if (world.reaping || world.in_child) {
         return;
     }
@@ -294,26 +294,26 @@ void Watch::set_deadline(base::Instant deadline) {
     world.timer = deadline;
 }
 
-int Watch::wait(int timeout_ms, SignalBlock & /*block*/, Wakeup *ret_wakeup) {
+int EventLoop::wait(int timeout_ms, SignalBlock & /*block*/, WaitResult *ret_result) {
     touch("it waits");
     model.settle();
     require(world.signals_blocked == 1, "signal-mask", "a wait with signals let through");
     model.check_wait(timeout_ms, world.timer);
-    *ret_wakeup = Wakeup{};
+    *ret_result = WaitResult{};
     const bool ready = host.block(timeout_ms);
-    ret_wakeup->interrupted = world.interrupted;
+    ret_result->interrupted = world.interrupted;
     world.unflushed = world.unflushed || world.interrupted;
     if (ready) {
-        world.gather(ret_wakeup);
+        world.gather(ret_result);
     }
-    SIM_TRACE("wait %d: %u ended%s%s%s", timeout_ms, ret_wakeup->ended_count,
-              ret_wakeup->timer ? ", timer" : "", ret_wakeup->word ? ", word" : "",
-              ret_wakeup->interrupted ? ", interrupted" : "");
-    model.woke(*ret_wakeup);
+    SIM_TRACE("wait %d: %u ended%s%s%s", timeout_ms, ret_result->ended_count,
+              ret_result->timer ? ", timer" : "", ret_result->word ? ", word" : "",
+              ret_result->interrupted ? ", interrupted" : "");
+    model.woke(*ret_result);
     return 0;
 }
 
-void Watch::wake() const { world.woken = true; }
+void EventLoop::wake() const { world.woken = true; }
 
 // ---- Signals --------------------------------------------------------------------------------
 

@@ -4,8 +4,8 @@
 #include "host.h"
 #include "model.h"
 #include "os/channel/supervisor_channel.h"
+#include "os/watch/event_loop.h"
 #include "os/watch/orphans.h"
-#include "os/watch/watch.h"
 #include "os/watch/worker_registry.h"
 #include "violation.h"
 #include "witness.h"
@@ -101,11 +101,11 @@ void SupervisorChannel::let_go_of_lost() {}
 // ---- The host leaves the library's descriptors alone -------------------------------------------
 
 bool FdIdentity::matches(int /*descriptor*/) const { return true; }
-bool Watch::is_whole() const { return true; }
-void Watch::let_go_of_lost(bool /*has_messages*/) {}
+bool EventLoop::is_whole() const { return true; }
+void EventLoop::let_go_of_lost(bool /*has_messages*/) {}
 void SupervisorChannel::disown() {}
 
-void Watch::watch_messages(bool /*on*/) {
+void EventLoop::watch_messages(bool /*on*/) {
     sim::violate("messages", "they are put off, but nothing is wrong with them");
 }
 
@@ -116,11 +116,11 @@ void announce_exit(const WorkerLink & /*link*/, int /*status*/) {}
 void OrphanReaper::open(ReapMode /*mode*/) {}
 void OrphanReaper::close() {}
 void OrphanReaper::before_host_code() {}
-void OrphanReaper::after_host_code(const Watch & /*workers*/) {}
+void OrphanReaper::after_host_code(const EventLoop & /*workers*/) {}
 void OrphanReaper::reap() {}
 ChildList::~ChildList() {}
-void Watch::keep_statuses() {}
-void Watch::reap_for_host() const {}
+void EventLoop::keep_statuses() {}
+void EventLoop::reap_for_host() const {}
 void begin_starts() {}
 void end_starts() {}
 

@@ -13,7 +13,7 @@
 #include "core/settings.h"
 #include "core/supervisor.h"
 #include "os/signals/pool_signals.h"
-#include "os/watch/watch.h"
+#include "os/watch/event_loop.h"
 #include "world.h"
 
 namespace sim {
@@ -66,7 +66,7 @@ class Model {
     void kill_refused(uint32_t worker);         // what was sent last
     bool sent(uint32_t worker, int32_t number); // whether it asks the worker to end
     void check_wait(int timeout_ms, Instant timer);
-    void woke(const prefork::os::Wakeup &wakeup);
+    void woke(const prefork::os::WaitResult &result);
     void take_requests();
     void no_more_signals();
     void own_signal(const prefork::os::SignalRequest &request);

@@ -265,11 +265,11 @@ void Model::check_wait(int timeout_ms, Instant timer) {
     }
 }
 
-void Model::woke(const prefork::os::Wakeup &wakeup) {
-    owed_collects_ = wakeup.ended_count;
-    owed_tick_ = wakeup.timer;
+void Model::woke(const prefork::os::WaitResult &waited) {
+    owed_collects_ = waited.ended_count;
+    owed_tick_ = waited.timer;
     signals_first_ = true;
-    words_first_ = wakeup.word || wakeup.timer;
+    words_first_ = waited.word || waited.timer;
     take_requests();
 }
 

@@ -192,28 +192,28 @@ void World::obey(uint32_t worker, int32_t signal) {
     }
 }
 
-void World::gather_spurious(os::Wakeup *ret_wakeup) const {
+void World::gather_spurious(os::WaitResult *ret_result) const {
     for (uint32_t index = 0; index < spurious && !living.empty(); index++) {
-        if (ret_wakeup->ended_count < os::Wakeup::ended_max) {
+        if (ret_result->ended_count < os::WaitResult::ended_max) {
             const uint32_t worker = living[(order / 3 + index * 5) % living.size()];
             // No descriptor is told twice.
             bool known = false;
-            for (uint32_t other = 0; other < ret_wakeup->ended_count; other++) {
-                known = known || ret_wakeup->ended[other] == worker;
+            for (uint32_t other = 0; other < ret_result->ended_count; other++) {
+                known = known || ret_result->ended[other] == worker;
             }
             if (!known) {
-                ret_wakeup->ended[ret_wakeup->ended_count++] = worker;
+                ret_result->ended[ret_result->ended_count++] = worker;
             }
         }
     }
 }
 
 // What one look at all descriptors tells: of many only the first, in any order.
-void World::gather(os::Wakeup *ret_wakeup) {
+void World::gather(os::WaitResult *ret_result) {
     const bool timer_last = order % 2 == 1;
-    uint32_t room_left = os::Wakeup::ended_max;
+    uint32_t room_left = os::WaitResult::ended_max;
     if (!timer_last && timer <= clock) {
-        ret_wakeup->timer = true;
+        ret_result->timer = true;
         room_left -= 1;
     }
     if (woken) {
@@ -221,24 +221,24 @@ void World::gather(os::Wakeup *ret_wakeup) {
         room_left -= 1;
     }
     if (has_word() && order % 11 != 10) {
-        ret_wakeup->word = true;
+        ret_result->word = true;
         room_left -= 1;
     }
     const size_t count = ended.size();
     if (order % 3 == 1) {
-        gather_spurious(ret_wakeup);
+        gather_spurious(ret_result);
     }
-    for (size_t index = 0; index < count && ret_wakeup->ended_count < room_left; index++) {
+    for (size_t index = 0; index < count && ret_result->ended_count < room_left; index++) {
         const size_t place = order % 5 == 0 ? index : (count * 2 - 1 - index + order % 7) % count;
         const uint32_t worker = ended[place];
         if (is_noticed(seats[worker])) {
-            ret_wakeup->ended[ret_wakeup->ended_count++] = worker;
+            ret_result->ended[ret_result->ended_count++] = worker;
         }
     }
-    if (timer_last && timer <= clock && ret_wakeup->ended_count < room_left) {
-        ret_wakeup->timer = true;
+    if (timer_last && timer <= clock && ret_result->ended_count < room_left) {
+        ret_result->timer = true;
     }
-    if (ret_wakeup->timer) {
+    if (ret_result->timer) {
         timer = never;
     }
 }

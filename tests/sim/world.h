@@ -9,7 +9,7 @@
 #include "base/exit.h"
 #include "base/time.h"
 #include "os/signals/pool_signals.h"
-#include "os/watch/watch.h"
+#include "os/watch/event_loop.h"
 
 namespace sim {
 
@@ -170,11 +170,11 @@ struct World {
     void reap(uint32_t worker, Exit *ret_exit);
     void deliver(uint32_t worker, int32_t signal);
     void obey(uint32_t worker, int32_t signal);
-    void gather(prefork::os::Wakeup *ret_wakeup);
+    void gather(prefork::os::WaitResult *ret_result);
 
   private:
     void remove(std::vector<uint32_t> &list, uint32_t worker);
-    void gather_spurious(prefork::os::Wakeup *ret_wakeup) const;
+    void gather_spurious(prefork::os::WaitResult *ret_result) const;
 };
 
 Exit exit_with(int32_t status);

@@ -49,7 +49,7 @@ void OrphanReaper::before_host_code() {
     }
 }
 
-void OrphanReaper::after_host_code(const Watch &workers) {
+void OrphanReaper::after_host_code(const EventLoop &workers) {
     if (mode_ != ReapMode::adopted) {
         return;
     }
@@ -72,7 +72,7 @@ void OrphanReaper::after_host_code(const Watch &workers) {
     of_host_.swap(now_);
 }
 
-void OrphanReaper::add_new_to_host(const Watch &workers) {
+void OrphanReaper::add_new_to_host(const EventLoop &workers) {
     if (!now_.probe(newest_ + 1)) {
         return;
     }

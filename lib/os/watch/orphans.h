@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "os/watch/child_list.h"
-#include "os/watch/watch.h"
+#include "os/watch/event_loop.h"
 
 namespace prefork::os {
 
@@ -35,13 +35,13 @@ class OrphanReaper {
 
     // Around code of the host that may fork.
     void before_host_code();
-    void after_host_code(const Watch &workers);
+    void after_host_code(const EventLoop &workers);
 
     // Reaps all that have ended.
     void reap();
 
   private:
-    void add_new_to_host(const Watch &workers);
+    void add_new_to_host(const EventLoop &workers);
     void reap_hidden();
     [[nodiscard]] bool is_spared(int32_t pid) const;
 

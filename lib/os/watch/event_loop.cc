@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/watch/watch.h"
+#include "os/watch/event_loop.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -36,12 +36,12 @@ constexpr base::Duration unreached_end_timeout = 1 * base::second;
 
 } // namespace
 
-Watch::~Watch() {
+EventLoop::~EventLoop() {
     children_.let_go();
     retire();
 }
 
-void Watch::retire() {
+void EventLoop::retire() {
     if (registered_) {
         registered_ = false;
         unregister_workers(&children_);
@@ -56,7 +56,7 @@ void Watch::retire() {
     }
 }
 
-void Watch::stop_waking() {
+void EventLoop::stop_waking() {
     wakes_ = false;
     remove_waker(wake_.get());
     if (keeps_statuses_) {
@@ -65,7 +65,7 @@ void Watch::stop_waking() {
     }
 }
 
-bool Watch::supports(Backend backend) {
+bool EventLoop::supports(Backend backend) {
     if (backend != Backend::pidfd) {
         return true;
     }
@@ -74,7 +74,7 @@ bool Watch::supports(Backend backend) {
     return result == 0 || result == -EMFILE || result == -ENFILE;
 }
 
-int Watch::open(Backend backend, bool groups, int messages) {
+int EventLoop::open(Backend backend, bool groups, int messages) {
     backend_ = backend;
     if (backend == Backend::automatic) {
         backend_ = supports(Backend::pidfd) ? Backend::pidfd : Backend::sigchld;
@@ -128,19 +128,19 @@ int Watch::open(Backend backend, bool groups, int messages) {
     return 0;
 }
 
-int Watch::register_descriptor(int descriptor, uint32_t tag) {
+int EventLoop::register_descriptor(int descriptor, uint32_t tag) {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.u32 = tag;
     return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) < 0 ? -errno : 0;
 }
 
-void Watch::watch_messages(bool on) {
+void EventLoop::watch_messages(bool on) {
     waits_for_messages_ = on;
     (void)is_our_epoll(epoll_.get()); // it is registered to the end
 }
 
-int Watch::room(size_t wanted, uint32_t descriptors_each, std::span<int> scratch) {
+int EventLoop::room(size_t wanted, uint32_t descriptors_each, std::span<int> scratch) {
     if (!by_pidfd()) {
         return static_cast<int>(wanted);
     }
@@ -158,9 +158,9 @@ int Watch::room(size_t wanted, uint32_t descriptors_each, std::span<int> scratch
     return workers > 0 ? workers : 1;
 }
 
-int Watch::open_spare() { return spare_.take(fcntl(epoll_.get(), F_DUPFD_CLOEXEC, 0)); }
+int EventLoop::open_spare() { return spare_.take(fcntl(epoll_.get(), F_DUPFD_CLOEXEC, 0)); }
 
-int Watch::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
+int EventLoop::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
     const int result = children_.add(worker, pid, pidfd);
     if ((result != -EMFILE && result != -ENFILE) || !give_up_spare()) {
         return result;
@@ -168,13 +168,13 @@ int Watch::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
     return children_.add(worker, pid, pidfd);
 }
 
-bool Watch::give_up_spare() {
+bool EventLoop::give_up_spare() {
     const bool had_one = spare_.get() >= 0;
     spare_.reset();
     return had_one;
 }
 
-void Watch::abandon() {
+void EventLoop::abandon() {
     bool all_reached = true;
     for (uint32_t worker = 0; children_.count() > 0 && worker < children_.size(); worker++) {
         if (children_.has(worker)) {
@@ -197,19 +197,19 @@ void Watch::abandon() {
     }
 }
 
-bool Watch::is_registered(int descriptor, uint32_t tag) const {
+bool EventLoop::is_registered(int descriptor, uint32_t tag) const {
     return set_registered(epoll_.get(), descriptor, EPOLLIN, tag);
 }
 
 // While the pipe is the pool's, no other epoll has it.
-bool Watch::is_our_epoll(int epoll) const {
+bool EventLoop::is_our_epoll(int epoll) const {
     return set_registered(epoll, messages_.get(), waits_for_messages_ ? uint32_t{EPOLLIN} : 0U,
                           tag_word);
 }
 
-bool Watch::is_whole() const { return !lost_timer_ && is_our_epoll(epoll_.get()); }
+bool EventLoop::is_whole() const { return !lost_timer_ && is_our_epoll(epoll_.get()); }
 
-void Watch::let_go_of_lost(bool has_messages) {
+void EventLoop::let_go_of_lost(bool has_messages) {
     const bool has_epoll = has_messages && is_our_epoll(epoll_.get());
     children_.let_go_of_lost(has_epoll);
     if (!has_epoll || !is_registered(timer_.get(), tag_timer)) {
@@ -230,14 +230,14 @@ void Watch::let_go_of_lost(bool has_messages) {
     }
 }
 
-void Watch::lose_wake() {
+void EventLoop::lose_wake() {
     if (wakes_) {
         stop_waking();
     }
     wake_.lose();
 }
 
-void Watch::disown() {
+void EventLoop::disown() {
     children_.disown();
     epoll_.disown();
     timer_.disown();
@@ -250,7 +250,7 @@ void Watch::disown() {
     keeps_statuses_ = false;
 }
 
-void Watch::set_deadline(base::Instant deadline) {
+void EventLoop::set_deadline(base::Instant deadline) {
     base::Instant wanted = deadline;
     if (!by_pidfd() && children_.count() > 0) {
         if (next_check_ == base::never) {
@@ -272,21 +272,21 @@ void Watch::set_deadline(base::Instant deadline) {
                   (errno == EBADF || errno == EINVAL);
 }
 
-int Watch::wait(int timeout_ms, SignalBlock &block, Wakeup *ret_wakeup) {
-    *ret_wakeup = Wakeup{};
+int EventLoop::wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result) {
+    *ret_result = WaitResult{};
     if (lost_timer_) {
         return -EBADF; // it might wait for ever
     }
-    epoll_event events[Wakeup::ended_max];
-    const int count = epoll_pwait(epoll_.get(), events, static_cast<int>(Wakeup::ended_max),
+    epoll_event events[WaitResult::ended_max];
+    const int count = epoll_pwait(epoll_.get(), events, static_cast<int>(WaitResult::ended_max),
                                   timeout_ms, &block.host_mask());
     if (count < 0) {
-        ret_wakeup->interrupted = errno == EINTR;
+        ret_result->interrupted = errno == EINTR;
         return errno == EINTR ? 0 : -errno;
     }
     // With events at hand epoll_pwait returns without a look at signals. They come first: Ctrl-C
     // reaches the supervisor and its workers together.
-    ret_wakeup->interrupted = block.let_through();
+    ret_result->interrupted = block.let_through();
     bool look = false;
     for (int index = 0; index < count; index++) {
         const uint32_t tag = events[index].data.u32;
@@ -295,31 +295,31 @@ int Watch::wait(int timeout_ms, SignalBlock &block, Wakeup *ret_wakeup) {
             // Once read it is at rest, and armed anew by whatever deadline is next.
             (void)!read(timer_.get(), &value, sizeof(value));
             deadline_ = base::never;
-            ret_wakeup->timer = true;
+            ret_result->timer = true;
             look = true;
         } else if (tag == tag_wake) {
             (void)!read(wake_.get(), &value, sizeof(value));
             look = true;
         } else if (tag == tag_word) {
-            ret_wakeup->word = true;
+            ret_result->word = true;
         } else {
-            ret_wakeup->ended[ret_wakeup->ended_count++] = tag;
+            ret_result->ended[ret_result->ended_count++] = tag;
         }
     }
     if (look && !by_pidfd()) {
         next_check_ = base::never;
         check_child_handler();
-        look_for_ended(ret_wakeup);
+        look_for_ended(ret_result);
     }
     if (children_.next_look() != base::never) {
-        const std::span<uint32_t> room(ret_wakeup->ended);
-        ret_wakeup->ended_count += children_.take_due(now(), room.subspan(ret_wakeup->ended_count));
+        const std::span<uint32_t> room(ret_result->ended);
+        ret_result->ended_count += children_.take_due(now(), room.subspan(ret_result->ended_count));
     }
     return 0;
 }
 
 // Without pidfds nothing tells which worker it was.
-void Watch::look_for_ended(Wakeup *ret_wakeup) {
+void EventLoop::look_for_ended(WaitResult *ret_result) {
     const uint32_t size = children_.size();
     for (uint32_t looked = 0; looked < size; looked++) {
         const uint32_t worker = (next_look_ + looked) % size;
@@ -327,8 +327,8 @@ void Watch::look_for_ended(Wakeup *ret_wakeup) {
         if (!children_.has(worker) || !children_.may_have_ended(worker, &certain)) {
             continue;
         }
-        ret_wakeup->ended[ret_wakeup->ended_count++] = worker;
-        if (ret_wakeup->ended_count == Wakeup::ended_max) {
+        ret_result->ended[ret_result->ended_count++] = worker;
+        if (ret_result->ended_count == WaitResult::ended_max) {
             next_look_ = (worker + 1) % size;
             if (certain) {
                 wake(); // there may be more; others that may have ended are looked at in time
@@ -338,7 +338,7 @@ void Watch::look_for_ended(Wakeup *ret_wakeup) {
     }
 }
 
-void Watch::keep_statuses() {
+void EventLoop::keep_statuses() {
     if (knows_all_statuses_ || !wakes_) {
         return;
     }
@@ -350,12 +350,12 @@ void Watch::keep_statuses() {
     }
 }
 
-void Watch::reap_for_host() const {
+void EventLoop::reap_for_host() const {
     if (keeps_statuses_ && keeps_for_host()) {
         reap_other_children();
     }
 }
 
-void Watch::wake() const { os::wake(wake_.get()); }
+void EventLoop::wake() const { os::wake(wake_.get()); }
 
 } // namespace prefork::os

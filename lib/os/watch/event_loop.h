@@ -21,7 +21,7 @@ namespace prefork::os {
 enum class Backend : uint8_t { automatic = 0, pidfd = 1, sigchld = 2 };
 
 // What a wait has brought.
-struct Wakeup {
+struct WaitResult {
     static constexpr uint32_t ended_max = 64;
 
     uint32_t ended[ended_max]; // workers that have probably ended
@@ -31,12 +31,12 @@ struct Wakeup {
     bool interrupted = false; // a signal handler has run, or something like it
 };
 
-class Watch {
+class EventLoop {
   public:
-    Watch() = default;
-    ~Watch();
-    Watch(const Watch &) = delete;
-    Watch &operator=(const Watch &) = delete;
+    EventLoop() = default;
+    ~EventLoop();
+    EventLoop(const EventLoop &) = delete;
+    EventLoop &operator=(const EventLoop &) = delete;
 
     // Whether this kernel, and what filters its calls, has a backend.
     static bool supports(Backend backend);
@@ -101,7 +101,7 @@ class Watch {
 
     // Waits, with the host's signal mask, until there is something to tell; a time-out of 0 only
     // looks, -1 waits without end. Returns 0 or a negative errno.
-    [[nodiscard]] int wait(int timeout_ms, SignalBlock &block, Wakeup *ret_wakeup);
+    [[nodiscard]] int wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result);
 
     // Makes the descriptor readable. Async-signal-safe, and for any thread.
     void wake() const;
@@ -126,7 +126,7 @@ class Watch {
     [[nodiscard]] bool is_our_epoll(int epoll) const;
     void lose_wake();
     int open_spare();
-    void look_for_ended(Wakeup *ret_wakeup);
+    void look_for_ended(WaitResult *ret_result);
 
     Descriptor epoll_;
     Descriptor timer_;
