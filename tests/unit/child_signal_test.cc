@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "cmocka_all.h"
-#include "os/signals/wakers.h"
+#include "os/signals/wakeups.h"
 #include "os/watch/child_signal.h"
 
 namespace os = prefork::os;
@@ -20,7 +20,7 @@ namespace {
 std::atomic<int> first_calls;
 std::atomic<int> second_calls;
 struct sigaction before_second {};
-int waker = -1;
+int wakeup = -1;
 
 void first(int /*signal*/) { first_calls += 1; }
 
@@ -55,22 +55,22 @@ bool is_handled_by(void (*function)(int)) {
 
 bool woke() {
     uint64_t value = 0;
-    return read(waker, &value, sizeof(value)) > 0;
+    return read(wakeup, &value, sizeof(value)) > 0;
 }
 
 int setup(void ** /*state*/) {
     first_calls = 0;
     second_calls = 0;
-    waker = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    wakeup = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     handle(first);
     os::hold_child_handler(false);
-    return os::add_waker(waker);
+    return os::add_wakeup(wakeup);
 }
 
 int teardown(void ** /*state*/) {
-    os::remove_waker(waker);
+    os::remove_wakeup(wakeup);
     signal(SIGCHLD, SIG_DFL);
-    return close(waker);
+    return close(wakeup);
 }
 
 void each_signal_wakes_and_reaches_the_host(void ** /*state*/) {

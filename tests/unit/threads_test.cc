@@ -11,7 +11,7 @@
 #include "cmocka_all.h"
 #include "os/process/process_lock.h"
 #include "os/signals/pool_signals.h"
-#include "os/signals/wakers.h"
+#include "os/signals/wakeups.h"
 #include "os/watch/child_signal.h"
 #include "prefork.h"
 
@@ -211,15 +211,15 @@ void sigchld_has_a_handler_while_any_pool_needs_it(void ** /*state*/) {
 
 // ---- Wake-ups -------------------------------------------------------------------------------
 
-void *adds_and_removes_a_waker(void *user) {
+void *adds_and_removes_a_wakeup(void *user) {
     auto *pair = static_cast<Pair *>(user);
     for (int count = 0; count < 2'000; count++) {
         const int descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         uint64_t value = 0;
-        pair->faults.fetch_add(os::add_waker(descriptor) == 0 ? 0 : 1);
+        pair->faults.fetch_add(os::add_wakeup(descriptor) == 0 ? 0 : 1);
         os::wake_all();
         pair->faults.fetch_add(read(descriptor, &value, sizeof(value)) > 0 ? 0 : 1);
-        os::remove_waker(descriptor);
+        os::remove_wakeup(descriptor);
         (void)!read(descriptor, &value, sizeof(value));
         usleep(10);
         // By now it could be a file of the host's.
@@ -230,8 +230,8 @@ void *adds_and_removes_a_waker(void *user) {
     return nullptr;
 }
 
-void no_thread_writes_to_a_waker_that_was_removed(void ** /*state*/) {
-    Pair pair(adds_and_removes_a_waker);
+void no_thread_writes_to_a_wakeup_that_was_removed(void ** /*state*/) {
+    Pair pair(adds_and_removes_a_wakeup);
     while (pair.running > 0) {
         os::wake_all();
     }
@@ -315,7 +315,7 @@ int main() {
         cmocka_unit_test(signals_have_a_handler_while_any_pool_has_them),
         cmocka_unit_test(each_of_two_pools_hears_of_a_signal_of_another_thread),
         cmocka_unit_test(sigchld_has_a_handler_while_any_pool_needs_it),
-        cmocka_unit_test(no_thread_writes_to_a_waker_that_was_removed),
+        cmocka_unit_test(no_thread_writes_to_a_wakeup_that_was_removed),
         cmocka_unit_test(pools_of_two_threads_are_independent),
     };
 

@@ -9,7 +9,7 @@
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
 #include "os/signals/terminal.h"
-#include "os/signals/wakers.h"
+#include "os/signals/wakeups.h"
 
 namespace prefork::os {
 

@@ -9,7 +9,7 @@
 
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
-#include "os/signals/wakers.h"
+#include "os/signals/wakeups.h"
 #include "os/watch/other_children.h"
 
 namespace prefork::os {

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "os/process/clock.h"
-#include "os/signals/wakers.h"
+#include "os/signals/wakeups.h"
 #include "os/watch/child_signal.h"
 #include "os/watch/epoll.h"
 #include "os/watch/exit_status.h"
@@ -58,7 +58,7 @@ void EventLoop::retire() {
 
 void EventLoop::stop_waking() {
     wakes_ = false;
-    remove_waker(wake_.get());
+    remove_wakeup(wake_.get());
     if (keeps_statuses_) {
         keeps_statuses_ = false;
         release_child_handler(true);
@@ -111,7 +111,7 @@ int EventLoop::open(Backend backend, bool groups, int messages) {
     if (int r = register_descriptor(messages, tag_word); r < 0) {
         return r;
     }
-    if (int r = add_waker(wake_.get()); r < 0) {
+    if (int r = add_wakeup(wake_.get()); r < 0) {
         return r;
     }
     wakes_ = true;

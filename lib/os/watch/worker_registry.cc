@@ -6,7 +6,7 @@
 #include "base/flag.h"
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
-#include "os/signals/wakers.h"
+#include "os/signals/wakeups.h"
 #include "os/watch/children.h"
 
 namespace prefork::os {
@@ -16,7 +16,7 @@ namespace {
 // Guarded by the lock of the process, but for the counter, which is written with each start.
 struct {
     ProcessId owner;
-    const Children *pools[wakers_max]; // nullptr: a free place
+    const Children *pools[wakeups_max]; // nullptr: a free place
     int pools_end;
     std::atomic<int32_t> starts;
     base::Flag postponed;
@@ -42,10 +42,10 @@ void register_workers(const Children *workers) {
     const ProcessLock lock;
     forget_other_process();
     int index = 0;
-    while (index < wakers_max && registry.pools[index] != nullptr) {
+    while (index < wakeups_max && registry.pools[index] != nullptr) {
         index++;
     }
-    if (index < wakers_max) {
+    if (index < wakeups_max) {
         registry.pools[index] = workers;
         registry.pools_end = index < registry.pools_end ? registry.pools_end : index + 1;
     }

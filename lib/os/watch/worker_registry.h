@@ -9,7 +9,7 @@ namespace prefork::os {
 
 class Children;
 
-// From its opening to its end, with the same address. There is room for as many as wakers.
+// From its opening to its end, with the same address. There is room for as many as wakeups.
 void register_workers(const Children *workers);
 void unregister_workers(const Children *workers);
 

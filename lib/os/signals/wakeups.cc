@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "os/signals/wakers.h"
+#include "os/signals/wakeups.h"
 
 #include <atomic>
 #include <errno.h>
@@ -16,7 +16,7 @@ namespace prefork::os {
 namespace {
 
 // Each descriptor plus 1; 0: a free place. A handler reads them at any time, without the lock.
-std::atomic<int> places[wakers_max];
+std::atomic<int> places[wakeups_max];
 std::atomic<int> places_in_use;
 std::atomic<uint64_t> device; // of all descriptors of their kind
 std::atomic<int32_t> readers; // handlers that are about to write to the descriptors
@@ -47,7 +47,7 @@ void await_readers() {
 
 } // namespace
 
-int add_waker(int descriptor) {
+int add_wakeup(int descriptor) {
     const ProcessLock lock;
     struct stat status {};
     if (fstat(descriptor, &status) < 0) {
@@ -55,7 +55,7 @@ int add_waker(int descriptor) {
     }
     device.store(status.st_dev);
     forget_other_process();
-    for (int index = 0; index < wakers_max; index++) {
+    for (int index = 0; index < wakeups_max; index++) {
         if (places[index].load() == 0) {
             places[index].store(descriptor + 1);
             if (places_in_use.load() <= index) {
@@ -67,7 +67,7 @@ int add_waker(int descriptor) {
     return -ENOSPC;
 }
 
-void remove_waker(int descriptor) {
+void remove_wakeup(int descriptor) {
     {
         const ProcessLock lock;
         for (int index = 0; index < places_in_use.load(); index++) {

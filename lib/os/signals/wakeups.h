@@ -6,12 +6,12 @@
 namespace prefork::os {
 
 // Pools that run at the same time in one process.
-inline constexpr int wakers_max = 1024;
+inline constexpr int wakeups_max = 1024;
 
 // Adds an eventfd. Returns 0 or -ENOSPC.
-[[nodiscard]] int add_waker(int descriptor);
+[[nodiscard]] int add_wakeup(int descriptor);
 // Once it returns the descriptor may be closed: no handler in any thread writes to it any more.
-void remove_waker(int descriptor);
+void remove_wakeup(int descriptor);
 
 // Makes one, or all of them, readable. Async-signal-safe.
 void wake(int descriptor);
