@@ -272,6 +272,7 @@ enum { PF_SIGNALS_NONE = 0, PF_SIGNALS_STANDARD = 1, PF_SIGNALS_STOP_ONLY = 2 };
 enum { PF_THREADS_REFUSE = 0, PF_THREADS_ALLOW = 1 };
 enum { PF_BACKEND_AUTO = 0, PF_BACKEND_PIDFD = 1, PF_BACKEND_SIGCHLD = 2 };
 enum { PF_REAP_ADOPTED = 1, PF_REAP_ALL = 2 };
+enum { PF_GROUP_SIGNALS = 1, PF_GROUP_KILL = 2 };
 
 /*
  * The settings of a pool, made before it starts. Durations are in milliseconds.
@@ -380,8 +381,13 @@ PF_API int pf_pool_set_thread_policy(pf_pool *pool, int policy);
  */
 PF_API int pf_pool_set_stop_fd(pf_pool *pool, int on);
 
-/* Each worker leads a process group, which gets its signals and is killed when it has ended. */
-PF_API int pf_pool_set_process_groups(pf_pool *pool, int on);
+/*
+ * Whether each worker leads a process group, what is left of which is killed when the worker has
+ * ended. PF_GROUP_SIGNALS: each signal goes to the group and, in it or not, to the worker.
+ * PF_GROUP_KILL: signals go to the worker alone, which stops its processes by itself, as a program
+ * with a master process does. 0: workers stay in the group of the host, the default.
+ */
+PF_API int pf_pool_set_process_groups(pf_pool *pool, int mode);
 
 /* What the kernel sends a worker when the supervisor ends; default SIGTERM; 0: nothing. */
 PF_API int pf_pool_set_parent_death_signal(pf_pool *pool, int signal);

@@ -26,6 +26,8 @@ static_assert(PF_RELOAD_START_FIRST == static_cast<int>(core::ReloadOrder::start
 static_assert(PF_RELOAD_STOP_FIRST == static_cast<int>(core::ReloadOrder::stop_first));
 static_assert(PF_REAP_ADOPTED == static_cast<int>(os::ReapMode::adopted));
 static_assert(PF_REAP_ALL == static_cast<int>(os::ReapMode::all));
+static_assert(PF_GROUP_SIGNALS == static_cast<int>(os::GroupMode::signals));
+static_assert(PF_GROUP_KILL == static_cast<int>(os::GroupMode::kill));
 static_assert(PF_BACKEND_AUTO == static_cast<int>(os::Backend::automatic));
 static_assert(PF_BACKEND_PIDFD == static_cast<int>(os::Backend::pidfd));
 static_assert(PF_BACKEND_SIGCHLD == static_cast<int>(os::Backend::sigchld));
@@ -221,11 +223,11 @@ int pf_pool_set_stop_fd(pf_pool *pool, int on) {
     return 0;
 }
 
-int pf_pool_set_process_groups(pf_pool *pool, int on) {
-    if (int r = check_setting(pool); r < 0) {
+int pf_pool_set_process_groups(pf_pool *pool, int mode) {
+    if (int r = check(pool, mode >= 0 && mode <= PF_GROUP_KILL); r < 0) {
         return r;
     }
-    pool->options.process_groups = on != 0;
+    pool->options.process_groups = static_cast<os::GroupMode>(mode);
     return 0;
 }
 

@@ -83,7 +83,7 @@ int Pool::fork_parent(uint32_t slot, int32_t pid) {
 }
 
 int Pool::take_in(uint32_t worker, int32_t pid) {
-    if (options_.process_groups) {
+    if (options_.process_groups != os::GroupMode::none) {
         os::lead_group(pid);
     }
     os::Pidfd pidfd;

@@ -32,7 +32,7 @@ struct PoolOptions {
     bool dispatched = false;    // by the host's loop; else the pool runs to its end
     bool host_fork = false;     // the host is asked to fork each worker, and then tells
     bool allow_threads = false; // beside a fork
-    bool process_groups = false;
+    os::GroupMode process_groups = os::GroupMode::none;
     os::ReapMode reap_orphans = os::ReapMode::none;
     bool notify = false; // the service manager
 };

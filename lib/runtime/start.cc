@@ -44,7 +44,7 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
     // The kernel sends it when the thread that forked ends: only the main one lasts as long as the
     // process.
     birth.link.death_signal = os::is_main_thread() ? options_.death_signal : 0;
-    birth.group = options_.process_groups;
+    birth.group = options_.process_groups != os::GroupMode::none;
     // A program that is executed has memory of its own: neither stdio nor threads matter.
     const bool forks = options_.exec == nullptr;
     if (forks && !options_.allow_threads && os::has_lasting_threads()) {

@@ -68,7 +68,7 @@ static void assert_grandchild_is_killed(const struct host *host, unsigned nth) {
 
 static void begin(struct host *host, int workers) {
     host->work = has_grandchildren;
-    assert_int_equal(pf_pool_set_process_groups(host->pool, 1), 0);
+    assert_int_equal(pf_pool_set_process_groups(host->pool, PF_GROUP_SIGNALS), 0);
     assert_int_equal(host_begin(host, workers), 0);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, (unsigned)workers));
     assert_true(host_reaches(host, NOTE_GRANDCHILD, ANY_TASK, 2 * (unsigned)workers));
@@ -148,7 +148,7 @@ static void a_kill_reaches_the_group(void **state) {
 static void a_signal_right_after_the_start_reaches_the_group(void **state) {
     enum { MANY = 40 };
     struct host *host = *state;
-    assert_int_equal(pf_pool_set_process_groups(host->pool, 1), 0);
+    assert_int_equal(pf_pool_set_process_groups(host->pool, PF_GROUP_SIGNALS), 0);
     assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, 0), 0);
     assert_int_equal(host_begin(host, MANY), 0);
     (void)host_turn(host, 0);
@@ -172,7 +172,7 @@ static int leaves_a_grandchild(struct board *board, int task_id, int run) {
 static void also_after_a_normal_end(void **state) {
     struct host *host = *state;
     host->work = leaves_a_grandchild;
-    assert_int_equal(pf_pool_set_process_groups(host->pool, 1), 0);
+    assert_int_equal(pf_pool_set_process_groups(host->pool, PF_GROUP_SIGNALS), 0);
     assert_int_equal(host_begin(host, 1), 0);
 
     assert_int_equal(host_finishes(host), 0);
@@ -191,7 +191,7 @@ static int stays_in_the_hosts_group(struct board *board, int task_id, int run) {
 static void without_the_setting_workers_stay_in_the_hosts_group(void **state) {
     struct host *host = *state;
     host->work = stays_in_the_hosts_group;
-    assert_int_equal(pf_pool_set_process_groups(host->pool, 1), 0);
+    assert_int_equal(pf_pool_set_process_groups(host->pool, PF_GROUP_SIGNALS), 0);
     assert_int_equal(pf_pool_set_process_groups(host->pool, 0), 0);
     assert_int_equal(host_begin(host, 2), 0);
 
@@ -215,7 +215,7 @@ static void those_who_left_the_group_are_left_alone(void **state) {
     struct host *host = *state;
     int status = 0;
     host->work = has_a_session_of_its_own;
-    assert_int_equal(pf_pool_set_process_groups(host->pool, 1), 0);
+    assert_int_equal(pf_pool_set_process_groups(host->pool, PF_GROUP_SIGNALS), 0);
     assert_int_equal(host_begin(host, 1), 0);
     assert_true(host_reaches(host, NOTE_READY, 0, 1));
     assert_true(host_reaches(host, NOTE_GRANDCHILD, ANY_TASK, 1));
@@ -249,7 +249,7 @@ static int leaves_its_group_and_ignores_term(struct board *board, int task_id, i
 
 static void begin_outside(struct host *host, int (*work)(struct board *, int, int)) {
     host->work = work;
-    assert_int_equal(pf_pool_set_process_groups(host->pool, 1), 0);
+    assert_int_equal(pf_pool_set_process_groups(host->pool, PF_GROUP_SIGNALS), 0);
     assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, 50), 0);
     assert_int_equal(host_begin(host, 1), 0);
     assert_true(host_reaches(host, NOTE_READY, 0, 1));
@@ -290,6 +290,76 @@ static void a_free_reaches_a_worker_that_left_its_group(void **state) {
     assert_grandchild_is_killed(host, 0);
 }
 
+/* ---- Groups that are only killed ------------------------------------------------------- */
+
+static void end_in_order(int signal) {
+    board_note_task(handler_board, NOTE_GOT, -1, (int64_t)getpid() * 100 + signal);
+    _exit(9);
+}
+
+/* As has_grandchildren(), but the signal for which its children have a handler ends it. */
+static int masters(struct board *board, int task_id, int run) {
+    handler_board = board;
+    fork_grandchild(board);
+    fork_grandchild(board);
+    board_require(board, signal(SIGUSR1, run == 0 ? end_in_order : SIG_IGN) != SIG_ERR);
+    return ignores_term(board, task_id, run);
+}
+
+static void begin_masters(struct host *host, uint64_t stop_ms) {
+    host->work = masters;
+    assert_int_equal(pf_pool_set_process_groups(host->pool, PF_GROUP_KILL), 0);
+    assert_int_equal(pf_pool_set_stop(host->pool, SIGUSR1, stop_ms), 0);
+    assert_int_equal(host_begin(host, 1), 0);
+    assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 1));
+    assert_true(host_reaches(host, NOTE_GRANDCHILD, ANY_TASK, 2));
+}
+
+static void assert_only_the_worker_got(const struct host *host, int signal) {
+    assert_int_equal(board_count(host->board, NOTE_GOT, ANY_TASK), 1);
+    assert_true(is_noted(host->board, host_pid(host, 0, 0), signal));
+}
+
+static void a_stop_is_for_the_worker_alone_and_then_the_group_is_killed(void **state) {
+    struct host *host = *state;
+    begin_masters(host, PATIENCE_MS);
+
+    assert_int_equal(host_stops(host), 0);
+
+    assert_int_equal(board_find(host->board, PF_EVENT_EXITED, 0, 0)->exit_code, 9);
+    assert_grandchild_is_killed(host, 0);
+    assert_grandchild_is_killed(host, 1);
+    assert_only_the_worker_got(host, SIGUSR1);
+}
+
+static void a_signal_is_for_the_worker_alone(void **state) {
+    struct host *host = *state;
+    begin_masters(host, 50);
+
+    assert_int_equal(pf_pool_send_signal(host->pool, 0, SIGUSR1), 0);
+
+    assert_true(host_reaches(host, NOTE_READY, 0, 2)); /* it ended of it, and was restarted */
+    assert_only_the_worker_got(host, SIGUSR1);
+    assert_grandchild_is_killed(host, 0);
+    assert_grandchild_is_killed(host, 1);
+    assert_true(host_reaches(host, NOTE_GRANDCHILD, ANY_TASK, 4));
+    assert_int_equal(host_stops(host), 0); /* by SIGKILL, as the second one ignores the signal */
+    assert_int_equal(board_find(host->board, PF_EVENT_EXITED, 0, 1)->signal, SIGKILL);
+    assert_grandchild_is_killed(host, 2);
+    assert_grandchild_is_killed(host, 3);
+}
+
+static void a_free_kills_the_group_after_its_worker(void **state) {
+    struct host *host = *state;
+    begin_masters(host, PATIENCE_MS);
+
+    host_close(host);
+
+    assert_grandchild_is_killed(host, 0);
+    assert_grandchild_is_killed(host, 1);
+    assert_int_equal(board_count(host->board, NOTE_GOT, ANY_TASK), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         host_test(signals_go_to_the_group),
@@ -303,6 +373,9 @@ int main(void) {
         host_test(a_worker_that_left_its_group_is_signalled_too),
         host_test(a_worker_that_left_its_group_is_killed_too),
         host_test(a_free_reaches_a_worker_that_left_its_group),
+        host_test(a_stop_is_for_the_worker_alone_and_then_the_group_is_killed),
+        host_test(a_signal_is_for_the_worker_alone),
+        host_test(a_free_kills_the_group_after_its_worker),
     };
 
     return run_group_with_each_backend("pool groups", tests);

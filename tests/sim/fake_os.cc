@@ -227,7 +227,7 @@ EventLoop::~EventLoop() { abandon(); }
 
 bool EventLoop::supports(Backend /*backend*/) { return true; }
 
-int EventLoop::open(Backend backend, bool /*groups*/, int /*messages*/) {
+int EventLoop::open(Backend backend, GroupMode /*groups*/, int /*messages*/) {
     backend_ = backend;
     world.open = true;
     return 0;

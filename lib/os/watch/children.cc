@@ -41,7 +41,7 @@ int send_to_group_and_worker(const ProcessHandle &worker, int32_t signal) {
 
 } // namespace
 
-void Children::open(bool by_pidfd, bool groups, int epoll) {
+void Children::open(bool by_pidfd, GroupMode groups, int epoll) {
     by_pidfd_ = by_pidfd;
     groups_ = groups;
     epoll_ = epoll;
@@ -83,7 +83,7 @@ bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
         return false;
     }
     const ProcessHandle process = handle(worker);
-    if (groups_ && is_unreaped(process)) {
+    if (groups_ != GroupMode::none && is_unreaped(process)) {
         // What is left of the group ends with its leader, whose zombie still keeps the number from
         // being given to another.
         (void)send_signal_to_group(process, SIGKILL);
@@ -141,8 +141,8 @@ int Children::send(uint32_t worker, int32_t signal) {
     if (children_[worker].pidfd >= 0 && !is_registered(worker)) {
         lose_pidfd(worker);
     }
-    return groups_ ? send_to_group_and_worker(handle(worker), signal)
-                   : send_signal(handle(worker), signal);
+    return groups_ == GroupMode::signals ? send_to_group_and_worker(handle(worker), signal)
+                                         : send_signal(handle(worker), signal);
 }
 
 bool Children::knows(int32_t pid) const {

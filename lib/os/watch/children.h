@@ -14,6 +14,13 @@
 
 namespace prefork::os {
 
+// Whether workers lead process groups. The numbers are those of PF_GROUP_... in prefork.h.
+enum class GroupMode : uint8_t {
+    none = 0,
+    signals = 1, // the group gets every signal that its worker gets
+    kill = 2,    // what is left of it is killed when its worker has ended
+};
+
 class Children {
   public:
     Children() = default;
@@ -21,7 +28,7 @@ class Children {
     Children &operator=(const Children &) = delete;
 
     // With pidfds each is added to the epoll with the worker's number.
-    void open(bool by_pidfd, bool groups, int epoll);
+    void open(bool by_pidfd, GroupMode groups, int epoll);
     [[nodiscard]] bool grow(uint32_t workers);
 
     // Adopts the pidfd, which is opened where it is missing. Returns 0 or a negative errno, with
@@ -88,7 +95,7 @@ class Children {
     base::Duration look_delay_ = 0;
     int epoll_ = -1;
     bool by_pidfd_ = true;
-    bool groups_ = false;
+    GroupMode groups_ = GroupMode::none;
 };
 
 } // namespace prefork::os

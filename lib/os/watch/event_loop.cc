@@ -74,7 +74,7 @@ bool EventLoop::supports(Backend backend) {
     return result == 0 || result == -EMFILE || result == -ENFILE;
 }
 
-int EventLoop::open(Backend backend, bool groups, int messages) {
+int EventLoop::open(Backend backend, GroupMode groups, int messages) {
     backend_ = backend;
     if (backend == Backend::automatic) {
         backend_ = supports(Backend::pidfd) ? Backend::pidfd : Backend::sigchld;

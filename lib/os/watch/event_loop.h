@@ -42,7 +42,7 @@ class EventLoop {
     static bool supports(Backend backend);
 
     // Waits for the pipe of the pool's workers too. Returns 0 or a negative errno.
-    [[nodiscard]] int open(Backend backend, bool groups, int messages);
+    [[nodiscard]] int open(Backend backend, GroupMode groups, int messages);
     // Whether that wakes.
     void watch_messages(bool on);
     [[nodiscard]] bool grow(uint32_t workers) { return children_.grow(workers); }

@@ -149,6 +149,8 @@ pub const PF_BACKEND_SIGCHLD: c_int = 2;
 
 pub const PF_REAP_ADOPTED: c_int = 1;
 pub const PF_REAP_ALL: c_int = 2;
+pub const PF_GROUP_SIGNALS: c_int = 1;
+pub const PF_GROUP_KILL: c_int = 2;
 
 extern "C" {
     pub fn pf_pool_new(ret_pool: *mut *mut pf_pool) -> c_int;
@@ -171,7 +173,7 @@ extern "C" {
     pub fn pf_pool_set_signals(pool: *mut pf_pool, set: c_int) -> c_int;
     pub fn pf_pool_set_thread_policy(pool: *mut pf_pool, policy: c_int) -> c_int;
     pub fn pf_pool_set_stop_fd(pool: *mut pf_pool, on: c_int) -> c_int;
-    pub fn pf_pool_set_process_groups(pool: *mut pf_pool, on: c_int) -> c_int;
+    pub fn pf_pool_set_process_groups(pool: *mut pf_pool, mode: c_int) -> c_int;
     pub fn pf_pool_set_parent_death_signal(pool: *mut pf_pool, signal: c_int) -> c_int;
     pub fn pf_pool_set_reap_orphans(pool: *mut pf_pool, mode: c_int) -> c_int;
     pub fn pf_pool_set_manager_notify(pool: *mut pf_pool, on: c_int) -> c_int;
