@@ -20,7 +20,7 @@ constexpr int32_t errno_max = 4095;
 // Also for a slot that a resize has removed meanwhile.
 bool asks_for_forks(const pf_pool *pool, int task_id) {
     return pool->options.host_fork && pool->stage != Stage::settings && task_id >= 0 &&
-           static_cast<uint32_t>(task_id) < pool->pool.supervisor().capacity() / core::seats;
+           static_cast<uint32_t>(task_id) < pool->pool.supervisor().capacity() / core::instances;
 }
 
 int answer(pf_pool *pool, int task_id, int32_t pid) {

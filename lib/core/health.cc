@@ -31,7 +31,7 @@ void Supervisor::expect_heartbeat(uint32_t worker, Instant now) {
 }
 
 void Supervisor::heartbeat(uint32_t worker, uint32_t beats, Instant now) {
-    Worker &seen = seat(worker);
+    Worker &seen = instance(worker);
     if (seen.state != State::ready) {
         return;
     }
@@ -63,7 +63,7 @@ void Supervisor::abort(uint32_t worker, Reason reason, Instant now) {
     deadlines_.disarm(worker);
     set_state(worker, State::aborting);
     send(worker, signal, true);
-    seat(worker).killed = signal == signal_kill;
+    instance(worker).killed = signal == signal_kill;
     if (signal != signal_kill && settings_.stop_timeout != 0) {
         deadlines_.arm(worker, after(now, settings_.stop_timeout));
     }
@@ -80,7 +80,7 @@ void Supervisor::renew_after_pause(Duration late, Instant now) {
         return;
     }
     for (uint32_t worker = 0; worker < capacity(); worker++) {
-        Worker &renewed = seat(worker);
+        Worker &renewed = instance(worker);
         if (missed_ready && renewed.state == State::running) {
             deadlines_.arm(worker, after(now, settings_.ready_timeout));
         }

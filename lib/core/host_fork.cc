@@ -7,9 +7,9 @@ namespace prefork::core {
 
 // The slot's worker in that state, of which there is at most one; no_worker: none.
 uint32_t Supervisor::find(uint32_t slot, State state) const {
-    for (uint32_t seat = 0; seat < seats; seat++) {
-        if (slot_table_[slot].workers[seat].state == state) {
-            return seat_of(slot, seat);
+    for (uint32_t instance = 0; instance < instances; instance++) {
+        if (slot_table_[slot].workers[instance].state == state) {
+            return instance_of(slot, instance);
         }
     }
     return no_worker;

@@ -62,7 +62,7 @@ void Supervisor::report_killed(uint32_t worker, Instant now) {
     event.level = Level::warning;
     event.delay = settings_.stop_timeout;
     events_.push(event);
-    seat(worker).kill_reported = true;
+    instance(worker).kill_reported = true;
 }
 
 // A start that fails again and again is told of at most once a second; a host that owes an answer,

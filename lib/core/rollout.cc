@@ -147,7 +147,7 @@ bool Supervisor::begin_replacement(const Replacement &request, Instant now) {
     if (!is_at_work) {
         begin_anew(request.slot, reason_of(request.reason));
     } else if (settings_.reload_order == ReloadOrder::start_first) {
-        begin(other_seat(worker), reason_of(request.reason));
+        begin(other_instance(worker), reason_of(request.reason));
     } else {
         ask_to_stop(worker, reason_of(request.reason), now);
     }
@@ -177,12 +177,12 @@ void Supervisor::end_plan(uint32_t number, bool good, int32_t error, Instant now
     if (good || phase_ != Phase::running || plan == Plan::none || plan == Plan::failed_reload) {
         return;
     }
-    report_worker(EventType::reload_failed, Level::error, other_seat(current(number)), error, now,
-                  reason_of(plan));
+    report_worker(EventType::reload_failed, Level::error, other_instance(current(number)), error,
+                  now, reason_of(plan));
     if (plan == Plan::reload) {
         fail_reload();
     }
-    Worker &old = seat(current(number));
+    Worker &old = instance(current(number));
     if ((plan == Plan::lifetime || plan == Plan::retire) && old.state == State::ready) {
         const Duration pause =
             settings_.backoff_first > lifetime_retry ? settings_.backoff_first : lifetime_retry;
@@ -196,7 +196,7 @@ void Supervisor::end_plan(uint32_t number, bool good, int32_t error, Instant now
 void Supervisor::release(uint32_t number) {
     Slot &slot = slot_table_[number];
     if (slot.replacing && slot.plan == Plan::none &&
-        !is_busy(state_of(other_seat(current(number))))) {
+        !is_busy(state_of(other_instance(current(number))))) {
         slot.replacing = false;
         replacing_ -= 1;
     }
@@ -227,7 +227,7 @@ void Supervisor::fail_reload() {
 
 // The new worker for its slot is there already, or on its way.
 bool Supervisor::has_replacement(uint32_t worker) const {
-    const uint32_t other = other_seat(worker);
+    const uint32_t other = other_instance(worker);
     return is_busy(state_of(other)) && is_replacement(other);
 }
 
@@ -236,7 +236,7 @@ bool Supervisor::hand_over(uint32_t worker, Instant now) {
     if (!has_replacement(worker)) {
         return false;
     }
-    const uint32_t other = other_seat(worker);
+    const uint32_t other = other_instance(worker);
     Slot &slot = slot_table_[slot_of(worker)];
     slot.current ^= 1U;
     if (slot.plan == Plan::host) {
@@ -253,13 +253,13 @@ bool Supervisor::hand_over(uint32_t worker, Instant now) {
 
 // The worker is old enough.
 void Supervisor::expire(uint32_t worker) {
-    seat(worker).expires = never;
-    request_replacement(slot_of(worker), seat(worker).retires ? Plan::retire : Plan::lifetime);
+    instance(worker).expires = never;
+    request_replacement(slot_of(worker), instance(worker).retires ? Plan::retire : Plan::lifetime);
 }
 
 // A worker asks to be replaced. One that does not serve yet is, once it does.
 void Supervisor::retire(uint32_t worker) {
-    Worker &old = seat(worker);
+    Worker &old = instance(worker);
     if (old.retires || (old.state != State::running && old.state != State::ready)) {
         return;
     }

@@ -30,10 +30,10 @@ void Supervisor::pass_on(int32_t signal) {
     if (!expect(signal > 0 && signal < 32)) {
         return;
     }
-    for (uint32_t worker = 0; worker < slots_ * seats; worker++) {
+    for (uint32_t worker = 0; worker < slots_ * instances; worker++) {
         const State state = state_of(worker);
         if (state == State::ready || state == State::running || state == State::starting) {
-            seat(worker).pending_signals |= 1U << static_cast<uint32_t>(signal);
+            instance(worker).pending_signals |= 1U << static_cast<uint32_t>(signal);
         }
         if (state == State::ready) {
             pass_on_pending(worker);
@@ -42,16 +42,16 @@ void Supervisor::pass_on(int32_t signal) {
 }
 
 void Supervisor::pass_on_pending(uint32_t worker) {
-    const uint32_t pending = seat(worker).pending_signals;
+    const uint32_t pending = instance(worker).pending_signals;
     if (pending != 0) {
-        seat(worker).pending_signals = 0;
+        instance(worker).pending_signals = 0;
         (void)signals_.push(Signal{worker, 0, pending, false, false, false});
     }
 }
 
 void Supervisor::signal_failed(const Input &input, Instant now) {
     const uint32_t worker = input.worker;
-    Worker &unreached = seat(worker);
+    Worker &unreached = instance(worker);
     const bool kill = unreached.state == State::killing ||
                       (unreached.state == State::aborting && unreached.killed);
     if (!expect(is_alive(unreached.state)) || !expect(input.error < 0)) {

@@ -11,7 +11,7 @@ bool Supervisor::open(const Settings &settings) {
 }
 
 bool Supervisor::reserve(uint32_t slots) {
-    const uint32_t count = slots * seats;
+    const uint32_t count = slots * instances;
     // One step sends each worker at most what it gets once it is ready, and then another. The slots
     // come last: their number is the capacity.
     return signals_.grow(size_t{2} * count) && looks_.grow(count) &&
@@ -186,7 +186,7 @@ void Supervisor::kill(Instant now) {
 }
 
 void Supervisor::resize(uint32_t count, Instant now) {
-    if (phase_ != Phase::running || !expect(count * seats <= capacity()) || count == slots_) {
+    if (phase_ != Phase::running || !expect(count * instances <= capacity()) || count == slots_) {
         return;
     }
     const uint32_t before = slots_;
@@ -199,8 +199,8 @@ void Supervisor::resize(uint32_t count, Instant now) {
         }
     }
     for (uint32_t slot = before; slot > count; slot--) {
-        ask_to_stop(seat_of(slot - 1, 0), Reason::resize, now);
-        ask_to_stop(seat_of(slot - 1, 1), Reason::resize, now);
+        ask_to_stop(instance_of(slot - 1, 0), Reason::resize, now);
+        ask_to_stop(instance_of(slot - 1, 1), Reason::resize, now);
         end_plan(slot - 1, true, 0, now); // what was planned for it goes with it
         slot_table_[slot - 1].unproven = false;
         slot_table_[slot - 1].given_up = false;

@@ -82,16 +82,16 @@ class Supervisor {
         return ready_ + done_ >= slots_ || (ready_ > 0 && ready_ == busy_);
     }
     [[nodiscard]] uint32_t current(uint32_t slot) const {
-        return seat_of(slot, slot_table_[slot].current);
+        return instance_of(slot, slot_table_[slot].current);
     }
     [[nodiscard]] const Worker &worker(uint32_t worker) const {
-        return slot_table_[slot_of(worker)].workers[worker % seats];
+        return slot_table_[slot_of(worker)].workers[worker % instances];
     }
     [[nodiscard]] int32_t restarts() const { return policy_.counted(); }
     [[nodiscard]] int32_t restarts(uint32_t slot) const { return slot_table_[slot].restarts; }
     // Workers that there is memory for.
     [[nodiscard]] uint32_t capacity() const {
-        return static_cast<uint32_t>(slot_table_.size()) * seats;
+        return static_cast<uint32_t>(slot_table_.size()) * instances;
     }
 
   private:
@@ -123,7 +123,7 @@ class Supervisor {
     void become_ready(uint32_t worker, Instant now);
     [[nodiscard]] bool is_replacement(uint32_t worker) const;
     [[nodiscard]] State state_of(uint32_t id) const { return worker(id).state; }
-    Worker &seat(uint32_t id) { return slot_table_[slot_of(id)].workers[id % seats]; }
+    Worker &instance(uint32_t id) { return slot_table_[slot_of(id)].workers[id % instances]; }
     void set_state(uint32_t worker, State state);
 
     // Signals, and those that could not be sent: signals.cc.

@@ -8,10 +8,11 @@ namespace prefork::core {
 bool Supervisor::is_being_replaced(uint32_t slot) const {
     const Slot &asked = slot_table_[slot];
     const bool planned = asked.plan != Plan::none || asked.wants(Plan::host);
-    return (phase_ == Phase::running && planned) || is_busy(state_of(other_seat(current(slot))));
+    return (phase_ == Phase::running && planned) ||
+           is_busy(state_of(other_instance(current(slot))));
 }
 
-// The worker in the seat that is not the slot's current one, and not on its way out.
+// The instance is not the slot's worker, and not on its way out.
 bool Supervisor::is_replacement(uint32_t worker) const {
     const State state = state_of(worker);
     return worker != current(slot_of(worker)) && state != State::stopping &&
@@ -19,7 +20,7 @@ bool Supervisor::is_replacement(uint32_t worker) const {
 }
 
 void Supervisor::started(const Input &input, Instant now) {
-    Worker &worker = seat(input.worker);
+    Worker &worker = instance(input.worker);
     if (!expect(worker.state == State::starting) || !expect(input.pid > 0)) {
         return;
     }
@@ -114,11 +115,11 @@ void Supervisor::due(uint32_t worker, Instant now) {
         send_kill(worker, false);
         break;
     case State::aborting:
-        if (!seat(worker).killed) {
+        if (!instance(worker).killed) {
             report_killed(worker, now);
         }
-        send(worker, signal_kill, !seat(worker).killed);
-        seat(worker).killed = true;
+        send(worker, signal_kill, !instance(worker).killed);
+        instance(worker).killed = true;
         break;
     case State::backing_off:
         set_state(worker, State::empty);
@@ -170,7 +171,7 @@ void Supervisor::become_ready(uint32_t worker, Instant now) {
     if (settings_.ready_timeout != 0) {
         report_worker(EventType::ready, Level::information, worker, 0, now);
     }
-    Worker &fresh = seat(worker);
+    Worker &fresh = instance(worker);
     fresh.expires = settings_.lifetime == 0 ? never : after(now, policy_.draw_lifetime(settings_));
     fresh.last_beat = settings_.ready_timeout == 0 ? never : now;
     expect_heartbeat(worker, now);
@@ -180,7 +181,7 @@ void Supervisor::become_ready(uint32_t worker, Instant now) {
     }
     if (replacement) {
         slot_table_[slot].current ^= 1U;
-        ask_to_stop(other_seat(worker), reason_of(slot_table_[slot].plan), now);
+        ask_to_stop(other_instance(worker), reason_of(slot_table_[slot].plan), now);
     }
     if (!old) {
         slot_table_[slot].unproven = false;
@@ -190,8 +191,8 @@ void Supervisor::become_ready(uint32_t worker, Instant now) {
 
 void Supervisor::begin(uint32_t worker, Reason reason) {
     slot_table_[slot_of(worker)].given_up = false;
-    seat(worker).pending_signals = 0;
-    seat(worker).start_reason = reason;
+    instance(worker).pending_signals = 0;
+    instance(worker).start_reason = reason;
     set_state(worker, State::waiting);
     start_queue_.push(worker);
 }
@@ -226,7 +227,7 @@ void Supervisor::ask_to_stop(uint32_t worker, Reason reason, Instant now) {
         break;
     case State::aborting:
         // It has been told to die already; now its end is asked for.
-        if (seat(worker).killed) {
+        if (instance(worker).killed) {
             set_state(worker, State::killing);
             break;
         }
@@ -248,12 +249,12 @@ void Supervisor::ask_to_stop(uint32_t worker, Reason reason, Instant now) {
 
 // The first one counts: all others come too late.
 void Supervisor::note_end_reason(uint32_t worker, Reason reason) {
-    Worker &ending = seat(worker);
+    Worker &ending = instance(worker);
     ending.end_reason = ending.end_reason == Reason::none ? reason : ending.end_reason;
 }
 
 void Supervisor::set_state(uint32_t worker, State state) {
-    Worker &changed = seat(worker);
+    Worker &changed = instance(worker);
     busy_ -= is_busy(changed.state) ? 1U : 0U;
     busy_ += is_busy(state) ? 1U : 0U;
     ready_ -= changed.state == State::ready ? 1U : 0U;

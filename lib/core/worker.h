@@ -2,9 +2,9 @@
 //
 // SPDX-License-Identifier: MIT
 //
-// A slot has two seats. Usually one holds its worker and the other is empty; while the worker is
-// being replaced the other seat holds the new one, or, once that is good, the old one on its way
-// out. The states of a seat:
+// A slot has room for two instances of its worker. Usually one is the slot's worker and the other
+// is empty. While the worker is being replaced, the other instance is the new worker or, once that
+// has taken over, the old one until it has ended. The states of an instance:
 //
 //              begin            taken              started           ready, or at once
 //     empty ----------> waiting -------> starting ----------> running ------------> ready
@@ -24,15 +24,15 @@
 //                                                    |                  | time-out
 //                                                    +--- killing <-----+--- kill, at any time
 //
-// A worker in state starting is out of the core's hands: its result comes as started or
-// start_failed, also after a stop. A stop makes a done worker empty only when its slot is given up.
-// The end of a worker in state aborting is abnormal whatever its status.
+// The core does not decide about a worker in state starting: its result comes as started or
+// start_failed, also after a stop. A stop makes a done worker empty only when its slot is removed.
+// The end of a worker in state aborting is abnormal, whatever its status.
 //
-// Where the host forks, a worker goes from waiting to requested, when the event that asks for it is
-// queued, and to starting once the host has taken that. A request can still be withdrawn; a start
-// whose result does not come in time has failed.
+// Where the host forks, a worker goes from waiting to requested when the event that asks for it is
+// queued, and to starting when the host has popped this event. A request can still be cancelled. A
+// start whose result does not come in time has failed.
 //
-// SIGKILL that could not be sent is tried again. A pool that stops gives up such a worker after
+// SIGKILL that could not be sent is tried again. A pool that stops abandons such a worker after
 // some tries: killing -> abandoned. Its process lives on and may still end.
 #pragma once
 
@@ -106,14 +106,14 @@ struct Replacement {
     Plan reason;
 };
 
-inline constexpr uint32_t seats = 2;
+inline constexpr uint32_t instances = 2;
 inline constexpr uint32_t no_worker = UINT32_MAX;
 
 struct Slot {
-    Worker workers[seats];
+    Worker workers[instances];
     Duration backoff; // the last delay, before it was drawn
     int32_t restarts; // counted ones, of this slot
-    uint8_t current;  // the seat that the slot's worker has
+    uint8_t current;  // which instance is the slot's worker
     Plan plan;        // of the replacement that is under way
     uint8_t requests; // that wait in the queue
     bool replacing;   // it has a part of the budget
@@ -124,9 +124,11 @@ struct Slot {
     void count(bool restart) { restarts += restart && restarts < INT32_MAX ? 1 : 0; }
 };
 
-constexpr uint32_t seat_of(uint32_t slot, uint32_t seat) { return slot * seats + seat; }
-constexpr uint32_t slot_of(uint32_t worker) { return worker / seats; }
-constexpr uint32_t other_seat(uint32_t worker) { return worker ^ 1U; }
+constexpr uint32_t instance_of(uint32_t slot, uint32_t instance) {
+    return slot * instances + instance;
+}
+constexpr uint32_t slot_of(uint32_t worker) { return worker / instances; }
+constexpr uint32_t other_instance(uint32_t worker) { return worker ^ 1U; }
 
 // A process exists.
 constexpr bool is_alive(State state) {

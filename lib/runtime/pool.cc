@@ -15,7 +15,7 @@ int Pool::open(const PoolOptions &chosen) {
     options_ = chosen;
     complete(&options_);
     const PoolOptions &options = options_;
-    const uint32_t workers = options.settings.workers * core::seats;
+    const uint32_t workers = options.settings.workers * core::instances;
     owner_ = os::own_pid();
     process_ = os::own_process_id();
     if (int r = channel_.open(
@@ -135,7 +135,7 @@ void Pool::wake() {
 }
 
 int Pool::resize(uint32_t count) {
-    const uint32_t workers = count * core::seats;
+    const uint32_t workers = count * core::instances;
     if (!supervisor_.running()) {
         return -ECANCELED;
     }

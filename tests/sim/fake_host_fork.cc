@@ -26,7 +26,7 @@ bool is_newborn(int32_t pid) {
 }
 
 bool is_watched(int32_t pid) {
-    return std::any_of(world.seats.begin(), world.seats.end(),
+    return std::any_of(world.instances.begin(), world.instances.end(),
                        [pid](const Process &process) { return process.pid == pid; });
 }
 
@@ -116,7 +116,7 @@ void Host::answer(uint32_t slot, uint32_t how) {
     if (how % 32 == 31) {
         pid = 1; // no child
     } else if (how % 32 == 30 && !world.living.empty()) {
-        pid = world.seats[world.living[how / 32 % world.living.size()]].pid;
+        pid = world.instances[world.living[how / 32 % world.living.size()]].pid;
     } else {
         pid = fork(slot, how);
     }

@@ -161,7 +161,7 @@ bool Children::grow(uint32_t workers) {
 
 int Children::add(uint32_t worker, int32_t pid, Pidfd * /*pidfd*/) {
     touch("it watches a worker");
-    require(worker < children_.size(), "seat", "a worker without a place");
+    require(worker < children_.size(), "instance", "a worker without a place");
     require(!world.newborn.empty() && world.newborn.front().pid == pid, "watch-order",
             "workers are not watched in the order of their forks");
     if (const int32_t error = world.watch_trouble.next(); error != 0) {
@@ -169,8 +169,8 @@ int Children::add(uint32_t worker, int32_t pid, Pidfd * /*pidfd*/) {
         model.watch_failed(pid, error);
         return error;
     }
-    if (world.seats[worker].pid != 0) {
-        violate("seat", "worker %u has a process already", worker);
+    if (world.instances[worker].pid != 0) {
+        violate("instance", "worker %u has a process already", worker);
     }
     const sim::Process process = world.newborn.front();
     world.newborn.erase(world.newborn.begin());
@@ -185,10 +185,10 @@ int Children::add(uint32_t worker, int32_t pid, Pidfd * /*pidfd*/) {
 bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
     touch("it collects a worker");
     model.collecting();
-    if (!world.seats[worker].ended) {
+    if (!world.instances[worker].ended) {
         return false;
     }
-    const int32_t pid = world.seats[worker].pid;
+    const int32_t pid = world.instances[worker].pid;
     world.reap(worker, ret_exit);
     SIM_TRACE("pid %d is reaped", pid);
     model.exited(worker, pid, *ret_exit);
@@ -197,7 +197,7 @@ bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
 
 int Children::send(uint32_t worker, int32_t signal) {
     touch("it sends a signal");
-    sim::Process &process = world.seats[worker];
+    sim::Process &process = world.instances[worker];
     if (process.pid == 0) {
         violate("signal-after-reap", "signal %d for worker %u, which is gone", signal, worker);
     }
@@ -240,7 +240,7 @@ int EventLoop::room(size_t wanted, uint32_t /*descriptors_each*/, std::span<int>
         return sim::look_for_descriptor();
     }
     require(wanted == model.startable(), "start-count", "not all are to be started");
-    require(scratch.size() >= wanted, "seat", "no room to look for so many descriptors");
+    require(scratch.size() >= wanted, "instance", "no room to look for so many descriptors");
     const bool certain = by_pidfd() && model.order_is_certain();
     const int32_t error = certain ? world.room_trouble.next() : 0;
     if (error != 0) {
@@ -272,7 +272,7 @@ void EventLoop::abandon() {
         return;
     }
     for (const uint32_t worker : world.living) {
-        world.seats[worker].ended = true;
+        world.instances[worker].ended = true;
     }
     world.reaped += world.living.size() + world.ended.size();
     world.living.clear();

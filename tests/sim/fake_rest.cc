@@ -71,7 +71,7 @@ bool SupervisorChannel::next(Message *ret_message) {
 }
 
 uint32_t SupervisorChannel::heartbeats(uint32_t worker) const {
-    const sim::Process &process = world.seats[worker];
+    const sim::Process &process = world.instances[worker];
     if (process.pid != 0 && !process.ended && !process.hung && world.all_beat) {
         world.beat(worker);
     }
@@ -89,7 +89,7 @@ int SupervisorChannel::admission_end(uint32_t /*slot*/) const { return -1; }
 
 int SupervisorChannel::admit(uint32_t /*slot*/, uint32_t worker, int32_t pid,
                              base::Instant /*now*/) {
-    sim::require(world.seats[worker].pid == pid, "admission",
+    sim::require(world.instances[worker].pid == pid, "admission",
                  "a child is admitted that is not watched");
     world.let_in = pid;
     return 0;

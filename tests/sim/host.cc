@@ -267,7 +267,7 @@ void Host::end(uint32_t way) {
     world.slow_to_die = false;
     for (size_t index = world.living.size(); index > 0; index--) {
         const uint32_t worker = world.living[index - 1];
-        if (world.seats[worker].doomed) {
+        if (world.instances[worker].doomed) {
             world.end(worker, killed_by(9));
         }
     }

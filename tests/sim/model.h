@@ -1,5 +1,5 @@
 // What a pool has to do, said once more and plainly: slots, counters and loops over all of them,
-// without heaps, queues of inputs or states of seats. It hears of the world and of the host's
+// without heaps, queues of inputs or states of instances. It hears of the world and of the host's
 // calls what the pool hears of them, says what must follow, and compares.
 //
 // SPDX-License-Identifier: MIT

@@ -12,11 +12,11 @@ namespace base = prefork::base;
 
 void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
     const uint32_t number = worker / 2;
-    const int seat = static_cast<int>(worker % 2);
+    const int instance = static_cast<int>(worker % 2);
     Slot &slot = table_[number];
-    const Life life = slot.lives[seat];
-    require(life.stage != Stage::none && life.pid == pid, "seat", "an unknown worker ended");
-    slot.lives[seat] = Life{};
+    const Life life = slot.lives[instance];
+    require(life.stage != Stage::none && life.pid == pid, "instance", "an unknown worker ended");
+    slot.lives[instance] = Life{};
     deadline_known_ = false;
     alive_ -= 1;
     if (starts_ == Starts::closed) {
@@ -24,7 +24,7 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
         retry_at_ = never;
     }
     owed_looks_ -= life.look_due ? 1 : 0;
-    const bool was_present = slot.present == seat;
+    const bool was_present = slot.present == instance;
     (was_present ? slot.present : slot.second) = -1;
     left_ -= life.stage == Stage::left ? 1 : 0;
     if (phase_ == Phase::done) {

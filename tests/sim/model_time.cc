@@ -191,8 +191,8 @@ void Model::looked(uint32_t worker, uint32_t beats) {
         life.beats = beats;
         life.beat_at = world.clock;
     } else if (life.beat_at != never && world.clock - life.beat_at >= settings_.heartbeat_timeout) {
-        require(world.clock - world.seats[worker].beaten >= settings_.heartbeat_timeout, "healthy",
-                "a worker that has given a sign of life is killed for its silence");
+        require(world.clock - world.instances[worker].beaten >= settings_.heartbeat_timeout,
+                "healthy", "a worker that has given a sign of life is killed for its silence");
         const Instant deadline =
             settings_.stop_timeout == 0 ? never : base::after(world.clock, settings_.stop_timeout);
         be_silent(worker / 2, static_cast<int>(worker % 2), Reason::heartbeat_timeout, deadline,

@@ -71,9 +71,9 @@ void Model::ask(uint32_t slot, int number, Reason reason) {
 }
 
 // It works, and if it is a new one the old one, if that is still there, has to go.
-void Model::get_ready(uint32_t number, int seat) {
+void Model::get_ready(uint32_t number, int instance) {
     Slot &slot = table_[number];
-    Life &life = slot.lives[seat];
+    Life &life = slot.lives[instance];
     life.stage = Stage::serving;
     if (settings_.ready_timeout > 0) {
         tell_life(EventType::ready, number, life, 0);
@@ -84,13 +84,13 @@ void Model::get_ready(uint32_t number, int seat) {
     }
     expect_sign(life);
     for (const int signal : life.passed_on) {
-        sending_.push_back(Sending{number * 2 + static_cast<uint32_t>(seat), signal, false});
+        sending_.push_back(Sending{number * 2 + static_cast<uint32_t>(instance), signal, false});
     }
     life.passed_on.clear();
     if (life.retires) {
         request_replacement(number, Plan::retire);
     }
-    if (seat == slot.second) {
+    if (instance == slot.second) {
         std::swap(slot.present, slot.second);
         if (slot.second >= 0) {
             ask(number, slot.second, reason_of(slot.plan));
@@ -221,10 +221,10 @@ void Model::discarded(uint32_t slot, int32_t pid) {
 void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since) {
     require(owed_discard_ == 0, "discard", "a worker that is not watched is left alone");
     Slot &slot = table_[number];
-    const int seat = static_cast<int>(worker % 2);
-    require(worker / 2 == number, "seat", "a worker in another slot's place");
+    const int instance = static_cast<int>(worker % 2);
+    require(worker / 2 == number, "instance", "a worker in another slot's place");
     require(slot.underway, "start", "of a slot that nobody started");
-    require(slot.lives[seat].stage == Stage::none, "seat", "a worker in another's place");
+    require(slot.lives[instance].stage == Stage::none, "instance", "a worker in another's place");
     const bool replaces = slot.pending == Pending::replacement;
     slot.underway = false;
     slot.answer_until = never;
@@ -237,13 +237,13 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since
     retry_delay_ = 0;
     retry_at_ = never;
     deadline_known_ = false;
-    Life &life = slot.lives[seat];
+    Life &life = slot.lives[instance];
     life = Life{};
     life.pid = pid;
     life.stage = Stage::trial;
     life.started = since;
     life.passed_on.swap(slot.passed_on);
-    (replaces ? slot.second : slot.present) = seat;
+    (replaces ? slot.second : slot.present) = instance;
     core::Event event = event_of(EventType::started, Level::information, static_cast<int>(number));
     event.pid = pid;
     event.reason = slot.why;
@@ -254,13 +254,13 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since
         life.why = Reason::stop;
         sending_.push_back(Sending{worker, 9, false});
     } else if (!is_wanted(number) || (replaces && slot.plan == Plan::none)) {
-        ask(number, seat, phase_ == Phase::stopping ? Reason::stop : Reason::resize);
+        ask(number, instance, phase_ == Phase::stopping ? Reason::stop : Reason::resize);
     } else if (settings_.ready_timeout > 0) {
         life.deadline = base::after(world.clock, settings_.ready_timeout);
     } else if ((slot.plan != Plan::none || slot.unproven) && settings_.minimum_uptime > 0) {
         life.deadline = world.clock + settings_.minimum_uptime;
     } else {
-        get_ready(number, seat);
+        get_ready(number, instance);
     }
     conclude();
 }

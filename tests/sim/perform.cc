@@ -216,7 +216,7 @@ void Host::perform_on_world(const Operation &operation) {
     case Kind::doom:
         for (size_t index = world.living.size(); index > 0; index--) {
             const uint32_t worker = world.living[index - 1];
-            if (world.seats[worker].doomed) {
+            if (world.instances[worker].doomed) {
                 world.end(worker, killed_by(9));
             }
         }
@@ -297,7 +297,7 @@ void Host::perform_on_health(const Operation &operation) {
         break;
     case Kind::hang:
         for (size_t index = first; index < end; index++) {
-            world.seats[world.living[index]].hung = operation.c % 2 == 0;
+            world.instances[world.living[index]].hung = operation.c % 2 == 0;
         }
         break;
     case Kind::readiness:

@@ -47,7 +47,7 @@ bool Witness::is_good(const Process &process, uint32_t worker) const {
 // Somebody wants another worker in the place of this one.
 bool Witness::is_to_be_replaced(uint32_t worker) const {
     const uint32_t slot = worker / 2;
-    const Process &process = world.seats[worker];
+    const Process &process = world.instances[worker];
     const bool asked_for = slot < host_wants_.size() && host_wants_[slot];
     const bool is_old = settings_.lifetime > 0 && world.clock - process.born >= settings_.lifetime;
     return asked_for || is_old || world.shares[worker].retires || reloads_wanted_ > 0;
@@ -56,16 +56,17 @@ bool Witness::is_to_be_replaced(uint32_t worker) const {
 // A second process in a slot has a reason, and there are not too many of them: those that are on
 // their way out count too.
 void Witness::started(uint32_t worker) {
-    if (world.seats[worker ^ 1U].pid == 0) {
+    if (world.instances[worker ^ 1U].pid == 0) {
         return;
     }
     require(settings_.reload_order == core::ReloadOrder::start_first, "second-worker",
             "in a slot whose old worker has to end first");
-    require(!is_at_work(world.seats[worker ^ 1U]) || is_to_be_replaced(worker ^ 1U),
+    require(!is_at_work(world.instances[worker ^ 1U]) || is_to_be_replaced(worker ^ 1U),
             "second-worker", "in a slot, for no reason");
     size_t pairs = 0;
-    for (size_t seat = 0; seat + 1 < world.seats.size(); seat += 2) {
-        pairs += world.seats[seat].pid != 0 && world.seats[seat + 1].pid != 0 ? 1U : 0U;
+    for (size_t instance = 0; instance + 1 < world.instances.size(); instance += 2) {
+        pairs +=
+            world.instances[instance].pid != 0 && world.instances[instance + 1].pid != 0 ? 1U : 0U;
     }
     require(pairs <= settings_.reload_width, "second-workers",
             "more are replaced at once than may be");
@@ -73,7 +74,7 @@ void Witness::started(uint32_t worker) {
 
 // A worker of a slot that is still wanted only has to go for one that has taken its place.
 void Witness::asked(uint32_t worker, bool running, uint32_t slots) {
-    Process &process = world.seats[worker];
+    Process &process = world.instances[worker];
     require(process.pid != 0, "asked", "somebody who is not there");
     require(!process.asked, "asked-once", "a worker is asked to stop again");
     process.asked = true;
@@ -81,7 +82,7 @@ void Witness::asked(uint32_t worker, bool running, uint32_t slots) {
         return;
     }
     const uint32_t other = worker ^ 1U;
-    const Process &next = world.seats[other];
+    const Process &next = world.instances[other];
     const bool taken_over = next.pid != 0 && !next.asked && is_good(next, other);
     const bool stops_first =
         settings_.reload_order == core::ReloadOrder::stop_first && is_to_be_replaced(worker);

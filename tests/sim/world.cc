@@ -29,20 +29,20 @@ Exit killed_by(int32_t signal, bool core_dumped) {
 
 void World::begin() {
     // The lists keep their memory, so that histories follow each other quickly.
-    std::vector<Process> old_seats = std::move(seats);
+    std::vector<Process> old_seats = std::move(instances);
     std::vector<uint32_t> old_living = std::move(living);
     std::vector<uint32_t> old_ended = std::move(ended);
     std::vector<Process> old_newborn = std::move(newborn);
     std::vector<Share> old_shares = std::move(shares);
     std::vector<Word> old_words = std::move(words);
     *this = World{};
-    seats = std::move(old_seats);
+    instances = std::move(old_seats);
     living = std::move(old_living);
     ended = std::move(old_ended);
     newborn = std::move(old_newborn);
     shares = std::move(old_shares);
     words = std::move(old_words);
-    seats.clear();
+    instances.clear();
     living.clear();
     ended.clear();
     newborn.clear();
@@ -62,8 +62,8 @@ void World::called() {
 }
 
 void World::make_seats(uint32_t count) {
-    if (count > seats.size()) {
-        seats.resize(count);
+    if (count > instances.size()) {
+        instances.resize(count);
         shares.resize(count);
     }
 }
@@ -73,7 +73,7 @@ bool World::has_noticed() const {
         return !ended.empty();
     }
     for (const uint32_t worker : ended) {
-        if (is_noticed(seats[worker])) {
+        if (is_noticed(instances[worker])) {
             return true;
         }
     }
@@ -81,17 +81,17 @@ bool World::has_noticed() const {
 }
 
 void World::remove(std::vector<uint32_t> &list, uint32_t worker) {
-    const uint32_t place = seats[worker].place;
+    const uint32_t place = instances[worker].place;
     list[place] = list.back();
-    seats[list[place]].place = place;
+    instances[list[place]].place = place;
     list.pop_back();
 }
 
 void World::settle_in(uint32_t worker, const Process &process, Instant since) {
-    seats[worker] = process;
-    seats[worker].born = since;
+    instances[worker] = process;
+    instances[worker].born = since;
     std::vector<uint32_t> &list = process.ended ? ended : living;
-    seats[worker].place = static_cast<uint32_t>(list.size());
+    instances[worker].place = static_cast<uint32_t>(list.size());
     list.push_back(worker);
     if (readiness == Readiness::at_once && !process.ended) {
         say_ready(worker);
@@ -105,33 +105,33 @@ void World::begin_life(uint32_t worker) {
 }
 
 void World::say_ready(uint32_t worker) {
-    SIM_TRACE("pid %d says that it is ready", seats[worker].pid);
+    SIM_TRACE("pid %d says that it is ready", instances[worker].pid);
     shares[worker].ready = true;
-    seats[worker].said_ready = true;
+    instances[worker].said_ready = true;
     words.push_back({worker, Word::Kind::ready});
 }
 
 void World::flood(uint32_t worker) {
     if (!shares[worker].floods) {
-        SIM_TRACE("pid %d floods the pool with messages", seats[worker].pid);
+        SIM_TRACE("pid %d floods the pool with messages", instances[worker].pid);
         shares[worker].floods = true;
         words.push_back({worker, Word::Kind::flood});
     }
 }
 
 void World::retire(uint32_t worker) {
-    SIM_TRACE("pid %d asks to be replaced", seats[worker].pid);
+    SIM_TRACE("pid %d asks to be replaced", instances[worker].pid);
     shares[worker].retires = true;
     words.push_back({worker, Word::Kind::retire});
 }
 
 void World::beat(uint32_t worker) {
     shares[worker].beats += 1;
-    seats[worker].beaten = clock;
+    instances[worker].beaten = clock;
 }
 
 void World::end(uint32_t worker, const Exit &exit) {
-    Process &process = seats[worker];
+    Process &process = instances[worker];
     remove(living, worker);
     process.ended = true;
     process.exit = exit;
@@ -142,7 +142,7 @@ void World::end(uint32_t worker, const Exit &exit) {
 }
 
 void World::reap(uint32_t worker, Exit *ret_exit) {
-    Process &process = seats[worker];
+    Process &process = instances[worker];
     *ret_exit = status_unknown ? Exit{} : process.exit;
     // Numbers to be found again in the event.
     ret_exit->user_us = static_cast<uint64_t>(process.pid) * 7;
@@ -154,7 +154,7 @@ void World::reap(uint32_t worker, Exit *ret_exit) {
 }
 
 void World::deliver(uint32_t worker, int32_t signal) {
-    Process &process = seats[worker];
+    Process &process = instances[worker];
     if (process.ended || signal == 0 || signal == SIGCONT) {
         return;
     }
@@ -176,7 +176,7 @@ void World::deliver(uint32_t worker, int32_t signal) {
 
 // A signal that asks it to end.
 void World::obey(uint32_t worker, int32_t signal) {
-    if (seats[worker].ended) {
+    if (instances[worker].ended) {
         return;
     }
     switch (temper) {
@@ -231,7 +231,7 @@ void World::gather(os::WaitResult *ret_result) {
     for (size_t index = 0; index < count && ret_result->ended_count < room_left; index++) {
         const size_t place = order % 5 == 0 ? index : (count * 2 - 1 - index + order % 7) % count;
         const uint32_t worker = ended[place];
-        if (is_noticed(seats[worker])) {
+        if (is_noticed(instances[worker])) {
             ret_result->ended[ret_result->ended_count++] = worker;
         }
     }

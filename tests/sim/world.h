@@ -93,7 +93,7 @@ struct World {
     bool unflushed = true; // the host may have written to stdio
     int task_id = -1;
     uint32_t signals_blocked = 0;
-    std::vector<Process> seats; // by the number of the worker
+    std::vector<Process> instances; // by the number of the worker
     std::vector<uint32_t> living;
     std::vector<uint32_t> ended;
     std::vector<Process> newborn; // forked and not watched

@@ -157,7 +157,7 @@ void replacement_that_ends_too_soon_leaves_the_old_worker(void **) {
     pool.replace(0);
     pool.start_one();
 
-    pool.end_worker(other_seat(old), exit_with(1));
+    pool.end_worker(other_instance(old), exit_with(1));
 
     assert_int_equal(pool.find(EventType::reload_failed).task_id, 0);
     assert_int_equal(pool.core.current(0), old);
@@ -176,7 +176,7 @@ void old_worker_that_crashes_meanwhile_is_followed_by_the_new_one(void **) {
 
     pool.end_worker(old, killed_by(11));
 
-    assert_int_equal(pool.core.current(0), other_seat(old));
+    assert_int_equal(pool.core.current(0), other_instance(old));
     assert_true(pool.state(0) == State::ready);
     assert_int_equal(pool.core.startable(), 0);
     assert_true(pool.core.next_deadline() == never);

@@ -145,7 +145,7 @@ void reload_that_fails_leaves_the_rest_as_it_was(void **) {
 
     pool.give(Input::Kind::reload);
     pool.start_one();
-    pool.end_worker(other_seat(pool.core.current(0)), exit_with(1));
+    pool.end_worker(other_instance(pool.core.current(0)), exit_with(1));
 
     assert_int_equal(pool.find(EventType::reload_failed).task_id, 0);
     assert_int_equal(pool.core.startable(), 0);
@@ -219,12 +219,12 @@ void smaller_pool_drops_its_slots_from_a_reload(void **) {
     pool.give(Input::Kind::reload);
     pool.start_one();
     pool.pass(minimum_uptime_default);
-    pool.end_worker(other_seat(pool.core.current(0)), killed_by(15));
+    pool.end_worker(other_instance(pool.core.current(0)), killed_by(15));
     pool.start_one();
 
     pool.resize(1);
-    pool.end_worker(seat_of(1, 0), killed_by(15));
-    pool.end_worker(seat_of(1, 1), killed_by(15));
+    pool.end_worker(instance_of(1, 0), killed_by(15));
+    pool.end_worker(instance_of(1, 1), killed_by(15));
 
     assert_int_equal(pool.find(EventType::reloaded).task_id, -1);
     assert_int_equal(pool.core.alive(), 1);
@@ -240,9 +240,9 @@ void stop_ends_a_reload(void **) {
     pool.give(Input::Kind::stop);
 
     assert_int_equal(pool.count_signals(signal_terminate), 3);
-    pool.end_worker(seat_of(0, 0), killed_by(15));
-    pool.end_worker(seat_of(0, 1), killed_by(15));
-    pool.end_worker(seat_of(1, 0), killed_by(15));
+    pool.end_worker(instance_of(0, 0), killed_by(15));
+    pool.end_worker(instance_of(0, 1), killed_by(15));
+    pool.end_worker(instance_of(1, 0), killed_by(15));
     assert_true(pool.core.done());
 }
 
@@ -254,14 +254,14 @@ void reload_that_failed_with_slots_under_way_does_not_hold_up_the_next(void **) 
     pool.start_all();
     pool.give(Input::Kind::reload);
     assert_int_equal(pool.start_all(), 2);
-    pool.end_worker(other_seat(pool.core.current(0)), exit_with(1));
+    pool.end_worker(other_instance(pool.core.current(0)), exit_with(1));
     assert_int_equal(pool.find(EventType::reload_failed).task_id, 0);
 
     pool.give(Input::Kind::reload); // slot 1 is still being replaced
     assert_int_equal(pool.start_one(), 0);
     pool.pass(minimum_uptime_default);
     for (uint32_t slot = 0; slot < 2; slot++) {
-        pool.end_worker(other_seat(pool.core.current(slot)), killed_by(15));
+        pool.end_worker(other_instance(pool.core.current(slot)), killed_by(15));
     }
     assert_int_equal(pool.start_one(), 1);
     pool.pass(minimum_uptime_default);
@@ -315,13 +315,13 @@ void age_is_not_forgotten_when_a_replacement_fails(void **) {
     pool.replace(0); // the host's
     pool.start_one();
     pool.pass(second / 2); // it is old, but is being replaced already
-    pool.end_worker(other_seat(pool.core.current(0)), exit_with(1));
+    pool.end_worker(other_instance(pool.core.current(0)), exit_with(1));
     assert_int_equal(pool.find(EventType::reload_failed).task_id, 0);
 
     for (int tries = 0; tries < 3; tries++) {
         pool.pass(lifetime_retry);
         assert_int_equal(pool.start_one(), 0);
-        pool.end_worker(other_seat(pool.core.current(0)), exit_with(1));
+        pool.end_worker(other_instance(pool.core.current(0)), exit_with(1));
     }
 }
 

@@ -208,7 +208,7 @@ void smaller_pool_takes_back_the_requests_of_its_slots(void **) {
     assert_int_equal(pool.take(), 0);
     assert_int_equal(pool.take(), 1);
     assert_int_equal(pool.take(), Supervised::none);
-    assert_true(pool.core.worker(seat_of(2, 0)).state == State::empty);
+    assert_true(pool.core.worker(instance_of(2, 0)).state == State::empty);
 }
 
 void worker_of_a_slot_that_is_gone_is_stopped_when_it_comes(void **) {
@@ -222,7 +222,7 @@ void worker_of_a_slot_that_is_gone_is_stopped_when_it_comes(void **) {
     pool.resize(1);
     pool.answer(1);
 
-    assert_true(pool.core.worker(seat_of(1, 0)).state == State::stopping);
+    assert_true(pool.core.worker(instance_of(1, 0)).state == State::stopping);
     pool.end(1, killed_by(15));
     assert_false(pool.core.done());
 }

@@ -12,7 +12,7 @@ using namespace tests;
 namespace {
 
 uint32_t new_worker(const Supervised &pool, uint32_t slot) {
-    return other_seat(pool.core.current(slot));
+    return other_instance(pool.core.current(slot));
 }
 
 void fatal_exit_of_a_replacement_is_its_own_failure(void **) {
@@ -236,7 +236,7 @@ void age_is_not_forgotten_while_the_worker_before_takes_its_time(void **) {
     assert_int_equal(pool.start_one(), 0);
     pool.pass(minimum_uptime_default);
     assert_int_equal(pool.count_signals(15), 1);
-    pool.pass(5 * second); // the new one is old too, and the slot's other seat is taken
+    pool.pass(5 * second); // the new one is old too, and the slot's other instance is taken
     assert_int_equal(pool.core.startable(), 0);
 
     pool.end_worker(first, killed_by(15));
