@@ -34,7 +34,7 @@ enum {
 	PF_EGAVEUP = -4097,  /* too many restarts; the other workers have been stopped */
 	PF_ETHREADS = -4098, /* other threads run, or cannot be counted: a fork is not safe */
 	PF_ERESOLVE = -4099, /* the name of a host was not found */
-	PF_EFATAL = -4100    /* a worker exited with the status that says: restart nobody */
+	PF_EFATAL = -4100    /* a worker exited with a status of PF_EXIT_FATAL */
 };
 
 /* No limit on the number of restarts. */
@@ -267,6 +267,7 @@ PF_API pf_pool *pf_pool_free(pf_pool *pool);
 
 enum { PF_RESTART_ON_FAILURE = 0, PF_RESTART_ALWAYS = 1, PF_RESTART_NEVER = 2 };
 enum { PF_LIMIT_STOP = 0, PF_LIMIT_DEGRADE = 1 };
+enum { PF_EXIT_DEFAULT = 0, PF_EXIT_RESTART = 1, PF_EXIT_DONE = 2, PF_EXIT_FATAL = 3 };
 enum { PF_RELOAD_START_FIRST = 0, PF_RELOAD_STOP_FIRST = 1 };
 enum { PF_SIGNALS_NONE = 0, PF_SIGNALS_STANDARD = 1, PF_SIGNALS_STOP_ONLY = 2 };
 enum { PF_THREADS_REFUSE = 0, PF_THREADS_ALLOW = 1 };
@@ -313,10 +314,13 @@ PF_API int pf_pool_set_limit_action(pf_pool *pool, int action);
  */
 PF_API int pf_pool_set_stop(pf_pool *pool, int signal, uint64_t timeout_ms);
 
-/* The exit status, 1 to 255, by which a worker says that the pool can not work: all stop and
- * the pool fails with PF_EFATAL. A replacement that exits with it only fails itself, as with any
- * other status. 0: none, the default. */
-PF_API int pf_pool_set_fatal_exit(pf_pool *pool, int exit_code);
+/*
+ * What an exit status, 0 to 255, means, whatever the restart policy says. PF_EXIT_RESTART: the
+ * worker is restarted, and the restart counts. PF_EXIT_DONE: the slot has finished, as with
+ * status 0. PF_EXIT_FATAL: all workers stop, and the pool fails with PF_EFATAL. PF_EXIT_DEFAULT,
+ * the default: the restart policy decides. The status of a replacement only fails the replacement.
+ */
+PF_API int pf_pool_set_exit_action(pf_pool *pool, int code, int action);
 
 /*
  * How long a worker may take to call pf_worker_ready(). One that takes longer is killed, which

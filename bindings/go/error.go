@@ -19,8 +19,8 @@ import (
 var (
 	// ErrGaveUp: more restarts were needed than are allowed. The other workers were stopped.
 	ErrGaveUp = errors.New("too many restarts")
-	// ErrFatal: a worker exited with the status of [WithFatalExit]. The others were stopped.
-	ErrFatal = errors.New("a worker exited with the fatal status")
+	// ErrFatal: a worker exited with a status of [ExitFatal]. The others were stopped.
+	ErrFatal = errors.New("a worker exited with a fatal status")
 	// ErrClosed: [Pool.Close] was called. It is an os.ErrClosed, too.
 	ErrClosed = fmt.Errorf("prefork: the pool: %w", os.ErrClosed)
 	// ErrLibraryTooOld: the libprefork that runs is older than the one this program was built with.

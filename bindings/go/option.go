@@ -23,6 +23,9 @@ type RestartPolicy int
 // LimitAction says what happens at a limit of restarts.
 type LimitAction int
 
+// ExitAction says what an exit status of a worker means, whatever the restart policy says.
+type ExitAction int
+
 // ReloadOrder says whether a reload starts the new worker or stops the old one first.
 type ReloadOrder int
 
@@ -37,6 +40,11 @@ const (
 
 	LimitStop    LimitAction = C.PF_LIMIT_STOP    // stop all workers and fail with ErrGaveUp
 	LimitDegrade LimitAction = C.PF_LIMIT_DEGRADE // leave that slot empty and go on
+
+	ExitDefault ExitAction = C.PF_EXIT_DEFAULT // the restart policy decides
+	ExitRestart ExitAction = C.PF_EXIT_RESTART // restart the worker, and count it
+	ExitDone    ExitAction = C.PF_EXIT_DONE    // the worker has finished, as with status 0
+	ExitFatal   ExitAction = C.PF_EXIT_FATAL   // stop all workers and fail with ErrFatal
 
 	ReloadStartFirst ReloadOrder = C.PF_RELOAD_START_FIRST
 	ReloadStopFirst  ReloadOrder = C.PF_RELOAD_STOP_FIRST
@@ -137,11 +145,17 @@ func WithStop(signal syscall.Signal, timeout time.Duration) Option {
 	})
 }
 
-// WithFatalExit sets the exit status, 1 to 255, by which a worker says that the pool can not
-// work: all are stopped, and the pool fails with [ErrFatal].
-func WithFatalExit(code int) Option {
-	return withNumber("pf_pool_set_fatal_exit", code,
-		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_fatal_exit(h, n) })
+// WithExitAction sets what an exit status, 0 to 255, of a worker means. May be given once for each
+// status.
+func WithExitAction(status int, action ExitAction) Option {
+	const op = "pf_pool_set_exit_action"
+	return withNumber(op, status, func(h *C.pf_pool, code C.int) C.int {
+		n, err := number(op, int(action))
+		if err != nil {
+			return -C.int(syscall.EINVAL)
+		}
+		return C.pf_pool_set_exit_action(h, code, n)
+	})
 }
 
 // WithReadyTimeout sets how long a worker may take to call [Ready]. By default a worker is ready

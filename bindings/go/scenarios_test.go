@@ -143,7 +143,7 @@ func limitGivesUp(t *testing.T) {
 	if err := failing.run(context.Background()).result(); !errors.Is(err, prefork.ErrGaveUp) {
 		t.Errorf("error %v", err)
 	}
-	fatal := newPool(t, "exit", prefork.WithWorkers(2), prefork.WithFatalExit(6),
+	fatal := newPool(t, "exit", prefork.WithWorkers(2), prefork.WithExitAction(6, prefork.ExitFatal),
 		prefork.WithCommand("", nil, append(os.Environ(), programVar+"=exit", value("6"))))
 	if err := fatal.run(context.Background()).result(); !errors.Is(err, prefork.ErrFatal) {
 		t.Errorf("error %v", err)

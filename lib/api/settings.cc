@@ -22,6 +22,10 @@ static_assert(PF_RESTART_ALWAYS == static_cast<int>(core::RestartWhen::always));
 static_assert(PF_RESTART_NEVER == static_cast<int>(core::RestartWhen::none));
 static_assert(PF_LIMIT_STOP == static_cast<int>(core::OnLimit::stop));
 static_assert(PF_LIMIT_DEGRADE == static_cast<int>(core::OnLimit::degrade));
+static_assert(PF_EXIT_DEFAULT == static_cast<int>(core::ExitAction::standard));
+static_assert(PF_EXIT_RESTART == static_cast<int>(core::ExitAction::restart));
+static_assert(PF_EXIT_DONE == static_cast<int>(core::ExitAction::done));
+static_assert(PF_EXIT_FATAL == static_cast<int>(core::ExitAction::fatal));
 static_assert(PF_RELOAD_START_FIRST == static_cast<int>(core::ReloadOrder::start_first));
 static_assert(PF_RELOAD_STOP_FIRST == static_cast<int>(core::ReloadOrder::stop_first));
 static_assert(PF_REAP_ADOPTED == static_cast<int>(os::ReapMode::adopted));
@@ -131,11 +135,13 @@ int pf_pool_set_stop(pf_pool *pool, int signal, uint64_t timeout_ms) {
     return 0;
 }
 
-int pf_pool_set_fatal_exit(pf_pool *pool, int exit_code) {
-    if (int r = check(pool, exit_code >= 0 && exit_code <= 255); r < 0) {
+int pf_pool_set_exit_action(pf_pool *pool, int code, int action) {
+    const bool is_status = code >= 0 && code < core::ExitActions::statuses;
+    const bool is_action = action >= PF_EXIT_DEFAULT && action <= PF_EXIT_FATAL;
+    if (int r = check(pool, is_status && is_action); r < 0) {
         return r;
     }
-    pool->options.settings.fatal_exit = exit_code;
+    pool->options.settings.exit_actions.set(code, static_cast<core::ExitAction>(action));
     return 0;
 }
 

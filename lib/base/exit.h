@@ -18,10 +18,6 @@ struct Exit {
     uint64_t max_rss_kib = 0;
 
     [[nodiscard]] bool normal() const { return kind == Kind::exited && code == 0; }
-    // Whether it exited with this status, which is not 0.
-    [[nodiscard]] bool is_status(int32_t status) const {
-        return status != 0 && kind == Kind::exited && code == status;
-    }
 };
 
 } // namespace prefork::base

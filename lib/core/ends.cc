@@ -69,16 +69,31 @@ void Supervisor::end_current(const Input &input, Instant now) {
 void Supervisor::end_replaced(const Input &input, Instant now) {
     const uint32_t worker = input.worker;
     const Duration uptime = elapsed(this->worker(worker).started, now);
-    bool counts = false;
-    const bool wanted = wants_restart(ended_normally(input), uptime, &counts);
-    slot_table_[slot_of(worker)].count(wanted && counts && policy_.allow(now));
+    const ExitVerdict verdict =
+        judge_exit(settings_, action_of(input), ended_normally(input), uptime);
+    slot_table_[slot_of(worker)].count(verdict.restart && verdict.counts && policy_.allow(now));
     report_exit(input, false, true, 0, now);
     set_state(worker, State::empty);
     (void)hand_over(worker, now);
 }
 
+// A replacement fails whatever the host says of its status, and neither that of its successors in
+// the slot, until one is good, nor that of an old worker says anything about those that serve.
+ExitAction Supervisor::action_of(const Input &input) const {
+    const uint32_t worker = input.worker;
+    const Slot &slot = slot_table_[slot_of(worker)];
+    const bool is_old = has_replacement(worker);
+    const bool is_unready = slot.plan != Plan::none && state_of(worker) != State::ready;
+    if (state_of(worker) == State::aborting || is_replacement(worker) || (is_unready && !is_old)) {
+        return ExitAction::standard;
+    }
+    const ExitAction action = settings_.exit_actions.of(input.exit);
+    return action == ExitAction::fatal && (slot.unproven || is_old) ? ExitAction::standard : action;
+}
+
 bool Supervisor::ended_normally(const Input &input) const {
-    return input.exit.normal() && state_of(input.worker) != State::aborting;
+    return state_of(input.worker) != State::aborting &&
+           (input.exit.normal() || action_of(input) == ExitAction::done);
 }
 
 // What follows from the end of a worker that nobody asked for.
@@ -87,21 +102,18 @@ void Supervisor::decide_restart(const Input &input, Instant now) {
     Slot &slot = slot_table_[slot_of(worker)];
     const bool normal = ended_normally(input);
     const Duration uptime = elapsed(this->worker(worker).started, now);
-    // What was started in the place of a failed replacement says nothing about those that serve.
-    const bool fatal = !slot.unproven && input.exit.is_status(settings_.fatal_exit);
-    bool counts = false;
-    const bool wanted = !fatal && wants_restart(normal, uptime, &counts);
-    if (!wanted || (counts && !policy_.allow(now))) {
+    const ExitVerdict verdict = judge_exit(settings_, action_of(input), normal, uptime);
+    if (!verdict.restart || (verdict.counts && !policy_.allow(now))) {
         report_exit(input, false, false, 0, now);
-        set_state(worker, normal ? State::done : State::empty);
-        if (wanted || fatal) {
-            end_for_good(worker, fatal, now);
+        set_state(worker, normal && !verdict.restart ? State::done : State::empty);
+        if (verdict.restart || verdict.fatal) {
+            end_for_good(worker, verdict.fatal, now);
         }
         return;
     }
-    slot.count(counts);
-    const Duration delay = counts ? policy_.draw_delay(uptime, &slot.backoff) : 0;
-    if (!counts && uptime >= settings_.backoff_max) {
+    slot.count(verdict.counts);
+    const Duration delay = verdict.counts ? policy_.draw_delay(uptime, &slot.backoff) : 0;
+    if (!verdict.counts && uptime >= settings_.backoff_max) {
         slot.backoff = 0; // it was stable, though it did not crash
     }
     report_exit(input, false, true, delay, now);
@@ -128,19 +140,6 @@ void Supervisor::end_for_good(uint32_t worker, bool fatal, Instant now) {
         slot_table_[slot_of(worker)].given_up = true;
         report_worker(EventType::gave_up, Level::error, worker, code_gave_up, now, Reason::limit);
     }
-}
-
-bool Supervisor::wants_restart(bool normal, Duration uptime, bool *ret_counts) const {
-    *ret_counts = !normal || uptime < settings_.minimum_uptime;
-    switch (settings_.restart) {
-    case RestartWhen::on_failure:
-        return !normal;
-    case RestartWhen::always:
-        return true;
-    case RestartWhen::none:
-        return false;
-    }
-    return false;
 }
 
 } // namespace prefork::core

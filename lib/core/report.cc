@@ -47,9 +47,7 @@ void Supervisor::report_worker(EventType type, Level level, uint32_t worker, int
 void Supervisor::report_exit(const Input &input, bool asked, bool will_restart, Duration delay,
                              Instant now) {
     Event event = event_of_worker(EventType::exited, input.worker, now);
-    const bool aborted = state_of(input.worker) == State::aborting;
-    const bool expected = asked || (input.exit.normal() && !aborted);
-    event.level = expected ? Level::information : Level::warning;
+    event.level = asked || ended_normally(input) ? Level::information : Level::warning;
     event.will_restart = will_restart;
     event.delay = delay;
     event.uptime = elapsed(worker(input.worker).started, now);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "core/exit_actions.h"
 #include "core/limits.h"
 #include "core/values.h"
 
@@ -25,8 +26,8 @@ struct Settings {
     Duration backoff_first = 0; // 0: restart at once
     Duration backoff_max = 0;
     OnLimit on_limit = OnLimit::stop;
-    int32_t fatal_exit = 0; // 0: none
-    uint64_t seed = 0;      // of the jitter
+    ExitActions exit_actions;
+    uint64_t seed = 0; // of the jitter
 
     // After which a replacement is good without being ready, and a normal exit does not count.
     Duration minimum_uptime = minimum_uptime_default;

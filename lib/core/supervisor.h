@@ -14,6 +14,7 @@
 #include "base/ring.h"
 #include "core/deadlines.h"
 #include "core/event_queue.h"
+#include "core/exit_policy.h"
 #include "core/input.h"
 #include "core/restart_policy.h"
 #include "core/settings.h"
@@ -142,7 +143,7 @@ class Supervisor {
     void end_replaced(const Input &input, Instant now);
     void decide_restart(const Input &input, Instant now);
     void end_for_good(uint32_t worker, bool fatal, Instant now);
-    [[nodiscard]] bool wants_restart(bool normal, Duration uptime, bool *ret_counts) const;
+    [[nodiscard]] ExitAction action_of(const Input &input) const;
     [[nodiscard]] bool ended_normally(const Input &input) const;
 
     // Starts that the host is asked for: host_fork.cc.

@@ -102,7 +102,7 @@ void describe(const Event &fact, pf_event *ret_event) {
         add_exit(text, fact);
         break;
     case EventType::gave_up:
-        text.add(fact.error == base::code_fatal ? "A child exited with the fatal status, giving up"
+        text.add(fact.error == base::code_fatal ? "A child exited with a fatal status, giving up"
                                                 : "Too many child restarts, giving up");
         break;
     case EventType::start_failed:

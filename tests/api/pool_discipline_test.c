@@ -36,7 +36,7 @@ static int setters_that_differ(pf_pool *pool, int wanted) {
         pf_pool_set_backoff(pool, 10, 100),
         pf_pool_set_limit_action(pool, PF_LIMIT_DEGRADE),
         pf_pool_set_stop(pool, SIGINT, 500),
-        pf_pool_set_fatal_exit(pool, 3),
+        pf_pool_set_exit_action(pool, 3, PF_EXIT_FATAL),
         pf_pool_set_min_uptime(pool, 0),
         pf_pool_set_signals(pool, PF_SIGNALS_STANDARD),
         pf_pool_set_thread_policy(pool, PF_THREADS_ALLOW),
@@ -173,8 +173,10 @@ static void values_out_of_range_are_refused(void **state) {
     assert_int_equal(pf_pool_set_stop(pool, -1, 1), -EINVAL);
     assert_int_equal(pf_pool_set_stop(pool, SIGRTMAX + 1, 1), -EINVAL);
     assert_int_equal(pf_pool_set_stop(pool, SIGTERM, UINT64_MAX), -EINVAL);
-    assert_int_equal(pf_pool_set_fatal_exit(pool, -1), -EINVAL);
-    assert_int_equal(pf_pool_set_fatal_exit(pool, 256), -EINVAL);
+    assert_int_equal(pf_pool_set_exit_action(pool, -1, PF_EXIT_DONE), -EINVAL);
+    assert_int_equal(pf_pool_set_exit_action(pool, 256, PF_EXIT_DONE), -EINVAL);
+    assert_int_equal(pf_pool_set_exit_action(pool, 1, -1), -EINVAL);
+    assert_int_equal(pf_pool_set_exit_action(pool, 1, 4), -EINVAL);
     assert_int_equal(pf_pool_set_min_uptime(pool, UINT64_MAX), -EINVAL);
     assert_int_equal(pf_pool_set_signals(pool, -1), -EINVAL);
     assert_int_equal(pf_pool_set_signals(pool, 3), -EINVAL);
@@ -211,8 +213,8 @@ static void values_at_the_edge_are_taken(void **state) {
     assert_int_equal(pf_pool_set_backoff(pool, 0, 0), 0);
     assert_int_equal(pf_pool_set_stop(pool, 0, 0), 0);
     assert_int_equal(pf_pool_set_stop(pool, SIGRTMAX, year_ms), 0);
-    assert_int_equal(pf_pool_set_fatal_exit(pool, 255), 0);
-    assert_int_equal(pf_pool_set_fatal_exit(pool, 0), 0);
+    assert_int_equal(pf_pool_set_exit_action(pool, 255, PF_EXIT_FATAL), 0);
+    assert_int_equal(pf_pool_set_exit_action(pool, 0, PF_EXIT_DEFAULT), 0);
     assert_int_equal(pf_pool_set_min_uptime(pool, 0), 0);
     assert_int_equal(pf_pool_set_min_uptime(pool, year_ms), 0);
     assert_int_equal(pf_pool_set_parent_death_signal(pool, SIGRTMAX), 0);
@@ -226,7 +228,7 @@ static void a_refused_value_leaves_the_one_before(void **state) {
     host->work = crashes_at_once;
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 2), 0);
     assert_int_equal(pf_pool_set_restart_policy(host->pool, 9), -EINVAL);
-    assert_int_equal(pf_pool_set_fatal_exit(host->pool, 1000), -EINVAL);
+    assert_int_equal(pf_pool_set_exit_action(host->pool, 1000, PF_EXIT_FATAL), -EINVAL);
     assert_int_equal(pf_pool_set_workers(host->pool, 1), 0);
     assert_int_equal(pf_pool_set_workers(host->pool, 65537), -EINVAL);
     assert_int_equal(pf_pool_start(host->pool), 0);

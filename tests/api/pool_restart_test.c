@@ -281,7 +281,7 @@ static int says_fatal_at_the_gate(struct board *board, int task_id, int run) {
 static void the_fatal_status_ends_the_pool(void **state) {
     struct host *host = *state;
     host->work = says_fatal_at_the_gate;
-    assert_int_equal(pf_pool_set_fatal_exit(host->pool, 78), 0);
+    assert_int_equal(pf_pool_set_exit_action(host->pool, 78, PF_EXIT_FATAL), 0);
     assert_int_equal(pf_pool_set_limit_action(host->pool, PF_LIMIT_DEGRADE), 0);
     assert_int_equal(pf_pool_set_max_restarts(host->pool, PF_UNLIMITED), 0);
     assert_int_equal(host_begin(host, 3), 0);
@@ -318,7 +318,7 @@ static int says_fatal_on_term(struct board *board, int task_id, int run) {
 static void the_fatal_status_during_a_stop_is_an_end_like_others(void **state) {
     struct host *host = *state;
     host->work = says_fatal_on_term;
-    assert_int_equal(pf_pool_set_fatal_exit(host->pool, 78), 0);
+    assert_int_equal(pf_pool_set_exit_action(host->pool, 78, PF_EXIT_FATAL), 0);
     assert_int_equal(host_begin(host, 2), 0);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 2));
 

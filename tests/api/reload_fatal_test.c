@@ -26,7 +26,7 @@ static int can_not_start_later(struct board *board, int task_id, int run) {
 }
 
 static void begin(struct host *host, int order) {
-    assert_int_equal(pf_pool_set_fatal_exit(host->pool, FATAL), 0);
+    assert_int_equal(pf_pool_set_exit_action(host->pool, FATAL, PF_EXIT_FATAL), 0);
     assert_int_equal(pf_pool_set_backoff(host->pool, BACKOFF_MS, 4 * BACKOFF_MS), 0);
     assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
     assert_int_equal(pf_pool_set_reload_order(host->pool, order), 0);

@@ -125,7 +125,10 @@ void draw_limits(History *history, Random &random) {
         history->set(Choice::backoff_max_ms, first_ms * (1 + random.below(20)));
     }
     history->set(Choice::on_limit, random.below(2));
-    history->set(Choice::fatal_exit, random.below(6) == 0 ? 3 : 0);
+    const auto fatal_of_3 = static_cast<uint32_t>(core::ExitAction::fatal) << 6;
+    history->set(Choice::exit_actions, random.below(4) == 0   ? random.below(1024)
+                                       : random.below(6) == 0 ? fatal_of_3
+                                                              : 0);
 }
 
 void draw_health(History *history, Random &random) {
@@ -150,6 +153,9 @@ void draw_health(History *history, Random &random) {
 
 } // namespace
 
+// The statuses that workers exit with: perform.cc.
+constexpr int32_t drawn_statuses[] = {0, 1, 2, 3, 255};
+
 int64_t plain_value(Choice choice) {
     switch (choice) {
     case Choice::workers:
@@ -169,7 +175,7 @@ int64_t plain_value(Choice choice) {
     case Choice::backoff_first_ms:
     case Choice::backoff_max_ms:
     case Choice::on_limit:
-    case Choice::fatal_exit:
+    case Choice::exit_actions:
     case Choice::jitter_seed:
     case Choice::ready_timeout_ms:
     case Choice::heartbeat_timeout_ms:
@@ -217,7 +223,7 @@ void draw(History *history, uint64_t seed, uint32_t steps) {
         history->set(Choice::max_restarts, core::restarts_unlimited);
         history->set(Choice::window_max, 0);
         history->set(Choice::window_ms, 0);
-        history->set(Choice::fatal_exit, 0);
+        history->set(Choice::exit_actions, 0);
     }
     draw_operations(history, random, steps, endless);
 }
@@ -238,7 +244,10 @@ runtime::PoolOptions options_of(const History &history) {
     settings.backoff_first = duration(Choice::backoff_first_ms);
     settings.backoff_max = duration(Choice::backoff_max_ms);
     settings.on_limit = static_cast<core::OnLimit>(history.get(Choice::on_limit));
-    settings.fatal_exit = number(Choice::fatal_exit);
+    for (uint32_t index = 0; index < 5; index++) {
+        const auto action = history.get(Choice::exit_actions) >> 2 * index & 3;
+        settings.exit_actions.set(drawn_statuses[index], static_cast<core::ExitAction>(action));
+    }
     settings.seed = static_cast<uint64_t>(history.get(Choice::jitter_seed));
     settings.stop_signal = number(Choice::stop_signal);
     settings.stop_timeout = duration(Choice::stop_timeout_ms);

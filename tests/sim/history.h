@@ -21,7 +21,7 @@ enum class Choice : uint8_t {
     backoff_first_ms,
     backoff_max_ms,
     on_limit,
-    fatal_exit,
+    exit_actions, // of the statuses that are drawn: two bits each
     jitter_seed,
     stop_signal,
     stop_timeout_ms,

@@ -228,9 +228,11 @@ class Model {
     void get_ready(uint32_t slot, int number);
     void start_failed(uint32_t slot, int32_t error);
     void end_start(uint32_t slot, int32_t error, Instant tie = 0, uint64_t key = 0);
-    void ended_in_service(uint32_t slot, const Life &life, const Exit &exit);
-    [[nodiscard]] bool is_restarted(const Life &life, const Exit &exit) const;
-    [[nodiscard]] bool counts(const Life &life, const Exit &exit, Duration uptime) const;
+    void ended_in_service(uint32_t slot, const Life &life, const Exit &exit, bool was_new);
+    [[nodiscard]] core::ExitAction action_of(const Life &life, const Exit &exit) const;
+    [[nodiscard]] bool is_restarted(core::ExitAction action, const Life &life,
+                                    const Exit &exit) const;
+    [[nodiscard]] bool counts(core::ExitAction action, const Life &life, const Exit &exit) const;
     void give_up(uint32_t slot, bool fatal);
     bool allow_restart();
     Duration draw_delay(Slot &slot);
@@ -253,7 +255,8 @@ class Model {
     void tell_life(EventType type, uint32_t slot, const Life &life, Instant tie);
     [[nodiscard]] bool has_room_for_extra() const;
     core::Event event_of(EventType type, Level level, int slot = -1) const;
-    void tell_exit(uint32_t slot, const Life &life, const Exit &exit, bool restart, Duration delay);
+    void tell_exit(uint32_t slot, const Life &life, const Exit &exit, bool restart, Duration delay,
+                   bool done = false);
     void tell_start_failure(uint32_t slot, int32_t error, bool again, Instant tie);
     void tell_resized();
     void tell_stopping();

@@ -45,16 +45,17 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
         end_plan(number, false);
     } else if (has_new(slot) || slot.pending == Pending::replacement) {
         // Its restart is there or on its way, and counts as one if any other would.
-        const Duration uptime = world.clock - life.started;
-        if (is_restarted(life, exit) && counts(life, exit, uptime) && allow_restart()) {
+        core::ExitAction action = action_of(life, exit);
+        action = action == core::ExitAction::fatal ? core::ExitAction::standard : action;
+        if (is_restarted(action, life, exit) && counts(action, life, exit) && allow_restart()) {
             slot.restarts += 1;
         }
-        tell_exit(number, life, exit, true, 0);
+        tell_exit(number, life, exit, true, 0, action == core::ExitAction::done);
         replacement_takes_over(number);
     } else {
         const bool was_new = slot.plan != Plan::none && life.stage != Stage::serving;
         slot.unproven = slot.unproven || was_new;
-        ended_in_service(number, life, exit);
+        ended_in_service(number, life, exit, was_new);
         if (was_new) {
             end_plan(number, false);
         }
@@ -62,25 +63,40 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
     conclude();
 }
 
-bool Model::is_restarted(const Life &life, const Exit &exit) const {
+// What the host says of a status, if it is one.
+core::ExitAction Model::action_of(const Life &life, const Exit &exit) const {
+    const bool is_status = exit.kind == Exit::Kind::exited && life.stage != Stage::dying;
+    return is_status ? settings_.exit_actions.of(exit) : core::ExitAction::standard;
+}
+
+bool Model::is_restarted(core::ExitAction action, const Life &life, const Exit &exit) const {
+    if (action != core::ExitAction::standard) {
+        return action == core::ExitAction::restart;
+    }
     const bool normal = exit.normal() && life.stage != Stage::dying;
     return settings_.restart == core::RestartWhen::always ||
            (settings_.restart == core::RestartWhen::on_failure && !normal);
 }
 
-bool Model::counts(const Life &life, const Exit &exit, Duration uptime) const {
-    return !exit.normal() || life.stage == Stage::dying || uptime < settings_.minimum_uptime;
+bool Model::counts(core::ExitAction action, const Life &life, const Exit &exit) const {
+    return action == core::ExitAction::restart || !exit.normal() || life.stage == Stage::dying ||
+           world.clock - life.started < settings_.minimum_uptime;
 }
 
-void Model::ended_in_service(uint32_t number, const Life &life, const Exit &exit) {
+void Model::ended_in_service(uint32_t number, const Life &life, const Exit &exit, bool was_new) {
     Slot &slot = table_[number];
     const Duration uptime = world.clock - life.started;
-    const bool fatal = exit.is_status(settings_.fatal_exit) && !slot.unproven;
-    const bool wanted = !fatal && is_restarted(life, exit);
-    const bool counts = this->counts(life, exit, uptime);
-    slot.finished = exit.normal() && life.stage != Stage::dying;
+    core::ExitAction action = was_new ? core::ExitAction::standard : action_of(life, exit);
+    if (action == core::ExitAction::fatal && slot.unproven) {
+        action = core::ExitAction::standard;
+    }
+    const bool fatal = action == core::ExitAction::fatal;
+    const bool done = action == core::ExitAction::done;
+    const bool wanted = is_restarted(action, life, exit);
+    const bool counts = this->counts(action, life, exit);
     if (!wanted || (counts && !allow_restart())) {
-        tell_exit(number, life, exit, false, 0);
+        slot.finished = !wanted && (done || (exit.normal() && life.stage != Stage::dying));
+        tell_exit(number, life, exit, false, 0, done);
         if (wanted || fatal) {
             give_up(number, fatal);
         }

@@ -63,10 +63,10 @@ void Model::tell_life(EventType type, uint32_t slot, const Life &life, Instant t
 }
 
 void Model::tell_exit(uint32_t slot, const Life &life, const Exit &exit, bool restart,
-                      Duration delay) {
+                      Duration delay, bool done) {
     const bool asked =
         life.stage == Stage::asked || life.stage == Stage::killed || life.stage == Stage::left;
-    const bool normal = exit.normal() && life.stage != Stage::dying;
+    const bool normal = done || (exit.normal() && life.stage != Stage::dying);
     core::Event event =
         event_of(EventType::exited, asked || normal ? Level::information : Level::warning,
                  static_cast<int>(slot));

@@ -19,7 +19,7 @@ constexpr const char *choice_names[] = {
     "backoff_ms",
     "backoff_max_ms",
     "on_limit",
-    "fatal_exit",
+    "exit_actions",
     "jitter_seed",
     "stop_signal",
     "stop_timeout_ms",

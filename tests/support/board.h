@@ -62,7 +62,8 @@ struct record {
 
 struct board {
     uint32_t used;
-    uint32_t of_pool; /* the events are of a pool that its host controls, not of the one call */
+    int32_t done_status; /* that means PF_EXIT_DONE; 0: none */
+    uint32_t of_pool;    /* the events are of a pool that its host controls, not of the one call */
     int32_t gates[BOARD_GATES_MAX];
     uint32_t runs[BOARD_TASKS_MAX];
     struct record records[BOARD_RECORDS_MAX];

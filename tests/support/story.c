@@ -13,6 +13,7 @@ enum { LEVEL_ERROR = 3, LEVEL_WARNING = 4, LEVEL_INFORMATION = 6 };
 
 /* Where the story stands. */
 struct story {
+    int done_status;
     bool of_pool;  /* its host can resize it, replace workers and choose the settings */
     bool running;  /* between STARTING and DONE */
     bool stopping; /* the workers have been asked to end */
@@ -55,9 +56,9 @@ static bool may_be_asked(const struct story *story, int task_id) {
     return story->stopping || story->replaced[task_id] || task_id >= story->slots_least;
 }
 
-static void may_replace_all(struct story *story) {
+static void may_replace(struct story *story, int task_id) {
     for (int i = 0; i < BOARD_TASKS_MAX; i++) {
-        story->replaced[i] = true;
+        story->replaced[i] = story->replaced[i] || task_id == ANY_TASK || i == task_id;
     }
 }
 
@@ -122,7 +123,8 @@ static const char *check_started(struct story *story, const struct record *recor
 static const char *check_exited(struct story *story, const struct record *record) {
     char expected[BOARD_MESSAGE_SIZE];
     bool sick = story->sick[record->task_id] == record->pid;
-    bool normal = record->exit_code == 0 && !sick;
+    bool normal = !sick && (record->exit_code == 0 ||
+                            (record->exit_code > 0 && record->exit_code == story->done_status));
 
     EXPECT(record->pid > 0);
     EXPECT(change_living(story, record->task_id, record->pid, 0));
@@ -196,7 +198,7 @@ static const char *check_gave_up(const struct story *story, const struct record 
     EXPECT(record->task_id == -1 || story->of_pool);
     if (record->error == PF_EFATAL) {
         EXPECT(story->of_pool);
-        EXPECT(strcmp(record->message, "A child exited with the fatal status, giving up") == 0);
+        EXPECT(strcmp(record->message, "A child exited with a fatal status, giving up") == 0);
         return NULL;
     }
     EXPECT(record->error == PF_EGAVEUP);
@@ -266,7 +268,7 @@ static const char *check_reload(struct story *story, const struct record *record
                    count);
     EXPECT(strcmp(record->message, expected) == 0);
     story->reloading = begins ? YES : NO;
-    may_replace_all(story);
+    may_replace(story, ANY_TASK);
     return NULL;
 }
 
@@ -376,17 +378,14 @@ bool story_is_true(const struct board *board, char *complaint, size_t size) {
 
     if (story != NULL) {
         story->of_pool = board->of_pool != 0;
+        story->done_status = board->done_status;
     }
     for (; wrong == NULL && i < board->used && i < BOARD_RECORDS_MAX; i++) {
         const struct record *record = &board->records[i];
         if (record->ready != 0 && record->kind < KIND_WORKER) {
             wrong = check_event(story, record);
         } else if (record->ready != 0 && record->kind == KIND_REPLACED) {
-            if (record->task_id == ANY_TASK) {
-                may_replace_all(story);
-            } else {
-                story->replaced[record->task_id] = true;
-            }
+            may_replace(story, record->task_id);
         }
     }
     if (wrong == NULL && story->finished) {

@@ -15,10 +15,10 @@ uint32_t new_worker(const Supervised &pool, uint32_t slot) {
     return other_instance(pool.core.current(slot));
 }
 
-void fatal_exit_of_a_replacement_is_its_own_failure(void **) {
+void fatal_status_of_a_replacement_is_its_own_failure(void **) {
     Supervised pool;
     Settings settings;
-    settings.fatal_exit = 78;
+    settings.exit_actions.set(78, ExitAction::fatal);
     assert_true(pool.begin(2, settings));
     pool.start_all();
     pool.replace(0);
@@ -32,10 +32,10 @@ void fatal_exit_of_a_replacement_is_its_own_failure(void **) {
     assert_int_equal(pool.core.restarts(), 0);
 }
 
-void fatal_exit_of_a_worker_that_is_being_replaced_is_a_restart(void **) {
+void fatal_status_of_a_worker_that_is_being_replaced_is_a_restart(void **) {
     Supervised pool;
     Settings settings;
-    settings.fatal_exit = 78;
+    settings.exit_actions.set(78, ExitAction::fatal);
     assert_true(pool.begin(2, settings));
     pool.start_all();
     pool.give(Input::Kind::reload);
@@ -52,10 +52,10 @@ void fatal_exit_of_a_worker_that_is_being_replaced_is_a_restart(void **) {
 }
 
 // Until one of the new program has been good, its status takes nobody down.
-void fatal_exit_in_the_slot_of_a_failed_replacement_counts_as_a_crash(void **) {
+void fatal_status_in_the_slot_of_a_failed_replacement_counts_as_a_crash(void **) {
     Supervised pool;
     Settings settings;
-    settings.fatal_exit = 78;
+    settings.exit_actions.set(78, ExitAction::fatal);
     settings.reload_order = ReloadOrder::stop_first;
     assert_true(pool.begin(2, settings));
     pool.start_all();
@@ -308,9 +308,9 @@ void reload_that_was_remembered_begins_when_the_first_is_over(void **) {
 }
 
 const CMUnitTest tests_of_replacement[] = {
-    cmocka_unit_test(fatal_exit_of_a_replacement_is_its_own_failure),
-    cmocka_unit_test(fatal_exit_of_a_worker_that_is_being_replaced_is_a_restart),
-    cmocka_unit_test(fatal_exit_in_the_slot_of_a_failed_replacement_counts_as_a_crash),
+    cmocka_unit_test(fatal_status_of_a_replacement_is_its_own_failure),
+    cmocka_unit_test(fatal_status_of_a_worker_that_is_being_replaced_is_a_restart),
+    cmocka_unit_test(fatal_status_in_the_slot_of_a_failed_replacement_counts_as_a_crash),
     cmocka_unit_test(signal_to_stop_soon_makes_a_stop_under_way_quick),
     cmocka_unit_test(start_failure_that_counts_is_counted_in_its_slot),
     cmocka_unit_test(worker_that_was_killed_for_its_silence_is_told_so_once),

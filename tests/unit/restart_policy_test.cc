@@ -200,7 +200,7 @@ void limit_can_leave_a_slot_empty_and_go_on(void **) {
 void fatal_status_ends_the_pool(void **) {
     Supervised pool;
     Settings settings;
-    settings.fatal_exit = 3;
+    settings.exit_actions.set(3, ExitAction::fatal);
     assert_true(pool.begin(2, settings));
     pool.start_all();
 

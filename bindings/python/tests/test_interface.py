@@ -29,6 +29,7 @@ ENUMS = {
     "PF_EVENT_": prefork.EventType,
     "PF_RESTART_": prefork.RestartPolicy,
     "PF_LIMIT_": prefork.LimitAction,
+    "PF_EXIT_": prefork.ExitAction,
     "PF_SIGNALS_": prefork.Signals,
     "PF_RELOAD_": prefork.ReloadOrder,
     "PF_BACKEND_": prefork.Backend,

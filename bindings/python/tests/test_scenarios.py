@@ -350,7 +350,8 @@ def test_errors_as_the_languages_own(run, tmp_path):
             events_until(pool, EventType.DONE)
             next(pool)
     with pytest.raises(prefork.FatalExitError):
-        Pool(lambda _: 9, 1, fatal_exit=9).run()
+        Pool(lambda _: 9, 1, exit_actions={9: prefork.ExitAction.FATAL}).run()
+    Pool(lambda _: 9, 1, max_restarts=0, exit_actions={9: prefork.ExitAction.DONE}).run()
     error = prefork.GaveUpError("text", -4097)
     assert isinstance(error, RuntimeError) and pickle.loads(pickle.dumps(error)).code == -4097
 

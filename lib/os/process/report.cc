@@ -39,7 +39,7 @@ const char *error_text(int error) {
     case base::code_resolve:
         return "Host name not found";
     case base::code_fatal:
-        return "A worker exited with the fatal status";
+        return "A worker exited with a fatal status";
     default:
         break;
     }

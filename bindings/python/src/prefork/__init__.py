@@ -13,6 +13,7 @@ from ._library import lib as _lib
 from ._pool import (
     UNLIMITED,
     Backend,
+    ExitAction,
     LimitAction,
     Pool,
     ReapOrphans,
@@ -34,6 +35,7 @@ __all__ = [
     "Error",
     "Event",
     "EventType",
+    "ExitAction",
     "FatalExitError",
     "GaveUpError",
     "InvalidArgumentError",

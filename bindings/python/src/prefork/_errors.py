@@ -31,7 +31,7 @@ class GaveUpError(Error):
 
 
 class FatalExitError(Error):
-    """A worker exited with the status that says: restart nobody. All have been stopped."""
+    """A worker exited with a status of ExitAction.FATAL. All have been stopped."""
 
 
 class ThreadsError(Error):

@@ -38,7 +38,7 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "pf_pool_set_backoff": _pool_two_ms,
     "pf_pool_set_limit_action": _pool_int,
     "pf_pool_set_stop": (c_int, (c_void_p, c_int, c_uint64)),
-    "pf_pool_set_fatal_exit": _pool_int,
+    "pf_pool_set_exit_action": (c_int, (c_void_p, c_int, c_int)),
     "pf_pool_set_ready_timeout": _pool_ms,
     "pf_pool_set_heartbeat_timeout": _pool_ms,
     "pf_pool_set_lifetime": _pool_two_ms,

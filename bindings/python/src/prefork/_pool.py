@@ -9,7 +9,7 @@ import signal
 import warnings
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Callable, Iterator, Optional, Union
+from typing import Callable, Iterator, Mapping, Optional, Union
 
 from ._aio import Reader
 from ._end import End, Files
@@ -36,6 +36,15 @@ class LimitAction(enum.IntEnum):
 
     STOP = 0
     DEGRADE = 1
+
+
+class ExitAction(enum.IntEnum):
+    """What an exit status of a worker means, whatever the restart policy says."""
+
+    DEFAULT = 0  #: the restart policy decides
+    RESTART = 1  #: the worker is restarted, and the restart counts
+    DONE = 2  #: the worker has finished, as with status 0
+    FATAL = 3  #: all workers stop, and the pool raises :class:`FatalExitError`
 
 
 class Signals(enum.IntEnum):
@@ -135,7 +144,7 @@ class Pool(Supervisor):
         limit_action: LimitAction = LimitAction.STOP,
         stop_signal: int = signal.SIGTERM,
         stop_timeout: float = 10.0,
-        fatal_exit: int = 0,
+        exit_actions: Optional[Mapping[int, ExitAction]] = None,
         ready_timeout: float = 0.0,
         heartbeat_timeout: float = 0.0,
         lifetime: tuple[float, float] = (0.0, 0.0),
@@ -173,12 +182,17 @@ class Pool(Supervisor):
             )
             self.set("ready_timeout", milliseconds(ready_timeout, "ready_timeout"))
             self.set("heartbeat_timeout", milliseconds(heartbeat_timeout, "heartbeat_timeout"))
+            for status, action in (exit_actions or {}).items():
+                self.set(
+                    "exit_action",
+                    integer(status, "exit_actions"),
+                    integer(action, "exit_actions"),
+                )
             for setting, value in (
                 ("workers", workers or 0),
                 ("restart_policy", restart_policy),
                 ("max_restarts", max_restarts),
                 ("limit_action", limit_action),
-                ("fatal_exit", fatal_exit),
                 ("reload_order", reload_order),
                 ("replace_width", replace_width),
                 ("signals", signals),

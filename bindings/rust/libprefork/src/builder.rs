@@ -13,7 +13,8 @@ use libprefork_sys as sys;
 use crate::error::{check, check_library};
 use crate::owned::Owned;
 use crate::{
-    Backend, Control, Error, Event, LimitAction, Pool, ReloadOrder, RestartPolicy, Signals,
+    Backend, Control, Error, Event, ExitAction, LimitAction, Pool, ReloadOrder, RestartPolicy,
+    Signals,
 };
 
 /// The settings of a [`Pool`], each with the limits and the meaning that the manual page of the C
@@ -180,9 +181,18 @@ impl Builder {
         self.stop(0, timeout).parent_death_signal(0)
     }
 
-    /// The exit status by which a worker says that the pool can not work.
-    pub fn fatal_exit(self, status: u8) -> Builder {
-        self.set_number(sys::pf_pool_set_fatal_exit, status.into())
+    /// What an exit status of a worker means.
+    pub fn exit_action(self, status: u8, action: ExitAction) -> Builder {
+        let action = match action {
+            ExitAction::Default => sys::PF_EXIT_DEFAULT,
+            ExitAction::Restart => sys::PF_EXIT_RESTART,
+            ExitAction::Done => sys::PF_EXIT_DONE,
+            ExitAction::Fatal => sys::PF_EXIT_FATAL,
+        };
+        self.set(|pool| {
+            // SAFETY: the pool is valid, and has not started.
+            check(unsafe { sys::pf_pool_set_exit_action(pool.raw(), status.into(), action) })
+        })
     }
 
     /// How long a worker may take until it calls [`Task::ready`](crate::Task::ready).

@@ -80,7 +80,7 @@ pub use event::{Event, EventKind, Level, Usage};
 pub use fork::{cpu_count, die_of_signal, fork_processes, set_event_callback, version, UNLIMITED};
 pub use pool::Pool;
 pub use running::{Events, RunningPool};
-pub use settings::{Backend, LimitAction, ReloadOrder, RestartPolicy, Signals};
+pub use settings::{Backend, ExitAction, LimitAction, ReloadOrder, RestartPolicy, Signals};
 pub use task::{Task, Wake};
 
 /// A number that C takes as an `int`.

@@ -24,6 +24,19 @@ pub enum LimitAction {
     Degrade,
 }
 
+/// What an exit status of a worker means, whatever the restart policy says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExitAction {
+    /// The restart policy decides. The default.
+    Default,
+    /// The worker is restarted, and the restart counts.
+    Restart,
+    /// The worker has finished, as with status 0.
+    Done,
+    /// All workers are stopped, and the pool fails with [`Error::Fatal`].
+    Fatal,
+}
+
 /// In which order a reload replaces a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReloadOrder {

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{self, ExitCode};
 use std::time::Duration;
 
-use libprefork::{Error, EventKind, LimitAction, Pool, Signals};
+use libprefork::{Error, EventKind, ExitAction, LimitAction, Pool, Signals};
 
 use crate::support::{argument, children_of, is_gone, kill, park, wait_until, Program};
 use crate::support::{SIGCHLD, SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
@@ -54,6 +54,18 @@ pub fn degrade() {
     assert_eq!((gave_up, pool.alive_count()), (vec![0], Ok(1)));
     pool.stop().unwrap();
     end(pool);
+    println!("all as expected");
+}
+
+pub fn exit_actions() {
+    let run = |action| {
+        let builder = Pool::builder().workers(1).max_restarts(0);
+        let mut pool = builder.exit_action(9, action).build().unwrap();
+        pool.run(|_| ExitCode::from(9))
+    };
+    assert_eq!(run(ExitAction::Done), Ok(()));
+    assert_eq!(run(ExitAction::Fatal), Err(Error::Fatal));
+    assert_eq!(run(ExitAction::Restart), Err(Error::GaveUp));
     println!("all as expected");
 }
 
@@ -116,6 +128,10 @@ pub fn a_program_dies_of_the_signal_that_stopped_its_pool() {
     let mut program = Program::start("dying", &[]);
     assert_eq!(program.end().signal(), Some(SIGTERM));
     assert_eq!(program.seen, ["stopped"]);
+}
+
+pub fn an_exit_status_has_the_meaning_that_was_chosen() {
+    runs_well("exit_actions");
 }
 
 pub fn a_slot_can_be_given_up_alone() {
