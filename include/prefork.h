@@ -179,13 +179,13 @@ enum {
 };
 
 /*
- * Choose who is told of events in later calls of pf_fork_processes(), and of pf_pool_run() for
- * pools that have no callback of their own.
+ * Choose the function that later calls of pf_fork_processes() report events to. It has no effect on
+ * pools, see pf_pool_set_event_callback().
  *
  * fn is called with user, which stays the caller's. NULL restores the default, which writes
  * "prefork: MESSAGE" and a newline to stderr for warnings and worse. The default never waits
  * for a reader and raises no signal. It counts the messages that it could not write, and
- * writes their number later. The choice is copied when those calls begin. Set it before other
+ * writes their number later. The choice is copied when the call begins. Set it before other
  * threads use the library.
  *
  * Since: 0.2
@@ -416,7 +416,8 @@ PF_API int pf_pool_set_manager_notify(pf_pool *pool, int on);
 PF_API int pf_pool_set_backend(pf_pool *pool, int backend);
 
 /*
- * Who is told of events, instead of pf_pool_next_event(). free_user, if not NULL, is called
+ * The function that the pool reports events to, instead of stderr in pf_pool_run(), and instead of
+ * pf_pool_next_event() in a pool of pf_pool_start(). free_user, if not NULL, is called
  * with user exactly once: when the pool is freed, another callback is set, or this call fails.
  */
 PF_API int pf_pool_set_event_callback(pf_pool *pool, pf_event_fn fn, void *user,
@@ -486,8 +487,9 @@ PF_API int pf_pool_set_host_fork(pf_pool *pool, int on);
 /*
  * Start the workers and supervise them until the pool is done.
  *
- * Events go to the pool's callback, or to that of pf_set_event_callback(). The call continues
- * after a signal handler of the host has run.
+ * Events go to the pool's callback. A pool that has none reports warnings and worse to stderr, as
+ * pf_fork_processes() does by default. The call continues after a signal handler of the host has
+ * run.
  *
  * In a worker that was made by exec it returns at once if the names of the two pools are the
  * same. Until then no other pool can be run or started there.

@@ -2,6 +2,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include "runtime/event.h"
+#include "api/event_callback.h"
 #include "prefork.h"
 
 using prefork::base::millisecond;
@@ -42,9 +43,14 @@ static_assert(PF_REASON_HEARTBEAT_TIMEOUT == static_cast<int>(Reason::heartbeat_
 static_assert(PF_REASON_LIMIT == static_cast<int>(Reason::limit));
 static_assert(PF_REASON_PROTOCOL == static_cast<int>(Reason::protocol));
 
+namespace prefork::api {
+
+EventCallback event_callback = {nullptr, nullptr};
+
+} // namespace prefork::api
+
 void pf_set_event_callback(pf_event_fn fn, void *user) {
-    const pf_event_fn chosen = fn == nullptr ? prefork::runtime::report_to_stderr : fn;
-    prefork::runtime::event_callback = {chosen, user};
+    prefork::api::event_callback = {fn, user};
 }
 
 int pf_event_type(const pf_event *event) {

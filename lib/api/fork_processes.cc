@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 
+#include "api/event_callback.h"
 #include "base/heap_object.h"
 #include "os/cpu/processors.h"
 #include "os/process/process_id.h"
@@ -78,6 +79,8 @@ int pf_fork_processes(int num_processes, int max_restarts) {
     PoolOptions options;
     options.settings.workers = num_processes > 0 ? static_cast<uint32_t>(num_processes) : 0;
     options.settings.max_restarts = max_restarts < 0 ? core::restarts_default : max_restarts;
+    options.on_event = prefork::api::event_callback.function;
+    options.event_user = prefork::api::event_callback.user;
     options.signals = SignalSet::stops;
     // The host's own children are the host's, as it may have forked some before.
     options.reap_orphans = os::own_pid() == init_pid ? os::ReapMode::adopted : os::ReapMode::none;

@@ -7,8 +7,6 @@
 
 namespace prefork::runtime {
 
-EventCallback event_callback = {report_to_stderr, nullptr};
-
 namespace {
 
 using base::Text;

@@ -17,13 +17,6 @@ namespace prefork::runtime {
 
 using EventFunction = void (*)(const pf_event *event, void *user);
 
-// The callback of pf_set_event_callback.
-struct EventCallback {
-    EventFunction function;
-    void *user;
-};
-extern EventCallback event_callback;
-
 // Puts the fact into words.
 void describe(const core::Event &fact, pf_event *ret_event);
 

@@ -15,8 +15,7 @@ void complete(PoolOptions *options) {
         settings.seed = os::random_seed();
     }
     if (options->on_event == nullptr && !options->dispatched) {
-        options->on_event = event_callback.function;
-        options->event_user = event_callback.user;
+        options->on_event = report_to_stderr;
     }
 }
 

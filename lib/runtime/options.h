@@ -37,9 +37,8 @@ struct PoolOptions {
     bool notify = false; // the service manager
 };
 
-// Fills in what the host left open: as many workers as processors, a seed, and the callback that
-// the process has for events. Without a callback the events of a pool that is dispatched wait to be
-// taken.
+// Fills in what the host left open: as many workers as processors, a seed, and the default
+// callback. Without a callback the events of a pool that is dispatched wait to be taken.
 void complete(PoolOptions *options);
 
 } // namespace prefork::runtime

@@ -184,37 +184,12 @@ static void run_wants_its_arguments(void **state) {
 
 /* ---- Who is told ----------------------------------------------------------------------- */
 
-static int host_with_a_callback_for_all(struct board *board) {
+static int host_without_a_callback_of_the_pool(struct board *board) {
     pf_pool *pool = NULL;
     int task_id = UNTOUCHED;
 
     board->of_pool = 1;
-    pf_set_event_callback(host_note_event, board);
-    board_require(board, pf_pool_new(&pool) == 0);
-    board_require(board, pf_pool_set_backend(pool, backend_under_test) == 0);
-    board_require(board, pf_pool_set_workers(pool, 2) == 0);
-    board_require(board, pf_pool_set_worker_fn(pool, crashes, NULL, NULL) == 0);
-    board_require(board, pf_pool_set_max_restarts(pool, 2) == 0);
-    board_require(board, run_on(pool, &task_id) == PF_EGAVEUP);
-    (void)pf_pool_free(pool);
-    return 0;
-}
-
-static void without_a_callback_of_its_own_that_for_all_is_told(void **state) {
-    struct scenario *run = *state;
-
-    scenario_start_host(run, host_with_a_callback_for_all);
-
-    assert_exits(run, 0);
-    assert_int_equal(board_count(run->board, PF_EVENT_STARTING, ANY_TASK), 1);
-    assert_int_equal(board_count(run->board, PF_EVENT_GAVE_UP, ANY_TASK), 1);
-    assert_int_equal(board_count(run->board, PF_EVENT_DONE, ANY_TASK), 1);
-}
-
-static int host_without_any_callback(struct board *board) {
-    pf_pool *pool = NULL;
-    int task_id = UNTOUCHED;
-
+    pf_set_event_callback(host_note_event, board); /* which is for pf_fork_processes() alone */
     board_require(board, pf_pool_new(&pool) == 0);
     board_require(board, pf_pool_set_backend(pool, backend_under_test) == 0);
     board_require(board, pf_pool_set_workers(pool, 1) == 0);
@@ -225,16 +200,17 @@ static int host_without_any_callback(struct board *board) {
     return 0;
 }
 
-static void without_any_callback_warnings_go_to_stderr(void **state) {
+static void without_a_callback_of_its_own_warnings_go_to_stderr(void **state) {
     struct scenario *run = *state;
     int first = 0;
     int second = 0;
     int end = 0;
     run->output_taken = true;
 
-    scenario_start_host(run, host_without_any_callback);
+    scenario_start_host(run, host_without_a_callback_of_the_pool);
 
     assert_exits(run, 0);
+    assert_int_equal(board_count(run->board, PF_EVENT_STARTING, ANY_TASK), 0);
     const char *text = scenario_output(run);
     assert_int_equal(sscanf(text,
                             "prefork: child 0 (pid %d) exited with status 1, restarting\n"
@@ -318,8 +294,7 @@ int main(void) {
         scenario_test(run_tells_why_the_pool_failed),
         host_test(a_pool_that_was_started_is_not_run),
         host_test(run_wants_its_arguments),
-        scenario_test(without_a_callback_of_its_own_that_for_all_is_told),
-        scenario_test(without_any_callback_warnings_go_to_stderr),
+        scenario_test(without_a_callback_of_its_own_warnings_go_to_stderr),
         scenario_test(a_pool_that_was_started_tells_nobody_else),
         scenario_test(a_child_that_comes_back_from_a_callback_gets_echild),
     };

@@ -81,9 +81,9 @@ pub fn die_of_signal(signal: i32) -> Error {
     Error::from_code(unsafe { sys::pf_die_of_signal(signal) })
 }
 
-/// Chooses who is told of the events of later calls of [`fork_processes`], and of pools without
-/// [`Builder::on_event`](crate::Builder::on_event). `None` restores the default, which writes
-/// warnings and errors to standard error.
+/// Chooses who is told of the events of later calls of [`fork_processes`]. `None` restores the
+/// default, which writes warnings and errors to standard error. For pools see
+/// [`Builder::on_event`](crate::Builder::on_event).
 ///
 /// # Safety
 ///
