@@ -178,6 +178,10 @@ done
 # The guide is a book with short chapters, not a reference.
 test "$(wc -l <man/prefork.7)" -le 450 || complain "man/prefork.7: has more than 450 lines"
 
+# A program is shown whole once; other pages show the lines that matter there.
+sed -n 's/^\.\\" example: //p' man/*.[37] | sort | uniq -d >"$scratch/twice"
+test ! -s "$scratch/twice" || complain "shown whole on several pages: $(cat "$scratch/twice")"
+
 # Under EXAMPLES a display follows the line that names its file, and is that file, or some lines
 # of it.
 has_lines() { # some lines, the file that has them, one after the other

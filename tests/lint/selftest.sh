@@ -125,6 +125,8 @@ bites man 'differs from man/examples' "echo '/* more */' >>man/examples/minimal.
 bites man 'names no file' "sed -i '/example: accept.c/d' man/pf_accept.3"
 bites man 'lines that man/examples/minimal.c does not have' \
     "sed -i 's/^    int task = /    int number = /' man/pf_fork_processes.3"
+bites man 'shown whole on several pages: pool.c' \
+    "sed -i 's/lines of: pool.c/example: pool.c/' man/pf_pool.3"
 bites man 'there is no man/examples' 'rm man/examples/minimal.c'
 
 bites versions 'prefork.map: the newest' "sed -i 's/^PREFORK_0.2/PREFORK_0.3/' lib/prefork.map"

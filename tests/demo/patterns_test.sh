@@ -1,0 +1,157 @@
+#!/bin/sh
+# The examples of common tasks do what their heads say: drain answers to the end of a connection
+# while it stops, recycle replaces workers without a failure, keep runs any program.
+#
+# SPDX-License-Identifier: MIT
+set -eu
+
+examples=${PF_EXAMPLES_DIR:-build/examples}
+directory=$(mktemp -d)
+log=$directory/log
+server=
+port=$((20000 + $$ % 10000))
+
+fail() {
+    echo "FAILED: $*"
+    sed 's/^/   /' "$log"
+    exit 1
+}
+
+clean_up() {
+    [ -z "$server" ] || kill -s KILL -- "-$server" 2>/dev/null || true
+    rm -rf "$directory"
+}
+trap clean_up EXIT
+trap 'exit 130' HUP INT PIPE TERM
+
+command -v curl >/dev/null || {
+    echo "skipped: curl is not there"
+    exit 77
+}
+
+# expect WHAT WANTED GOT
+expect() {
+    [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
+}
+
+count() {
+    grep -c -e "$1" "$log" || true
+}
+
+# has NUMBER PATTERN
+has() {
+    [ "$(count "$2")" -ge "$1" ]
+}
+
+until_true() {
+    tries=0
+    until "$@" >/dev/null 2>&1; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 1500 ] || fail "waited in vain for: $*"
+        sleep 0.02
+    done
+}
+
+# run PROGRAM...: in a group of its own.
+run() {
+    : >"$log"
+    setsid "$@" >"$log" 2>&1 &
+    server=$!
+}
+
+# stop STATUS
+stop() {
+    kill -s TERM "$server"
+    status=0
+    wait "$server" || status=$?
+    server=
+    expect "status after a stop" "$1" "$status"
+}
+
+# ---- drain ---------------------------------------------------------------------------------
+
+# The client does not close its side by itself.
+echoes() {
+    echo "$1" | curl -q --noproxy '*' -s --max-time 0.5 "telnet://127.0.0.1:$port" | grep -qx "$1"
+}
+echoes_or_has_ended() {
+    echoes hello || ! kill -s 0 "$server"
+}
+has_lines() {
+    [ "$(wc -l <"$directory/echo")" -eq "$1" ]
+}
+run "$examples/drain" "$port"
+until_true echoes_or_has_ended
+while ! kill -s 0 "$server" 2>/dev/null; do
+    has 1 'Address already in use' || fail "drain did not start"
+    port=$((port + 1))
+    run "$examples/drain" "$port"
+    until_true echoes_or_has_ended
+done
+
+# A connection that is open when the server stops.
+mkfifo "$directory/say"
+: >"$directory/echo"
+curl -q --noproxy '*' -sN --max-time 20 "telnet://127.0.0.1:$port" \
+    <"$directory/say" >"$directory/echo" &
+client=$!
+exec 3>"$directory/say"
+echo before >&3
+until_true has_lines 1
+kill -s TERM "$server"
+# The idle worker ends. The other one stays with its connection.
+one_is_left() {
+    [ "$(pgrep -P "$server" | wc -l)" -eq 1 ]
+}
+until_true one_is_left
+echo after >&3
+until_true has_lines 2
+exec 3>&-
+kill "$client"
+wait "$client" 2>/dev/null || true
+status=0
+wait "$server" || status=$?
+server=
+expect "status of drain" 0 "$status"
+expect "the echo" "before after" "$(tr -d '\r' <"$directory/echo" | paste -s -d ' ')"
+
+# ---- recycle -------------------------------------------------------------------------------
+
+run "$examples/recycle"
+until_true has 4 'exited normally (retired)$'
+stop 0
+expect "workers that failed" 0 "$(count 'restarting\|killed\|could not')"
+awk '/^worker [01]: / && $3 >= 20 { full++ } END { exit full < 4 }' "$log" ||
+    fail "workers retired before their time"
+
+# ---- keep ----------------------------------------------------------------------------------
+
+keep=$examples/keep
+run "$keep" sleepers 2 sleep 1000
+sleepers() {
+    [ "$(pgrep -P "$server" -x sleep | wc -l)" -eq "$1" ]
+}
+until_true sleepers 2
+pid=$(pgrep -P "$server" -x sleep | head -n 1)
+kill -s KILL "$pid"
+until_true has 1 "^sleepers: child [01] (pid $pid) killed by signal 9, restarting in [0-9]* ms"
+until_true sleepers 2
+kill -s TTIN "$server"
+until_true sleepers 3
+old=$(pgrep -P "$server" -x sleep)
+kill -s HUP "$server"
+until_true has 1 '^sleepers: Reloaded 3 processes'
+until_true sleepers 3
+for pid in $old; do
+    ! pgrep -P "$server" -x sleep | grep -qx "$pid" || fail "$pid was not replaced"
+done
+stop 143
+
+# A shell, with what it starts: all of it ends.
+# shellcheck disable=SC2016 # it is for that shell
+run "$keep" shells 1 sh -c 'sleep 1001 & echo "$$ $!" >>"$0"; wait' "$directory/pids"
+until_true test -s "$directory/pids"
+stop 143
+# shellcheck disable=SC2046 # two numbers
+! kill -s 0 $(cat "$directory/pids") 2>/dev/null ||
+    fail "something is left: $(cat "$directory/pids")"
