@@ -4,6 +4,8 @@
 # groff, the two programs that show it, find no fault, show the same words, and no line is wider
 # than a terminal.
 #
+#   tests/lint/man.sh [PAGE...]     only these are shown; all else is looked at in all pages
+#
 # SPDX-License-Identifier: MIT
 set -eu
 
@@ -150,13 +152,16 @@ shown_by() { # program, page, columns
 words_by() { # program, page
     shown_by "$1" "$2" 1000 | sed "1d;\$d;s/--/-/g;s/['\"\`]//g" | tr -s '[:space:]' '\n'
 }
-spare_of() { # program
+spare_of() { # program; of any page
     shown_by "$1" man/prefork.7 78 |
         awk '/^NAME/ { getline; match($0, /^ */); print 7 - RLENGTH; exit }'
 }
-for page in man/*.[37]; do
+spares="$(spare_of groff) $(spare_of mandoc)"
+test $# -gt 0 || set -- man/*.[37]
+for page; do
     for program in groff mandoc; do
-        spare=$(spare_of "$program")
+        spare=${spares#* }
+        test "$program" = mandoc || spare=${spares% *}
         shown_by "$program" "$page" $((78 - spare)) >"$scratch/shown"
         if test "$program" = groff && test -s "$scratch/warnings"; then
             complain "groff finds fault with 80 columns:"
