@@ -171,7 +171,7 @@ enum {
 	PF_REASON_LIFETIME = 5,           /* the age of pf_pool_set_lifetime() */
 	PF_REASON_RETIRE = 6,             /* pf_worker_retire() */
 	PF_REASON_RESIZE = 7,             /* the pool has more slots, or fewer */
-	PF_REASON_STOP = 8,               /* the host or a signal asked for a stop */
+	PF_REASON_STOP = 8,               /* the host or a signal stops the pool, or one worker */
 	PF_REASON_READY_TIMEOUT = 9,      /* the worker was not ready in time */
 	PF_REASON_HEARTBEAT_TIMEOUT = 10, /* it gave no sign of life */
 	PF_REASON_LIMIT = 11,             /* a limit of restarts was reached */
@@ -683,6 +683,19 @@ PF_API int pf_pool_resize(pf_pool *pool, int count);
  * Since: 0.2
  */
 PF_API int pf_pool_replace_worker(pf_pool *pool, int task_id);
+
+/*
+ * Stop one worker gracefully, and leave its slot empty until pf_pool_replace_worker() starts a
+ * worker there. A replacement of the worker is stopped too. A restart or a reload does not start a
+ * slot that was stopped; one that pf_pool_resize() removes and adds again starts as a new one. All
+ * slots may be stopped: the pool then goes on until pf_pool_stop().
+ *
+ * Returns: 0.
+ * Errors: -EALREADY if the host has stopped it already; -EINVAL if there is no such slot;
+ *   -ECANCELED once the pool is stopping.
+ * Since: 0.2
+ */
+PF_API int pf_pool_stop_worker(pf_pool *pool, int task_id);
 
 /*
  * Send a signal to one worker, or to all (task_id -1). An end that it leads to is not asked for

@@ -245,6 +245,14 @@ int pf_pool_replace_worker(pf_pool *pool, int task_id) {
     return is_slot(pool, task_id) ? pool->pool.restart(static_cast<uint32_t>(task_id)) : -EINVAL;
 }
 
+int pf_pool_stop_worker(pf_pool *pool, int task_id) {
+    if (int r = check_running(pool); r < 0) {
+        return r;
+    }
+    return is_slot(pool, task_id) ? pool->pool.stop_worker(static_cast<uint32_t>(task_id))
+                                  : -EINVAL;
+}
+
 int pf_pool_send_signal(pf_pool *pool, int task_id, int signal) {
     if (int r = check_running(pool); r < 0) {
         return r;

@@ -33,12 +33,17 @@ void Supervisor::exited(const Input &input, Instant now) {
 // A worker that was asked to end has done so.
 void Supervisor::end_asked(uint32_t worker, Instant now) {
     set_state(worker, State::empty);
-    const uint32_t slot = slot_of(worker);
-    const bool wanted = phase_ == Phase::running && slot < slots_;
-    if (wanted && worker == current(slot) && !hand_over(worker, now)) {
-        // Stopped for its replacement, or because its slot was no more, which it is again.
-        const Plan plan = slot_table_[slot].plan;
-        begin(worker, plan == Plan::none ? Reason::resize : reason_of(plan));
+    const uint32_t number = slot_of(worker);
+    if (worker != current(number)) {
+        return;
+    }
+    Slot &slot = slot_table_[number];
+    const Reason again = slot.again;
+    slot.again = Reason::none;
+    if (is_wanted(number) && !hand_over(worker, now)) {
+        // Stopped for its replacement, or by the host, or because its slot was no more for a time.
+        const Reason reason = slot.plan == Plan::none ? again : reason_of(slot.plan);
+        begin(worker, reason == Reason::none ? Reason::resize : reason);
     }
 }
 

@@ -22,6 +22,7 @@ struct Input {
         // To a slot.
         pass_on,       // `signal` to all workers, to those that are not ready once they are
         replace,       // the worker of slot `worker` by a new one
+        stop_worker,   // that of slot `worker`, which stays empty until it is to be replaced
         request_taken, // the host has heard that it is to fork the worker of slot `worker`
         // To a worker.
         started,       // `pid` is running

@@ -14,15 +14,28 @@ namespace prefork::core {
 void Supervisor::reload() { reload_wanted_ = reload_wanted_ || phase_ == Phase::running; }
 
 // The host asks for a new worker in the slot.
-void Supervisor::replace(uint32_t slot) {
+void Supervisor::replace(uint32_t slot, Instant now) {
     if (phase_ != Phase::running || slot >= slots_ || is_being_replaced(slot)) {
         return;
     }
     const State state = state_of(current(slot));
-    if (state == State::running || state == State::ready) {
+    if (slot_table_[slot].stopped) {
+        resume_slot(slot, now);
+    } else if (state == State::running || state == State::ready) {
         request_replacement(slot, Plan::host);
     } else {
         begin_anew(slot, Reason::replace); // nobody has to go for it
+    }
+}
+
+// A slot that the host had stopped gets a worker again, at the latest when the old one has ended.
+void Supervisor::resume_slot(uint32_t slot, Instant now) {
+    const uint32_t worker = current(slot);
+    set_stopped(slot, false);
+    if (is_alive(state_of(worker))) {
+        slot_table_[slot].again = Reason::replace;
+    } else if (state_of(worker) == State::empty && !hand_over(worker, now)) {
+        begin(worker, Reason::replace);
     }
 }
 
@@ -50,6 +63,10 @@ void Supervisor::cancel_replacements(Predicate is_cancelled) {
 
 void Supervisor::cancel_replacements_from(uint32_t slot) {
     cancel_replacements([slot](const Replacement &request) { return request.slot >= slot; });
+}
+
+void Supervisor::cancel_replacements_of(uint32_t slot) {
+    cancel_replacements([slot](const Replacement &request) { return request.slot == slot; });
 }
 
 void Supervisor::forget_request(const Replacement &request) {
@@ -83,7 +100,9 @@ void Supervisor::begin_reload(Instant now) {
     reloads_ += 1;
     report_pool(EventType::reloading, Level::information, 0, now);
     for (uint32_t slot = 0; slot < slots_; slot++) {
-        request_replacement(slot, Plan::reload);
+        if (!slot_table_[slot].stopped) {
+            request_replacement(slot, Plan::reload);
+        }
     }
 }
 

@@ -23,6 +23,15 @@ void Supervisor::step(const Input &input, Instant now) {
     if (broken_ || !expect(input.worker < capacity())) {
         return;
     }
+    apply(input, now);
+    if (starts_withdrawn_) {
+        forget_withdrawn_starts();
+    }
+    advance_replacements(now);
+    finish_if_nothing_is_busy(now);
+}
+
+void Supervisor::apply(const Input &input, Instant now) {
     switch (input.kind) {
     case Input::Kind::start:
         start(now);
@@ -46,7 +55,10 @@ void Supervisor::step(const Input &input, Instant now) {
         report_signal_unavailable(input.signal, now);
         break;
     case Input::Kind::replace:
-        replace(input.worker);
+        replace(input.worker, now);
+        break;
+    case Input::Kind::stop_worker:
+        stop_worker(input.worker, now);
         break;
     case Input::Kind::pass_on:
         pass_on(input.signal);
@@ -82,11 +94,6 @@ void Supervisor::step(const Input &input, Instant now) {
         signal_failed(input, now);
         break;
     }
-    if (starts_withdrawn_) {
-        forget_withdrawn_starts();
-    }
-    advance_replacements(now);
-    finish_if_nothing_is_busy(now);
 }
 
 bool Supervisor::take_signal(Signal *ret_signal) {
@@ -199,15 +206,39 @@ void Supervisor::resize(uint32_t count, Instant now) {
         }
     }
     for (uint32_t slot = before; slot > count; slot--) {
-        ask_to_stop(instance_of(slot - 1, 0), Reason::resize, now);
-        ask_to_stop(instance_of(slot - 1, 1), Reason::resize, now);
-        end_plan(slot - 1, true, 0, now); // what was planned for it goes with it
-        slot_table_[slot - 1].unproven = false;
-        slot_table_[slot - 1].given_up = false;
+        leave_slot(slot - 1, Reason::resize, now);
+        set_stopped(slot - 1, false);
     }
     if (count < before) {
         cancel_replacements_from(count);
     }
+}
+
+// The slot stays empty until the host asks for a worker there.
+void Supervisor::stop_worker(uint32_t slot, Instant now) {
+    if (!is_wanted(slot)) {
+        return;
+    }
+    leave_slot(slot, Reason::stop, now);
+    set_stopped(slot, true);
+    cancel_replacements_of(slot);
+}
+
+// Whoever is in the slot ends, and what was planned for it goes with it.
+void Supervisor::leave_slot(uint32_t number, Reason reason, Instant now) {
+    ask_to_stop(instance_of(number, 0), reason, now);
+    ask_to_stop(instance_of(number, 1), reason, now);
+    end_plan(number, true, 0, now);
+    Slot &slot = slot_table_[number];
+    slot.unproven = false;
+    slot.given_up = false;
+    slot.again = Reason::none;
+}
+
+void Supervisor::set_stopped(uint32_t slot, bool stopped) {
+    stopped_ -= slot_table_[slot].stopped ? 1U : 0U;
+    stopped_ += stopped ? 1U : 0U;
+    slot_table_[slot].stopped = stopped;
 }
 
 void Supervisor::tick(Instant now) {
@@ -266,6 +297,9 @@ void Supervisor::forget_withdrawn_starts() {
 void Supervisor::finish_if_nothing_is_busy(Instant now) {
     if (busy_ > 0 || (phase_ != Phase::running && phase_ != Phase::stopping)) {
         return;
+    }
+    if (phase_ == Phase::running && stopped_ > 0) {
+        return; // the host may want workers there again
     }
     if (phase_ == Phase::running && some_slot_given_up_) {
         result_ = code_gave_up;

@@ -65,6 +65,8 @@ class Supervisor {
 
     // Whether a slot's worker is being replaced already.
     [[nodiscard]] bool is_being_replaced(uint32_t slot) const;
+    // Whether the host has stopped the slot's worker and not asked for another one.
+    [[nodiscard]] bool is_stopped(uint32_t slot) const { return slot_table_[slot].stopped; }
 
     // Reloads that have begun, and whether the last one has not ended.
     [[nodiscard]] uint32_t reloads() const { return reloads_; }
@@ -80,7 +82,7 @@ class Supervisor {
     // Whether each slot's worker is ready, or has finished already; or no other is to be expected,
     // for the rest was given up.
     [[nodiscard]] bool all_ready() const {
-        return ready_ + done_ >= slots_ || (ready_ > 0 && ready_ == busy_);
+        return ready_ + done_ + stopped_ >= slots_ || (ready_ > 0 && ready_ == busy_);
     }
     [[nodiscard]] uint32_t current(uint32_t slot) const {
         return instance_of(slot, slot_table_[slot].current);
@@ -99,10 +101,17 @@ class Supervisor {
     enum class Phase : uint8_t { idle, running, stopping, done };
 
     // The pool's inputs: supervisor.cc.
+    void apply(const Input &input, Instant now);
     void start(Instant now);
     void stop(const Input &input, Instant now);
     void kill(Instant now);
     void resize(uint32_t count, Instant now);
+    void stop_worker(uint32_t slot, Instant now);
+    void leave_slot(uint32_t slot, Reason reason, Instant now);
+    void set_stopped(uint32_t slot, bool stopped);
+    [[nodiscard]] bool is_wanted(uint32_t slot) const {
+        return phase_ == Phase::running && slot < slots_ && !slot_table_[slot].stopped;
+    }
     void tick(Instant now);
     void fail_with(int32_t error, Instant now);
     void begin_stopping(Reason reason, Instant now);
@@ -162,11 +171,13 @@ class Supervisor {
 
     // Replacements: rollout.cc.
     void reload();
-    void replace(uint32_t slot);
+    void replace(uint32_t slot, Instant now);
+    void resume_slot(uint32_t slot, Instant now);
     void request_replacement(uint32_t slot, Plan reason);
     template <typename Predicate>
     void cancel_replacements(Predicate is_cancelled);
     void cancel_replacements_from(uint32_t slot);
+    void cancel_replacements_of(uint32_t slot);
     void forget_request(const Replacement &request);
     void advance_replacements(Instant now);
     bool take_replacement(Replacement *ret_next);
@@ -218,6 +229,7 @@ class Supervisor {
     uint32_t under_way_ = 0; // workers that are requested or starting
     uint32_t ready_ = 0;
     uint32_t done_ = 0;
+    uint32_t stopped_ = 0;     // slots that the host has stopped
     uint32_t reloads_ = 0;     // begun
     uint32_t replacing_ = 0;   // slots
     uint32_t reload_left_ = 0; // slots that have not got their new worker

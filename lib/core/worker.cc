@@ -7,8 +7,11 @@ namespace prefork::core {
 
 bool Supervisor::is_being_replaced(uint32_t slot) const {
     const Slot &asked = slot_table_[slot];
+    if (asked.stopped) {
+        return false;
+    }
     const bool planned = asked.plan != Plan::none || asked.wants(Plan::host);
-    return (phase_ == Phase::running && planned) ||
+    return (phase_ == Phase::running && planned) || asked.again != Reason::none ||
            is_busy(state_of(other_instance(current(slot))));
 }
 
@@ -45,9 +48,11 @@ void Supervisor::started(const Input &input, Instant now) {
     const bool dropped = is_replacement(input.worker) && slot_table_[slot].plan == Plan::none;
     if (killing_) {
         send_kill(input.worker, false);
-    } else if (phase_ == Phase::stopping || slot >= slots_ || dropped) {
+    } else if (!is_wanted(slot) || dropped) {
         // One that is dropped replaces a worker whose slot was no more for a time.
-        ask_to_stop(input.worker, phase_ == Phase::stopping ? Reason::stop : Reason::resize, now);
+        const bool stops = phase_ == Phase::stopping || slot_table_[slot].stopped ||
+                           slot_table_[slot].again != Reason::none;
+        ask_to_stop(input.worker, stops ? Reason::stop : Reason::resize, now);
     } else {
         expect_ready(input.worker, now);
     }
@@ -62,7 +67,7 @@ void Supervisor::start_failed(const Input &input, Instant now) {
     // Any error but want of resources is final until a worker has run: a start that can never
     // succeed is not tried for ever. Later it uses up restarts like a worker that ended.
     const bool replacement = is_replacement(worker);
-    const bool wanted = phase_ == Phase::running && slot_of(worker) < slots_;
+    const bool wanted = is_wanted(slot_of(worker));
     const bool counted =
         wanted && !input.transient && !replacement && some_worker_ran_ && policy_.allow(now);
     const bool again = wanted && (input.transient || counted);
@@ -99,7 +104,7 @@ void Supervisor::start_skipped(uint32_t worker) {
     }
     events_.release_life();
     set_state(worker, State::empty);
-    if (phase_ == Phase::running && slot_of(worker) < slots_) {
+    if (is_wanted(slot_of(worker))) {
         begin(worker, this->worker(worker).start_reason);
     }
 }

@@ -119,6 +119,8 @@ struct Slot {
     bool replacing;   // it has a part of the budget
     bool unproven;    // a replacement that was not good yet has ended in it
     bool given_up;    // its worker was not restarted because of a limit
+    bool stopped;     // the host wants no worker in it
+    Reason again;     // why it gets a worker once the one that was stopped has ended; none: not so
 
     [[nodiscard]] bool wants(Plan reason) const { return (requests & request_bit(reason)) != 0; }
     void count(bool restart) { restarts += restart && restarts < INT32_MAX ? 1 : 0; }

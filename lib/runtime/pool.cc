@@ -154,16 +154,24 @@ int Pool::resize(uint32_t count) {
 }
 
 int Pool::restart(uint32_t slot) {
+    return change_slot(core::Input::Kind::replace, slot, supervisor_.is_being_replaced(slot));
+}
+
+int Pool::stop_worker(uint32_t slot) {
+    return change_slot(core::Input::Kind::stop_worker, slot, supervisor_.is_stopped(slot));
+}
+
+int Pool::change_slot(core::Input::Kind kind, uint32_t slot, bool has_been_asked) {
     if (!supervisor_.running()) {
         return -ECANCELED;
     }
-    if (supervisor_.is_being_replaced(slot)) {
+    if (has_been_asked) {
         return -EALREADY;
     }
     if (look_for_loss()) {
         return -EBADF;
     }
-    step(input_of(core::Input::Kind::replace, slot));
+    step(input_of(kind, slot));
     arm();
     return 0;
 }

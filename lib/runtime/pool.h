@@ -60,6 +60,7 @@ class Pool {
     // Returns 0 or a negative errno.
     int resize(uint32_t count);
     int restart(uint32_t slot);
+    int stop_worker(uint32_t slot);
     int signal(uint32_t slot, int number);
     int signal_all(int number); // tries all, and returns the first error
 
@@ -100,6 +101,7 @@ class Pool {
     void lose_descriptors();
     int leave_as_stranger();
     int finish();
+    int change_slot(core::Input::Kind kind, uint32_t slot, bool has_been_asked);
 
     // Starting workers: start.cc.
     [[nodiscard]] os::Birth birth_of_all() const;

@@ -144,6 +144,17 @@ void Host::restart(uint32_t choice) {
     }
 }
 
+void Host::stop_worker(uint32_t choice) {
+    const uint32_t slot = choice % model.slots();
+    witness.wants_stop(slot);
+    const int wanted = model.stop_worker(slot);
+    const int result = pool_->stop_worker(slot);
+    SIM_TRACE("stop of slot %u: %d", slot, result);
+    if (result != wanted) {
+        violate("result", "stop_worker returns %d, not %d", result, wanted);
+    }
+}
+
 void Host::signal(uint32_t choice, uint32_t number_choice) {
     const uint32_t slot = choice % model.slots();
     const int number = signal_numbers[number_choice % 8];
@@ -199,6 +210,8 @@ void Host::control(uint32_t what, uint32_t first, uint32_t second_number) {
         resize(first, second_number);
         break;
     case 3:
+        stop_worker(first);
+        break;
     case 4:
     case 5:
         restart(first);

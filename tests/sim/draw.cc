@@ -63,6 +63,7 @@ constexpr Weight weights[] = {
     {Kind::refuse, 3, Theme::ends},
     {Kind::wake, 4, Theme::host},
     {Kind::retire, 8, Theme::health},
+    {Kind::stop_worker, 6, Theme::control},
 };
 static_assert(sizeof(weights) / sizeof(weights[0]) == static_cast<size_t>(Kind::count));
 

@@ -84,6 +84,7 @@ enum class Kind : uint8_t {
     refuse,
     wake,
     retire,
+    stop_worker,
     count
 };
 

@@ -69,6 +69,7 @@ class Host {
     void resize(uint32_t how, uint32_t much);
     void resize_to(uint32_t count);
     void restart(uint32_t slot);
+    void stop_worker(uint32_t choice);
     void signal(uint32_t slot, uint32_t choice);
     void signal_all(uint32_t choice);
     void answer(uint32_t slot, uint32_t how);

@@ -140,14 +140,48 @@ void Model::resize(uint32_t count) {
         }
     }
     for (uint32_t slot = before; slot > count; slot--) {
-        ask_slot(slot - 1, Reason::resize);
-        table_[slot - 1].finished = false;
-        table_[slot - 1].unproven = false;
-        table_[slot - 1].given_up = false;
-        end_plan(slot - 1, true);
+        leave_slot(slot - 1, Reason::resize);
+        table_[slot - 1].stopped = false;
     }
     std::erase_if(requests_, [count](const Request &one) { return one.slot >= count; });
     conclude();
+}
+
+void Model::leave_slot(uint32_t number, Reason reason) {
+    Slot &slot = table_[number];
+    ask_slot(number, reason);
+    slot.finished = false;
+    slot.unproven = false;
+    slot.given_up = false;
+    slot.wanted_again = false;
+    end_plan(number, true);
+}
+
+// It has no worker until the host wants one there.
+int Model::stop_worker(uint32_t number) {
+    if (phase_ != Phase::running) {
+        return -ECANCELED;
+    }
+    if (table_[number].stopped) {
+        return -EALREADY;
+    }
+    leave_slot(number, Reason::stop);
+    table_[number].stopped = true;
+    std::erase_if(requests_, [number](const Request &one) { return one.slot == number; });
+    conclude();
+    return 0;
+}
+
+void Model::resume_slot(uint32_t number) {
+    Slot &slot = table_[number];
+    slot.stopped = false;
+    if (slot.present >= 0) {
+        slot.wanted_again = true;
+    } else if (slot.underway) {
+        slot.pending = Pending::start; // it can not be called back
+    } else {
+        want_start(number, Reason::replace);
+    }
 }
 
 int Model::restart(uint32_t number) {
@@ -158,7 +192,9 @@ int Model::restart(uint32_t number) {
     if (is_being_replaced(number)) {
         return -EALREADY;
     }
-    if (slot.present >= 0 && is_at_work(slot.lives[slot.present])) {
+    if (slot.stopped) {
+        resume_slot(number);
+    } else if (slot.present >= 0 && is_at_work(slot.lives[slot.present])) {
         request_replacement(number, Plan::asked);
     } else {
         fill(number, Reason::replace);
@@ -273,6 +309,10 @@ void Model::conclude() {
 void Model::finish_if_idle() {
     if (alive_ > left_ || pending_ > 0 || (phase_ != Phase::running && phase_ != Phase::stopping)) {
         return;
+    }
+    const auto is_stopped = [](const Slot &slot) { return slot.stopped; };
+    if (phase_ == Phase::running && std::any_of(table_.begin(), table_.end(), is_stopped)) {
+        return; // it waits for its host
     }
     if (phase_ == Phase::running && some_given_up_) {
         result_ = base::code_gave_up;

@@ -39,6 +39,7 @@ class Model {
     void resize(uint32_t count);
     void grow(uint32_t count) { owed_growth_ = count; } // if there is memory for it
     int restart(uint32_t slot);
+    int stop_worker(uint32_t slot);
     int signal(uint32_t slot, int number);
     void signal_all(int number);
 
@@ -136,6 +137,8 @@ class Model {
         bool takes_part = false;      // in what the host allows at a time
         bool given_up = false;        // at a limit
         Reason why = Reason::none;    // a worker is started in it
+        bool stopped = false;         // by the host, which wants none
+        bool wanted_again = false;    // by the host, once the one that it stopped has ended
         bool underway = false;        // a start has begun, and its result is not known
         bool unproven = false;        // a replacement has failed that had the slot already
         bool finished = false;        // its worker has ended normally
@@ -185,6 +188,8 @@ class Model {
     void ask_slot(uint32_t slot, Reason reason);
     void reopen_starts_if_unused();
     void suspend_starts();
+    void leave_slot(uint32_t slot, Reason reason);
+    void resume_slot(uint32_t slot);
     void conclude();
     void finish_if_idle();
 
@@ -247,7 +252,7 @@ class Model {
         return life.stage == Stage::trial || life.stage == Stage::serving;
     }
     [[nodiscard]] bool is_wanted(uint32_t slot) const {
-        return phase_ == Phase::running && slot < slots_;
+        return phase_ == Phase::running && slot < slots_ && !table_[slot].stopped;
     }
 
     // model_events.cc: what is told.

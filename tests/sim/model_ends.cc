@@ -33,9 +33,13 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
     }
     if (life.stage == Stage::asked || life.stage == Stage::killed || life.stage == Stage::left) {
         tell_exit(number, life, exit, false, 0);
+        const Reason reason = slot.plan != Plan::none ? reason_of(slot.plan)
+                              : slot.wanted_again     ? Reason::replace
+                                                      : Reason::resize;
+        slot.wanted_again = slot.wanted_again && !was_present;
         if (was_present && is_wanted(number)) {
             if (slot.pending == Pending::none) {
-                want_start(number, slot.plan == Plan::none ? Reason::resize : reason_of(slot.plan));
+                want_start(number, reason);
             } else {
                 replacement_takes_over(number); // it is asked for already
             }

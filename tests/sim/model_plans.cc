@@ -12,9 +12,13 @@ namespace base = prefork::base;
 
 bool Model::is_being_replaced(uint32_t number) const {
     const Slot &slot = table_[number];
+    if (slot.stopped) {
+        return false;
+    }
     const bool planned = slot.plan != Plan::none || is_requested(number, Plan::asked);
     const bool beside = slot.second >= 0 && slot.lives[slot.second].stage != Stage::left;
-    return (phase_ == Phase::running && planned) || beside || slot.pending == Pending::replacement;
+    return (phase_ == Phase::running && planned) || beside || slot.wanted_again ||
+           slot.pending == Pending::replacement;
 }
 
 bool Model::is_requested(uint32_t slot, Plan reason) const {
@@ -83,7 +87,9 @@ void Model::advance_plans() {
             reloading_ = true;
             tell(event_of(EventType::reloading, Level::information));
             for (uint32_t slot = 0; slot < slots_; slot++) {
-                request_replacement(slot, Plan::reload);
+                if (!table_[slot].stopped) {
+                    request_replacement(slot, Plan::reload);
+                }
             }
         }
         const bool has_part = count_replaced() < settings_.reload_width;

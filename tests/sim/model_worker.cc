@@ -133,6 +133,7 @@ void Model::take_batch(size_t count) {
         queue_.erase(queue_.begin());
         Slot &slot = table_[first.slot];
         require(first.slot < slots_, "start", "in a slot that was given up");
+        require(!slot.stopped, "start", "in a slot that the host has stopped");
         require(slot.present < 0 || slot.second < 0, "one-worker", "a third process in a slot");
         require(slot.present < 0 || slot.pending == Pending::replacement, "one-worker",
                 "a second process in a slot that is not being replaced");
@@ -254,7 +255,8 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since
         life.why = Reason::stop;
         sending_.push_back(Sending{worker, 9, false});
     } else if (!is_wanted(number) || (replaces && slot.plan == Plan::none)) {
-        ask(number, instance, phase_ == Phase::stopping ? Reason::stop : Reason::resize);
+        const bool stops = phase_ == Phase::stopping || slot.stopped || slot.wanted_again;
+        ask(number, instance, stops ? Reason::stop : Reason::resize);
     } else if (settings_.ready_timeout > 0) {
         life.deadline = base::after(world.clock, settings_.ready_timeout);
     } else if ((slot.plan != Plan::none || slot.unproven) && settings_.minimum_uptime > 0) {

@@ -44,6 +44,7 @@ void Host::perform(const Operation &operation) {
     case Kind::kill:
     case Kind::resize:
     case Kind::restart:
+    case Kind::stop_worker:
     case Kind::signal:
     case Kind::signal_all:
     case Kind::in_callback:
@@ -150,6 +151,12 @@ void Host::perform_on_pool(const Operation &operation) {
     case Kind::restart:
         for (uint32_t count = operation.b % 4 == 0 ? 3 : 1; count > 0; count--) {
             restart(operation.a * count);
+        }
+        break;
+    case Kind::stop_worker:
+        stop_worker(operation.a);
+        if (operation.b % 4 == 0) {
+            restart(operation.a);
         }
         break;
     case Kind::signal:

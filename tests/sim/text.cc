@@ -50,7 +50,7 @@ constexpr const char *kind_names[] = {
     "in_callback",  "fork_cost",     "enter_worker",   "ready",
     "readiness",    "beat",          "hang",           "reload",
     "freeze",       "answer",        "refuse",         "wake",
-    "retire",
+    "retire",       "stop_worker",
 };
 static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == static_cast<size_t>(Kind::count));
 

@@ -38,6 +38,13 @@ void Witness::wants_restart(uint32_t slot) {
     host_wants_[slot] = true;
 }
 
+void Witness::wants_stop(uint32_t slot) {
+    if (slot >= host_stops_.size()) {
+        host_stops_.resize(slot + 1);
+    }
+    host_stops_[slot] = true;
+}
+
 // It may take over: it has said that it is ready, or lived long enough where nobody has to say so.
 bool Witness::is_good(const Process &process, uint32_t worker) const {
     return world.shares[worker].ready ||
@@ -78,7 +85,8 @@ void Witness::asked(uint32_t worker, bool running, uint32_t slots) {
     require(process.pid != 0, "asked", "somebody who is not there");
     require(!process.asked, "asked-once", "a worker is asked to stop again");
     process.asked = true;
-    if (!running || worker / 2 >= slots) {
+    if (!running || worker / 2 >= slots ||
+        (worker / 2 < host_stops_.size() && host_stops_[worker / 2])) {
         return;
     }
     const uint32_t other = worker ^ 1U;

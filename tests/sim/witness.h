@@ -21,6 +21,7 @@ class Witness {
     // What the host wants.
     void wants_reload() { reloads_wanted_ += 1; }
     void wants_restart(uint32_t slot);
+    void wants_stop(uint32_t slot);
     void wants_retirement() { some_retire_ = true; }
 
     // What the pool does.
@@ -51,6 +52,7 @@ class Witness {
     prefork::core::Settings settings_;
     std::vector<uint8_t> seen_;    // of each process
     std::vector<bool> host_wants_; // a restart of the slot, at some time
+    std::vector<bool> host_stops_; // the slot's worker, at some time
     bool host_wanted_any_ = false;
     bool some_retire_ = false;
     uint32_t reloads_wanted_ = 0;

@@ -63,6 +63,7 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "pf_pool_reload": (c_int, (c_void_p,)),
     "pf_pool_resize": _pool_int,
     "pf_pool_replace_worker": _pool_int,
+    "pf_pool_stop_worker": _pool_int,
     "pf_pool_send_signal": (c_int, (c_void_p, c_int, c_int)),
     "pf_pool_worker_count": (c_int, (c_void_p,)),
     "pf_pool_alive_count": (c_int, (c_void_p,)),

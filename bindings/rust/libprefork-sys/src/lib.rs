@@ -229,6 +229,7 @@ extern "C" {
     pub fn pf_pool_handle_signal(pool: *mut pf_pool, signal: c_int) -> c_int;
     pub fn pf_pool_resize(pool: *mut pf_pool, count: c_int) -> c_int;
     pub fn pf_pool_replace_worker(pool: *mut pf_pool, task_id: c_int) -> c_int;
+    pub fn pf_pool_stop_worker(pool: *mut pf_pool, task_id: c_int) -> c_int;
     pub fn pf_pool_send_signal(pool: *mut pf_pool, task_id: c_int, signal: c_int) -> c_int;
     pub fn pf_pool_worker_count(pool: *const pf_pool) -> c_int;
     pub fn pf_pool_alive_count(pool: *const pf_pool) -> c_int;
