@@ -101,13 +101,13 @@ int Pool::take_in(uint32_t worker, int32_t pid) {
 }
 
 int Pool::fork_child(uint32_t slot) {
-    os::Birth birth = birth_of_all();
-    birth.task_id = slot;
-    birth.threads = host_has_threads_;
+    os::SpawnParameters parameters = common_parameters();
+    parameters.task_id = slot;
+    parameters.threads = host_has_threads_;
     // As the kernel sends it at the end of the thread that forked.
-    birth.link.death_signal = main_thread_.forked_this_child() ? options_.death_signal : 0;
+    parameters.link.death_signal = main_thread_.forked_this_child() ? options_.death_signal : 0;
     const bool expected = supervisor_.owed(slot) != core::no_worker;
-    const bool joined = os::join_pool(&birth, expected ? channel_.admission_end(slot) : -1);
+    const bool joined = os::join_pool(&parameters, expected ? channel_.admission_end(slot) : -1);
     disown();
     return joined ? 0 : -ESRCH;
 }

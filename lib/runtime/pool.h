@@ -104,13 +104,13 @@ class Pool {
     int change_slot(core::Input::Kind kind, uint32_t slot, bool has_been_asked);
 
     // Starting workers: start.cc.
-    [[nodiscard]] os::Birth birth_of_all() const;
+    [[nodiscard]] os::SpawnParameters common_parameters() const;
     Role start_workers(os::SignalBlock &block);
-    Role start_one(os::Birth *birth, os::SignalBlock &block);
-    Role start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &block);
-    Role start_with_barrier(os::Birth *birth, os::SignalBlock &block);
-    int32_t fork_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block);
-    int32_t execute_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block,
+    Role start_one(os::SpawnParameters *parameters, os::SignalBlock &block);
+    Role start_batch(uint32_t room, os::SpawnParameters *parameters, os::SignalBlock &block);
+    Role start_with_barrier(os::SpawnParameters *parameters, os::SignalBlock &block);
+    int32_t fork_worker(uint32_t worker, os::SpawnParameters *parameters, os::SignalBlock &block);
+    int32_t execute_worker(uint32_t worker, os::SpawnParameters *parameters, os::SignalBlock &block,
                            os::Pidfd *ret_pidfd);
     int watch_started(uint32_t worker, int32_t pid, os::Pidfd *pidfd, base::Instant since);
     void start_failed(uint32_t worker, int error);

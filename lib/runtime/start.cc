@@ -26,33 +26,33 @@ bool is_transient(int error) {
 } // namespace
 
 // What all workers have in common.
-os::Birth Pool::birth_of_all() const {
-    os::Birth birth;
-    birth.supervisor_pidfd = loop_.supervisor_pidfd();
-    birth.link = channel_.link_of_all();
-    birth.link.supervisor = owner_;
-    birth.link.liveness = loop_.liveness();
-    birth.link.announces_exit = !loop_.knows_all_statuses();
-    birth.awaits_ready = options_.settings.ready_timeout != 0;
-    birth.notifies = options_.notify;
-    birth.resources = options_.resources;
-    return birth;
+os::SpawnParameters Pool::common_parameters() const {
+    os::SpawnParameters parameters;
+    parameters.supervisor_pidfd = loop_.supervisor_pidfd();
+    parameters.link = channel_.link_of_all();
+    parameters.link.supervisor = owner_;
+    parameters.link.liveness = loop_.liveness();
+    parameters.link.announces_exit = !loop_.knows_all_statuses();
+    parameters.awaits_ready = options_.settings.ready_timeout != 0;
+    parameters.notifies = options_.notify;
+    parameters.resources = options_.resources;
+    return parameters;
 }
 
 Pool::Role Pool::start_workers(os::SignalBlock &block) {
-    os::Birth birth = birth_of_all();
+    os::SpawnParameters parameters = common_parameters();
     // The kernel sends it when the thread that forked ends: only the main one lasts as long as the
     // process.
-    birth.link.death_signal = os::is_main_thread() ? options_.death_signal : 0;
-    birth.group = options_.process_groups != os::GroupMode::none;
+    parameters.link.death_signal = os::is_main_thread() ? options_.death_signal : 0;
+    parameters.group = options_.process_groups != os::GroupMode::none;
     // A program that is executed has memory of its own: neither stdio nor threads matter.
     const bool forks = options_.exec == nullptr;
     if (forks && !options_.allow_threads && os::has_lasting_threads()) {
         start_failed(supervisor_.take_start(), base::code_threads);
         return Role::supervisor;
     }
-    birth.threads = forks && options_.allow_threads && os::has_threads();
-    if (forks && !birth.threads && host_code_ran_) {
+    parameters.threads = forks && options_.allow_threads && os::has_threads();
+    if (forks && !parameters.threads && host_code_ran_) {
         os::flush_stdio();
         host_code_ran_ = false;
     }
@@ -63,18 +63,18 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
         start_failed(supervisor_.take_start(), room);
         return Role::supervisor;
     }
-    if (forks && loop_.by_pidfd() && (birth.threads || block.children_reap_themselves())) {
-        return start_with_barrier(&birth, block);
+    if (forks && loop_.by_pidfd() && (parameters.threads || block.children_reap_themselves())) {
+        return start_with_barrier(&parameters, block);
     }
-    return room == 1 ? start_one(&birth, block)
-                     : start_batch(static_cast<uint32_t>(room), &birth, block);
+    return room == 1 ? start_one(&parameters, block)
+                     : start_batch(static_cast<uint32_t>(room), &parameters, block);
 }
 
-Pool::Role Pool::start_one(os::Birth *birth, os::SignalBlock &block) {
+Pool::Role Pool::start_one(os::SpawnParameters *parameters, os::SignalBlock &block) {
     const uint32_t worker = supervisor_.take_start();
     os::Pidfd pidfd;
-    const int32_t pid = options_.exec != nullptr ? execute_worker(worker, birth, block, &pidfd)
-                                                 : fork_worker(worker, birth, block);
+    const int32_t pid = options_.exec != nullptr ? execute_worker(worker, parameters, block, &pidfd)
+                                                 : fork_worker(worker, parameters, block);
     if (pid == 0) {
         return Role::worker;
     }
@@ -93,7 +93,8 @@ Pool::Role Pool::start_one(os::Birth *birth, os::SignalBlock &block) {
 // Forks all first and opens their pidfds afterwards, because each fork copies the table of
 // descriptors; and touches little memory meanwhile, because each fork makes it be copied anew. No
 // worker can vanish: nobody else reaps them. What another thread asks for meanwhile comes first.
-Pool::Role Pool::start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &block) {
+Pool::Role Pool::start_batch(uint32_t room, os::SpawnParameters *parameters,
+                             os::SignalBlock &block) {
     uint32_t count = 0;
     while (count < room && supervisor_.startable() > 0) {
         batch_[size_t{2} * count] = static_cast<int32_t>(supervisor_.take_start());
@@ -102,7 +103,7 @@ Pool::Role Pool::start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &b
     uint32_t forked = 0;
     int32_t pid = 1;
     while (forked < count && pid > 0 && requests_.load(std::memory_order_relaxed) == 0) {
-        pid = fork_worker(static_cast<uint32_t>(batch_[size_t{2} * forked]), birth, block);
+        pid = fork_worker(static_cast<uint32_t>(batch_[size_t{2} * forked]), parameters, block);
         if (pid == 0) {
             return Role::worker;
         }
@@ -127,15 +128,15 @@ Pool::Role Pool::start_batch(uint32_t room, os::Birth *birth, os::SignalBlock &b
 
 // Where SIGCHLD is ignored, or another thread may wait for any child, a worker that ended at once
 // could be gone before its pidfd is open. So it does nothing until then.
-Pool::Role Pool::start_with_barrier(os::Birth *birth, os::SignalBlock &block) {
+Pool::Role Pool::start_with_barrier(os::SpawnParameters *parameters, os::SignalBlock &block) {
     const uint32_t worker = supervisor_.take_start();
     os::StartBarrier barrier;
     if (int r = barrier.open(); r < 0) {
         start_failed(worker, r);
         return Role::supervisor;
     }
-    birth->barrier = barrier.waiting_end();
-    const int32_t pid = fork_worker(worker, birth, block);
+    parameters->barrier = barrier.waiting_end();
+    const int32_t pid = fork_worker(worker, parameters, block);
     if (pid == 0) {
         barrier.disown();
         return Role::worker;
@@ -152,34 +153,35 @@ Pool::Role Pool::start_with_barrier(os::Birth *birth, os::SignalBlock &block) {
 
 // Returns the pid, a negative errno, or 0 in a worker that is to return into the host; one with a
 // function of its own does not come back.
-int32_t Pool::fork_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block) {
-    birth->task_id = core::slot_of(worker);
-    if (int r = channel_.begin_start(worker, os::now(), &birth->link); r < 0) {
+int32_t Pool::fork_worker(uint32_t worker, os::SpawnParameters *parameters,
+                          os::SignalBlock &block) {
+    parameters->task_id = core::slot_of(worker);
+    if (int r = channel_.begin_start(worker, os::now(), &parameters->link); r < 0) {
         return r;
     }
-    const int32_t pid = os::fork_worker(*birth);
+    const int32_t pid = os::fork_worker(*parameters);
     if (pid != 0) {
         channel_.end_start(worker, pid > 0);
     } else if (options_.worker != nullptr) {
         block.lift();
         const int status = options_.worker(os::task_id(), options_.worker_user);
-        os::announce_exit(birth->link, status);
-        os::end_worker(status, birth->threads);
+        os::announce_exit(parameters->link, status);
+        os::end_worker(status, parameters->threads);
     }
     return pid;
 }
 
 // Returns the pid and its pidfd, or a negative errno, that of the program's start included.
-int32_t Pool::execute_worker(uint32_t worker, os::Birth *birth, os::SignalBlock &block,
-                             os::Pidfd *ret_pidfd) {
-    birth->task_id = core::slot_of(worker);
-    if (int r = channel_.begin_start(worker, os::now(), &birth->link); r < 0) {
+int32_t Pool::execute_worker(uint32_t worker, os::SpawnParameters *parameters,
+                             os::SignalBlock &block, os::Pidfd *ret_pidfd) {
+    parameters->task_id = core::slot_of(worker);
+    if (int r = channel_.begin_start(worker, os::now(), &parameters->link); r < 0) {
         return r;
     }
     const bool wants_pidfd = loop_.by_pidfd();
-    int32_t pid = options_.exec->start(*birth, block, wants_pidfd, ret_pidfd);
+    int32_t pid = options_.exec->start(*parameters, block, wants_pidfd, ret_pidfd);
     if ((pid == -EMFILE || pid == -ENFILE) && loop_.give_up_spare()) {
-        pid = options_.exec->start(*birth, block, wants_pidfd, ret_pidfd);
+        pid = options_.exec->start(*parameters, block, wants_pidfd, ret_pidfd);
     }
     channel_.end_start(worker, pid > 0);
     return pid;

@@ -37,7 +37,7 @@ namespace prefork::os {
 bool is_child(int32_t pid) { return is_newborn(pid) || is_watched(pid); }
 void lead_group(int32_t /*pid*/) {}
 
-bool join_pool(Birth * /*birth*/, int /*admission_end*/) {
+bool join_pool(SpawnParameters * /*parameters*/, int /*admission_end*/) {
     sim::violate("worker", "the host's children are not simulated");
 }
 

@@ -66,34 +66,35 @@ bool has_lasting_threads() { return has_threads(); }
 
 // ---- Starting workers -----------------------------------------------------------------------
 
-int32_t fork_worker(const Birth &birth) {
+int32_t fork_worker(const SpawnParameters &parameters) {
     touch("it forks");
     require(world.signals_blocked == 1, "signal-mask", "a fork with signals let through");
     require(!world.unflushed, "stdio", "a fork with the host's output still in its buffers");
-    require(birth.link.supervisor == world.own_pid, "birth", "the supervisor is another process");
-    require((birth.barrier >= 0) == (world.may_vanish && model.by_pidfd()), "birth",
+    require(parameters.link.supervisor == world.own_pid, "parameters",
+            "the supervisor is another process");
+    require((parameters.barrier >= 0) == (world.may_vanish && model.by_pidfd()), "parameters",
             "a barrier where none is needed, or none where one is");
     require(world.promised > 0, "descriptors", "a fork without a descriptor to watch it by");
     world.promised -= 1;
     world.clock += world.fork_cost;
-    model.forked(birth.task_id);
+    model.forked(parameters.task_id);
     // Which of several slots that became due together is next is not for us to say.
     const bool certain = model.order_is_certain();
     if (const int32_t error = certain ? world.fork_trouble.next() : 0; error != 0) {
-        SIM_TRACE("fork for slot %u fails with %d", birth.task_id, error);
-        model.fork_failed(birth.task_id, error);
+        SIM_TRACE("fork for slot %u fails with %d", parameters.task_id, error);
+        model.fork_failed(parameters.task_id, error);
         return error;
     }
     if (host.wants_to_be_worker()) {
-        SIM_TRACE("this process is the new worker of slot %u", birth.task_id);
+        SIM_TRACE("this process is the new worker of slot %u", parameters.task_id);
         world.in_child = true;
         world.own_pid = world.next_pid;
-        world.task_id = static_cast<int>(birth.task_id);
+        world.task_id = static_cast<int>(parameters.task_id);
         return 0;
     }
     sim::Process process;
     process.pid = world.next_pid++;
-    process.task_id = birth.task_id;
+    process.task_id = parameters.task_id;
     if (world.newborn_ends > 0) {
         world.newborn_ends -= 1;
         process.ended = true;
@@ -101,7 +102,7 @@ int32_t fork_worker(const Birth &birth) {
     }
     world.newborn.push_back(process);
     world.processes += 1;
-    SIM_TRACE("pid %d forked for slot %u%s", process.pid, birth.task_id,
+    SIM_TRACE("pid %d forked for slot %u%s", process.pid, parameters.task_id,
               process.ended ? ", ends at once" : "");
     return process.pid;
 }
@@ -121,8 +122,8 @@ void discard_process(int32_t pid, const Pidfd & /*pidfd*/) {
 }
 
 // Starts by exec differ from forks in nothing that the core or the runtime could see.
-int32_t Exec::start(const Birth & /*birth*/, const SignalBlock & /*block*/, bool /*wants_pidfd*/,
-                    Pidfd * /*ret_pidfd*/) {
+int32_t Exec::start(const SpawnParameters & /*parameters*/, const SignalBlock & /*block*/,
+                    bool /*wants_pidfd*/, Pidfd * /*ret_pidfd*/) {
     violate("exec", "a worker is executed");
     return -1;
 }
@@ -221,7 +222,7 @@ int Children::send(uint32_t worker, int32_t signal) {
 
 void Children::disown() { children_.reset(); }
 
-// ---- The watch ------------------------------------------------------------------------------
+// ---- The event loop -----------------------------------------------------------------------
 
 EventLoop::~EventLoop() { abandon(); }
 

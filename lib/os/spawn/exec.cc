@@ -122,15 +122,15 @@ int Exec::prepare(const Program &program) {
     return 0;
 }
 
-int32_t Exec::start(const Birth &birth, const SignalBlock &block, bool wants_pidfd,
+int32_t Exec::start(const SpawnParameters &parameters, const SignalBlock &block, bool wants_pidfd,
                     Pidfd *ret_pidfd) {
     if (int r = inherited_fds_.prepare(); r < 0) {
         return r;
     }
-    environment_.set_task_id(birth.task_id);
+    environment_.set_task_id(parameters.task_id);
     environment_.set_descriptors(&inherited_fds_);
     ExecChild child;
-    child.birth = &birth;
+    child.parameters = &parameters;
     child.mask = &block.host_mask();
     child.program = program_;
     child.fds = &inherited_fds_;

@@ -29,7 +29,8 @@ class Exec {
     // Starts a worker, which has the host's mask and dispositions, under a SignalBlock. Returns its
     // pid and, where pidfds are wanted, its pidfd; or the negative errno of whatever failed, the
     // program's start included, with no process left.
-    int32_t start(const Birth &birth, const SignalBlock &block, bool wants_pidfd, Pidfd *ret_pidfd);
+    int32_t start(const SpawnParameters &parameters, const SignalBlock &block, bool wants_pidfd,
+                  Pidfd *ret_pidfd);
 
   private:
     [[nodiscard]] int prepare(const Program &program);

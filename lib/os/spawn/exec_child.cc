@@ -79,9 +79,9 @@ int keep_beyond(int places_end, int *descriptor) {
 // library's are close-on-exec.
 int place_all_descriptors(const ExecChild &child) {
     const int places_end = first_passed_descriptor + static_cast<int>(child.fds->count());
-    WorkerLink link = child.birth->link;
-    link.pidfd = child.birth->supervisor_pidfd;
-    link.is_awaited = child.birth->awaits_ready && is_launching();
+    WorkerLink link = child.parameters->link;
+    link.pidfd = child.parameters->supervisor_pidfd;
+    link.is_awaited = child.parameters->awaits_ready && is_launching();
     for (int *descriptor : {&link.pidfd, &link.liveness, &link.up, &link.down}) {
         if (int r = keep_beyond(places_end, descriptor); r < 0) {
             return r;
@@ -101,18 +101,18 @@ int place_all_descriptors(const ExecChild &child) {
 
 // Returns a negative errno, or not at all.
 int enter_program(const ExecChild &child) {
-    const Birth &birth = *child.birth;
+    const SpawnParameters &parameters = *child.parameters;
     reset_handlers(child.ignores_children);
-    if (birth.group) {
+    if (parameters.group) {
         setpgid(0, 0);
     }
-    if (birth.link.death_signal != 0) {
-        prctl(PR_SET_PDEATHSIG, birth.link.death_signal);
+    if (parameters.link.death_signal != 0) {
+        prctl(PR_SET_PDEATHSIG, parameters.link.death_signal);
     }
-    if (supervisor_is_gone(birth)) {
+    if (supervisor_is_gone(parameters)) {
         _exit(EXIT_FAILURE); // and nobody is to be told
     }
-    if (is_launching() && !birth.awaits_ready) {
+    if (is_launching() && !parameters.awaits_ready) {
         lead_stdio_nowhere();
     }
     if (int r = place_all_descriptors(child); r < 0) {

@@ -15,7 +15,7 @@ class WorkerEnvironment;
 class InheritedFds;
 
 struct ExecChild {
-    const Birth *birth = nullptr;
+    const SpawnParameters *parameters = nullptr;
     const sigset_t *mask = nullptr; // that the program begins with
     const Program *program = nullptr;
     InheritedFds *fds = nullptr;

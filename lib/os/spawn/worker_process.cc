@@ -31,13 +31,13 @@ void restore_host_handlers() {
 }
 
 // What is the same for workers that the host forks.
-void settle_in(const Birth &birth) {
-    begin_in_child(birth.awaits_ready ? Stdio::until_ready : Stdio::detached);
-    const WorkerLink &link = birth.link;
+void settle_in(const SpawnParameters &parameters) {
+    begin_in_child(parameters.awaits_ready ? Stdio::until_ready : Stdio::detached);
+    const WorkerLink &link = parameters.link;
     close_noted_descriptors({link.up, link.down, link.liveness});
-    if (!birth.threads) {
+    if (!parameters.threads) {
         announce_exit_at_end();
-        if (birth.notifies) {
+        if (parameters.notifies) {
             unsetenv(notify_variable); // not waited for by who speaks there
         }
     }
@@ -51,48 +51,50 @@ void be_rid_of_library() {
 
 // From the fork to the return into the host. Only async-signal-safe calls until the worker is known
 // to be alone.
-void become_worker(const Birth &birth) {
-    become_worker_of(birth.task_id, birth.link, birth.resources);
+void become_worker(const SpawnParameters &parameters) {
+    become_worker_of(parameters.task_id, parameters.link, parameters.resources);
     begin_generation();
     restore_host_handlers();
-    if (birth.group) {
+    if (parameters.group) {
         setpgid(0, 0);
     }
-    if (birth.link.death_signal != 0) {
-        prctl(PR_SET_PDEATHSIG, birth.link.death_signal);
+    if (parameters.link.death_signal != 0) {
+        prctl(PR_SET_PDEATHSIG, parameters.link.death_signal);
     }
     // The supervisor may have ended before the kernel was asked to tell of it.
-    if (supervisor_is_gone(birth) ||
-        (birth.barrier >= 0 && !wait_at_barrier(birth.barrier, birth.supervisor_pidfd))) {
+    if (supervisor_is_gone(parameters) ||
+        (parameters.barrier >= 0 &&
+         !wait_at_barrier(parameters.barrier, parameters.supervisor_pidfd))) {
         _exit(EXIT_FAILURE);
     }
-    settle_in(birth);
-    if (!birth.threads) {
-        reseed_generators(birth.link.seed);
+    settle_in(parameters);
+    if (!parameters.threads) {
+        reseed_generators(parameters.link.seed);
     }
 }
 
 } // namespace
 
-bool supervisor_is_gone(const Birth &birth) {
-    return find_parent(birth.link.supervisor, birth.supervisor_pidfd) == Parent::other;
+bool supervisor_is_gone(const SpawnParameters &parameters) {
+    return find_parent(parameters.link.supervisor, parameters.supervisor_pidfd) == Parent::other;
 }
 
 // Nothing else of the host is touched: its runtime knows that it was forked.
-bool join_pool(Birth *birth, int admission_end) {
+bool join_pool(SpawnParameters *parameters, int admission_end) {
     restore_host_handlers();
-    WorkerLink &link = birth->link;
+    WorkerLink &link = parameters->link;
     link.down = admission_end;
-    const bool admitted = admission_end >= 0 && await_admission(&link, birth->supervisor_pidfd);
+    const bool admitted =
+        admission_end >= 0 && await_admission(&link, parameters->supervisor_pidfd);
     begin_generation(); // only now: what the child opened to wait is closed already
     if (admitted && link.death_signal != 0) {
         prctl(PR_SET_PDEATHSIG, link.death_signal);
     }
     // It may have ended before the kernel was asked to tell of it.
-    const bool joined = admitted && !supervisor_is_gone(*birth);
+    const bool joined = admitted && !supervisor_is_gone(*parameters);
     if (joined) {
-        become_worker_of(birth->task_id, link, birth->resources);
-        settle_in(*birth);
+        become_worker_of(parameters->task_id, link, parameters->resources);
+        settle_in(*parameters);
     } else {
         be_rid_of_library();
     }
@@ -105,14 +107,14 @@ void become_stranger() {
     be_rid_of_library();
 }
 
-int32_t fork_worker(const Birth &birth) {
+int32_t fork_worker(const SpawnParameters &parameters) {
     const pid_t pid = fork();
     if (pid < 0) {
         return -errno;
     }
     if (pid == 0) {
-        become_worker(birth);
-    } else if (birth.group) {
+        become_worker(parameters);
+    } else if (parameters.group) {
         lead_group(pid); // here too: a signal to the group may come before the worker runs
     }
     return pid;

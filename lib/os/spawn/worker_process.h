@@ -11,7 +11,7 @@
 namespace prefork::os {
 
 // What a new worker needs to know of its supervisor.
-struct Birth {
+struct SpawnParameters {
     uint32_t task_id = 0;
     int supervisor_pidfd = -1;
     bool threads = false;      // the supervisor has other threads
@@ -27,19 +27,19 @@ struct Birth {
 // at the read end of a pipe; -1: it is not expected. Returns false if that can not be any more.
 // Either way the host's dispositions hold again and no descriptor of the library is open but those
 // of a worker.
-bool join_pool(Birth *birth, int admission_end);
+bool join_pool(SpawnParameters *parameters, int admission_end);
 
 // A child that the host forked from a callback, and in which it returned, becomes a process of its
 // own: with the host's handlers, and without the library's descriptors.
 void become_stranger();
 
 // In a new worker that has asked to be told of it: whether the supervisor has ended before.
-bool supervisor_is_gone(const Birth &birth);
+bool supervisor_is_gone(const SpawnParameters &parameters);
 
 // Forks, under a SignalBlock, whose end is the last step on the worker's way into the host. Returns
 // the pid; 0 in the worker, where the host's dispositions hold again and no descriptor of the
 // library is open; or the negative errno.
-int32_t fork_worker(const Birth &birth);
+int32_t fork_worker(const SpawnParameters &parameters);
 
 // Ends a worker that has a function of its own, without the host's atexit handlers. Its stdio is
 // flushed before, but where the supervisor had threads: their locks would never be free again.
