@@ -96,8 +96,8 @@ int Pool::round(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
         }
         *ret_role = act(block);
     }
-    if (*ret_role == Role::stranger) {
-        return leave_as_stranger();
+    if (*ret_role == Role::detached_child) {
+        return leave_as_detached_child();
     }
     if (*ret_role == Role::supervisor && (supervisor_.done() || supervisor_.broken() || lost_)) {
         return finish();
@@ -241,7 +241,7 @@ Pool::Role Pool::deliver_events(os::SignalBlock &block) {
         describe(fact, &event);
         options_.on_event(&event, options_.event_user);
         if (host_code && !is_of_this_process()) {
-            return Role::stranger;
+            return Role::detached_child;
         }
     } while (supervisor_.take_event(&fact));
     if (host_code) {
@@ -287,8 +287,8 @@ void Pool::lose_descriptors() {
 int Pool::descriptor() const { return lost_ ? -EBADF : loop_.descriptor(); }
 
 // A child that the host forked in its callback has come back from it. The pool is not its.
-int Pool::leave_as_stranger() {
-    os::become_stranger();
+int Pool::leave_as_detached_child() {
+    os::become_detached_child();
     disown();
     return -ECHILD;
 }

@@ -84,7 +84,7 @@ class Pool {
     [[nodiscard]] bool finished() const { return finished_; }
 
   private:
-    enum class Role : uint8_t { supervisor, worker, stranger };
+    enum class Role : uint8_t { supervisor, worker, detached_child };
     static constexpr uint32_t stop_requested = 1;
     static constexpr uint32_t kill_requested = 2;
     static constexpr uint32_t reload_requested = 4;
@@ -99,7 +99,7 @@ class Pool {
     void after_host_code();
     bool look_for_loss();
     void lose_descriptors();
-    int leave_as_stranger();
+    int leave_as_detached_child();
     int finish();
     int change_slot(core::Input::Kind kind, uint32_t slot, bool has_been_asked);
 

@@ -19,7 +19,7 @@
 #include "cmocka_all.h"
 #include "launch.h"
 
-enum { NOTE_BOOTS = KIND_NOTE, NOTE_SERVES, NOTE_STRANGER };
+enum { NOTE_BOOTS = KIND_NOTE, NOTE_SERVES, NOTE_DETACHED };
 enum { GATE_READY, GATE_END };
 enum { WORKERS = 2, STATUS_NO_POOL = 4 };
 
@@ -249,7 +249,7 @@ static int lives_on(struct board *board, pf_pool *pool_of_parent) {
     pf_pool *pool = open_pool(board, keeps_its_stderr);
     board_require(board, pf_pool_run(pool, &task_id) == 0);
     (void)pf_pool_free(pool);
-    board_note(board, NOTE_STRANGER, 0);
+    board_note(board, NOTE_DETACHED, 0);
     return EXIT_SUCCESS;
 }
 
@@ -279,7 +279,7 @@ static void a_child_of_a_callback_keeps_its_stdio_and_has_pools_of_its_own(void 
 
     (void)launch(scenario, forks_in_a_callback);
 
-    assert_true(board_reaches(scenario->board, NOTE_STRANGER, ANY_TASK, 1));
+    assert_true(board_reaches(scenario->board, NOTE_DETACHED, ANY_TASK, 1));
     assert_exits(scenario, 0);
     assert_int_equal(end_behind_gate(scenario, GATE_END, daemon_pid(scenario, 0)), 0);
 }

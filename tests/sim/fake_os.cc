@@ -33,7 +33,7 @@ namespace {
 void touch(const char *what) {
     world.called();
     if (!world.reaping) {
-        require(!world.in_child, "stranger-acts", what);
+        require(!world.in_child, "detached-child-acts", what);
     }
 }
 
@@ -52,7 +52,7 @@ void write_to_stderr(const char * /*text*/, size_t /*length*/) {
 
 void flush_stdio() { world.unflushed = false; }
 int task_id() { return world.task_id; }
-void become_stranger() { require(world.in_child, "descriptors", "closed by their owner"); }
+void become_detached_child() { require(world.in_child, "descriptors", "closed by their owner"); }
 [[noreturn]] void end_worker(int /*status*/, bool /*threads*/) {
     violate("worker", "there is no function of a worker that could have returned");
 }
@@ -269,7 +269,7 @@ void EventLoop::retire() {
 // The real one kills and reaps whoever is left: it is not the runtime's doing.
 void EventLoop::abandon() {
     if (world.in_child && !world.reaping) {
-        require(world.disowned, "stranger-acts", "it abandons what is not its own");
+        require(world.disowned, "detached-child-acts", "it abandons what is not its own");
         return;
     }
     for (const uint32_t worker : world.living) {

@@ -44,7 +44,7 @@ void settle_in(const SpawnParameters &parameters) {
 }
 
 // In a child that is no worker.
-void be_rid_of_library() {
+void release_in_child() {
     begin_in_child(Stdio::kept);
     close_noted_descriptors({-1, -1, -1});
 }
@@ -96,15 +96,15 @@ bool join_pool(SpawnParameters *parameters, int admission_end) {
         become_worker_of(parameters->task_id, link, parameters->resources);
         settle_in(*parameters);
     } else {
-        be_rid_of_library();
+        release_in_child();
     }
     return joined;
 }
 
-void become_stranger() {
+void become_detached_child() {
     begin_generation();
     restore_host_handlers();
-    be_rid_of_library();
+    release_in_child();
 }
 
 int32_t fork_worker(const SpawnParameters &parameters) {

@@ -31,7 +31,7 @@ bool join_pool(SpawnParameters *parameters, int admission_end);
 
 // A child that the host forked from a callback, and in which it returned, becomes a process of its
 // own: with the host's handlers, and without the library's descriptors.
-void become_stranger();
+void become_detached_child();
 
 // In a new worker that has asked to be told of it: whether the supervisor has ended before.
 bool supervisor_is_gone(const SpawnParameters &parameters);

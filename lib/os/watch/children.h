@@ -43,7 +43,7 @@ class Children {
     // it.
     [[nodiscard]] bool may_have_ended(uint32_t worker, bool *ret_certain) const;
 
-    // Sends to a worker that has not been collected, and so never to a stranger with its pid.
+    // Sends to a worker that has not been collected, and so never to another process with its pid.
     // Returns 0 or a negative errno; -ESRCH: there is no process any more.
     [[nodiscard]] int send(uint32_t worker, int32_t signal);
 
