@@ -36,7 +36,7 @@ struct {
     base::Flag launching;           // somebody waits for its readiness
     std::atomic<uint32_t> pools;    // that it waits for, and a_pool_waited
     int launcher;                   // the way to who waits
-    int nowhere;                    // opened early: the host may go where there is no /dev/null
+    int null_device;                // opened early: the host may go where there is no /dev/null
     BorrowedFd pid_file;
     FdIdentity stdio[STDERR_FILENO + 1]; // as the launching process had it
 } daemon_state{};
@@ -123,7 +123,7 @@ int prepare_to_detach() {
     for (int number = 0; number <= STDERR_FILENO; number++) {
         daemon_state.stdio[number] = is_standard_file(number) ? identity_of(number) : FdIdentity{};
     }
-    return hold(open("/dev/null", O_RDWR | O_CLOEXEC), &daemon_state.nowhere);
+    return hold(open("/dev/null", O_RDWR | O_CLOEXEC), &daemon_state.null_device);
 }
 
 // Returns 0 or a negative errno, with which the process is to end.
@@ -144,8 +144,8 @@ int become_daemon(const char *pid_file) {
 
 // Once in a process. Async-signal-safe.
 void detach_stdio() {
-    lead_stdio_nowhere();
-    let_go(&daemon_state.nowhere);
+    redirect_stdio_to_null();
+    let_go(&daemon_state.null_device);
 }
 
 // The same, after what the host has written is on its way.
@@ -249,11 +249,11 @@ void await_no_more_pools() {
 bool is_launching() { return daemon_state.launching != 0; }
 
 // What the host has put in its place meanwhile is left alone.
-void lead_stdio_nowhere() {
+void redirect_stdio_to_null() {
     for (int number = 0; number <= STDERR_FILENO; number++) {
         const FdIdentity file = identity_of(number);
         if (file == FdIdentity{} || file == daemon_state.stdio[number]) {
-            dup2(daemon_state.nowhere, number);
+            dup2(daemon_state.null_device, number);
         }
     }
 }
@@ -265,14 +265,14 @@ void begin_in_child(Stdio stdio) {
         return;
     }
     if (stdio == Stdio::until_ready) {
-        forget_descriptor(daemon_state.nowhere); // not to be closed with all others
+        forget_descriptor(daemon_state.null_device); // not to be closed with all others
         return;
     }
     daemon_state.launching = 0;
     if (stdio == Stdio::detached) {
         detach_stdio();
     } else {
-        let_go(&daemon_state.nowhere);
+        let_go(&daemon_state.null_device);
     }
 }
 

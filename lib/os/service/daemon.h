@@ -35,7 +35,7 @@ void worker_is_ready();
 
 // The same for a worker by exec. Before that, in the memory of its parent, nothing is written.
 bool is_launching();
-void lead_stdio_nowhere();
+void redirect_stdio_to_null();
 // In the worker, when it is loaded.
 void keep_stdio_until_ready();
 

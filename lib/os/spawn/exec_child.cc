@@ -113,7 +113,7 @@ int enter_program(const ExecChild &child) {
         _exit(EXIT_FAILURE); // and nobody is to be told
     }
     if (is_launching() && !parameters.awaits_ready) {
-        lead_stdio_nowhere();
+        redirect_stdio_to_null();
     }
     if (int r = place_all_descriptors(child); r < 0) {
         return r;
