@@ -88,7 +88,7 @@ bool Pool::take_requests() {
     }
     for (uint32_t place = 0; place < os::pool_signals_max; place++) {
         if ((requests & (first_signal_requested << place)) != 0) {
-            obey(os::standard_request(place));
+            handle_signal(os::standard_request(place));
         }
     }
     return requests != 0;
@@ -103,7 +103,7 @@ void Pool::read_messages() {
         messages_resume_ = base::never;
         loop_.watch_messages(true);
     }
-    channel_.begin_round(now);
+    channel_.begin_read(now);
     os::Message message{};
     while (channel_.next(&message)) {
         step(input_of(input_kind_of(message.kind), message.worker));
@@ -138,13 +138,13 @@ bool Pool::take_own_signals() {
     bool any = false;
     os::SignalRequest request{};
     while (signals_.next(&request)) {
-        obey(request);
+        handle_signal(request);
         any = true;
     }
     return any;
 }
 
-void Pool::obey(const os::SignalRequest &request) {
+void Pool::handle_signal(const os::SignalRequest &request) {
     using Kind = os::SignalRequest::Kind;
     const uint32_t slots = supervisor_.slots();
     core::Input stop = input_of(core::Input::Kind::stop);

@@ -57,7 +57,7 @@ int Pool::run(int *ret_task_id) {
     after_host_code();
     for (;;) {
         Role role = Role::supervisor;
-        const int result = round(-1, block, &role);
+        const int result = run_once(-1, block, &role);
         if (role == Role::worker) {
             *ret_task_id = os::task_id();
             return 0;
@@ -74,7 +74,7 @@ int Pool::dispatch(int timeout_ms) {
     os::SignalBlock block;
     after_host_code();
     Role role = Role::supervisor;
-    const int result = round(timeout_ms, block, &role);
+    const int result = run_once(timeout_ms, block, &role);
     arm();
     before_host_code();
     return result;
@@ -82,11 +82,11 @@ int Pool::dispatch(int timeout_ms) {
 
 // Starts and tells what is to be started and told, waits, and once more, so that all that has come
 // has had its effect when it returns.
-int Pool::round(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
+int Pool::run_once(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
     if (block.children_reap_themselves()) {
         loop_.keep_statuses();
     }
-    *ret_role = act(block);
+    *ret_role = run_actions(block);
     int result = 1;
     if (*ret_role == Role::supervisor && !supervisor_.done() && !supervisor_.broken() && !lost_) {
         os::await_no_more_pools();
@@ -94,7 +94,7 @@ int Pool::round(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
         if (result < 0) {
             (void)look_for_loss();
         }
-        *ret_role = act(block);
+        *ret_role = run_actions(block);
     }
     if (*ret_role == Role::detached_child) {
         return leave_as_detached_child();
@@ -200,7 +200,7 @@ int Pool::signal_all(int number) {
 
 // Requests before all else, also those of a callback: nobody is started only to be stopped. Events
 // before starts: the host hears that a worker ended before the next one begins.
-Pool::Role Pool::act(os::SignalBlock &block) {
+Pool::Role Pool::run_actions(os::SignalBlock &block) {
     (void)take_all_requests();
     Role role = deliver_events(block);
     while (role == Role::supervisor && !supervisor_.broken() && !lost_) {
@@ -221,7 +221,7 @@ Pool::Role Pool::act(os::SignalBlock &block) {
         }
     }
     if (role == Role::supervisor && !lost_) {
-        announce();
+        notify_manager();
     }
     return role;
 }

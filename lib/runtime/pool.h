@@ -91,8 +91,8 @@ class Pool {
     static constexpr uint32_t first_signal_requested = 8;
 
     void request(uint32_t what);
-    int round(int timeout_ms, os::SignalBlock &block, Role *ret_role);
-    Role act(os::SignalBlock &block);
+    int run_once(int timeout_ms, os::SignalBlock &block, Role *ret_role);
+    Role run_actions(os::SignalBlock &block);
     Role deliver_events(os::SignalBlock &block);
     [[nodiscard]] bool reaps() const { return options_.reap_orphans != os::ReapMode::none; }
     void before_host_code();
@@ -115,10 +115,10 @@ class Pool {
     int watch_started(uint32_t worker, int32_t pid, os::Pidfd *pidfd, base::Instant since);
     void start_failed(uint32_t worker, int error);
 
-    // Telling those outside: announce.cc.
-    void announce();
+    // Notifying the service manager: manager.cc.
+    void notify_manager();
     void report_left_workers();
-    void announce_reload();
+    void notify_manager_of_reload();
     [[nodiscard]] base::Instant next_deadline() const;
 
     // Starting workers that the host forks: host_fork.cc.
@@ -135,7 +135,7 @@ class Pool {
     void use_announced_exit(core::Input *input) const;
     void answer_looks();
     bool take_own_signals();
-    void obey(const os::SignalRequest &request);
+    void handle_signal(const os::SignalRequest &request);
     void arm();
     void step(const core::Input &input);
     void step(core::Input::Kind kind);

@@ -19,7 +19,7 @@ constexpr int signal_numbers[] = {10, 15, 1, 2, 12, 9, 0, 28};
 
 void Host::dispatch(int timeout_ms) {
     world.waits_left = 1;
-    model.begin_round(timeout_ms);
+    model.begin_read(timeout_ms);
     const int result = pool_->dispatch(timeout_ms);
     if (world.in_child) {
         left_ = true;
@@ -43,7 +43,7 @@ void Host::run(uint32_t waits) {
         return;
     }
     world.waits_left = waits;
-    model.begin_round(-1);
+    model.begin_read(-1);
     int task_id = -2;
     running_ = true;
     const int result = pool_->run(&task_id);

@@ -213,7 +213,7 @@ int Children::send(uint32_t worker, int32_t signal) {
     process.condemned =
         process.condemned || signal == base::signal_abort || signal == base::signal_kill;
     if (asks) {
-        world.obey(worker, signal);
+        world.handle_signal(worker, signal);
     } else {
         world.deliver(worker, signal);
     }

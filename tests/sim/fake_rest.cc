@@ -44,7 +44,7 @@ void SupervisorChannel::end_start(uint32_t worker, bool started) {
 void SupervisorChannel::ended(uint32_t worker) { world.begin_life(worker); }
 int SupervisorChannel::announced_exit(uint32_t /*worker*/) const { return -1; }
 
-void SupervisorChannel::begin_round(base::Instant /*now*/) { model.settle(); }
+void SupervisorChannel::begin_read(base::Instant /*now*/) { model.settle(); }
 
 bool SupervisorChannel::next(Message *ret_message) {
     if (world.words.empty()) {

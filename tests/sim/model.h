@@ -44,7 +44,7 @@ class Model {
     void signal_all(int number);
 
     // What the library does.
-    void begin_round(int timeout_ms);
+    void begin_read(int timeout_ms);
     [[nodiscard]] int expected_result() const;
     void take_batch(size_t count);
     void forked(uint32_t slot);

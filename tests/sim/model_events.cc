@@ -245,7 +245,7 @@ bool Model::sent(uint32_t worker, int32_t number) {
 
 // ---- Rounds ---------------------------------------------------------------------------------
 
-void Model::begin_round(int timeout_ms) {
+void Model::begin_read(int timeout_ms) {
     timeout_ms_ = timeout_ms;
     take_requests(); // before anything is started
 }

@@ -175,7 +175,7 @@ void World::deliver(uint32_t worker, int32_t signal) {
 }
 
 // A signal that asks it to end.
-void World::obey(uint32_t worker, int32_t signal) {
+void World::handle_signal(uint32_t worker, int32_t signal) {
     if (instances[worker].ended) {
         return;
     }

@@ -169,7 +169,7 @@ struct World {
     void end(uint32_t worker, const Exit &exit);
     void reap(uint32_t worker, Exit *ret_exit);
     void deliver(uint32_t worker, int32_t signal);
-    void obey(uint32_t worker, int32_t signal);
+    void handle_signal(uint32_t worker, int32_t signal);
     void gather(prefork::os::WaitResult *ret_result);
 
   private:

@@ -34,7 +34,7 @@ struct Pool {
         for (uint32_t worker = 0; worker < workers; worker++) {
             restart(worker);
         }
-        channel.begin_round(start);
+        channel.begin_read(start);
     }
 
     void restart(uint32_t worker) {
@@ -220,7 +220,7 @@ void heartbeats_beyond_eight_a_time_out_are_a_flood(void **) {
 
 void heartbeats_of_a_long_pause_are_no_flood(void **) {
     Pool pool(10 * second);
-    pool.channel.begin_round(start + 100 * second); /* the supervisor was stopped */
+    pool.channel.begin_read(start + 100 * second); /* the supervisor was stopped */
 
     for (int count = 0; count < 44; count++) {
         pool.send(1, RecordKind::heartbeat);

@@ -13,9 +13,9 @@ namespace prefork::os {
 
 namespace {
 
-// What is read in one round, and how much of it may be nonsense.
-constexpr uint32_t bytes_per_round = 4 * 64 * 1024;
-constexpr uint32_t nonsense_per_round = 64 * 1024; // a full pipe: others get room in it
+// What is read between two waits, and how much of it may be nonsense.
+constexpr uint32_t bytes_per_read = 4 * 64 * 1024;
+constexpr uint32_t nonsense_per_read = 64 * 1024; // a full pipe: others get room in it
 
 // A worker sends heartbeats four times a time-out, and everything else once in its life. What goes
 // beyond twice that is no mistake of its clock.
@@ -142,9 +142,9 @@ int SupervisorChannel::announced_exit(uint32_t worker) const {
 
 // ---- Up -----------------------------------------------------------------------------------------
 
-void SupervisorChannel::begin_round(base::Instant now) {
+void SupervisorChannel::begin_read(base::Instant now) {
     now_ = now;
-    budget_ = bytes_per_round;
+    budget_ = bytes_per_read;
     nonsense_ = 0;
 }
 
@@ -153,7 +153,7 @@ bool SupervisorChannel::refill() {
     memmove(buffer_, buffer_ + position_, rest);
     position_ = 0;
     length_ = rest;
-    if (budget_ == 0 || nonsense_ > nonsense_per_round || !is_whole()) {
+    if (budget_ == 0 || nonsense_ > nonsense_per_read || !is_whole()) {
         return false;
     }
     const ssize_t count = read(read_end_.get(), buffer_ + rest, buffer_size - rest);

@@ -63,11 +63,11 @@ class SupervisorChannel {
     // The exit code that a worker has announced before its end; -1: none.
     [[nodiscard]] int announced_exit(uint32_t worker) const;
 
-    // Takes the next message of this round; returns false if there is none, or if enough have
+    // Pops the next message; returns false if there is none, or if enough have
     // been read for now. What is no record of a living worker is skipped.
-    void begin_round(base::Instant now);
+    void begin_read(base::Instant now);
     bool next(Message *ret_message);
-    // Whether there was anything else than valid records. The next round should come later then.
+    // Whether there was anything else than valid records. The next read should come later then.
     [[nodiscard]] bool met_nonsense() const { return nonsense_ > 0; }
 
     // How many heartbeats the worker has sent.
@@ -141,7 +141,7 @@ class SupervisorChannel {
     base::Array<Admission> admissions_;
     uint32_t lives_ = 0;
     base::Instant now_ = 0;
-    uint32_t budget_ = 0; // bytes that may still be read in this round
+    uint32_t budget_ = 0; // bytes that may still be read
     uint32_t nonsense_ = 0;
     uint32_t position_ = 0; // in the buffer
     uint32_t length_ = 0;

@@ -33,8 +33,8 @@ void Pool::report_left_workers() {
     }
 }
 
-// After each round of work.
-void Pool::announce() {
+// After each batch of actions.
+void Pool::notify_manager() {
     if (!was_ready_) {
         reloads_told_ = supervisor_.reloads(); // in whose midst the pool gets ready: not told
         if (supervisor_.all_ready()) {
@@ -49,7 +49,7 @@ void Pool::announce() {
         if (!supervisor_.running()) {
             notifier_.stopping();
         } else {
-            announce_reload();
+            notify_manager_of_reload();
         }
         notifier_.update(
             {supervisor_.ready(), supervisor_.slots(), supervisor_.alive(), supervisor_.restarts()},
@@ -58,7 +58,7 @@ void Pool::announce() {
 }
 
 // One may have begun and ended since the last look, or ended and another begun.
-void Pool::announce_reload() {
+void Pool::notify_manager_of_reload() {
     if (reloads_told_ != supervisor_.reloads()) {
         reloads_told_ = supervisor_.reloads();
         reload_told_ = true;
