@@ -234,7 +234,7 @@ Pool::Role Pool::deliver_events(os::SignalBlock &block) {
     const bool host_code = options_.on_event != report_to_stderr;
     if (host_code) {
         before_host_code();
-        block.lift();
+        block.unblock();
     }
     do {
         pf_event event;
@@ -245,7 +245,7 @@ Pool::Role Pool::deliver_events(os::SignalBlock &block) {
         }
     } while (supervisor_.take_event(&fact));
     if (host_code) {
-        block.impose();
+        block.block();
         after_host_code();
     }
     return Role::supervisor;

@@ -163,7 +163,7 @@ int32_t Pool::fork_worker(uint32_t worker, os::SpawnParameters *parameters,
     if (pid != 0) {
         channel_.end_start(worker, pid > 0);
     } else if (options_.worker != nullptr) {
-        block.lift();
+        block.unblock();
         const int status = options_.worker(os::task_id(), options_.worker_user);
         os::announce_exit(parameters->link, status);
         os::end_worker(status, parameters->threads);

@@ -121,7 +121,7 @@ void Host::answer(uint32_t slot, uint32_t how) {
         pid = fork(slot, how);
     }
     SIM_TRACE("the host answers for slot %u: %d", slot, pid);
-    world.let_in = 0;
+    world.admitted = 0;
     int wanted = model.answer(slot, pid, pid > 0 && pid != 1, is_watched(pid));
     const bool registers = pid > 0 && wanted == 0;
     const int result = pool_->fork_parent(slot, pid);
@@ -137,7 +137,7 @@ void Host::answer(uint32_t slot, uint32_t how) {
         violate("answer", "fork_parent returns %d, not %d", result, wanted);
     }
     require(world.newborn.empty(), "answer", "a child is neither watched nor killed");
-    require(world.let_in == (registers && result == 0 ? pid : 0), "admission",
+    require(world.admitted == (registers && result == 0 ? pid : 0), "admission",
             "a child that is watched has to be let in, and no other");
 }
 

@@ -323,9 +323,9 @@ SignalBlock::SignalBlock() : host_mask_{}, children_reap_themselves_(world.may_v
     world.called();
 }
 SignalBlock::~SignalBlock() { world.signals_blocked -= 1; }
-bool SignalBlock::let_through() { return false; }
-void SignalBlock::lift() const { world.signals_blocked -= 1; }
-void SignalBlock::impose() {
+bool SignalBlock::deliver_pending() { return false; }
+void SignalBlock::unblock() const { world.signals_blocked -= 1; }
+void SignalBlock::block() {
     world.signals_blocked += 1;
     model.take_requests(); // of the callbacks that were called
 }

@@ -91,7 +91,7 @@ int SupervisorChannel::admit(uint32_t /*slot*/, uint32_t worker, int32_t pid,
                              base::Instant /*now*/) {
     sim::require(world.instances[worker].pid == pid, "admission",
                  "a child is admitted that is not watched");
-    world.let_in = pid;
+    world.admitted = pid;
     return 0;
 }
 

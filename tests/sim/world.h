@@ -103,7 +103,7 @@ struct World {
     int32_t own_pid = 50;
     bool reaping = true; // nothing is checked any more: the rest is only cleared away
 
-    int32_t let_in = 0; // the last child that was admitted
+    int32_t admitted = 0; // the last child that was admitted
 
     // Signals for the supervisor itself.
     prefork::os::SignalSet signals_taken = prefork::os::SignalSet::none;

@@ -28,11 +28,11 @@ bool has_handler(const struct sigaction &action) {
 
 } // namespace
 
-SignalBlock::SignalBlock() { block(&host_mask_); }
+SignalBlock::SignalBlock() { block_all(&host_mask_); }
 
-SignalBlock::~SignalBlock() { lift(); }
+SignalBlock::~SignalBlock() { unblock(); }
 
-bool SignalBlock::let_through() {
+bool SignalBlock::deliver_pending() {
     sigset_t pending;
     sigpending(&pending);
     if (sigisemptyset(&pending)) {
@@ -43,17 +43,17 @@ bool SignalBlock::let_through() {
         any = any || (sigismember(&pending, signal) == 1 && sigismember(&host_mask_, signal) == 0);
     }
     if (any) {
-        lift();
-        impose();
+        unblock();
+        block();
     }
     return any;
 }
 
-void SignalBlock::lift() const { pthread_sigmask(SIG_SETMASK, &host_mask_, nullptr); }
+void SignalBlock::unblock() const { pthread_sigmask(SIG_SETMASK, &host_mask_, nullptr); }
 
-void SignalBlock::impose() { block(nullptr); }
+void SignalBlock::block() { block_all(nullptr); }
 
-void SignalBlock::block(sigset_t *ret_before) {
+void SignalBlock::block_all(sigset_t *ret_before) {
     sigset_t signals = blockable_signals();
     struct sigaction child {};
     sigaction(SIGCHLD, nullptr, &child);

@@ -21,17 +21,17 @@ class SignalBlock {
 
     // Lets those signals through that the host has not blocked and that have come meanwhile.
     // Returns whether there was any.
-    bool let_through();
+    bool deliver_pending();
 
     // For the time of a host's callback.
-    void lift() const;
-    void impose();
+    void unblock() const;
+    void block();
 
     // Whether the kernel reaps children by itself, because SIGCHLD is ignored.
     [[nodiscard]] bool children_reap_themselves() const { return children_reap_themselves_; }
 
   private:
-    void block(sigset_t *ret_before);
+    void block_all(sigset_t *ret_before);
 
     sigset_t host_mask_;
     bool children_reap_themselves_ = false;

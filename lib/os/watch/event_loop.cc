@@ -286,7 +286,7 @@ int EventLoop::wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result) 
     }
     // With events at hand epoll_pwait returns without a look at signals. They come first: Ctrl-C
     // reaches the supervisor and its workers together.
-    ret_result->interrupted = block.let_through();
+    ret_result->interrupted = block.deliver_pending();
     bool look = false;
     for (int index = 0; index < count; index++) {
         const uint32_t tag = events[index].data.u32;
