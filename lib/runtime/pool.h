@@ -41,7 +41,7 @@ class Pool {
     // child that an event callback made.
     int run(int *ret_task_id);
 
-    // One round, which ends early after a signal handler of the host and by wake(): 1 while the
+    // One wait, which ends early after a signal handler of the host and by wake(): 1 while the
     // pool lives, otherwise as run().
     int dispatch(int timeout_ms);
 
