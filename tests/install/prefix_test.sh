@@ -55,6 +55,18 @@ ${CC:-gcc} -std=c99 -o "$prefix/minimal" "$prefix/share/doc/libprefork/examples/
     $("${PKG_CONFIG:-pkg-config}" --cflags --libs prefork)
 rm "$prefix/minimal"
 
+# So is the first program of README.md, by copy and paste.
+# shellcheck disable=SC2016 # the quotes are those of Markdown
+sed -n '/^```c$/,/^```$/{/^```/!p;}' README.md >"$prefix/pasted.c"
+# shellcheck disable=SC2046
+${CC:-gcc} -Wall -Wextra -Werror -o "$prefix/pasted" "$prefix/pasted.c" \
+    $("${PKG_CONFIG:-pkg-config}" --cflags --libs prefork)
+LD_LIBRARY_PATH="$prefix/lib" "$prefix/pasted" | grep -c '^worker [0-3]: [0-9]*$' | grep -qx 4 || {
+    echo "the first program of README.md does not work"
+    failed=1
+}
+rm "$prefix/pasted" "$prefix/pasted.c"
+
 # shellcheck disable=SC2086
 $make uninstall prefix="$prefix" >/dev/null
 left=$(find "$prefix" ! -type d)
