@@ -129,8 +129,9 @@ LIBRARY = $(BUILD)/libprefork.so
 # Objects of the tests are kept, though make takes them for steps on the way.
 .SECONDARY:
 
-all: $(BUILD)/$(SHARED) $(BUILD)/$(SONAME) $(LIBRARY) $(BUILD)/libprefork.a $(BUILD)/prefork.pc \
-	$(BUILD)/prefork.json
+PRODUCTS = $(BUILD)/$(SHARED) $(BUILD)/$(SONAME) $(LIBRARY) $(BUILD)/libprefork.a $(BUILD)/prefork.json
+
+all: $(PRODUCTS) $(BUILD)/prefork.pc
 
 help::
 	@echo 'make [all]        the library, shared and static, and prefork.pc, in $(BUILD)/'
@@ -145,8 +146,9 @@ help::
 
 # Rewritten only when its text changes: what depends on it is built anew with new flags.
 quoted = '$(subst ','\'',$(1))'
-write_if_changed = @mkdir -p $(@D); printf '%s\n' $(call quoted,$(1)) >$@.new; \
-	if cmp -s $@.new $@; then rm -f $@.new; else mv -f $@.new $@; fi
+# Two makes may do it at the same time.
+write_if_changed = @mkdir -p $(@D); new=$@.$$$$; printf '%s\n' $(call quoted,$(1)) >$$new; \
+	if cmp -s $$new $@; then rm -f $$new; else mv -f $$new $@; fi
 $(BUILD)/flags: FORCE
 	$(call write_if_changed,$(compile_c) / $(compile_cxx) / $(PF_LTO) / $(without_lto) / $(PF_LDFLAGS) / $(LDFLAGS))
 # A removed source file must leave the library too.
@@ -175,13 +177,14 @@ $(BUILD)/libprefork.a: $(LIB_OBJECTS) $(BUILD)/objects $(BUILD)/flags
 	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_OBJECTS) && $(without_lto) $@
 
 # Directories below the prefix are written relative to it, as pkg-config users expect.
+fill_in = sed -e 's|@prefix@|$(prefix)|' -e 's|@version@|$(VERSION)|' \
+	-e 's|@exec_prefix@|$(patsubst $(prefix),$${prefix},$(exec_prefix))|' \
+	-e 's|@libdir@|$(patsubst $(exec_prefix)/%,$${exec_prefix}/%,$(libdir))|' \
+	-e 's|@includedir@|$(patsubst $(prefix)/%,$${prefix}/%,$(includedir))|' \
+	-e 's|@datadir@|$(patsubst $(prefix)/%,$${prefix}/%,$(datadir))|'
 $(BUILD)/prefork.pc: lib/prefork.pc.in include/prefork.h $(BUILD)/directories
 	$(say) GEN $@
-	$(Q)sed -e 's|@prefix@|$(prefix)|' -e 's|@version@|$(VERSION)|' \
-		-e 's|@exec_prefix@|$(patsubst $(prefix),$${prefix},$(exec_prefix))|' \
-		-e 's|@libdir@|$(patsubst $(exec_prefix)/%,$${exec_prefix}/%,$(libdir))|' \
-		-e 's|@includedir@|$(patsubst $(prefix)/%,$${prefix}/%,$(includedir))|' \
-		-e 's|@datadir@|$(patsubst $(prefix)/%,$${prefix}/%,$(datadir))|' $< >$@
+	$(Q)$(fill_in) $< >$@
 
 # The interface for generators of bindings.
 $(BUILD)/prefork.json: lib/interface.awk lib/prefork.map include/prefork.h
@@ -190,7 +193,8 @@ $(BUILD)/prefork.json: lib/interface.awk lib/prefork.map include/prefork.h
 	$(Q)awk -f $^ >$@
 
 # ---- install ---------------------------------------------------------------------------
-# One list drives install and uninstall: mode:destination:source, or link:name:target.
+# One list drives install and uninstall: mode:destination:source, link:name:target, or
+# fill:destination:template, whose directories are those of this installation.
 
 PAGES := $(notdir $(sort $(wildcard man/*.[37])))
 # Each line of man/aliases names a page and another name for it.
@@ -200,19 +204,22 @@ FILES = 644:$(includedir)/prefork.h:include/prefork.h \
 	link:$(libdir)/$(SONAME):$(SHARED) \
 	link:$(libdir)/libprefork.so:$(SONAME) \
 	644:$(libdir)/libprefork.a:$(BUILD)/libprefork.a \
-	644:$(pkgconfigdir)/prefork.pc:$(BUILD)/prefork.pc \
+	fill:$(pkgconfigdir)/prefork.pc:lib/prefork.pc.in \
 	644:$(datadir)/libprefork/prefork.json:$(BUILD)/prefork.json \
 	$(foreach page,$(PAGES),644:$(mandir)/man$(subst .,,$(suffix $(page)))/$(page):man/$(page)) \
 	$(subst @man3@,$(mandir)/man3,$(ALIASES)) \
 	$(foreach file,$(wildcard man/examples/*),644:$(docdir)/examples/$(notdir $(file)):$(file))
 
-install: all
+install: $(PRODUCTS)
 	$(Q)set -e; for file in $(FILES); do \
 		mode=$${file%%:*}; source=$${file##*:}; name=$${file#*:}; name=$${name%:*}; \
 		$(if $(Q),echo "  INST $(DESTDIR)$$name";) \
 		$(INSTALL) -d "$(DESTDIR)$${name%/*}"; \
-		if test "$$mode" = link; then ln -sf "$$source" "$(DESTDIR)$$name"; \
-		else $(INSTALL) -m "$$mode" "$$source" "$(DESTDIR)$$name"; fi; \
+		case $$mode in \
+		link) ln -sf "$$source" "$(DESTDIR)$$name" ;; \
+		fill) $(fill_in) "$$source" >"$(DESTDIR)$$name"; chmod 644 "$(DESTDIR)$$name" ;; \
+		*) $(INSTALL) -m "$$mode" "$$source" "$(DESTDIR)$$name" ;; \
+		esac; \
 	done
 
 # The manual as HTML needs mandoc, so install goes without it.

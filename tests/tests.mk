@@ -62,20 +62,26 @@ DEMO_CHECKS := $(sort $(wildcard tests/demo/*_test.sh))
 SIM_CHECKS := $(sort $(wildcard tests/sim/*_test.sh))
 COST_CHECKS := $(sort $(wildcard tests/bench/*_test.sh))
 
-# ThreadSanitizer runs a thread of its own in every process, and pf_fork_processes() rightly
-# refuses to fork beside another thread: there the unit tests alone can run.
+# SUITES= chooses the folders of tests/ that are played. ThreadSanitizer runs a thread of its own
+# in every process, and pf_fork_processes() rightly refuses to fork beside another thread: there
+# the unit tests alone can run.
 ifneq ($(findstring thread,$(SAN)),)
-ALL_CHECKS := $(UNIT_TESTS)
+SUITES = unit
 else ifneq ($(SAN),)
-ALL_CHECKS := $(UNIT_TESTS) $(API_TESTS)
+SUITES = unit api
 else
-ALL_CHECKS := $(UNIT_TESTS) $(API_TESTS) $(LOOP_CHECKS) $(ABI_CHECKS) $(LINT_CHECKS) \
-	$(INSTALL_CHECKS) $(DEMO_CHECKS) $(SIM_CHECKS) $(COST_CHECKS)
+SUITES = unit api loops abi lint install demo sim bench
 endif
+# The scripts that take long come first, so that none of them is left alone at the end.
+SLOW_CHECKS = tests/abi/platforms_test.sh tests/demo/load_test.sh tests/lint/man.sh
+ALL_CHECKS := $(UNIT_TESTS) $(API_TESTS) $(LOOP_CHECKS) $(filter $(SLOW_CHECKS),$(ABI_CHECKS) \
+	$(LINT_CHECKS) $(DEMO_CHECKS)) $(filter-out $(SLOW_CHECKS),$(ABI_CHECKS) $(LINT_CHECKS) \
+	$(INSTALL_CHECKS) $(DEMO_CHECKS) $(SIM_CHECKS) $(COST_CHECKS))
+SUITE_CHECKS := $(filter $(foreach suite,$(SUITES),$(BUILD)/tests/$(suite)/% tests/$(suite)/%),$(ALL_CHECKS))
 # TEST=name is the name of one file of tests/*/, with or without its ending.
 matching = $(foreach check,$(1),$(if $(filter $(TEST),$(basename $(notdir $(check))) \
 	$(notdir $(check))),$(check)))
-CHECKS := $(strip $(if $(TEST),$(call matching,$(ALL_CHECKS)),$(ALL_CHECKS)))
+CHECKS := $(strip $(if $(TEST),$(call matching,$(SUITE_CHECKS)),$(SUITE_CHECKS)))
 
 # What the scripts of tests/ are told.
 SCRIPT_ENV = CC='$(CC)' CXX='$(CXX)' PKG_CONFIG='$(PKG_CONFIG)' BUILD_DIR='$(abspath $(BUILD))' \

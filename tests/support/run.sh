@@ -1,24 +1,30 @@
 #!/bin/sh
 # Run tests and count: tests/support/run.sh FILE...
 #
-# Programs run several at a time (TEST_JOBS), for most of their time is waiting; scripts, which
-# build and install, one after the other behind them. Ends with "N passed, N failed".
+# Programs run several at a time (TEST_JOBS), for most of their time is waiting; beside them run
+# scripts, which build and measure, one for each processor. With TEST_JOBS=1 all run one after the
+# other. Ends with "N passed, N failed".
 #
 # SPDX-License-Identifier: MIT
 set -u
 
-jobs=${TEST_JOBS:-$((2 * $(getconf _NPROCESSORS_ONLN)))}
+processors=$(getconf _NPROCESSORS_ONLN)
+jobs=${TEST_JOBS:-$((2 * processors))}
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
-trap 'exit 130' INT TERM HUP
+background=
+trap 'test -z "$background" || kill "$background"; exit 130' INT TERM HUP
 
 run() { # how many at a time; their names on stdin, one a line
-    xargs -r -d '\n' -n 1 -P "$1" "$(dirname "$0")/run_test.sh" "$results"
+    exec xargs -r -d '\n' -n 1 -P "$1" "$(dirname "$0")/run_test.sh" "$results"
 }
 
 : >"$results/counts"
-printf '%s\n' "$@" | grep -v '\.sh$' | run "$jobs"
-printf '%s\n' "$@" | grep '\.sh$' | run 1
+printf '%s\n' "$@" | grep -v '\.sh$' | run "$jobs" &
+background=$!
+test "$jobs" -gt 1 || wait
+printf '%s\n' "$@" | grep '\.sh$' | run "$((jobs < processors ? jobs : processors))"
+wait
 
 awk -v asked="$#" '
     { passed += $1; failed += $2; skipped += $3 }
