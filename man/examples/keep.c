@@ -42,6 +42,8 @@ int main(int argc, char **argv) {
     check(pf_pool_set_restart_policy(pool, PF_RESTART_ALWAYS));
     check(pf_pool_set_backoff(pool, 100, 5000));
     check(pf_pool_set_max_restarts(pool, PF_UNLIMITED));
+    /* env has not found the program. */
+    check(pf_pool_set_exit_action(pool, 127, PF_EXIT_FATAL));
     check(pf_pool_set_signals(pool, PF_SIGNALS_STANDARD));
     check(pf_pool_set_process_groups(pool, 1));
     result = pf_pool_run(pool, &task_id);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # The examples of common tasks do what their heads say: drain answers to the end of a connection
-# while it stops, recycle replaces workers without a failure, keep runs any program.
+# while it stops, recycle replaces workers without a failure, keep runs any program, queue tries
+# each job.
 #
 # SPDX-License-Identifier: MIT
 set -eu
@@ -124,6 +125,20 @@ expect "workers that failed" 0 "$(count 'restarting\|killed\|could not')"
 awk '/^worker [01]: / && $3 >= 20 { full++ } END { exit full < 4 }' "$log" ||
     fail "workers retired before their time"
 
+# ---- queue ---------------------------------------------------------------------------------
+
+timeout 30 "$examples/queue" >"$log" || fail "queue: status $?"
+for job in 0 1 3 4 6 7; do
+    expect "job $job" 1 "$(count "^job $job: done, try 1$")"
+done
+expect "a job that crashed once" 1 "$(count '^job 2: done, try 2$')"
+expect "a job that always fails" 1 "$(count '^job 5: given up$')"
+expect "lines about jobs" 8 "$(count '^job')"
+status=0
+timeout 30 "$examples/queue" broken >"$log" 2>&1 || status=$?
+expect "status of a queue that cannot work" 1 "$status"
+expect "its message" 'queue: A worker exited with a fatal status' "$(cat "$log")"
+
 # ---- keep ----------------------------------------------------------------------------------
 
 keep=$examples/keep
@@ -146,6 +161,11 @@ for pid in $old; do
     ! pgrep -P "$server" -x sleep | grep -qx "$pid" || fail "$pid was not replaced"
 done
 stop 143
+
+status=0
+timeout 30 "$keep" none 1 no-such-program >"$log" 2>&1 || status=$?
+expect "status of keep for a program that is not there" 1 "$status"
+expect "restarts of such a program" 0 "$(count restarting)"
 
 # A shell, with what it starts: all of it ends.
 # shellcheck disable=SC2016 # it is for that shell
