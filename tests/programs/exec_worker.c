@@ -131,7 +131,7 @@ static void execute_inner(const char *name) {
     int task_id = -2;
     int result = pf_pool_set_exec(pool, NULL, arguments, NULL);
 
-    pf_set_event_callback(ignore_event, NULL);
+    result = result < 0 ? result : pf_pool_set_event_callback(pool, ignore_event, NULL, NULL);
     result = result < 0 ? result : pf_pool_run(pool, &task_id);
     report("inner %s result=%d task=%d", name, result, task_id);
     report("inner %s started=%d", name, pf_pool_start(pool));
@@ -152,7 +152,7 @@ static void supervise(char *name) {
     int task_id = -2;
     int result = pf_pool_set_worker_fn(pool, works, name, release);
 
-    pf_set_event_callback(ignore_event, NULL);
+    result = result < 0 ? result : pf_pool_set_event_callback(pool, ignore_event, NULL, NULL);
     result = result < 0 ? result : pf_pool_set_restart_policy(pool, PF_RESTART_NEVER);
     result = result < 0 ? result : pf_pool_run(pool, &task_id);
     report("supervise %s result=%d task=%d", name, result, task_id);
