@@ -8,7 +8,11 @@
  * the section 3 page of each function for the whole story.
  *
  * Conventions
- *   - 0 or a positive value is success; a negative errno or a PF_E... code is failure.
+ *   - 0 or a positive value is success; a negative errno or a PF_E... code, below -4096, is
+ *     failure. A parameter ret_... is written on success only.
+ *   - Events, reasons, states and codes that a program does not know must be ignored by it: later
+ *     versions add some.
+ *   - Strings and arrays are copied. A flag, named on, takes 0 and 1 only.
  *   - Nothing is written to stdout, and to stderr only by the default event callback.
  *   - Durations and times carry their unit in the name.
  */

@@ -20,11 +20,13 @@ struct HostData {
     void *user = nullptr;
     void (*free_user)(void *) = nullptr;
 
+    // The host's function may call the library, which is as it should be by then.
     void release() {
-        if (free_user != nullptr) {
-            free_user(user);
-        }
+        const HostData released = *this;
         *this = HostData{};
+        if (released.free_user != nullptr) {
+            released.free_user(released.user);
+        }
     }
 };
 

@@ -2,6 +2,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <utility>
 
 #include "api/pool.h"
 #include "base/text.h"
@@ -42,6 +43,8 @@ int check(const pf_pool *pool, bool in_range) {
     const int result = check_setting(pool);
     return result < 0 || in_range ? result : -EINVAL;
 }
+
+bool is_flag(int value) { return value == 0 || value == 1; }
 
 constexpr uint64_t duration_max_ms = base::never / base::millisecond / 2;
 
@@ -214,15 +217,15 @@ int pf_pool_set_thread_policy(pf_pool *pool, int policy) {
 }
 
 int pf_pool_set_host_fork(pf_pool *pool, int on) {
-    if (int r = check(pool, true); r < 0) {
+    if (int r = check(pool, is_flag(on)); r < 0) {
         return r;
     }
-    pool->options.host_fork = on != 0;
+    pool->options.host_fork = on == 1;
     return 0;
 }
 
 int pf_pool_set_stop_fd(pf_pool *pool, int on) {
-    if (int r = check(pool, on == 0 || on == 1); r < 0) {
+    if (int r = check(pool, is_flag(on)); r < 0) {
         return r;
     }
     pool->options.stop_descriptors = on == 1;
@@ -254,10 +257,10 @@ int pf_pool_set_reap_orphans(pf_pool *pool, int mode) {
 }
 
 int pf_pool_set_manager_notify(pf_pool *pool, int on) {
-    if (int r = check_setting(pool); r < 0) {
+    if (int r = check(pool, is_flag(on)); r < 0) {
         return r;
     }
-    pool->options.notify = on != 0;
+    pool->options.notify = on == 1;
     return 0;
 }
 
@@ -276,31 +279,25 @@ int pf_pool_set_backend(pf_pool *pool, int backend) {
 int pf_pool_set_event_callback(pf_pool *pool, pf_event_fn fn, void *user,
                                void (*free_user)(void *)) {
     HostData data{user, free_user};
-    if (int r = check_setting(pool); r < 0) {
-        if (r != -ECHILD) { // only the process that made the pool releases anything
-            data.release();
-        }
-        return r;
+    const int result = check_setting(pool);
+    if (result == 0) {
+        std::swap(pool->event_data, data);
+        pool->options.on_event = fn;
+        pool->options.event_user = user;
     }
-    pool->event_data.release();
-    pool->event_data = data;
-    pool->options.on_event = fn;
-    pool->options.event_user = user;
-    return 0;
+    data.release(); // of the callback before, or of the one that was refused
+    return result;
 }
 
 int pf_pool_set_worker_fn(pf_pool *pool, int (*fn)(int task_id, void *user), void *user,
                           void (*free_user)(void *)) {
     HostData data{user, free_user};
-    if (int r = check_setting(pool); r < 0) {
-        if (r != -ECHILD) { // only the process that made the pool releases anything
-            data.release();
-        }
-        return r;
+    const int result = check_setting(pool);
+    if (result == 0) {
+        std::swap(pool->worker_data, data);
+        pool->options.worker = fn;
+        pool->options.worker_user = user;
     }
-    pool->worker_data.release();
-    pool->worker_data = data;
-    pool->options.worker = fn;
-    pool->options.worker_user = user;
-    return 0;
+    data.release();
+    return result;
 }

@@ -160,6 +160,58 @@ static void nothing_is_freed_in_a_worker_or_another_child(void **state) {
     assert_int_equal(times_freed(&worker_counter), 1);
 }
 
+/* What is set there is the child's, and refused; what the pool has stays. */
+static void in_a_child_only_what_is_refused_is_freed(void **state) {
+    struct host *host = *state;
+    struct counter kept = {host->board, 1};
+    struct counter refused = {host->board, 2};
+    int status = 0;
+    assert_int_equal(pf_pool_set_event_callback(host->pool, ignore_event, &kept, note_freed), 0);
+
+    pid_t child = fork();
+    if (child == 0) {
+        bool fine =
+            pf_pool_set_event_callback(host->pool, ignore_event, &refused, note_freed) == -ECHILD &&
+            pf_pool_set_worker_fn(host->pool, crash, &refused, note_freed) == -ECHILD;
+        _exit(fine ? 0 : 9);
+    }
+
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(times_freed(&refused), 2);
+    assert_int_equal(times_freed(&kept), 0);
+}
+
+static struct host *freeing_host;
+
+/* Sets another one while the first is freed. */
+static void note_and_set_another(void *user) {
+    static struct counter another;
+
+    note_freed(user);
+    another = (struct counter){freeing_host->board, 2};
+    board_require(freeing_host->board, pf_pool_set_event_callback(freeing_host->pool, ignore_event,
+                                                                  &another, note_freed) == 0);
+}
+
+static void a_value_that_sets_another_when_it_is_freed_is_freed_once(void **state) {
+    struct host *host = *state;
+    struct counter first = {host->board, 1};
+    struct counter second = {host->board, 2};
+    struct counter third = {host->board, 3};
+    freeing_host = host;
+    assert_int_equal(
+        pf_pool_set_event_callback(host->pool, ignore_event, &first, note_and_set_another), 0);
+
+    assert_int_equal(pf_pool_set_event_callback(host->pool, ignore_event, &third, note_freed), 0);
+
+    assert_int_equal(times_freed(&first), 1);
+    assert_int_equal(times_freed(&third), 1); /* the second has taken its place */
+    assert_int_equal(times_freed(&second), 0);
+    host_close(host);
+    assert_int_equal(times_freed(&second), 1);
+}
+
 /* ---- Calls from a callback ------------------------------------------------------------- */
 
 /* What a callback does, once, at the first event of a type. */
@@ -321,6 +373,8 @@ int main(void) {
         host_test(values_are_freed_with_a_pool_that_runs),
         host_test(values_are_freed_when_the_setter_fails),
         host_test(nothing_is_freed_in_a_worker_or_another_child),
+        host_test(in_a_child_only_what_is_refused_is_freed),
+        host_test(a_value_that_sets_another_when_it_is_freed_is_freed_once),
         host_test(run_dispatch_and_free_are_refused_in_it),
         host_test(run_within_run_is_refused),
         host_test(getters_work_in_it),

@@ -184,6 +184,12 @@ static void values_out_of_range_are_refused(void **state) {
     assert_int_equal(pf_pool_set_thread_policy(pool, 2), -EINVAL);
     assert_int_equal(pf_pool_set_parent_death_signal(pool, -1), -EINVAL);
     assert_int_equal(pf_pool_set_parent_death_signal(pool, SIGRTMAX + 1), -EINVAL);
+    assert_int_equal(pf_pool_set_host_fork(pool, -1), -EINVAL);
+    assert_int_equal(pf_pool_set_host_fork(pool, 2), -EINVAL);
+    assert_int_equal(pf_pool_set_manager_notify(pool, -1), -EINVAL);
+    assert_int_equal(pf_pool_set_manager_notify(pool, 2), -EINVAL);
+    assert_int_equal(pf_pool_set_stop_fd(pool, -1), -EINVAL);
+    assert_int_equal(pf_pool_set_stop_fd(pool, 2), -EINVAL);
     assert_int_equal(pf_pool_set_process_groups(pool, -1), -EINVAL);
     assert_int_equal(pf_pool_set_process_groups(pool, 3), -EINVAL);
     assert_int_equal(pf_pool_set_backend(pool, -1), -EINVAL);
