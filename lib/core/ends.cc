@@ -7,12 +7,11 @@ namespace prefork::core {
 
 void Supervisor::exited(const Input &input, Instant now) {
     const State state = state_of(input.worker);
-    if (!expect(is_alive(state)) || !expect(alive_ > 0)) {
+    if (!expect(is_alive(state)) || !expect(alive() > 0)) {
         return;
     }
     deadlines_.disarm(input.worker);
     start_queue_.probe();
-    alive_ -= 1;
     if (phase_ == Phase::done) { // it had been given up, and nothing is told after the end
         set_state(input.worker, State::empty);
         events_.release_life();

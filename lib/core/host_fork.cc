@@ -5,16 +5,6 @@
 
 namespace prefork::core {
 
-// The slot's worker in that state, of which there is at most one; no_worker: none.
-uint32_t Supervisor::find(uint32_t slot, State state) const {
-    for (uint32_t instance = 0; instance < instances; instance++) {
-        if (slot_table_[slot].workers[instance].state == state) {
-            return instance_of(slot, instance);
-        }
-    }
-    return no_worker;
-}
-
 void Supervisor::request_start(Instant now) {
     const uint32_t worker = take_start();
     set_state(worker, State::requested);
@@ -23,7 +13,7 @@ void Supervisor::request_start(Instant now) {
 
 // The host has not forever to answer.
 void Supervisor::request_taken(uint32_t slot, Instant now) {
-    const uint32_t worker = find(slot, State::requested);
+    const uint32_t worker = slot_table_.find(slot, State::requested);
     if (expect(worker != no_worker)) {
         set_state(worker, State::starting);
         deadlines_.arm(worker, after(now, fork_answer_timeout));

@@ -103,14 +103,14 @@ void Supervisor::report_signal_unavailable(int32_t signal, Instant now) {
 
 // Once, as soon as there is something to stop: at first there may be only starts that are owed.
 void Supervisor::report_stopping(Instant now) {
-    if (phase_ != Phase::stopping || stopping_told_ || alive_ == 0) {
+    if (phase_ != Phase::stopping || stopping_told_ || alive() == 0) {
         return;
     }
     stopping_told_ = true;
     Event event = event_of(EventType::stopping, now);
     event.signal = stop_signal_;
     event.reason = stop_reason_;
-    event.count = static_cast<int32_t>(alive_);
+    event.count = static_cast<int32_t>(alive());
     events_.push(event);
 }
 

@@ -31,7 +31,7 @@ void Supervisor::replace(uint32_t slot, Instant now) {
 // A slot that the host had stopped gets a worker again, at the latest when the old one has ended.
 void Supervisor::resume_slot(uint32_t slot, Instant now) {
     const uint32_t worker = current(slot);
-    set_stopped(slot, false);
+    slot_table_.set_stopped(slot, false);
     if (is_alive(state_of(worker))) {
         slot_table_[slot].again = Reason::replace;
     } else if (state_of(worker) == State::empty && !hand_over(worker, now)) {
@@ -86,7 +86,7 @@ void Supervisor::advance_replacements(Instant now) {
             begin_reload(now);
         }
         Replacement next{};
-        while (replacing_ < settings_.reload_width && take_replacement(&next)) {
+        while (slot_table_.replacing() < settings_.reload_width && take_replacement(&next)) {
             if (!begin_replacement(next, now) && next.reason == Plan::reload) {
                 reload_left_ -= 1;
             }
@@ -160,8 +160,7 @@ bool Supervisor::begin_replacement(const Replacement &request, Instant now) {
     }
     slot.plan = request.reason;
     if (is_at_work || state == State::empty || state == State::backing_off) {
-        slot.replacing = true;
-        replacing_ += 1;
+        slot_table_.set_replacing(request.slot, true);
     }
     if (!is_at_work) {
         begin_anew(request.slot, reason_of(request.reason));
@@ -213,11 +212,10 @@ void Supervisor::end_plan(uint32_t number, bool good, int32_t error, Instant now
 
 // The others may take the slot's part of the budget once nobody more than usual is there.
 void Supervisor::release(uint32_t number) {
-    Slot &slot = slot_table_[number];
+    const Slot &slot = slot_table_[number];
     if (slot.replacing && slot.plan == Plan::none &&
         !is_busy(state_of(other_instance(current(number))))) {
-        slot.replacing = false;
-        replacing_ -= 1;
+        slot_table_.set_replacing(number, false);
     }
 }
 

@@ -207,7 +207,7 @@ void Supervisor::resize(uint32_t count, Instant now) {
     }
     for (uint32_t slot = before; slot > count; slot--) {
         leave_slot(slot - 1, Reason::resize, now);
-        set_stopped(slot - 1, false);
+        slot_table_.set_stopped(slot - 1, false);
     }
     if (count < before) {
         cancel_replacements_from(count);
@@ -220,7 +220,7 @@ void Supervisor::stop_worker(uint32_t slot, Instant now) {
         return;
     }
     leave_slot(slot, Reason::stop, now);
-    set_stopped(slot, true);
+    slot_table_.set_stopped(slot, true);
     cancel_replacements_of(slot);
 }
 
@@ -233,12 +233,6 @@ void Supervisor::leave_slot(uint32_t number, Reason reason, Instant now) {
     slot.unproven = false;
     slot.given_up = false;
     slot.again = Reason::none;
-}
-
-void Supervisor::set_stopped(uint32_t slot, bool stopped) {
-    stopped_ -= slot_table_[slot].stopped ? 1U : 0U;
-    stopped_ += stopped ? 1U : 0U;
-    slot_table_[slot].stopped = stopped;
 }
 
 void Supervisor::tick(Instant now) {
@@ -287,7 +281,8 @@ void Supervisor::forget_withdrawn_starts() {
     start_queue_.remove_if([this](uint32_t worker) { return state_of(worker) != State::waiting; });
     events_.remove_if([this](const Event &event) {
         return event.type == EventType::fork_wanted &&
-               find(static_cast<uint32_t>(event.task_id), State::requested) == no_worker;
+               slot_table_.find(static_cast<uint32_t>(event.task_id), State::requested) ==
+                   no_worker;
     });
     if (start_queue_.empty()) {
         start_queue_.succeeded(); // no deadline for a start that nobody waits for
@@ -295,17 +290,17 @@ void Supervisor::forget_withdrawn_starts() {
 }
 
 void Supervisor::finish_if_nothing_is_busy(Instant now) {
-    if (busy_ > 0 || (phase_ != Phase::running && phase_ != Phase::stopping)) {
+    if (slot_table_.busy() > 0 || (phase_ != Phase::running && phase_ != Phase::stopping)) {
         return;
     }
-    if (phase_ == Phase::running && stopped_ > 0) {
+    if (phase_ == Phase::running && slot_table_.stopped() > 0) {
         return; // the host may want workers there again
     }
     if (phase_ == Phase::running && some_slot_given_up_) {
         result_ = code_gave_up;
         stop_reason_ = Reason::limit;
     }
-    if (alive_ > 0 && result_ == 0) {
+    if (alive() > 0 && result_ == 0) {
         result_ = abandon_error_;
     }
     phase_ = Phase::done;
@@ -314,8 +309,21 @@ void Supervisor::finish_if_nothing_is_busy(Instant now) {
         resize_untold_ = false;
         report_pool(EventType::resized, Level::information, 0, now);
     }
-    report_pool(EventType::done, alive_ > 0 ? Level::error : Level::information, result_, now,
+    report_pool(EventType::done, alive() > 0 ? Level::error : Level::information, result_, now,
                 stop_reason_);
+}
+
+bool Supervisor::audit() const {
+    uint32_t reload_left = 0;
+    bool good = slot_table_.audit();
+    for (uint32_t slot = 0; slot < slot_table_.size(); slot++) {
+        const Slot &audited = slot_table_[slot];
+        reload_left += audited.wants(Plan::reload) || audited.plan == Plan::reload ? 1U : 0U;
+        good = good && (slot < slots_ || audited.requests == 0);
+    }
+    good = good && slot_table_.replacing() <= settings_.reload_width;
+    good = good && slots_ <= slot_table_.size() && reload_left == reload_left_;
+    return good && (reloading_ || reload_left_ == 0);
 }
 
 // An impossible input or state: the runtime ends the pool and its workers.

@@ -10,7 +10,6 @@
 // next step), workers to start, events, the next deadline, the result.
 #pragma once
 
-#include "base/array.h"
 #include "base/ring.h"
 #include "core/deadlines.h"
 #include "core/event_queue.h"
@@ -18,8 +17,8 @@
 #include "core/input.h"
 #include "core/restart_policy.h"
 #include "core/settings.h"
+#include "core/slot_table.h"
 #include "core/start_queue.h"
-#include "core/worker.h"
 
 namespace prefork::core {
 
@@ -60,6 +59,10 @@ class Supervisor {
     [[nodiscard]] int32_t result() const { return result_; }
     [[nodiscard]] int32_t stop_signal() const { return stop_signal_; }
 
+    // Counts everything once more, and compares. For tests, after each step: it looks at every
+    // slot.
+    [[nodiscard]] bool audit() const;
+
     // An invariant was broken: nothing that this object says holds any more.
     [[nodiscard]] bool broken() const { return broken_; }
 
@@ -73,29 +76,26 @@ class Supervisor {
     [[nodiscard]] bool reloading() const { return reloading_; }
 
     // The worker of a slot that the host was asked to fork and has heard of; no_worker: none.
-    [[nodiscard]] uint32_t owed(uint32_t slot) const { return find(slot, State::starting); }
-    [[nodiscard]] bool has_starts_under_way() const { return under_way_ > 0; }
+    [[nodiscard]] uint32_t owed(uint32_t slot) const {
+        return slot_table_.find(slot, State::starting);
+    }
+    [[nodiscard]] bool has_starts_under_way() const { return slot_table_.under_way() > 0; }
 
     [[nodiscard]] uint32_t slots() const { return slots_; }
-    [[nodiscard]] uint32_t alive() const { return alive_; }
-    [[nodiscard]] uint32_t ready() const { return ready_; }
+    [[nodiscard]] uint32_t alive() const { return slot_table_.alive(); }
+    [[nodiscard]] uint32_t ready() const { return slot_table_.ready(); }
     // Whether each slot's worker is ready, or has finished already; or no other is to be expected,
     // for the rest was given up.
     [[nodiscard]] bool all_ready() const {
-        return ready_ + done_ + stopped_ >= slots_ || (ready_ > 0 && ready_ == busy_);
+        return ready() + slot_table_.done() + slot_table_.stopped() >= slots_ ||
+               (ready() > 0 && ready() == slot_table_.busy());
     }
-    [[nodiscard]] uint32_t current(uint32_t slot) const {
-        return instance_of(slot, slot_table_[slot].current);
-    }
-    [[nodiscard]] const Worker &worker(uint32_t worker) const {
-        return slot_table_[slot_of(worker)].workers[worker % instances];
-    }
+    [[nodiscard]] uint32_t current(uint32_t slot) const { return slot_table_.current(slot); }
+    [[nodiscard]] const Worker &worker(uint32_t worker) const { return slot_table_.worker(worker); }
     [[nodiscard]] int32_t restarts() const { return policy_.counted(); }
     [[nodiscard]] int32_t restarts(uint32_t slot) const { return slot_table_[slot].restarts; }
     // Workers that there is memory for.
-    [[nodiscard]] uint32_t capacity() const {
-        return static_cast<uint32_t>(slot_table_.size()) * instances;
-    }
+    [[nodiscard]] uint32_t capacity() const { return slot_table_.capacity(); }
 
   private:
     enum class Phase : uint8_t { idle, running, stopping, done };
@@ -108,7 +108,6 @@ class Supervisor {
     void resize(uint32_t count, Instant now);
     void stop_worker(uint32_t slot, Instant now);
     void leave_slot(uint32_t slot, Reason reason, Instant now);
-    void set_stopped(uint32_t slot, bool stopped);
     [[nodiscard]] bool is_wanted(uint32_t slot) const {
         return phase_ == Phase::running && slot < slots_ && !slot_table_[slot].stopped;
     }
@@ -132,9 +131,9 @@ class Supervisor {
     void note_end_reason(uint32_t worker, Reason reason);
     void become_ready(uint32_t worker, Instant now);
     [[nodiscard]] bool is_replacement(uint32_t worker) const;
-    [[nodiscard]] State state_of(uint32_t id) const { return worker(id).state; }
-    Worker &instance(uint32_t id) { return slot_table_[slot_of(id)].workers[id % instances]; }
-    void set_state(uint32_t worker, State state);
+    [[nodiscard]] State state_of(uint32_t id) const { return slot_table_.state_of(id); }
+    Worker &instance(uint32_t id) { return slot_table_.worker(id); }
+    void set_state(uint32_t worker, State state) { slot_table_.set_state(worker, state); }
 
     // Signals, and those that could not be sent: signals.cc.
     void send_kill(uint32_t worker, bool reported);
@@ -156,7 +155,6 @@ class Supervisor {
     [[nodiscard]] bool ended_normally(const Input &input) const;
 
     // Starts that the host is asked for: host_fork.cc.
-    [[nodiscard]] uint32_t find(uint32_t slot, State state) const;
     void request_taken(uint32_t slot, Instant now);
     void unanswered(uint32_t worker, Instant now);
 
@@ -214,7 +212,7 @@ class Supervisor {
 
     Settings settings_;
     RestartPolicy policy_;
-    base::Array<Slot> slot_table_;
+    SlotTable slot_table_;
     base::Ring<Signal> signals_;
     base::Ring<uint32_t> looks_;
     base::Ring<Replacement> replacements_; // that wait for their turn
@@ -224,14 +222,7 @@ class Supervisor {
     Instant last_start_failed_ = never;
     Instant stop_signal_time_ = 0;
     uint32_t slots_ = 0;
-    uint32_t alive_ = 0;
-    uint32_t busy_ = 0;      // workers in a busy state
-    uint32_t under_way_ = 0; // workers that are requested or starting
-    uint32_t ready_ = 0;
-    uint32_t done_ = 0;
-    uint32_t stopped_ = 0;     // slots that the host has stopped
     uint32_t reloads_ = 0;     // begun
-    uint32_t replacing_ = 0;   // slots
     uint32_t reload_left_ = 0; // slots that have not got their new worker
     int32_t result_ = 0;
     int32_t stop_signal_ = 0;

@@ -38,7 +38,6 @@ void Supervisor::started(const Input &input, Instant now) {
     worker.kill_reported = false;
     worker.end_reason = Reason::none;
     worker.retires = false;
-    alive_ += 1;
     some_worker_ran_ = true;
     start_queue_.succeeded();
     report_worker(EventType::started, Level::information, input.worker, 0, now);
@@ -256,22 +255,6 @@ void Supervisor::ask_to_stop(uint32_t worker, Reason reason, Instant now) {
 void Supervisor::note_end_reason(uint32_t worker, Reason reason) {
     Worker &ending = instance(worker);
     ending.end_reason = ending.end_reason == Reason::none ? reason : ending.end_reason;
-}
-
-void Supervisor::set_state(uint32_t worker, State state) {
-    Worker &changed = instance(worker);
-    busy_ -= is_busy(changed.state) ? 1U : 0U;
-    busy_ += is_busy(state) ? 1U : 0U;
-    ready_ -= changed.state == State::ready ? 1U : 0U;
-    ready_ += state == State::ready ? 1U : 0U;
-    done_ -= changed.state == State::done ? 1U : 0U;
-    done_ += state == State::done ? 1U : 0U;
-    under_way_ -= is_under_way(changed.state) ? 1U : 0U;
-    under_way_ += is_under_way(state) ? 1U : 0U;
-    changed.state = state;
-    if (!is_alive(state)) {
-        changed.pid = 0;
-    }
 }
 
 } // namespace prefork::core

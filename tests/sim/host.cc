@@ -118,6 +118,7 @@ void Host::check() {
     if (left_) {
         return;
     }
+    require(pool_->supervisor().audit(), "audit", "the counts are not those of the slots");
     model.check_counts(pool_->supervisor());
     model.check_armed();
     if (outcome_.operations % 16 == 0) {

@@ -31,7 +31,7 @@ class Requesting : public Supervised {
         Input input;
         input.kind = Input::Kind::request_taken;
         input.worker = slot;
-        core.step(input, now);
+        step(input);
         return slot;
     }
 
@@ -43,7 +43,7 @@ class Requesting : public Supervised {
         input.error = error;
         input.transient = error == -EAGAIN;
         input.since = now;
-        core.step(input, now);
+        step(input);
     }
 
     void request_and_answer_all() {

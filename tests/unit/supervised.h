@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include "base/invariant.h"
 #include "core/supervisor.h"
 #include "core/values.h"
 
@@ -47,11 +48,17 @@ class Supervised {
         return true;
     }
 
+    // Each step is audited: nothing may go on with wrong counts.
+    void step(const Input &input) {
+        core.step(input, now);
+        (void)prefork::base::holds(core.audit());
+    }
+
     void give(Input::Kind kind, int32_t signal = 0) {
         Input input;
         input.kind = kind;
         input.signal = signal;
-        core.step(input, now);
+        step(input);
     }
 
     // Lets all starts that are allowed succeed; returns how many. Others return the slot.
@@ -73,7 +80,7 @@ class Supervised {
         input.worker = core.take_start();
         input.pid = next_pid++;
         input.since = now;
-        core.step(input, now);
+        step(input);
         return slot_of(input.worker);
     }
 
@@ -86,7 +93,7 @@ class Supervised {
         input.worker = core.take_start();
         input.error = error;
         input.transient = transient;
-        core.step(input, now);
+        step(input);
         return slot_of(input.worker);
     }
 
@@ -97,7 +104,7 @@ class Supervised {
         input.kind = Input::Kind::exited;
         input.worker = worker;
         input.exit = exit;
-        core.step(input, now);
+        step(input);
     }
 
     void say(Input::Kind kind, uint32_t slot, uint32_t count = 0) {
@@ -105,7 +112,7 @@ class Supervised {
         input.kind = kind;
         input.worker = core.current(slot);
         input.count = count;
-        core.step(input, now);
+        step(input);
     }
 
     // Lets time pass, and answers each look at a heartbeat with the count.
@@ -123,14 +130,14 @@ class Supervised {
         Input input;
         input.kind = Input::Kind::resize;
         input.count = count;
-        core.step(input, now);
+        step(input);
     }
 
     void replace(uint32_t slot) {
         Input input;
         input.kind = Input::Kind::replace;
         input.worker = slot;
-        core.step(input, now);
+        step(input);
     }
 
     void pass(Duration duration) {

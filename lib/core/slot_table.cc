@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#include "core/slot_table.h"
+
+#include "base/invariant.h"
+
+namespace prefork::core {
+
+void SlotTable::Counts::add(State state) {
+    alive += is_alive(state) ? 1U : 0U;
+    busy += is_busy(state) ? 1U : 0U;
+    under_way += is_under_way(state) ? 1U : 0U;
+    ready += state == State::ready ? 1U : 0U;
+    done += state == State::done ? 1U : 0U;
+}
+
+void SlotTable::Counts::remove(State state) {
+    alive -= is_alive(state) ? 1U : 0U;
+    busy -= is_busy(state) ? 1U : 0U;
+    under_way -= is_under_way(state) ? 1U : 0U;
+    ready -= state == State::ready ? 1U : 0U;
+    done -= state == State::done ? 1U : 0U;
+}
+
+uint32_t SlotTable::find(uint32_t slot, State state) const {
+    for (uint32_t instance = 0; instance < instances; instance++) {
+        if (slots_[slot].workers[instance].state == state) {
+            return instance_of(slot, instance);
+        }
+    }
+    return no_worker;
+}
+
+void SlotTable::set_state(uint32_t id, State state) {
+    Worker &changed = worker(id);
+    counts_.remove(changed.state);
+    counts_.add(state);
+    changed.state = state;
+    if (!is_alive(state)) {
+        changed.pid = 0;
+    }
+}
+
+void SlotTable::set_replacing(uint32_t slot, bool replacing) {
+    Slot &changed = slots_[slot];
+    counts_.replacing -= changed.replacing ? 1U : 0U;
+    counts_.replacing += replacing ? 1U : 0U;
+    changed.replacing = replacing;
+}
+
+void SlotTable::set_stopped(uint32_t slot, bool stopped) {
+    Slot &changed = slots_[slot];
+    counts_.stopped -= changed.stopped ? 1U : 0U;
+    counts_.stopped += stopped ? 1U : 0U;
+    changed.stopped = stopped;
+}
+
+bool SlotTable::audit() const {
+    Counts counted;
+    bool good = true;
+    for (uint32_t slot = 0; slot < size(); slot++) {
+        uint32_t working = 0; // at most one worker of a slot is not a replacement or on its way out
+        for (const Worker &worker : slots_[slot].workers) {
+            counted.add(worker.state);
+            good = good && is_alive(worker.state) == (worker.pid > 0);
+            working += worker.state == State::ready ? 1U : 0U;
+        }
+        counted.replacing += slots_[slot].replacing ? 1U : 0U;
+        counted.stopped += slots_[slot].stopped ? 1U : 0U;
+        good = good && working <= 1 && slots_[slot].current < instances;
+    }
+    return good && counted == counts_;
+}
+
+} // namespace prefork::core
