@@ -54,7 +54,7 @@ void pf_set_event_callback(pf_event_fn fn, void *user) {
 }
 
 int pf_event_type(const pf_event *event) {
-    return event == nullptr ? 0 : static_cast<int>(event->fact.type);
+    return event == nullptr ? 0 : static_cast<int>(event->value.type);
 }
 
 const char *pf_event_type_name(int type) {
@@ -103,72 +103,76 @@ int pf_event_worker_count(const pf_event *event) {
     case PF_EVENT_RELOADING:
     case PF_EVENT_RELOADED:
     case PF_EVENT_RESIZED:
-        return event->fact.count;
+        return event->value.count;
     default:
         return 0;
     }
 }
 
 int pf_event_reason(const pf_event *event) {
-    return event == nullptr ? PF_REASON_NONE : static_cast<int>(event->fact.reason);
+    return event == nullptr ? PF_REASON_NONE : static_cast<int>(event->value.reason);
 }
 
 int pf_event_level(const pf_event *event) {
-    return event == nullptr ? 0 : static_cast<int>(event->fact.level);
+    return event == nullptr ? 0 : static_cast<int>(event->value.level);
 }
 
 const char *pf_event_message(const pf_event *event) {
     return event == nullptr ? "" : event->message;
 }
 
-int pf_event_task_id(const pf_event *event) { return event == nullptr ? -1 : event->fact.task_id; }
+int pf_event_task_id(const pf_event *event) { return event == nullptr ? -1 : event->value.task_id; }
 
-int32_t pf_event_pid(const pf_event *event) { return event == nullptr ? 0 : event->fact.pid; }
+int32_t pf_event_pid(const pf_event *event) { return event == nullptr ? 0 : event->value.pid; }
 
 int pf_event_exit_code(const pf_event *event) {
-    const bool exited = event != nullptr && event->fact.type == EventType::exited &&
-                        event->fact.exit.kind == Exit::Kind::exited;
-    return exited ? event->fact.exit.code : -1;
+    const bool exited = event != nullptr && event->value.type == EventType::exited &&
+                        event->value.exit.kind == Exit::Kind::exited;
+    return exited ? event->value.exit.code : -1;
 }
 
 int pf_event_signal(const pf_event *event) {
     if (event == nullptr) {
         return 0;
     }
-    return event->fact.exit.kind == Exit::Kind::signaled ? event->fact.exit.code
-                                                         : event->fact.signal;
+    return event->value.exit.kind == Exit::Kind::signaled ? event->value.exit.code
+                                                          : event->value.signal;
 }
 
 int pf_event_core_dumped(const pf_event *event) {
-    return event != nullptr && event->fact.exit.core_dumped ? 1 : 0;
+    return event != nullptr && event->value.exit.core_dumped ? 1 : 0;
 }
 
 int pf_event_will_restart(const pf_event *event) {
-    return event != nullptr && event->fact.will_restart ? 1 : 0;
+    return event != nullptr && event->value.will_restart ? 1 : 0;
 }
 
-int pf_event_error(const pf_event *event) { return event == nullptr ? 0 : event->fact.error; }
+int pf_event_error(const pf_event *event) { return event == nullptr ? 0 : event->value.error; }
 
-int pf_event_restarts(const pf_event *event) { return event == nullptr ? 0 : event->fact.restarts; }
+int pf_event_restarts(const pf_event *event) {
+    return event == nullptr ? 0 : event->value.restarts;
+}
 
 uint64_t pf_event_delay_ms(const pf_event *event) {
-    return event == nullptr ? 0 : whole_milliseconds(event->fact.delay);
+    return event == nullptr ? 0 : whole_milliseconds(event->value.delay);
 }
 
 uint64_t pf_event_uptime_ms(const pf_event *event) {
-    return event == nullptr ? 0 : event->fact.uptime / millisecond;
+    return event == nullptr ? 0 : event->value.uptime / millisecond;
 }
 
-uint64_t pf_event_time_ns(const pf_event *event) { return event == nullptr ? 0 : event->fact.time; }
+uint64_t pf_event_time_ns(const pf_event *event) {
+    return event == nullptr ? 0 : event->value.time;
+}
 
 uint64_t pf_event_user_us(const pf_event *event) {
-    return event == nullptr ? 0 : event->fact.exit.user_us;
+    return event == nullptr ? 0 : event->value.exit.user_us;
 }
 
 uint64_t pf_event_system_us(const pf_event *event) {
-    return event == nullptr ? 0 : event->fact.exit.system_us;
+    return event == nullptr ? 0 : event->value.exit.system_us;
 }
 
 uint64_t pf_event_max_rss_kib(const pf_event *event) {
-    return event == nullptr ? 0 : event->fact.exit.max_rss_kib;
+    return event == nullptr ? 0 : event->value.exit.max_rss_kib;
 }

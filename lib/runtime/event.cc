@@ -18,129 +18,129 @@ int64_t milliseconds(core::Duration duration) {
     return static_cast<int64_t>(base::whole_milliseconds(duration));
 }
 
-Text &add_child(Text &text, const Event &fact) {
+Text &add_child(Text &text, const Event &event) {
     return text.add("child ")
-        .add(int64_t{fact.task_id})
+        .add(int64_t{event.task_id})
         .add(" (pid ")
-        .add(int64_t{fact.pid})
+        .add(int64_t{event.pid})
         .add(")");
 }
 
-void add_delay(Text &text, const Event &fact) {
-    if (fact.delay > 0) {
-        text.add(" in ").add(milliseconds(fact.delay)).add(" ms");
+void add_delay(Text &text, const Event &event) {
+    if (event.delay > 0) {
+        text.add(" in ").add(milliseconds(event.delay)).add(" ms");
     }
 }
 
 // Tornado's lines, and ", restarting" only where it is true.
-void add_exit(Text &text, const Event &fact) {
-    add_child(text, fact);
-    switch (fact.exit.kind) {
+void add_exit(Text &text, const Event &event) {
+    add_child(text, event);
+    switch (event.exit.kind) {
     case Exit::Kind::exited:
-        if (fact.exit.code == 0) {
+        if (event.exit.code == 0) {
             text.add(" exited normally");
         } else {
-            text.add(" exited with status ").add(int64_t{fact.exit.code});
+            text.add(" exited with status ").add(int64_t{event.exit.code});
         }
         break;
     case Exit::Kind::signaled:
-        text.add(" killed by signal ").add(int64_t{fact.exit.code});
+        text.add(" killed by signal ").add(int64_t{event.exit.code});
         break;
     case Exit::Kind::unknown:
         text.add(" ended with unknown status");
         break;
     }
-    if (fact.will_restart) {
+    if (event.will_restart) {
         text.add(", restarting");
-        add_delay(text, fact);
+        add_delay(text, event);
     }
 }
 
-void add_start_failure(Text &text, const Event &fact) {
-    text.add("child ").add(int64_t{fact.task_id}).add(" could not be started: ");
-    text.add(os::error_text(fact.error));
-    if (fact.will_restart) {
+void add_start_failure(Text &text, const Event &event) {
+    text.add("child ").add(int64_t{event.task_id}).add(" could not be started: ");
+    text.add(os::error_text(event.error));
+    if (event.will_restart) {
         text.add(", trying again");
-        add_delay(text, fact);
+        add_delay(text, event);
     }
 }
 
-void add_unresponsive(Text &text, const Event &fact) {
-    add_child(text, fact);
-    if (fact.error == 0) {
+void add_unresponsive(Text &text, const Event &event) {
+    add_child(text, event);
+    if (event.error == 0) {
         text.add(" does not respond, killing");
-    } else if (fact.error == base::code_protocol) {
+    } else if (event.error == base::code_protocol) {
         text.add(" sends too many messages, killing");
     } else {
-        text.add(" could not be sent signal ").add(int64_t{fact.signal}).add(": ");
-        text.add(os::error_text(fact.error));
+        text.add(" could not be sent signal ").add(int64_t{event.signal}).add(": ");
+        text.add(os::error_text(event.error));
     }
 }
 
-void add_stopping(Text &text, const Event &fact) {
-    text.add("Stopping ").add(int64_t{fact.count}).add(" processes");
-    if (fact.signal != 0) {
-        text.add(" on signal ").add(int64_t{fact.signal});
+void add_stopping(Text &text, const Event &event) {
+    text.add("Stopping ").add(int64_t{event.count}).add(" processes");
+    if (event.signal != 0) {
+        text.add(" on signal ").add(int64_t{event.signal});
     }
 }
 
 } // namespace
 
-void describe(const Event &fact, pf_event *ret_event) {
-    ret_event->fact = fact;
+void format(const Event &event, pf_event *ret_event) {
+    ret_event->value = event;
     Text text(ret_event->message, sizeof(ret_event->message));
-    switch (fact.type) {
+    switch (event.type) {
     case EventType::starting:
-        text.add("Starting ").add(int64_t{fact.count}).add(" processes");
+        text.add("Starting ").add(int64_t{event.count}).add(" processes");
         break;
     case EventType::started:
-        add_child(text, fact).add(" started");
+        add_child(text, event).add(" started");
         break;
     case EventType::exited:
-        add_exit(text, fact);
+        add_exit(text, event);
         break;
     case EventType::gave_up:
-        text.add(fact.error == base::code_fatal ? "A child exited with a fatal status, giving up"
-                                                : "Too many child restarts, giving up");
+        text.add(event.error == base::code_fatal ? "A child exited with a fatal status, giving up"
+                                                 : "Too many child restarts, giving up");
         break;
     case EventType::start_failed:
-        add_start_failure(text, fact);
+        add_start_failure(text, event);
         break;
     case EventType::stopping:
-        add_stopping(text, fact);
+        add_stopping(text, event);
         break;
     case EventType::killed:
-        add_child(text, fact).add(" did not stop within ").add(milliseconds(fact.delay));
+        add_child(text, event).add(" did not stop within ").add(milliseconds(event.delay));
         text.add(" ms, killed");
         break;
     case EventType::ready:
-        add_child(text, fact).add(" is ready");
+        add_child(text, event).add(" is ready");
         break;
     case EventType::unresponsive:
-        add_unresponsive(text, fact);
+        add_unresponsive(text, event);
         break;
     case EventType::reloading:
-        text.add("Reloading ").add(int64_t{fact.count}).add(" processes");
+        text.add("Reloading ").add(int64_t{event.count}).add(" processes");
         break;
     case EventType::reloaded:
-        text.add("Reloaded ").add(int64_t{fact.count}).add(" processes");
+        text.add("Reloaded ").add(int64_t{event.count}).add(" processes");
         break;
     case EventType::reload_failed:
-        text.add("child ").add(int64_t{fact.task_id}).add(" could not be replaced");
+        text.add("child ").add(int64_t{event.task_id}).add(" could not be replaced");
         break;
     case EventType::resized:
-        text.add("Resized to ").add(int64_t{fact.count}).add(" processes");
+        text.add("Resized to ").add(int64_t{event.count}).add(" processes");
         break;
     case EventType::signal_unavailable:
-        text.add("signal ").add(int64_t{fact.signal});
+        text.add("signal ").add(int64_t{event.signal});
         text.add(" does not control the pool: the program handles, ignores or blocks it");
         break;
     case EventType::fork_wanted:
-        text.add("fork slot ").add(int64_t{fact.task_id});
+        text.add("fork slot ").add(int64_t{event.task_id});
         break;
     case EventType::done:
-        text.add(fact.level == core::Level::error ? "Some processes could not be ended"
-                                                  : "All processes have ended");
+        text.add(event.level == core::Level::error ? "Some processes could not be ended"
+                                                   : "All processes have ended");
         break;
     }
 }
@@ -158,7 +158,7 @@ void report_left(uint32_t task_id, int32_t pid, int error) {
 }
 
 void report_to_stderr(const pf_event *event, void * /*user*/) {
-    if (event->fact.level > core::Level::warning) {
+    if (event->value.level > core::Level::warning) {
         os::report_lost_messages();
         return;
     }

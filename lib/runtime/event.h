@@ -9,7 +9,7 @@
 struct pf_event {
     static constexpr int message_max = 192;
 
-    prefork::core::Event fact;
+    prefork::core::Event value;
     char message[message_max];
 };
 
@@ -17,8 +17,8 @@ namespace prefork::runtime {
 
 using EventFunction = void (*)(const pf_event *event, void *user);
 
-// Puts the fact into words.
-void describe(const core::Event &fact, pf_event *ret_event);
+// Formats the message of an event.
+void format(const core::Event &event, pf_event *ret_event);
 
 // The default callback: warnings and worse to stderr.
 void report_to_stderr(const pf_event *event, void *user);

@@ -106,19 +106,19 @@ int Pool::run_once(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
 }
 
 bool Pool::next_event(pf_event *ret_event) {
-    core::Event fact;
+    core::Event next;
     // A stop takes back what the host was asked for.
     const bool requested = options_.host_fork && take_all_requests();
-    bool any = supervisor_.take_event(&fact);
-    while (any && fact.type == core::EventType::fork_wanted &&
-           expect_fork(static_cast<uint32_t>(fact.task_id)) < 0) {
-        any = supervisor_.take_event(&fact); // that request has failed
+    bool any = supervisor_.take_event(&next);
+    while (any && next.type == core::EventType::fork_wanted &&
+           expect_fork(static_cast<uint32_t>(next.task_id)) < 0) {
+        any = supervisor_.take_event(&next); // that request has failed
     }
     if (requested || any) {
         arm();
     }
     if (any) {
-        describe(fact, ret_event);
+        format(next, ret_event);
     }
     return any;
 }
@@ -227,8 +227,8 @@ Pool::Role Pool::run_actions(os::SignalBlock &block) {
 }
 
 Pool::Role Pool::deliver_events(os::SignalBlock &block) {
-    core::Event fact;
-    if (options_.on_event == nullptr || !supervisor_.take_event(&fact)) {
+    core::Event next;
+    if (options_.on_event == nullptr || !supervisor_.take_event(&next)) {
         return Role::supervisor;
     }
     const bool host_code = options_.on_event != report_to_stderr;
@@ -238,12 +238,12 @@ Pool::Role Pool::deliver_events(os::SignalBlock &block) {
     }
     do {
         pf_event event;
-        describe(fact, &event);
+        format(next, &event);
         options_.on_event(&event, options_.event_user);
         if (host_code && !is_of_this_process()) {
             return Role::detached_child;
         }
-    } while (supervisor_.take_event(&fact));
+    } while (supervisor_.take_event(&next));
     if (host_code) {
         block.block();
         after_host_code();

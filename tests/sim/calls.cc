@@ -78,10 +78,10 @@ bool Host::take() {
         return false;
     }
     see(event);
-    if (event.fact.type == prefork::core::EventType::fork_wanted) {
+    if (event.value.type == prefork::core::EventType::fork_wanted) {
         world.clock += 1;
         if (host_fork_ == 1) {
-            answer(static_cast<uint32_t>(event.fact.task_id), 0);
+            answer(static_cast<uint32_t>(event.value.task_id), 0);
         }
     }
     return true;

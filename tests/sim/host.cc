@@ -142,13 +142,13 @@ void Host::on_event(const pf_event *event, void *user) {
 }
 
 void Host::see(const pf_event &event) {
-    const prefork::core::Event &fact = event.fact;
+    const prefork::core::Event &value = event.value;
     SIM_TRACE("event: %s", event.message);
-    model.told(fact);
+    model.told(value);
     outcome_.events += 1;
     require(event.message[0] != '\0', "event-message", "there is none");
-    witness.told(fact);
-    done_seen_ = fact.type == EventType::done;
+    witness.told(value);
+    done_seen_ = value.type == EventType::done;
 }
 
 void Host::act_in_callback() {

@@ -1,4 +1,4 @@
-// The small parts: ring, text, deadlines, events in words.
+// The small parts: ring, text, deadlines, messages of events.
 //
 // SPDX-License-Identifier: MIT
 #include "cmocka_all.h"
@@ -127,24 +127,24 @@ void deadlines_come_in_order_whatever_was_armed_and_disarmed(void **) {
     }
 }
 
-const char *message_of(const core::Event &fact) {
+const char *message_of(const core::Event &value) {
     static pf_event event;
-    runtime::describe(fact, &event);
+    runtime::format(value, &event);
     return event.message;
 }
 
 core::Event fact_of(core::EventType type, core::Exit::Kind kind, int32_t code, bool will_restart) {
-    core::Event fact;
-    fact.type = type;
-    fact.task_id = 3;
-    fact.pid = 4711;
-    fact.exit.kind = kind;
-    fact.exit.code = code;
-    fact.will_restart = will_restart;
-    return fact;
+    core::Event value;
+    value.type = type;
+    value.task_id = 3;
+    value.pid = 4711;
+    value.exit.kind = kind;
+    value.exit.code = code;
+    value.will_restart = will_restart;
+    return value;
 }
 
-void exits_are_told_in_the_classic_words(void **) {
+void exits_are_reported_in_the_classic_lines(void **) {
     using core::EventType;
     using core::Exit;
 
@@ -165,31 +165,31 @@ void exits_are_told_in_the_classic_words(void **) {
 }
 
 void other_events_have_lines_in_the_same_manner(void **) {
-    core::Event fact;
-    fact.task_id = 3;
-    fact.pid = 4711;
-    fact.count = 5;
+    core::Event value;
+    value.task_id = 3;
+    value.pid = 4711;
+    value.count = 5;
 
-    fact.type = core::EventType::starting;
-    assert_string_equal(message_of(fact), "Starting 5 processes");
-    fact.type = core::EventType::stopping;
-    assert_string_equal(message_of(fact), "Stopping 5 processes");
-    fact.signal = 15;
-    assert_string_equal(message_of(fact), "Stopping 5 processes on signal 15");
-    fact.type = core::EventType::killed;
-    fact.delay = 10 * core::second;
-    assert_string_equal(message_of(fact),
+    value.type = core::EventType::starting;
+    assert_string_equal(message_of(value), "Starting 5 processes");
+    value.type = core::EventType::stopping;
+    assert_string_equal(message_of(value), "Stopping 5 processes");
+    value.signal = 15;
+    assert_string_equal(message_of(value), "Stopping 5 processes on signal 15");
+    value.type = core::EventType::killed;
+    value.delay = 10 * core::second;
+    assert_string_equal(message_of(value),
                         "child 3 (pid 4711) did not stop within 10000 ms, killed");
-    fact.type = core::EventType::gave_up;
-    assert_string_equal(message_of(fact), "Too many child restarts, giving up");
-    fact.type = core::EventType::start_failed;
-    fact.error = -EAGAIN;
-    assert_string_equal(message_of(fact),
+    value.type = core::EventType::gave_up;
+    assert_string_equal(message_of(value), "Too many child restarts, giving up");
+    value.type = core::EventType::start_failed;
+    value.error = -EAGAIN;
+    assert_string_equal(message_of(value),
                         "child 3 could not be started: Resource temporarily unavailable");
-    fact.will_restart = true;
-    fact.delay = 10 * core::millisecond;
-    assert_string_equal(message_of(fact), "child 3 could not be started: Resource temporarily "
-                                          "unavailable, trying again in 10 ms");
+    value.will_restart = true;
+    value.delay = 10 * core::millisecond;
+    assert_string_equal(message_of(value), "child 3 could not be started: Resource temporarily "
+                                           "unavailable, trying again in 10 ms");
 }
 
 const CMUnitTest tests_of_base[] = {
@@ -198,7 +198,7 @@ const CMUnitTest tests_of_base[] = {
     cmocka_unit_test(text_writes_the_smallest_and_the_largest_number),
     cmocka_unit_test(numbers_are_read_within_bounds),
     cmocka_unit_test(deadlines_come_in_order_whatever_was_armed_and_disarmed),
-    cmocka_unit_test(exits_are_told_in_the_classic_words),
+    cmocka_unit_test(exits_are_reported_in_the_classic_lines),
     cmocka_unit_test(other_events_have_lines_in_the_same_manner),
 };
 

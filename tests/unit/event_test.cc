@@ -11,16 +11,16 @@ using namespace prefork;
 namespace {
 
 pf_event restart_after(core::Duration delay) {
-    core::Event fact;
-    fact.type = core::EventType::exited;
-    fact.task_id = 3;
-    fact.pid = 42;
-    fact.exit.kind = core::Exit::Kind::exited;
-    fact.exit.code = 1;
-    fact.will_restart = true;
-    fact.delay = delay;
+    core::Event value;
+    value.type = core::EventType::exited;
+    value.task_id = 3;
+    value.pid = 42;
+    value.exit.kind = core::Exit::Kind::exited;
+    value.exit.code = 1;
+    value.will_restart = true;
+    value.delay = delay;
     pf_event event;
-    runtime::describe(fact, &event);
+    runtime::format(value, &event);
     return event;
 }
 
