@@ -64,7 +64,7 @@ int pf_fork_processes(int num_processes, int max_restarts) {
     }
     // Its pool is the one without a name.
     int task_id = -1;
-    if (int r = os::take_identity("", &task_id); r != 0) {
+    if (int r = os::claim_identity("", &task_id); r != 0) {
         return r < 0 ? r : task_id;
     }
     if (os::task_id() >= 0) {

@@ -150,7 +150,7 @@ int pf_pool_run(pf_pool *pool, int *ret_task_id) {
     }
     int task_id = -1;
     if (pool->stage == Stage::settings) {
-        if (int r = os::take_identity(pool->resources->pool_name(), &task_id); r != 0) {
+        if (int r = os::claim_identity(pool->resources->pool_name(), &task_id); r != 0) {
             return r < 0 ? r : be_worker(pool, task_id, ret_task_id);
         }
         if (int r = start(pool); r < 0) {

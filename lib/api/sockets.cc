@@ -63,7 +63,7 @@ int pf_listen_fds(int *ret_fds, int max_fds) {
     if (os::passed_descriptor_count() > max_fds) {
         return -ENOBUFS;
     }
-    const int count = os::take_passed_descriptors();
+    const int count = os::claim_passed_descriptors();
     for (int index = 0; index < count; index++) {
         ret_fds[index] = os::first_passed_descriptor + index;
     }

@@ -36,7 +36,7 @@ void Deadlines::disarm(uint32_t owner) {
     }
 }
 
-bool Deadlines::take_due(Instant now, uint32_t *ret_owner) {
+bool Deadlines::list_due(Instant now, uint32_t *ret_owner) {
     if (nearest() > now || size_ == 0) {
         return false;
     }

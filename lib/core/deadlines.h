@@ -24,7 +24,7 @@ class Deadlines {
     [[nodiscard]] Instant nearest() const { return size_ == 0 ? never : entries_[0].deadline; }
 
     // Takes out an owner whose deadline has come; returns false if there is none.
-    bool take_due(Instant now, uint32_t *ret_owner);
+    bool list_due(Instant now, uint32_t *ret_owner);
 
   private:
     struct Entry {

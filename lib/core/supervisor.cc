@@ -240,7 +240,7 @@ void Supervisor::tick(Instant now) {
     if (deadlines_.nearest() <= now) {
         renew_after_pause(elapsed(deadlines_.nearest(), now), now);
     }
-    while (deadlines_.take_due(now, &worker)) {
+    while (deadlines_.list_due(now, &worker)) {
         due(worker, now);
     }
     if (start_queue_.deadline() <= now) {

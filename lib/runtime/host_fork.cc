@@ -76,13 +76,13 @@ int Pool::fork_parent(uint32_t slot, int32_t pid) {
     if (pid < 0) {
         start_failed(worker, pid);
     } else {
-        result = take_in(worker, pid);
+        result = attach_child(worker, pid);
     }
     arm();
     return result;
 }
 
-int Pool::take_in(uint32_t worker, int32_t pid) {
+int Pool::attach_child(uint32_t worker, int32_t pid) {
     if (options_.process_groups != os::GroupMode::none) {
         os::lead_group(pid);
     }

@@ -25,7 +25,7 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
     }
     host_code_ran_ = host_code_ran_ || waited.interrupted;
     // Requests before exits: Ctrl-C reaches the supervisor and its workers together.
-    (void)take_all_requests();
+    (void)handle_all_requests();
     // And words before deadlines: who was ready in time is not late.
     // And before ends: a worker may have told with which code it exits.
     if (waited.word || waited.timer || waited.ended_count == os::WaitResult::ended_max) {
@@ -70,13 +70,13 @@ core::Input::Kind input_kind_of(os::Message::Kind kind) {
 } // namespace
 
 // All that anybody has asked for, by a call or by a signal. Returns whether there was anything.
-bool Pool::take_all_requests() {
-    const bool requested = take_requests();
-    const bool signaled = take_own_signals();
+bool Pool::handle_all_requests() {
+    const bool requested = handle_requests();
+    const bool signaled = handle_own_signals();
     return requested || signaled;
 }
 
-bool Pool::take_requests() {
+bool Pool::handle_requests() {
     const uint32_t requests = requests_.exchange(0);
     if ((requests & kill_requested) != 0) {
         step(core::Input::Kind::kill);
@@ -134,7 +134,7 @@ void Pool::answer_looks() {
     }
 }
 
-bool Pool::take_own_signals() {
+bool Pool::handle_own_signals() {
     bool any = false;
     os::SignalRequest request{};
     while (signals_.next(&request)) {

@@ -14,7 +14,7 @@ Pool::~Pool() {
     if (awaited_) {
         os::awaited_pool_is_gone();
     }
-    signals_.give_back();
+    signals_.release();
     orphans_.close(); // nobody looks at them while workers are waited for
     if (opened_) {
         lose_descriptors(); // those that the host has closed

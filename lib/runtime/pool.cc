@@ -40,7 +40,7 @@ int Pool::open(const PoolOptions &chosen) {
     }
     awaited_ = os::await_pool();
     const os::SignalBlock block;
-    signals_.take(options.signals, block.host_mask()); // until the end
+    signals_.claim(options.signals, block.host_mask()); // until the end
     opened_ = true;
     step(core::Input::Kind::start);
     for (const int number : signals_.unavailable()) {
@@ -108,7 +108,7 @@ int Pool::run_once(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
 bool Pool::next_event(pf_event *ret_event) {
     core::Event next;
     // A stop takes back what the host was asked for.
-    const bool requested = options_.host_fork && take_all_requests();
+    const bool requested = options_.host_fork && handle_all_requests();
     bool any = supervisor_.take_event(&next);
     while (any && next.type == core::EventType::fork_wanted &&
            expect_fork(static_cast<uint32_t>(next.task_id)) < 0) {
@@ -201,10 +201,10 @@ int Pool::signal_all(int number) {
 // Requests before all else, also those of a callback: nobody is started only to be stopped. Events
 // before starts: the host hears that a worker ended before the next one begins.
 Pool::Role Pool::run_actions(os::SignalBlock &block) {
-    (void)take_all_requests();
+    (void)handle_all_requests();
     Role role = deliver_events(block);
     while (role == Role::supervisor && !supervisor_.broken() && !lost_) {
-        if (!take_all_requests()) {
+        if (!handle_all_requests()) {
             if (supervisor_.startable() == 0) {
                 break;
             }
@@ -308,7 +308,7 @@ int Pool::finish() {
     if (!finished_) {
         finished_ = true;
         note_owed_forks(false);
-        signals_.give_back();
+        signals_.release();
         orphans_.close();
         notifier_.close();
         loop_.retire();

@@ -125,16 +125,16 @@ class Pool {
     void request_forks();
     int expect_fork(uint32_t slot);
     void note_owed_forks(bool owed);
-    int take_in(uint32_t worker, int32_t pid);
+    int attach_child(uint32_t worker, int32_t pid);
 
     // What has come: inputs.cc.
     int wait_for_inputs(int timeout_ms, os::SignalBlock &block);
-    bool take_all_requests();
-    bool take_requests();
+    bool handle_all_requests();
+    bool handle_requests();
     void read_messages();
     void use_announced_exit(core::Input *input) const;
     void answer_looks();
-    bool take_own_signals();
+    bool handle_own_signals();
     void handle_signal(const os::SignalRequest &request);
     void arm();
     void step(const core::Input &input);

@@ -70,7 +70,7 @@ bool Host::take() {
     pf_event event;
     if (host_fork_ != 0) {
         world.clock += 1; // no two requests are taken at the same time as anything else
-        model.take_requests();
+        model.handle_requests();
     }
     const bool any = pool_->next_event(&event);
     if (!any) {

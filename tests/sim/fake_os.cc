@@ -136,14 +136,14 @@ int open_pipe(Descriptor *ret_read_end, Descriptor * /*ret_write_end*/, bool /*n
         model.first_refused(error);
         return error;
     }
-    return ret_read_end->take(1000);
+    return ret_read_end->adopt(1000);
 }
 
 void StartBarrier::release() const {
     require(world.newborn.empty(), "barrier", "it is released before the worker is watched");
 }
 
-int Descriptor::take(int descriptor_or_error) {
+int Descriptor::adopt(int descriptor_or_error) {
     descriptor_ = descriptor_or_error;
     return 0;
 }
@@ -327,18 +327,18 @@ bool SignalBlock::deliver_pending() { return false; }
 void SignalBlock::unblock() const { world.signals_blocked -= 1; }
 void SignalBlock::block() {
     world.signals_blocked += 1;
-    model.take_requests(); // of the callbacks that were called
+    model.handle_requests(); // of the callbacks that were called
 }
 
-void OwnSignals::take(SignalSet set, const sigset_t & /*host_mask*/) {
+void OwnSignals::claim(SignalSet set, const sigset_t & /*host_mask*/) {
     require(!world.signals_held, "own-signals", "they are taken twice");
     world.signals_held = true;
-    world.signals_taken = set;
+    world.signals_claimed = set;
     set_ = set;
     held_ = 1;
 }
 
-void OwnSignals::give_back() {
+void OwnSignals::release() {
     if (held_ != 0) {
         held_ = 0;
         world.signals_held = false;

@@ -230,7 +230,7 @@ bool Host::next_own_signal(Request *ret_request) {
             continue;
         }
         world.own_signals &= ~(1U << index);
-        const bool only_stops = world.signals_taken == os::SignalSet::stops;
+        const bool only_stops = world.signals_claimed == os::SignalSet::stops;
         ret_request->kind = only_stops ? Request::Kind::stop : own_signals[index].kind;
         ret_request->number = own_signals[index].number;
         world.may_allocate = world.may_allocate || ret_request->kind == Request::Kind::grow;
@@ -243,9 +243,9 @@ bool Host::next_own_signal(Request *ret_request) {
 // A signal that the pool does not take is not the pool's affair.
 void Host::raise_own(uint32_t which) {
     const uint32_t index = which % own_signal_count;
-    const bool stops = world.signals_taken == os::SignalSet::stops && own_signals[index].in_stops;
+    const bool stops = world.signals_claimed == os::SignalSet::stops && own_signals[index].in_stops;
     const bool standard =
-        world.signals_taken == os::SignalSet::standard && own_signals[index].in_standard;
+        world.signals_claimed == os::SignalSet::standard && own_signals[index].in_standard;
     if (world.signals_held && (stops || standard)) {
         SIM_TRACE("signal %d comes", own_signals[index].number);
         if (own_signals[index].kind == Request::Kind::reload && standard) {
@@ -277,7 +277,7 @@ void Host::end(uint32_t way) {
     world.temper = tempers[way % 8];
     if (way == 3) {
         request_kill();
-    } else if (way == 5 && world.signals_held && world.signals_taken != os::SignalSet::none) {
+    } else if (way == 5 && world.signals_held && world.signals_claimed != os::SignalSet::none) {
         raise_own(0);
     } else {
         request_stop();

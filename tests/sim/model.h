@@ -68,7 +68,7 @@ class Model {
     bool sent(uint32_t worker, int32_t number); // whether it asks the worker to end
     void check_wait(int timeout_ms, Instant timer);
     void woke(const prefork::os::WaitResult &result);
-    void take_requests();
+    void handle_requests();
     void no_more_signals();
     void own_signal(const prefork::os::SignalRequest &request);
     void told(const core::Event &event);

@@ -247,7 +247,7 @@ bool Model::sent(uint32_t worker, int32_t number) {
 
 void Model::begin_read(int timeout_ms) {
     timeout_ms_ = timeout_ms;
-    take_requests(); // before anything is started
+    handle_requests(); // before anything is started
 }
 
 int Model::expected_result() const { return phase_ == Phase::done ? result_ : 1; }
@@ -270,10 +270,10 @@ void Model::woke(const prefork::os::WaitResult &waited) {
     owed_tick_ = waited.timer;
     signals_first_ = true;
     words_first_ = waited.word || waited.timer;
-    take_requests();
+    handle_requests();
 }
 
-void Model::take_requests() {
+void Model::handle_requests() {
     if (kill_requested_) {
         kill();
     } else if (stop_requested_) {

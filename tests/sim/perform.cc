@@ -209,7 +209,7 @@ void Host::perform_on_world(const Operation &operation) {
         if (operation.a % 16 < 2) {
             raise_own(operation.a);
         } else if (operation.a % 16 < 6 &&
-                   world.signals_taken == prefork::os::SignalSet::standard) {
+                   world.signals_claimed == prefork::os::SignalSet::standard) {
             raise_own(3);
         } else {
             raise_own(4 + operation.a % 4);

@@ -106,7 +106,7 @@ struct World {
     int32_t admitted = 0; // the last child that was admitted
 
     // Signals for the supervisor itself.
-    prefork::os::SignalSet signals_taken = prefork::os::SignalSet::none;
+    prefork::os::SignalSet signals_claimed = prefork::os::SignalSet::none;
     bool signals_held = false;
     uint32_t own_signals = 0; // a bit for each that has come
 

@@ -41,7 +41,7 @@ int tear_down(void ** /*state*/) {
     return 0;
 }
 
-int take(const char *text, os::WorkerResources *resources) {
+int adopt(const char *text, os::WorkerResources *resources) {
     return os::adopt_inherited_fds(text, resources);
 }
 
@@ -49,7 +49,7 @@ void assert_refused(const char *text, int error) {
     os::WorkerResources resources;
     int fds[os::bound_sockets_max];
 
-    const int result = take(text, &resources);
+    const int result = adopt(text, &resources);
 
     if (result != error) {
         print_error("\"%s\": %d instead of %d\n", text, result, error);
@@ -66,7 +66,7 @@ void what_a_supervisor_writes_is_taken(void ** /*state*/) {
     os::WorkerResources resources;
     int fds[os::bound_sockets_max];
 
-    assert_int_equal(take("3:1:2:80:2:0:3:a:b:1:0:1:0:4:path:0:one:two", &resources), 0);
+    assert_int_equal(adopt("3:1:2:80:2:0:3:a:b:1:0:1:0:4:path:0:one:two", &resources), 0);
 
     assert_int_equal(os::passed_descriptor_count(), 1);
     assert_int_equal(os::find_handed_on({"a:b", 80, 2, 0}, fds), 2);
@@ -84,7 +84,7 @@ void what_a_supervisor_writes_is_taken(void ** /*state*/) {
 void none_at_all_is_right_too(void ** /*state*/) {
     os::WorkerResources resources;
 
-    assert_int_equal(take("3:0:0", &resources), 0);
+    assert_int_equal(adopt("3:0:0", &resources), 0);
 
     assert_int_equal(resources.count(), 0);
     assert_int_equal(flags_of(first), 0);
@@ -93,7 +93,7 @@ void none_at_all_is_right_too(void ** /*state*/) {
 void those_from_0_on_can_have_names(void ** /*state*/) {
     os::WorkerResources resources;
 
-    assert_int_equal(take("2:0:0:err", &resources), 0);
+    assert_int_equal(adopt("2:0:0:err", &resources), 0);
 
     assert_int_equal(resources.find("err"), STDERR_FILENO);
     assert_int_equal(flags_of(STDERR_FILENO), FD_CLOEXEC);
@@ -103,7 +103,7 @@ void those_from_0_on_can_have_names(void ** /*state*/) {
 void an_error_of_the_supervisor_is_its_workers_too(void ** /*state*/) {
     os::WorkerResources resources;
 
-    assert_int_equal(take("3:-9:0:name", &resources), 0);
+    assert_int_equal(adopt("3:-9:0:name", &resources), 0);
 
     assert_int_equal(os::passed_descriptor_count(), -EBADF);
     assert_int_equal(resources.find("name"), first);
@@ -208,7 +208,7 @@ void any_change_of_a_text_is_taken_or_refused(void ** /*state*/) {
             set_up(nullptr);
             os::WorkerResources resources;
 
-            const int result = take(text.c_str(), &resources);
+            const int result = adopt(text.c_str(), &resources);
 
             int fds[os::bound_sockets_max];
             while (os::find_handed_on({"a:b", 80, 2, 0}, fds) > 0 ||

@@ -120,7 +120,7 @@ void deadlines_come_in_order_whatever_was_armed_and_disarmed(void **) {
         assert_true(deadlines.nearest() == nearest);
         uint32_t due = 0;
         if (rand() % 4 == 0 && nearest != core::never) {
-            assert_true(deadlines.take_due(nearest, &due));
+            assert_true(deadlines.list_due(nearest, &due));
             assert_true(model[due] == nearest);
             model[due] = core::never;
         }

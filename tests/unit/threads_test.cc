@@ -140,11 +140,11 @@ void *takes_and_gives_back_signals(void *user) {
     sigemptyset(&none);
     for (int count = 0; count < 500; count++) {
         os::OwnSignals signals;
-        signals.take(os::SignalSet::standard, none);
+        signals.claim(os::SignalSet::standard, none);
         for (int look = 0; look < 4; look++) {
             pair->faults.fetch_add(has_handler(SIGTERM) && has_handler(SIGWINCH) ? 0 : 1);
         }
-        signals.give_back();
+        signals.release();
     }
     pair->running.fetch_sub(1);
     return nullptr;
@@ -163,7 +163,7 @@ void each_of_two_pools_hears_of_a_signal_of_another_thread(void ** /*state*/) {
     sigemptyset(&none);
     os::OwnSignals pools[2];
     for (os::OwnSignals &signals : pools) {
-        signals.take(os::SignalSet::standard, none);
+        signals.claim(os::SignalSet::standard, none);
     }
     pthread_t thread;
     const auto raise_signal = [](void * /*user*/) -> void * {

@@ -234,7 +234,7 @@ int stop_descriptor(const WorkerLink &link) {
         return r;
     }
     Descriptor all;
-    if (int r = all.take(epoll_create1(EPOLL_CLOEXEC)); r < 0) {
+    if (int r = all.adopt(epoll_create1(EPOLL_CLOEXEC)); r < 0) {
         return r;
     }
     if (int r = watch(all.get(), link.down); r < 0) {

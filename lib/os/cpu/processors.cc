@@ -22,7 +22,7 @@ constexpr size_t path_max = 4096;
 class Lines {
   public:
     explicit Lines(const char *path) {
-        (void)file_.take(open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+        (void)file_.adopt(open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     }
 
     // The next line without its newline, valid until the next call; nullptr at the end.

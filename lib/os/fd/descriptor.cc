@@ -153,7 +153,7 @@ int above_stdio(int descriptor_or_error) {
     return error;
 }
 
-int Descriptor::take(int descriptor_or_error) {
+int Descriptor::adopt(int descriptor_or_error) {
     const int descriptor = above_stdio(descriptor_or_error);
     if (descriptor < 0) {
         return descriptor;

@@ -24,8 +24,8 @@ struct KeptDescriptors {
 // In a new worker: closes all other noted descriptors. Async-signal-safe.
 void close_noted_descriptors(const KeptDescriptors &kept);
 
-// Takes what a system call returned, a descriptor or -1 with errno set, and returns it, moved out
-// of the place of stdio if the host has none there; or the negative errno.
+// Moves what a system call returned, a descriptor or -1 with errno set, above the numbers of stdio.
+// Returns the descriptor or a negative errno.
 int above_stdio(int descriptor_or_error);
 
 // Owns one descriptor, or none.
@@ -37,10 +37,10 @@ class Descriptor {
     Descriptor &operator=(const Descriptor &) = delete;
 
     // The same, for a descriptor that is close-on-exec; returns 0 or the negative errno.
-    [[nodiscard]] int take(int descriptor_or_error);
+    [[nodiscard]] int adopt(int descriptor_or_error);
     void reset();
     // One that is noted already.
-    void adopt(int descriptor) {
+    void attach(int descriptor) {
         reset();
         descriptor_ = descriptor;
     }

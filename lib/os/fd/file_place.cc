@@ -32,7 +32,7 @@ int FilePlace::open(const char *path) {
     }
     memcpy(parent, path, length);
     parent[length] = '\0';
-    return directory_.take(::open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC));
+    return directory_.adopt(::open(parent, O_PATH | O_DIRECTORY | O_CLOEXEC));
 }
 
 int FilePlace::directory() const { return directory_.get() < 0 ? AT_FDCWD : directory_.get(); }
@@ -49,7 +49,7 @@ PathLock::~PathLock() {
     }
 }
 
-int PathLock::take(const FilePlace &place, const char *suffix) {
+int PathLock::acquire(const FilePlace &place, const char *suffix) {
     constexpr int attempts_max = 16;
     if (strlen(place.name()) + strlen(suffix) > NAME_MAX) {
         return -ENAMETOOLONG;
@@ -68,10 +68,10 @@ int PathLock::try_once(const FilePlace &place) {
     constexpr int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
     Descriptor file;
     int r =
-        file.take(openat(place.directory(), name_, flags | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR));
+        file.adopt(openat(place.directory(), name_, flags | O_CREAT | O_EXCL, S_IRUSR | S_IWUSR));
     const bool is_ours = r == 0;
     if (r == -EEXIST) {
-        r = file.take(openat(place.directory(), name_, flags));
+        r = file.adopt(openat(place.directory(), name_, flags));
     }
     if (r < 0) {
         return r;
@@ -89,7 +89,7 @@ int PathLock::try_once(const FilePlace &place) {
         named.st_dev != held.st_dev) {
         return -ENOENT;
     }
-    file_.adopt(file.release());
+    file_.attach(file.release());
     return 0;
 }
 

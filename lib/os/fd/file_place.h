@@ -42,7 +42,7 @@ class PathLock {
 
     // Both must outlive the lock. Returns 0, -EWOULDBLOCK if another process has it, or another
     // negative errno.
-    [[nodiscard]] int take(const FilePlace &place, const char *suffix);
+    [[nodiscard]] int acquire(const FilePlace &place, const char *suffix);
 
   private:
     [[nodiscard]] int try_once(const FilePlace &place);

@@ -20,6 +20,6 @@ bool is_pidfd(int descriptor) {
            (syscall(SYS_pidfd_send_signal, descriptor, 0, nullptr, 0) == 0 || errno != EBADF);
 }
 
-int Pidfd::open(int32_t pid) { return take(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); }
+int Pidfd::open(int32_t pid) { return adopt(static_cast<int>(syscall(SYS_pidfd_open, pid, 0))); }
 
 } // namespace prefork::os

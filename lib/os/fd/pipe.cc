@@ -14,13 +14,13 @@ int open_pipe(Descriptor *ret_read_end, Descriptor *ret_write_end, bool nonblock
     }
     Descriptor read_end;
     Descriptor write_end;
-    const int read_result = read_end.take(ends[0]);
-    const int write_result = write_end.take(ends[1]);
+    const int read_result = read_end.adopt(ends[0]);
+    const int write_result = write_end.adopt(ends[1]);
     if (read_result < 0 || write_result < 0) {
         return read_result < 0 ? read_result : write_result;
     }
-    ret_read_end->adopt(read_end.release());
-    ret_write_end->adopt(write_end.release());
+    ret_read_end->attach(read_end.release());
+    ret_write_end->attach(write_end.release());
     return 0;
 }
 
@@ -36,8 +36,8 @@ void put_write_end_first(Descriptor *read_end, Descriptor *write_end) {
         if (swapped) {
             (void)read_end->release();
             (void)write_end->release();
-            read_end->adopt(second);
-            write_end->adopt(first);
+            read_end->attach(second);
+            write_end->attach(first);
         }
     }
     close(copy);

@@ -66,7 +66,7 @@ int check_passed_descriptors() {
     return passed_count;
 }
 
-int take_passed_descriptors() {
+int claim_passed_descriptors() {
     const int count = check_passed_descriptors();
     for (int index = 0; index < count; index++) {
         const int descriptor = first_passed_descriptor + index;

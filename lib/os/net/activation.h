@@ -23,6 +23,6 @@ int passed_descriptor_count();
 int check_passed_descriptors();
 
 // Makes them close-on-exec, and those that listen non-blocking. Returns what the above returns.
-int take_passed_descriptors();
+int claim_passed_descriptors();
 
 } // namespace prefork::os

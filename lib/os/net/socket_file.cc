@@ -95,7 +95,8 @@ int SocketFile::find(const sockaddr_un &address, const char *name) const {
         return -EEXIST;
     }
     Descriptor probe;
-    if (int r = probe.take(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)); r < 0) {
+    if (int r = probe.adopt(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+        r < 0) {
         return r;
     }
     const void *generic = &address;
@@ -134,7 +135,7 @@ int SocketFile::remove_stale() const {
 }
 
 int SocketFile::lock() {
-    const int result = lock_.take(place_, ".bind-lock");
+    const int result = lock_.acquire(place_, ".bind-lock");
     return result == -EWOULDBLOCK ? -EADDRINUSE : result;
 }
 

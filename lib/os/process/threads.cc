@@ -45,7 +45,7 @@ bool is_of_kernel(const char *thread) {
     char text[512];
     base::Text(path, sizeof(path)).add(tasks_path).add("/").add(thread).add("/stat");
     Descriptor file;
-    if (int r = file.take(open(path, O_RDONLY | O_CLOEXEC)); r < 0) {
+    if (int r = file.adopt(open(path, O_RDONLY | O_CLOEXEC)); r < 0) {
         return r == -ENOENT || r == -ESRCH; // it has ended
     }
     const ssize_t length = read(file.get(), text, sizeof(text) - 1);
@@ -65,7 +65,7 @@ bool is_of_kernel(const char *thread) {
 Count count_listed() {
     alignas(Entry) char entries[1024];
     Descriptor directory;
-    if (directory.take(open(tasks_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
+    if (directory.adopt(open(tasks_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
         return Count::unknown;
     }
     int count = 0;

@@ -68,7 +68,7 @@ void let_go(int *descriptor) {
 void tell(int pipe, int32_t word) { (void)write_without_sigpipe(pipe, &word, sizeof(word)); }
 
 // Returns false at the end, or if there is nothing yet.
-bool read_word(int pipe, int32_t *ret_word) {
+bool read_answer(int pipe, int32_t *ret_word) {
     ssize_t length = 0;
     do {
         length = read(pipe, ret_word, sizeof(*ret_word));
@@ -107,13 +107,13 @@ int await_daemon(int pipe, pid_t child) {
     pollfd end = {pipe, POLLIN, 0};
     while (poll(&end, 1, -1) < 0 && errno == EINTR) {
     }
-    bool is_told = read_word(pipe, &word);
+    bool is_told = read_answer(pipe, &word);
     if (is_told && word < 0) {
         return word;
     }
     if (is_told) {
         await_readiness(pipe, word);
-        is_told = read_word(pipe, &word);
+        is_told = read_answer(pipe, &word);
     }
     _exit(is_told ? EXIT_SUCCESS : EXIT_FAILURE);
 }

@@ -55,7 +55,7 @@ int Notifier::open(base::Instant now) {
     } else {
         address_size_ += 1;
     }
-    if (int r = socket_.take(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)); r < 0) {
+    if (int r = socket_.adopt(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)); r < 0) {
         return r;
     }
     (void)connect_socket(); // else it is tried again with each message

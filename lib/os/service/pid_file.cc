@@ -53,7 +53,8 @@ int find(const FilePlace &place) {
 // Opens what find() has found. Returns 0, -ENOENT if it is not there any more, or a negative errno.
 int open_found(const FilePlace &place, int mode, Descriptor *ret_file) {
     struct stat status {};
-    if (int r = ret_file->take(openat(place.directory(), place.name(), mode | open_flags)); r < 0) {
+    if (int r = ret_file->adopt(openat(place.directory(), place.name(), mode | open_flags));
+        r < 0) {
         return r;
     }
     if (fstat(ret_file->get(), &status) != 0) {
@@ -102,7 +103,7 @@ int write_pid(const Descriptor &file) {
 // is no file.
 int make_file(const FilePlace &place, const char *name, Descriptor *ret_file) {
     constexpr mode_t mode = S_IRUSR | S_IWUSR | S_IRGRP | S_IROTH;
-    int r = ret_file->take(
+    int r = ret_file->adopt(
         openat(place.directory(), name, O_RDWR | O_CREAT | O_EXCL | open_flags, mode));
     if (r < 0) {
         return r;
@@ -152,7 +153,7 @@ int write_in_place(const FilePlace &place, Descriptor *ret_file) {
 // The others are done in a moment.
 int wait_for_turn(const FilePlace &place, PathLock *lock) {
     for (int pauses = 0;; pauses++) {
-        const int r = lock->take(place, ".start-lock");
+        const int r = lock->acquire(place, ".start-lock");
         if (r != -EWOULDBLOCK || pauses == pauses_max) {
             return r == -EWOULDBLOCK ? -EEXIST : r;
         }

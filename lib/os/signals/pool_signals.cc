@@ -222,7 +222,7 @@ void forget_other_process() {
 
 } // namespace
 
-void OwnSignals::take(SignalSet set, const sigset_t &host_mask) {
+void OwnSignals::claim(SignalSet set, const sigset_t &host_mask) {
     const ProcessLock lock;
     set_ = set;
     forget_other_process();
@@ -244,7 +244,7 @@ void OwnSignals::take(SignalSet set, const sigset_t &host_mask) {
     }
 }
 
-void OwnSignals::give_back() {
+void OwnSignals::release() {
     if (held_ == 0) {
         return;
     }

@@ -35,12 +35,12 @@ SignalRequest standard_request(uint32_t place);
 class OwnSignals {
   public:
     OwnSignals() = default;
-    ~OwnSignals() { give_back(); }
+    ~OwnSignals() { release(); }
     OwnSignals(const OwnSignals &) = delete;
     OwnSignals &operator=(const OwnSignals &) = delete;
 
     // Each signal that arrives is counted and wakes all pools.
-    void take(SignalSet set, const sigset_t &host_mask);
+    void claim(SignalSet set, const sigset_t &host_mask);
 
     // The signals of the set that could not be taken, because the host handles, ignores or blocks
     // them.
@@ -48,7 +48,7 @@ class OwnSignals {
         return {&unavailable_[0], unavailable_count_};
     }
 
-    void give_back();
+    void release();
     void disown() { held_ = 0; }
 
     // Takes a signal that has come, those that ask for a stop first; returns false if there is

@@ -145,13 +145,13 @@ int32_t Exec::start(const SpawnParameters &parameters, const SignalBlock &block,
         return pid;
     }
     Pidfd owned;
-    const int taken = pidfd >= 0 ? owned.take(pidfd) : 0;
+    const int taken = pidfd >= 0 ? owned.adopt(pidfd) : 0;
     const int error = child.error != 0 ? child.error : taken;
     if (error < 0) {
         discard_process(pid, owned);
         return error;
     }
-    ret_pidfd->adopt(owned.release());
+    ret_pidfd->attach(owned.release());
     return pid;
 }
 

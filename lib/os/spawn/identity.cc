@@ -117,7 +117,7 @@ void adopt_identity(const OwnEnvironment &environment) {
     }
     note_own_worker(static_cast<uint32_t>(worker.task_id), worker.pool);
     identity().executed_pid = self.pid;
-    set_standing(Standing::untaken);
+    set_standing(Standing::unclaimed);
 }
 
 // Another copy of the library has found out what this process is.
@@ -194,7 +194,7 @@ int may_supervise() {
     switch (process.standing.load()) {
     case Standing::free:
         return 0;
-    case Standing::untaken:
+    case Standing::unclaimed:
         // A child that the worker forked before it took its identity is not that worker.
         return process.pid == own_pid() ? -EALREADY : -ESRCH;
     case Standing::misplaced:
@@ -203,13 +203,13 @@ int may_supervise() {
     return -ESRCH;
 }
 
-int take_identity(const char *pool_name, int *ret_task_id) {
+int claim_identity(const char *pool_name, int *ret_task_id) {
     ProcessIdentity &process = identity();
     const int result = may_supervise();
     if (result != -EALREADY || strcmp(pool_name, process.pool_name) != 0) {
         return result;
     }
-    Standing expected = Standing::untaken;
+    Standing expected = Standing::unclaimed;
     if (!process.standing.compare_exchange_strong(expected, Standing::free)) {
         return 0; // another thread has just taken it
     }

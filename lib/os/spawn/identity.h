@@ -27,7 +27,7 @@ int may_supervise();
 
 // Takes the identity if it is that of a worker of this pool. Returns 1, and the task id; else what
 // may_supervise() says.
-int take_identity(const char *pool_name, int *ret_task_id);
+int claim_identity(const char *pool_name, int *ret_task_id);
 
 // In a new worker by fork. Its resources are nullptr where a pool has neither name nor
 // descriptors, and stay while the process lives. Async-signal-safe.

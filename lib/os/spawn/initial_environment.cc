@@ -19,7 +19,7 @@ int InitialEnvironment::read() {
 
 int InitialEnvironment::read_from_proc() {
     Descriptor file;
-    if (int r = file.take(open("/proc/self/environ", O_RDONLY | O_CLOEXEC)); r < 0) {
+    if (int r = file.adopt(open("/proc/self/environ", O_RDONLY | O_CLOEXEC)); r < 0) {
         return r;
     }
     length_ = 0;

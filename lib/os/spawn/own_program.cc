@@ -102,7 +102,7 @@ char *name_of_file() {
 void note_arguments() {
     Descriptor file;
     base::Array<char> text;
-    if (file.take(open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC)) < 0) {
+    if (file.adopt(open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC)) < 0) {
         return;
     }
     size_t length = 0;

@@ -11,9 +11,9 @@
 namespace prefork::os {
 
 enum class Standing : uint32_t {
-    free,     // may supervise
-    untaken,  // a worker by exec that has not taken its identity yet
-    misplaced // told to be a worker, but by what can not be believed
+    free,      // may supervise
+    unclaimed, // a worker by exec that has not claimed its identity yet
+    misplaced  // told to be a worker, but by what can not be believed
 };
 
 // Copies of different versions share it: another layout needs another number.

@@ -116,7 +116,7 @@ int read_status(const char *directory, char *text, size_t size) {
     char path[64];
     base::Text(path, sizeof(path)).add("/proc/").add(directory).add("/status");
     Descriptor file;
-    if (int r = file.take(open(path, O_RDONLY | O_CLOEXEC)); r < 0) {
+    if (int r = file.adopt(open(path, O_RDONLY | O_CLOEXEC)); r < 0) {
         return r;
     }
     struct statfs system {};

@@ -42,7 +42,7 @@ ssize_t read_again(int descriptor, char *buffer, size_t size) {
 int32_t newest_pid() {
     Descriptor file;
     char text[128];
-    if (file.take(::open("/proc/loadavg", O_RDONLY | O_CLOEXEC)) < 0) {
+    if (file.adopt(::open("/proc/loadavg", O_RDONLY | O_CLOEXEC)) < 0) {
         return 0;
     }
     const ssize_t length = read_again(file.get(), text, sizeof(text) - 1);
@@ -97,7 +97,7 @@ bool ChildList::has(int32_t pid) const {
 bool ChildList::read() {
     count_ = 0;
     Descriptor directory;
-    if (directory.take(::open(own_threads, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
+    if (directory.adopt(::open(own_threads, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
         return false;
     }
     alignas(DirectoryEntry) char buffer[2048];
@@ -131,7 +131,7 @@ bool ChildList::read_thread(const char *thread) {
     char path[64];
     base::Text(path, sizeof(path)).add(own_threads).add("/").add(thread).add("/children");
     Descriptor file;
-    if (const int r = file.take(::open(path, O_RDONLY | O_CLOEXEC)); r < 0) {
+    if (const int r = file.adopt(::open(path, O_RDONLY | O_CLOEXEC)); r < 0) {
         errno = -r;
         return false;
     }

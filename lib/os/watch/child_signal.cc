@@ -113,7 +113,7 @@ bool keeps_now() {
 
 // Unless another handler is before ours: then it stays, and passes on to what the host had, until
 // it is called without anything before it.
-void give_back() {
+void restore_host_handler() {
     struct sigaction current {};
     sigaction(SIGCHLD, nullptr, &current);
     if (is_ours(current) && handler.level > 0) {
@@ -142,7 +142,7 @@ void enter(int32_t thread, const void *frame, Entry *ret_entry) {
     ret_entry->passes_on = has_function(ret_entry->host);
     if (handler.count == 0) {
         ret_entry->reaps = discards(ret_entry->host);
-        give_back();
+        restore_host_handler();
     }
 }
 
@@ -223,7 +223,7 @@ void release_child_handler(bool keeps_statuses) {
         handler.keepers -= keeps_statuses ? 1 : 0;
         reaps = reaps && handler.keepers == 0;
         if (handler.count == 0) {
-            give_back();
+            restore_host_handler();
         } else {
             install();
         }
@@ -260,7 +260,7 @@ void restore_child_handler() {
     if (handler.level > 0) {
         const ProcessLock lock;
         forget_other_process();
-        give_back();
+        restore_host_handler();
     }
 }
 

@@ -108,7 +108,7 @@ void Children::hold(uint32_t worker, base::Duration delay) {
     next_look_ = base::after(now(), delay);
 }
 
-uint32_t Children::take_due(base::Instant now, std::span<uint32_t> ret_workers) {
+uint32_t Children::list_due(base::Instant now, std::span<uint32_t> ret_workers) {
     if (now < next_look_) {
         return 0;
     }

@@ -62,7 +62,7 @@ class Children {
     [[nodiscard]] base::Instant next_look() const { return next_look_; }
 
     // If that has come: writes down as many of them as there is room for, and returns how many.
-    uint32_t take_due(base::Instant now, std::span<uint32_t> ret_workers);
+    uint32_t list_due(base::Instant now, std::span<uint32_t> ret_workers);
 
     // Lets go of the pidfds that the host has closed, or all of them without an epoll: those
     // workers are known by their pids from here on, and looked at in time.

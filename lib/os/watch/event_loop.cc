@@ -79,13 +79,13 @@ int EventLoop::open(Backend backend, GroupMode groups, int messages) {
     if (backend == Backend::automatic) {
         backend_ = supports(Backend::pidfd) ? Backend::pidfd : Backend::sigchld;
     }
-    if (int r = epoll_.take(epoll_create1(EPOLL_CLOEXEC)); r < 0) {
+    if (int r = epoll_.adopt(epoll_create1(EPOLL_CLOEXEC)); r < 0) {
         return r;
     }
-    if (int r = timer_.take(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)); r < 0) {
+    if (int r = timer_.adopt(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)); r < 0) {
         return r;
     }
-    if (int r = wake_.take(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); r < 0) {
+    if (int r = wake_.adopt(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); r < 0) {
         return r;
     }
     if (by_pidfd()) {
@@ -158,7 +158,7 @@ int EventLoop::room(size_t wanted, uint32_t descriptors_each, std::span<int> scr
     return workers > 0 ? workers : 1;
 }
 
-int EventLoop::open_spare() { return spare_.take(fcntl(epoll_.get(), F_DUPFD_CLOEXEC, 0)); }
+int EventLoop::open_spare() { return spare_.adopt(fcntl(epoll_.get(), F_DUPFD_CLOEXEC, 0)); }
 
 int EventLoop::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
     const int result = children_.add(worker, pid, pidfd);
@@ -313,7 +313,7 @@ int EventLoop::wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result) 
     }
     if (children_.next_look() != base::never) {
         const std::span<uint32_t> room(ret_result->ended);
-        ret_result->ended_count += children_.take_due(now(), room.subspan(ret_result->ended_count));
+        ret_result->ended_count += children_.list_due(now(), room.subspan(ret_result->ended_count));
     }
     return 0;
 }

@@ -41,7 +41,7 @@ ChildState state_in_proc(int32_t pid) {
     if (!has_own_proc()) {
         return ChildState::unknown;
     }
-    if (int r = file.take(open(path, O_RDONLY | O_CLOEXEC)); r < 0) {
+    if (int r = file.adopt(open(path, O_RDONLY | O_CLOEXEC)); r < 0) {
         return r == -ENOENT ? ChildState::none : ChildState::unknown;
     }
     const ssize_t length = read(file.get(), text, sizeof(text) - 1);
