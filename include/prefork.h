@@ -562,28 +562,31 @@ PF_API int pf_pool_dispatch(pf_pool *pool, int timeout_ms);
 PF_API int pf_pool_next_event(pf_pool *pool, const pf_event **ret_event);
 
 /*
- * Before the host's own fork for a PF_EVENT_FORK_WANTED: blocks all signals of this thread, but
- * those that a fault raises. pf_pool_fork_parent() in this process and pf_pool_fork_child() in the
- * child restore the mask, last, whatever they return. So no handler of the host runs in a process
- * that is not a worker yet, and no signal is lost. Not nested: a thread prepares one fork at a
- * time. Without it the other two calls do the same but for the signals.
+ * Prepare the host's own fork for a PF_EVENT_FORK_WANTED.
+ *
+ * Blocks all signals of this thread, except those that a fault raises. After the fork,
+ * pf_pool_fork_parent() in this process and pf_pool_fork_child() in the child restore the signal
+ * mask as their last step, also if they fail. So no handler of the host runs in a process that is
+ * not a worker yet, and no signal is lost. A thread prepares one fork at a time. A host may omit
+ * this call: the other two then leave the signal mask alone.
  *
  * Returns: 0.
- * Errors, with which the mask is as it was, and the host should not fork: -ESRCH if the pool waits
- *   for no worker in this slot; -EINVAL if there is no such slot, the pool has not started, or the
- *   host does not fork for it. -EALREADY if a fork is prepared: signals stay blocked.
+ * Errors, with an unchanged signal mask: -ESRCH if the pool waits for no worker in this slot: do
+ *   not fork; -EINVAL if there is no such slot, the pool has not started, or the host does not
+ *   fork for it. -EALREADY if a fork is prepared: signals stay blocked.
  * Since: 0.2
  */
 PF_API int pf_pool_fork_prepare(pf_pool *pool, int task_id);
 
 /*
- * After the host's fork, in the process that made the pool: answers the PF_EVENT_FORK_WANTED.
+ * Report the host's fork for a PF_EVENT_FORK_WANTED, in the process that made the pool.
  *
- * pid is what the fork returned, or a negative errno if it failed, or PF_ETHREADS if the host did
- * not fork because of other threads. Each such event that the host has taken needs an answer
- * within 10,000 ms; until then the slot is starting, and dispatch continues. When the time is
- * over PF_EVENT_START_FAILED tells so with -ETIMEDOUT, and the host is asked anew. A stop takes
- * back the requests that the host has not taken; the worker of one that it has is stopped at once.
+ * pid is the result of the fork, or a negative errno if it failed, or PF_ETHREADS if the host did
+ * not fork because of other threads. The host must call this within 10,000 ms for each such event
+ * that it has received. Until then the slot is starting, and dispatch continues. After that time
+ * PF_EVENT_START_FAILED reports -ETIMEDOUT, and another PF_EVENT_FORK_WANTED follows. A stop
+ * cancels the requests that the host has not received. The worker of a request that it has
+ * received is stopped at once.
  *
  * Returns: 0.
  * Errors: -ESRCH if the pool waits for no worker in this slot, as after the 10,000 ms or the end
@@ -596,10 +599,11 @@ PF_API int pf_pool_fork_prepare(pf_pool *pool, int task_id);
 PF_API int pf_pool_fork_parent(pf_pool *pool, int task_id, int32_t pid);
 
 /*
- * After the host's fork, in the child: waits until the pool knows the child, and makes it a
- * worker. pf_task_id() tells, the dispositions of signals are as the host had them, of the library
- * only the worker's ends of pipes are open. Only pf_pool_free() may be called with the pool
- * afterwards.
+ * Make the child of the host's fork a worker, in the child.
+ *
+ * Waits until pf_pool_fork_parent() was called for it. Then pf_task_id() returns the task id, the
+ * dispositions of signals are those of the host, and of the library's descriptors only the
+ * worker's ends of pipes are open. Afterwards only pf_pool_free() may be called with the pool.
  *
  * Returns: 0.
  * Errors: -ESRCH if the supervisor or its pool has ended, or waits for no worker in this slot: the
