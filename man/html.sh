@@ -13,6 +13,7 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 out=$1
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
+rm -f "$out"/*.html
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
