@@ -26,9 +26,9 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
     host_code_ran_ = host_code_ran_ || waited.interrupted;
     // Requests before exits: Ctrl-C reaches the supervisor and its workers together.
     (void)handle_all_requests();
-    // And words before deadlines: who was ready in time is not late.
+    // And messages before deadlines: a worker that was ready in time is not late.
     // And before ends: a worker may have told with which code it exits.
-    if (waited.word || waited.timer || waited.ended_count == os::WaitResult::ended_max) {
+    if (waited.messages || waited.timer || waited.ended_count == os::WaitResult::ended_max) {
         read_messages();
     }
     for (uint32_t index = 0; index < waited.ended_count; index++) {

@@ -308,7 +308,7 @@ int EventLoop::wait(int timeout_ms, SignalBlock & /*block*/, WaitResult *ret_res
         world.gather(ret_result);
     }
     SIM_TRACE("wait %d: %u ended%s%s%s", timeout_ms, ret_result->ended_count,
-              ret_result->timer ? ", timer" : "", ret_result->word ? ", word" : "",
+              ret_result->timer ? ", timer" : "", ret_result->messages ? ", messages" : "",
               ret_result->interrupted ? ", interrupted" : "");
     model.woke(*ret_result);
     return 0;

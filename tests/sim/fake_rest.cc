@@ -47,24 +47,24 @@ int SupervisorChannel::announced_exit(uint32_t /*worker*/) const { return -1; }
 void SupervisorChannel::begin_read(base::Instant /*now*/) { model.settle(); }
 
 bool SupervisorChannel::next(Message *ret_message) {
-    if (world.words.empty()) {
-        model.no_more_words();
+    if (world.messages.empty()) {
+        model.no_more_messages();
         return false;
     }
-    const sim::Word word = world.words.front();
-    world.words.erase(world.words.begin());
-    switch (word.kind) {
+    const sim::SentMessage message = world.messages.front();
+    world.messages.erase(world.messages.begin());
+    switch (message.kind) {
     case sim::Word::Kind::flood:
-        *ret_message = {Message::Kind::flood, word.worker};
-        model.flooded(word.worker);
+        *ret_message = {Message::Kind::flood, message.worker};
+        model.flooded(message.worker);
         break;
     case sim::Word::Kind::retire:
-        *ret_message = {Message::Kind::retire, word.worker};
-        model.retired(word.worker);
+        *ret_message = {Message::Kind::retire, message.worker};
+        model.retired(message.worker);
         break;
     case sim::Word::Kind::ready:
-        *ret_message = {Message::Kind::ready, word.worker};
-        model.said_ready(word.worker);
+        *ret_message = {Message::Kind::ready, message.worker};
+        model.said_ready(message.worker);
         break;
     }
     return true;

@@ -57,7 +57,7 @@ class Model {
     void said_ready(uint32_t worker);
     void flooded(uint32_t worker);
     void retired(uint32_t worker);
-    void no_more_words();
+    void no_more_messages();
     void looked(uint32_t worker, uint32_t beats);
     void collecting();
     void exited(uint32_t worker, int32_t pid, const Exit &exit);
@@ -323,8 +323,8 @@ class Model {
     int timeout_ms_ = 0;
     uint32_t owed_collects_ = 0;
     bool owed_tick_ = false;
-    bool signals_first_ = false; // before it
-    bool words_first_ = false;   // before it
+    bool signals_first_ = false;  // before it
+    bool messages_first_ = false; // before it
     uint32_t owed_looks_ = 0;
     uint32_t owed_growth_ = 0;
     uint32_t owed_fork_failure_ = 0; // the slot, plus 1

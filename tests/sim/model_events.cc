@@ -269,7 +269,7 @@ void Model::woke(const prefork::os::WaitResult &waited) {
     owed_collects_ = waited.ended_count;
     owed_tick_ = waited.timer;
     signals_first_ = true;
-    words_first_ = waited.word || waited.timer;
+    messages_first_ = waited.messages || waited.timer;
     handle_requests();
 }
 
@@ -325,7 +325,7 @@ void Model::settle() {
         }
         world.allocation_failed = false;
     }
-    if (owed_tick_ && owed_collects_ == 0 && !signals_first_ && !words_first_) {
+    if (owed_tick_ && owed_collects_ == 0 && !signals_first_ && !messages_first_) {
         owed_tick_ = false;
         tick();
     }

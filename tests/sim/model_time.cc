@@ -238,6 +238,6 @@ void Model::flooded(uint32_t worker) {
     conclude();
 }
 
-void Model::no_more_words() { words_first_ = false; }
+void Model::no_more_messages() { messages_first_ = false; }
 
 } // namespace sim

@@ -310,7 +310,7 @@ void Host::perform_on_health(const Operation &operation) {
     case Kind::readiness:
         world.readiness = a % 2 == 0 ? Readiness::at_once : Readiness::later;
         world.all_beat = b % 4 != 0;
-        world.words_late = operation.c % 4 == 0;
+        world.messages_late = operation.c % 4 == 0;
         break;
     case Kind::freeze:
         freeze(a, b);

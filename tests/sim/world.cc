@@ -34,20 +34,20 @@ void World::begin() {
     std::vector<uint32_t> old_ended = std::move(ended);
     std::vector<Process> old_newborn = std::move(newborn);
     std::vector<Share> old_shares = std::move(shares);
-    std::vector<Word> old_words = std::move(words);
+    std::vector<SentMessage> old_messages = std::move(messages);
     *this = World{};
     instances = std::move(old_seats);
     living = std::move(old_living);
     ended = std::move(old_ended);
     newborn = std::move(old_newborn);
     shares = std::move(old_shares);
-    words = std::move(old_words);
+    messages = std::move(old_messages);
     instances.clear();
     living.clear();
     ended.clear();
     newborn.clear();
     shares.clear();
-    words.clear();
+    messages.clear();
     clock = 1000 * second;
     real_time = 1'000'000 * second;
     reaping = false;
@@ -101,28 +101,29 @@ void World::settle_in(uint32_t worker, const Process &process, Instant since) {
 // What an earlier worker has sent is not for this one.
 void World::begin_life(uint32_t worker) {
     shares[worker] = Share{};
-    std::erase_if(words, [worker](const Word &word) { return word.worker == worker; });
+    std::erase_if(messages,
+                  [worker](const SentMessage &message) { return message.worker == worker; });
 }
 
 void World::say_ready(uint32_t worker) {
     SIM_TRACE("pid %d says that it is ready", instances[worker].pid);
     shares[worker].ready = true;
     instances[worker].said_ready = true;
-    words.push_back({worker, Word::Kind::ready});
+    messages.push_back({worker, SentMessage::Kind::ready});
 }
 
 void World::flood(uint32_t worker) {
     if (!shares[worker].floods) {
         SIM_TRACE("pid %d floods the pool with messages", instances[worker].pid);
         shares[worker].floods = true;
-        words.push_back({worker, Word::Kind::flood});
+        messages.push_back({worker, SentMessage::Kind::flood});
     }
 }
 
 void World::retire(uint32_t worker) {
     SIM_TRACE("pid %d asks to be replaced", instances[worker].pid);
     shares[worker].retires = true;
-    words.push_back({worker, Word::Kind::retire});
+    messages.push_back({worker, SentMessage::Kind::retire});
 }
 
 void World::beat(uint32_t worker) {
@@ -220,8 +221,8 @@ void World::gather(os::WaitResult *ret_result) {
         woken = false;
         room_left -= 1;
     }
-    if (has_word() && order % 11 != 10) {
-        ret_result->word = true;
+    if (has_message() && order % 11 != 10) {
+        ret_result->messages = true;
         room_left -= 1;
     }
     const size_t count = ended.size();

@@ -24,7 +24,7 @@ using prefork::base::second;
 enum class Readiness : uint8_t { at_once, later, count };
 
 // What a worker has sent that its pool has not read yet.
-struct Word {
+struct SentMessage {
     enum class Kind : uint8_t {
         ready,
         retire,
@@ -96,9 +96,9 @@ struct World {
     std::vector<Process> instances; // by the number of the worker
     std::vector<uint32_t> living;
     std::vector<uint32_t> ended;
-    std::vector<Process> newborn; // forked and not watched
-    std::vector<Share> shares;    // by the number of the worker
-    std::vector<Word> words;      // that the pool has not read yet
+    std::vector<Process> newborn;      // forked and not watched
+    std::vector<Share> shares;         // by the number of the worker
+    std::vector<SentMessage> messages; // that the pool has not read yet
     int32_t next_pid = 100;
     int32_t own_pid = 50;
     bool reaping = true; // nothing is checked any more: the rest is only cleared away
@@ -113,9 +113,9 @@ struct World {
     // What goes wrong, or is out of the ordinary.
     Temper temper = Temper::dies;
     Readiness readiness = Readiness::at_once;
-    bool all_beat = true;     // who is not hung has beaten whenever somebody looks
-    bool words_late = false;  // they are not noticed by themselves
-    bool slow_to_die = false; // SIGKILL takes its time
+    bool all_beat = true;       // who is not hung has beaten whenever somebody looks
+    bool messages_late = false; // they are not noticed by themselves
+    bool slow_to_die = false;   // SIGKILL takes its time
     bool dies_of_others = false;
     bool status_unknown = false;
     uint32_t kills_refused = 0; // how many of the next
@@ -156,9 +156,9 @@ struct World {
     }
     [[nodiscard]] bool has_noticed() const;
     [[nodiscard]] bool readable() const {
-        return woken || timer <= clock || has_noticed() || has_word();
+        return woken || timer <= clock || has_noticed() || has_message();
     }
-    [[nodiscard]] bool has_word() const { return !words_late && !words.empty(); }
+    [[nodiscard]] bool has_message() const { return !messages_late && !messages.empty(); }
     void begin_life(uint32_t worker);
     void say_ready(uint32_t worker);
     void flood(uint32_t worker);

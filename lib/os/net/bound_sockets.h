@@ -1,4 +1,4 @@
-// What this process has bound, set by set and under the words of the host that asked for it, so
+// What this process has bound, set by set with what the host asked for, so
 // that workers that are started by exec can be given it instead of binding again.
 //
 // SPDX-License-Identifier: MIT

@@ -65,15 +65,17 @@ void let_go(int *descriptor) {
 }
 
 // The launching process may have been killed: then nobody reads it.
-void tell(int pipe, int32_t word) { (void)write_without_sigpipe(pipe, &word, sizeof(word)); }
+void send_answer(int pipe, int32_t answer) {
+    (void)write_without_sigpipe(pipe, &answer, sizeof(answer));
+}
 
 // Returns false at the end, or if there is nothing yet.
-bool read_answer(int pipe, int32_t *ret_word) {
+bool read_answer(int pipe, int32_t *ret_answer) {
     ssize_t length = 0;
     do {
-        length = read(pipe, ret_word, sizeof(*ret_word));
+        length = read(pipe, ret_answer, sizeof(*ret_answer));
     } while (length < 0 && errno == EINTR);
-    return length == static_cast<ssize_t>(sizeof(*ret_word));
+    return length == static_cast<ssize_t>(sizeof(*ret_answer));
 }
 
 bool is_alive(pid_t process) { return kill(process, 0) == 0 || errno != ESRCH; }
@@ -103,19 +105,19 @@ void await_readiness(int pipe, pid_t process) {
 int await_daemon(int pipe, pid_t child) {
     while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
     }
-    int32_t word = 0;
+    int32_t answer = 0;
     pollfd end = {pipe, POLLIN, 0};
     while (poll(&end, 1, -1) < 0 && errno == EINTR) {
     }
-    bool is_told = read_answer(pipe, &word);
-    if (is_told && word < 0) {
-        return word;
+    bool has_answer = read_answer(pipe, &answer);
+    if (has_answer && answer < 0) {
+        return answer;
     }
-    if (is_told) {
-        await_readiness(pipe, word);
-        is_told = read_answer(pipe, &word);
+    if (has_answer) {
+        await_readiness(pipe, answer);
+        has_answer = read_answer(pipe, &answer);
     }
-    _exit(is_told ? EXIT_SUCCESS : EXIT_FAILURE);
+    _exit(has_answer ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
 // Returns 0 or a negative errno.
@@ -195,12 +197,12 @@ int daemonize(const char *pid_file) {
         daemon_state.launcher = launched.get();
         launched.disown();
         const int result = become_daemon(pid_file);
-        tell(daemon_state.launcher, result < 0 ? result : getpid());
+        send_answer(daemon_state.launcher, result < 0 ? result : getpid());
         if (result == 0) {
             return 0;
         }
     } else if (daemon < 0) {
-        tell(launched.get(), -errno);
+        send_answer(launched.get(), -errno);
     }
     _exit(EXIT_SUCCESS);
 }
@@ -210,7 +212,7 @@ int daemon_ready() {
         return -ECHILD;
     }
     if (is_launching_daemon() && detach_written_stdio()) {
-        tell(daemon_state.launcher, 0);
+        send_answer(daemon_state.launcher, 0);
         let_go(&daemon_state.launcher);
     }
     return 0;

@@ -152,7 +152,7 @@ base::Instant Notifier::deadline() const {
 
 Notifier::Result Notifier::send_message(uint32_t flag, const PoolCounts &counts,
                                         base::Instant now) {
-    static constexpr char words[][10] = {"", "READY", "STOPPING", "WATCHDOG"};
+    static constexpr char names[][10] = {"", "READY", "STOPPING", "WATCHDOG"};
     char message[96];
     int length = 0;
     if (flag == status_flag) {
@@ -163,7 +163,7 @@ Notifier::Result Notifier::send_message(uint32_t flag, const PoolCounts &counts,
         length = snprintf(message, sizeof(message), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
                           now / microsecond);
     } else {
-        length = snprintf(message, sizeof(message), "%s=1", words[std::countr_zero(flag)]);
+        length = snprintf(message, sizeof(message), "%s=1", names[std::countr_zero(flag)]);
     }
     return send_text(message, static_cast<size_t>(length));
 }

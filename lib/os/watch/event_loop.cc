@@ -24,7 +24,7 @@ namespace {
 // What epoll tells of a descriptor: a worker's number or one of these.
 constexpr uint32_t tag_timer = UINT32_MAX;
 constexpr uint32_t tag_wake = UINT32_MAX - 1;
-constexpr uint32_t tag_word = UINT32_MAX - 2;
+constexpr uint32_t tag_messages = UINT32_MAX - 2;
 
 // With the SIGCHLD backend, how soon a handler that the host has replaced is noticed.
 constexpr base::Duration handler_check_interval = 1 * base::second;
@@ -108,7 +108,7 @@ int EventLoop::open(Backend backend, GroupMode groups, int messages) {
         return r;
     }
     (void)messages_.borrow(messages);
-    if (int r = register_descriptor(messages, tag_word); r < 0) {
+    if (int r = register_descriptor(messages, tag_messages); r < 0) {
         return r;
     }
     if (int r = add_wakeup(wake_.get()); r < 0) {
@@ -204,7 +204,7 @@ bool EventLoop::is_registered(int descriptor, uint32_t tag) const {
 // While the pipe is the pool's, no other epoll has it.
 bool EventLoop::is_our_epoll(int epoll) const {
     return set_registered(epoll, messages_.get(), waits_for_messages_ ? uint32_t{EPOLLIN} : 0U,
-                          tag_word);
+                          tag_messages);
 }
 
 bool EventLoop::is_whole() const { return !lost_timer_ && is_our_epoll(epoll_.get()); }
@@ -300,8 +300,8 @@ int EventLoop::wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result) 
         } else if (tag == tag_wake) {
             (void)!read(wake_.get(), &value, sizeof(value));
             look = true;
-        } else if (tag == tag_word) {
-            ret_result->word = true;
+        } else if (tag == tag_messages) {
+            ret_result->messages = true;
         } else {
             ret_result->ended[ret_result->ended_count++] = tag;
         }

@@ -27,7 +27,7 @@ struct WaitResult {
     uint32_t ended[ended_max]; // workers that have probably ended
     uint32_t ended_count = 0;
     bool timer = false;       // the deadline has come
-    bool word = false;        // a worker has something to say
+    bool messages = false;    // workers have sent some
     bool interrupted = false; // a signal handler has run, or something like it
 };
 
