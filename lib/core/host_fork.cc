@@ -6,17 +6,17 @@
 namespace prefork::core {
 
 void Supervisor::request_start(Instant now) {
-    const uint32_t worker = take_start();
+    const uint32_t worker = pop_start();
     set_state(worker, State::requested);
     report_worker(EventType::fork_wanted, Level::information, worker, 0, now);
 }
 
 // The host has not forever to answer.
-void Supervisor::request_taken(uint32_t slot, Instant now) {
+void Supervisor::request_delivered(uint32_t slot, Instant now) {
     const uint32_t worker = slot_table_.find(slot, State::requested);
     if (expect(worker != no_worker)) {
         set_state(worker, State::starting);
-        deadlines_.arm(worker, after(now, fork_answer_timeout));
+        deadlines_.arm(worker, after(now, fork_result_timeout));
     }
 }
 

@@ -20,19 +20,19 @@ struct Input {
         reload,             // replace all workers
         signal_unavailable, // `signal`, which was to control the pool, is the host's
         // To a slot.
-        pass_on,       // `signal` to all workers, to those that are not ready once they are
-        replace,       // the worker of slot `worker` by a new one
-        stop_worker,   // that of slot `worker`, which stays empty until it is to be replaced
-        request_taken, // the host has heard that it is to fork the worker of slot `worker`
+        pass_on,           // `signal` to all workers, to those that are not ready once they are
+        replace,           // the worker of slot `worker` by a new one
+        stop_worker,       // that of slot `worker`, which stays empty until it is to be replaced
+        request_delivered, // the host has heard that it is to fork the worker of slot `worker`
         // To a worker.
-        started,       // `pid` is running
-        start_failed,  // with the negative `error`; `transient`: this may pass
-        start_skipped, // it was not tried, because another failed
-        ready,         // it says so
-        retire,        // it asks to be replaced
-        heartbeat,     // asked for: it has given `count` signs of life
-        flood,         // it sends more messages than any correct worker
-        exited,        // as `exit` says; it has been reaped
+        started,         // `pid` is running
+        start_failed,    // with the negative `error`; `transient`: this may pass
+        start_cancelled, // it was not tried, because another failed
+        ready,           // it says so
+        retire,          // it asks to be replaced
+        heartbeat,       // asked for: it has given `count` signs of life
+        flood,           // it sends more messages than any correct worker
+        exited,          // as `exit` says; it has been reaped
         signal_failed, // `signal` could not be sent: the negative `error`; `reported` as in Signal
     };
 

@@ -49,7 +49,7 @@ inline constexpr uint64_t heartbeat_looks = 4;
 inline constexpr Duration lifetime_retry = 1 * second;
 
 // A host that was asked to fork, and has heard of it, has this long to answer.
-inline constexpr Duration fork_answer_timeout = 10 * second;
+inline constexpr Duration fork_result_timeout = 10 * second;
 
 // The events of one worker's life: fork wanted, started, ready, unresponsive, killed, exited, and
 // what followed from its end. A signal that could not be sent takes the room of unresponsive or of

@@ -63,7 +63,7 @@ void Supervisor::report_killed(uint32_t worker, Instant now) {
     instance(worker).kill_reported = true;
 }
 
-// A start that fails again and again is told of at most once a second; a host that owes an answer,
+// A start that fails again and again is told of at most once a second; a host with a fork pending,
 // which takes longer, each time.
 void Supervisor::report_start_failed(const Input &input, bool will_restart, Instant now) {
     const bool recent = last_start_failed_ != never &&
@@ -101,7 +101,7 @@ void Supervisor::report_signal_unavailable(int32_t signal, Instant now) {
     events_.push(event);
 }
 
-// Once, as soon as there is something to stop: at first there may be only starts that are owed.
+// Once, as soon as there is something to stop: at first there may be only starts that are pending.
 void Supervisor::report_stopping(Instant now) {
     if (phase_ != Phase::stopping || stopping_told_ || alive() == 0) {
         return;

@@ -86,7 +86,7 @@ void Supervisor::advance_replacements(Instant now) {
             begin_reload(now);
         }
         Replacement next{};
-        while (slot_table_.replacing() < settings_.reload_width && take_replacement(&next)) {
+        while (slot_table_.replacing() < settings_.reload_width && pop_replacement(&next)) {
             if (!begin_replacement(next, now) && next.reason == Plan::reload) {
                 reload_left_ -= 1;
             }
@@ -107,7 +107,7 @@ void Supervisor::begin_reload(Instant now) {
 }
 
 // Takes the oldest request whose turn may come; returns false if there is none.
-bool Supervisor::take_replacement(Replacement *ret_next) {
+bool Supervisor::pop_replacement(Replacement *ret_next) {
     const Replacement *next = replacements_.find_oldest(
         [this](const Replacement &request) { return !has_to_wait(request); });
     if (next == nullptr) {

@@ -63,8 +63,8 @@ void Supervisor::apply(const Input &input, Instant now) {
     case Input::Kind::pass_on:
         pass_on(input.signal);
         break;
-    case Input::Kind::request_taken:
-        request_taken(input.worker, now);
+    case Input::Kind::request_delivered:
+        request_delivered(input.worker, now);
         break;
     case Input::Kind::started:
         started(input, now);
@@ -72,8 +72,8 @@ void Supervisor::apply(const Input &input, Instant now) {
     case Input::Kind::start_failed:
         start_failed(input, now);
         break;
-    case Input::Kind::start_skipped:
-        start_skipped(input.worker);
+    case Input::Kind::start_cancelled:
+        start_cancelled(input.worker);
         break;
     case Input::Kind::ready:
         ready(input.worker, now);
@@ -96,7 +96,7 @@ void Supervisor::apply(const Input &input, Instant now) {
     }
 }
 
-bool Supervisor::take_signal(Signal *ret_signal) {
+bool Supervisor::pop_signal(Signal *ret_signal) {
     if (signals_.empty()) {
         return false;
     }
@@ -108,7 +108,7 @@ size_t Supervisor::startable() const {
     return events_.has_room_for_life() ? start_queue_.startable(has_starts_under_way()) : 0;
 }
 
-uint32_t Supervisor::take_start() {
+uint32_t Supervisor::pop_start() {
     events_.reserve_life();
     const uint32_t worker = start_queue_.pop();
     (void)expect(state_of(worker) == State::waiting);
@@ -116,7 +116,7 @@ uint32_t Supervisor::take_start() {
     return worker;
 }
 
-bool Supervisor::take_look(uint32_t *ret_worker) {
+bool Supervisor::pop_heartbeat_check(uint32_t *ret_worker) {
     if (looks_.empty()) {
         return false;
     }
@@ -124,7 +124,7 @@ bool Supervisor::take_look(uint32_t *ret_worker) {
     return true;
 }
 
-bool Supervisor::take_event(Event *ret_event) {
+bool Supervisor::pop_event(Event *ret_event) {
     if (events_.empty()) {
         return false;
     }

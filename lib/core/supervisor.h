@@ -43,13 +43,13 @@ class Supervisor {
     void step(const Input &input, Instant now);
 
     // What the last steps decided.
-    bool take_signal(Signal *ret_signal);
+    bool pop_signal(Signal *ret_signal);
     [[nodiscard]] size_t startable() const;
-    uint32_t take_start();
+    uint32_t pop_start();
     void request_start(Instant now); // instead of taking it: an event asks the host to fork
     // A worker whose heartbeat is to be looked at; its count comes back as an input.
-    bool take_look(uint32_t *ret_worker);
-    bool take_event(Event *ret_event);
+    bool pop_heartbeat_check(uint32_t *ret_worker);
+    bool pop_event(Event *ret_event);
     [[nodiscard]] bool has_event() const { return !events_.empty(); }
     [[nodiscard]] Instant next_deadline() const;
 
@@ -76,7 +76,7 @@ class Supervisor {
     [[nodiscard]] bool reloading() const { return reloading_; }
 
     // The worker of a slot that the host was asked to fork and has heard of; no_worker: none.
-    [[nodiscard]] uint32_t owed(uint32_t slot) const {
+    [[nodiscard]] uint32_t pending_fork(uint32_t slot) const {
         return slot_table_.find(slot, State::starting);
     }
     [[nodiscard]] bool has_starts_under_way() const { return slot_table_.under_way() > 0; }
@@ -122,7 +122,7 @@ class Supervisor {
     // A worker's inputs: worker.cc. Each comes only in the states that allow it.
     void started(const Input &input, Instant now);
     void start_failed(const Input &input, Instant now);
-    void start_skipped(uint32_t worker);
+    void start_cancelled(uint32_t worker);
     void ready(uint32_t worker, Instant now);
     void due(uint32_t worker, Instant now);
 
@@ -155,7 +155,7 @@ class Supervisor {
     [[nodiscard]] bool ended_normally(const Input &input) const;
 
     // Starts that the host is asked for: host_fork.cc.
-    void request_taken(uint32_t slot, Instant now);
+    void request_delivered(uint32_t slot, Instant now);
     void unanswered(uint32_t worker, Instant now);
 
     // Signs of life: health.cc.
@@ -178,7 +178,7 @@ class Supervisor {
     void cancel_replacements_of(uint32_t slot);
     void forget_request(const Replacement &request);
     void advance_replacements(Instant now);
-    bool take_replacement(Replacement *ret_next);
+    bool pop_replacement(Replacement *ret_next);
     [[nodiscard]] bool has_to_wait(const Replacement &request) const;
     bool begin_replacement(const Replacement &request, Instant now);
     void begin_anew(uint32_t slot, Reason reason);

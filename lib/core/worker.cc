@@ -97,7 +97,7 @@ void Supervisor::start_failed(const Input &input, Instant now) {
     events_.release_life();
 }
 
-void Supervisor::start_skipped(uint32_t worker) {
+void Supervisor::start_cancelled(uint32_t worker) {
     if (!expect(state_of(worker) == State::starting)) {
         return;
     }

@@ -14,7 +14,7 @@ namespace prefork::runtime {
 void Pool::request_forks() {
     // At least one of them will find a descriptor.
     if (const int room = loop_.room(1, 1, {}); room < 0) {
-        start_failed(supervisor_.take_start(), room);
+        start_failed(supervisor_.pop_start(), room);
     }
     while (supervisor_.startable() > 0) {
         supervisor_.request_start(os::now());
@@ -22,12 +22,12 @@ void Pool::request_forks() {
 }
 
 // A child that the host has forked but not yet told of would be taken for one that may be reaped.
-void Pool::note_owed_forks(bool owed) {
-    if (owed == forks_owed_) {
+void Pool::note_pending_forks(bool pending) {
+    if (pending == forks_pending_) {
         return;
     }
-    forks_owed_ = owed;
-    if (owed) {
+    forks_pending_ = pending;
+    if (pending) {
         os::begin_starts();
     } else {
         os::end_starts();
@@ -37,18 +37,18 @@ void Pool::note_owed_forks(bool owed) {
 // The host has heard that it is to fork a slot's worker. Returns 0, or a negative errno with which
 // the start has failed.
 int Pool::expect_fork(uint32_t slot) {
-    step(input_of(core::Input::Kind::request_taken, slot));
+    step(input_of(core::Input::Kind::request_delivered, slot));
     main_thread_.note();
     host_has_threads_ = os::has_threads();
     const int result = channel_.expect_fork(slot);
     if (result < 0) {
-        start_failed(supervisor_.owed(slot), result);
+        start_failed(supervisor_.pending_fork(slot), result);
     }
     return result;
 }
 
 int Pool::fork_prepare(uint32_t slot) {
-    if (finished_ || look_for_loss() || supervisor_.owed(slot) == core::no_worker) {
+    if (finished_ || look_for_loss() || supervisor_.pending_fork(slot) == core::no_worker) {
         return -ESRCH;
     }
     return held_signals_.hold() ? 0 : -EALREADY;
@@ -56,8 +56,8 @@ int Pool::fork_prepare(uint32_t slot) {
 
 int Pool::fork_parent(uint32_t slot, int32_t pid) {
     const bool over = finished_ || look_for_loss();
-    const uint32_t worker = over ? core::no_worker : supervisor_.owed(slot);
-    const bool owed = worker != core::no_worker;
+    const uint32_t worker = over ? core::no_worker : supervisor_.pending_fork(slot);
+    const bool pending = worker != core::no_worker;
     if (pid > 0) {
         if (!os::is_child(pid)) {
             return -ECHILD;
@@ -65,11 +65,11 @@ int Pool::fork_parent(uint32_t slot, int32_t pid) {
         if (loop_.knows(pid)) {
             return -EALREADY;
         }
-        if (!owed) {
+        if (!pending) {
             os::discard_process(pid);
         }
     }
-    if (!owed) {
+    if (!pending) {
         return -ESRCH;
     }
     int result = 0;
@@ -106,7 +106,7 @@ int Pool::fork_child(uint32_t slot) {
     parameters.threads = host_has_threads_;
     // As the kernel sends it at the end of the thread that forked.
     parameters.link.death_signal = main_thread_.forked_this_child() ? options_.death_signal : 0;
-    const bool expected = supervisor_.owed(slot) != core::no_worker;
+    const bool expected = supervisor_.pending_fork(slot) != core::no_worker;
     const bool joined = os::join_pool(&parameters, expected ? channel_.admission_end(slot) : -1);
     disown();
     return joined ? 0 : -ESRCH;

@@ -41,7 +41,7 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
     }
     if (waited.timer) {
         step(core::Input::Kind::tick);
-        answer_looks();
+        check_heartbeats();
     }
     if (reaps()) {
         orphans_.reap();
@@ -125,9 +125,9 @@ void Pool::use_announced_exit(core::Input *input) const {
     }
 }
 
-void Pool::answer_looks() {
+void Pool::check_heartbeats() {
     uint32_t worker = 0;
-    while (supervisor_.take_look(&worker)) {
+    while (supervisor_.pop_heartbeat_check(&worker)) {
         core::Input input = input_of(core::Input::Kind::heartbeat, worker);
         input.count = channel_.heartbeats(worker);
         step(input);
@@ -180,7 +180,7 @@ void Pool::handle_signal(const os::SignalRequest &request) {
 // The descriptor becomes readable when the next deadline comes, or at once while the host has
 // events to take or workers can be started.
 void Pool::arm() {
-    note_owed_forks(options_.host_fork && supervisor_.has_starts_under_way());
+    note_pending_forks(options_.host_fork && supervisor_.has_starts_under_way());
     const bool at_once =
         supervisor_.startable() > 0 || (options_.on_event == nullptr && supervisor_.has_event());
     loop_.set_deadline(at_once ? 0 : next_deadline());
@@ -189,7 +189,7 @@ void Pool::arm() {
 void Pool::step(const core::Input &input) {
     supervisor_.step(input, os::now());
     core::Signal signal{};
-    while (supervisor_.take_signal(&signal)) {
+    while (supervisor_.pop_signal(&signal)) {
         if (signal.asks_to_stop) {
             channel_.ask_to_stop(signal.worker); // before any signal
         }

@@ -10,7 +10,7 @@
 namespace prefork::runtime {
 
 Pool::~Pool() {
-    note_owed_forks(false);
+    note_pending_forks(false);
     if (awaited_) {
         os::awaited_pool_is_gone();
     }
@@ -36,7 +36,7 @@ void Pool::report_left_workers() {
 // After each batch of actions.
 void Pool::notify_manager() {
     if (!was_ready_) {
-        reloads_told_ = supervisor_.reloads(); // in whose midst the pool gets ready: not told
+        reloads_reported_ = supervisor_.reloads(); // in whose midst the pool gets ready: not told
         if (supervisor_.all_ready()) {
             was_ready_ = true;
             notifier_.ready();
@@ -59,13 +59,13 @@ void Pool::notify_manager() {
 
 // One may have begun and ended since the last look, or ended and another begun.
 void Pool::notify_manager_of_reload() {
-    if (reloads_told_ != supervisor_.reloads()) {
-        reloads_told_ = supervisor_.reloads();
-        reload_told_ = true;
+    if (reloads_reported_ != supervisor_.reloads()) {
+        reloads_reported_ = supervisor_.reloads();
+        reload_reported_ = true;
         notifier_.reloading();
     }
-    if (reload_told_ && !supervisor_.reloading()) {
-        reload_told_ = false;
+    if (reload_reported_ && !supervisor_.reloading()) {
+        reload_reported_ = false;
         notifier_.ready();
     }
 }

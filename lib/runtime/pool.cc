@@ -109,10 +109,10 @@ bool Pool::next_event(pf_event *ret_event) {
     core::Event next;
     // A stop takes back what the host was asked for.
     const bool requested = options_.host_fork && handle_all_requests();
-    bool any = supervisor_.take_event(&next);
+    bool any = supervisor_.pop_event(&next);
     while (any && next.type == core::EventType::fork_wanted &&
            expect_fork(static_cast<uint32_t>(next.task_id)) < 0) {
-        any = supervisor_.take_event(&next); // that request has failed
+        any = supervisor_.pop_event(&next); // that request has failed
     }
     if (requested || any) {
         arm();
@@ -228,7 +228,7 @@ Pool::Role Pool::run_actions(os::SignalBlock &block) {
 
 Pool::Role Pool::deliver_events(os::SignalBlock &block) {
     core::Event next;
-    if (options_.on_event == nullptr || !supervisor_.take_event(&next)) {
+    if (options_.on_event == nullptr || !supervisor_.pop_event(&next)) {
         return Role::supervisor;
     }
     const bool host_code = options_.on_event != report_to_stderr;
@@ -243,7 +243,7 @@ Pool::Role Pool::deliver_events(os::SignalBlock &block) {
         if (host_code && !is_of_this_process()) {
             return Role::detached_child;
         }
-    } while (supervisor_.take_event(&next));
+    } while (supervisor_.pop_event(&next));
     if (host_code) {
         block.block();
         after_host_code();
@@ -301,13 +301,13 @@ void Pool::disown() {
     channel_.disown();
     notifier_.disown();
     awaited_ = false;
-    forks_owed_ = false;
+    forks_pending_ = false;
 }
 
 int Pool::finish() {
     if (!finished_) {
         finished_ = true;
-        note_owed_forks(false);
+        note_pending_forks(false);
         signals_.release();
         orphans_.close();
         notifier_.close();

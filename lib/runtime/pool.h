@@ -124,7 +124,7 @@ class Pool {
     // Starting workers that the host forks: host_fork.cc.
     void request_forks();
     int expect_fork(uint32_t slot);
-    void note_owed_forks(bool owed);
+    void note_pending_forks(bool pending);
     int attach_child(uint32_t worker, int32_t pid);
 
     // What has come: inputs.cc.
@@ -133,7 +133,7 @@ class Pool {
     bool handle_requests();
     void read_messages();
     void use_announced_exit(core::Input *input) const;
-    void answer_looks();
+    void check_heartbeats();
     bool handle_own_signals();
     void handle_signal(const os::SignalRequest &request);
     void arm();
@@ -154,7 +154,7 @@ class Pool {
     std::atomic<uint32_t> requests_{0};
     int32_t owner_ = 0;
     os::ProcessId process_ = 0;     // the owner, whatever its pid says
-    bool forks_owed_ = false;       // the host has been asked, and other pools know
+    bool forks_pending_ = false;    // the host has been asked, and other pools know
     bool host_code_ran_ = false;    // since stdio was flushed
     bool host_has_threads_ = false; // when it was asked to fork
     bool opened_ = false;
@@ -162,8 +162,8 @@ class Pool {
     bool lost_ = false;      // the host has closed descriptors of the library
     bool was_ready_ = false; // all workers at one time
     bool awaited_ = false;   // by who launched the daemon
-    bool reload_told_ = false;
-    uint32_t reloads_told_ = 0;
+    bool reload_reported_ = false;
+    uint32_t reloads_reported_ = 0;
     base::Instant messages_resume_ = base::never; // when the channel is read again
 };
 

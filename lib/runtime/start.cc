@@ -48,7 +48,7 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
     // A program that is executed has memory of its own: neither stdio nor threads matter.
     const bool forks = options_.exec == nullptr;
     if (forks && !options_.allow_threads && os::has_lasting_threads()) {
-        start_failed(supervisor_.take_start(), base::code_threads);
+        start_failed(supervisor_.pop_start(), base::code_threads);
         return Role::supervisor;
     }
     parameters.threads = forks && options_.allow_threads && os::has_threads();
@@ -60,7 +60,7 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
     const int room =
         loop_.room(wanted, 1 + channel_.descriptors_per_worker(), {&batch_[0], batch_.size()});
     if (room < 0) {
-        start_failed(supervisor_.take_start(), room);
+        start_failed(supervisor_.pop_start(), room);
         return Role::supervisor;
     }
     if (forks && loop_.by_pidfd() && (parameters.threads || block.children_reap_themselves())) {
@@ -71,7 +71,7 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
 }
 
 Pool::Role Pool::start_one(os::SpawnParameters *parameters, os::SignalBlock &block) {
-    const uint32_t worker = supervisor_.take_start();
+    const uint32_t worker = supervisor_.pop_start();
     os::Pidfd pidfd;
     const int32_t pid = options_.exec != nullptr ? execute_worker(worker, parameters, block, &pidfd)
                                                  : fork_worker(worker, parameters, block);
@@ -97,7 +97,7 @@ Pool::Role Pool::start_batch(uint32_t room, os::SpawnParameters *parameters,
                              os::SignalBlock &block) {
     uint32_t count = 0;
     while (count < room && supervisor_.startable() > 0) {
-        batch_[size_t{2} * count] = static_cast<int32_t>(supervisor_.take_start());
+        batch_[size_t{2} * count] = static_cast<int32_t>(supervisor_.pop_start());
         count += 1;
     }
     uint32_t forked = 0;
@@ -115,7 +115,7 @@ Pool::Role Pool::start_batch(uint32_t room, os::SpawnParameters *parameters,
     for (uint32_t index = 0; index < count; index++) {
         const auto worker = static_cast<uint32_t>(batch_[size_t{2} * index]);
         if (index >= forked) {
-            step(input_of(core::Input::Kind::start_skipped, worker));
+            step(input_of(core::Input::Kind::start_cancelled, worker));
         } else if (index + 1 == forked && pid < 0) {
             start_failed(worker, pid);
         } else {
@@ -129,7 +129,7 @@ Pool::Role Pool::start_batch(uint32_t room, os::SpawnParameters *parameters,
 // Where SIGCHLD is ignored, or another thread may wait for any child, a worker that ended at once
 // could be gone before its pidfd is open. So it does nothing until then.
 Pool::Role Pool::start_with_barrier(os::SpawnParameters *parameters, os::SignalBlock &block) {
-    const uint32_t worker = supervisor_.take_start();
+    const uint32_t worker = supervisor_.pop_start();
     os::StartBarrier barrier;
     if (int r = barrier.open(); r < 0) {
         start_failed(worker, r);

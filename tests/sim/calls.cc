@@ -66,7 +66,7 @@ void Host::run(uint32_t waits) {
     dispatch(0);
 }
 
-bool Host::take() {
+bool Host::pop() {
     pf_event event;
     if (host_fork_ != 0) {
         world.clock += 1; // no two requests are taken at the same time as anything else

@@ -31,8 +31,8 @@ constexpr Weight weights[] = {
     {Kind::clock_step, 1, Theme::time},
     {Kind::dispatch, 260, Theme::any},
     {Kind::run, 2, Theme::host},
-    {Kind::take, 40, Theme::any},
-    {Kind::take_all, 30, Theme::any},
+    {Kind::pop, 40, Theme::any},
+    {Kind::pop_all, 30, Theme::any},
     {Kind::stop, 1, Theme::control},
     {Kind::kill, 1, Theme::control},
     {Kind::resize, 12, Theme::control},
@@ -72,9 +72,9 @@ uint32_t weight_of(const Weight &entry, Theme theme, bool slow_host, int64_t hos
         constexpr uint32_t answers[] = {0, 20, 150};
         return answers[host_fork];
     }
-    const bool takes = entry.kind == Kind::take || entry.kind == Kind::take_all;
+    const bool takes = entry.kind == Kind::pop || entry.kind == Kind::pop_all;
     if (slow_host && takes) {
-        return entry.kind == Kind::take ? 3 : 1;
+        return entry.kind == Kind::pop ? 3 : 1;
     }
     if (slow_host && entry.kind == Kind::resize) {
         return entry.weight * 4;

@@ -66,7 +66,7 @@ int look_for_descriptor() {
         SIM_TRACE("no descriptors: %d", error);
         model.start_refused(error);
     }
-    model.owe_requests();
+    model.expect_requests();
     return error != 0 ? error : 1;
 }
 
@@ -94,7 +94,7 @@ int32_t Host::fork(uint32_t slot, uint32_t how) {
 
 // Returns whether signals are blocked now.
 bool Host::prepare_fork(uint32_t slot) {
-    const int wanted = model.owes(slot) ? 0 : -ESRCH;
+    const int wanted = model.has_pending_fork(slot) ? 0 : -ESRCH;
     int result = pool_->fork_prepare(slot);
     if (result != wanted) {
         violate("prepare", "fork_prepare returns %d, not %d", result, wanted);
@@ -106,7 +106,7 @@ bool Host::prepare_fork(uint32_t slot) {
     return wanted == 0;
 }
 
-// An answer, whether one is owed or not.
+// A result, whether a fork is pending or not.
 void Host::answer(uint32_t slot, uint32_t how) {
     if (host_fork_ == 0 || left_) {
         return;

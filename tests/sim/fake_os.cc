@@ -250,7 +250,7 @@ int EventLoop::room(size_t wanted, uint32_t /*descriptors_each*/, std::span<int>
         return error;
     }
     world.promised = certain && world.room < wanted ? world.room : wanted;
-    model.take_batch(by_pidfd() && world.may_vanish ? 1 : world.promised);
+    model.pop_batch(by_pidfd() && world.may_vanish ? 1 : world.promised);
     return static_cast<int>(world.promised);
 }
 

@@ -54,15 +54,15 @@ bool SupervisorChannel::next(Message *ret_message) {
     const sim::SentMessage message = world.messages.front();
     world.messages.erase(world.messages.begin());
     switch (message.kind) {
-    case sim::Word::Kind::flood:
+    case sim::SentMessage::Kind::flood:
         *ret_message = {Message::Kind::flood, message.worker};
         model.flooded(message.worker);
         break;
-    case sim::Word::Kind::retire:
+    case sim::SentMessage::Kind::retire:
         *ret_message = {Message::Kind::retire, message.worker};
         model.retired(message.worker);
         break;
-    case sim::Word::Kind::ready:
+    case sim::SentMessage::Kind::ready:
         *ret_message = {Message::Kind::ready, message.worker};
         model.said_ready(message.worker);
         break;

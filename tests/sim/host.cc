@@ -297,7 +297,7 @@ void Host::wait_for_end(uint32_t way) {
         }
         check();
         if (way != 7) { // a host that takes none must not keep the pool from ending
-            while (!callback_ && take()) {
+            while (!callback_ && pop()) {
             }
         }
         if (way == 4 && round == 1) {
@@ -329,7 +329,7 @@ void Host::check_end() {
     if (left_) {
         return;
     }
-    while (!callback_ && take()) {
+    while (!callback_ && pop()) {
     }
     check();
     model.check_slots(pool_->supervisor());

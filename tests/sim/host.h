@@ -65,7 +65,7 @@ class Host {
     // calls.cc
     void dispatch(int timeout_ms);
     void run(uint32_t waits);
-    bool take();
+    bool pop();
     void resize(uint32_t how, uint32_t much);
     void resize_to(uint32_t count);
     void restart(uint32_t slot);

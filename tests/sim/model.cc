@@ -258,7 +258,7 @@ void Model::pass_on(int number) {
                 one.passed_on.insert(number);
             }
         }
-        if (table_[slot].answer_until != never) {
+        if (table_[slot].result_until != never) {
             table_[slot].passed_on.insert(number);
         }
     }

@@ -37,7 +37,7 @@ class Model {
     void request_reload() { reload_requested_ = true; }
     [[nodiscard]] bool can_change() const { return phase_ == Phase::running; }
     void resize(uint32_t count);
-    void grow(uint32_t count) { owed_growth_ = count; } // if there is memory for it
+    void grow(uint32_t count) { pending_growth_ = count; } // if there is memory for it
     int restart(uint32_t slot);
     int stop_worker(uint32_t slot);
     int signal(uint32_t slot, int number);
@@ -46,7 +46,7 @@ class Model {
     // What the library does.
     void begin_read(int timeout_ms);
     [[nodiscard]] int expected_result() const;
-    void take_batch(size_t count);
+    void pop_batch(size_t count);
     void forked(uint32_t slot);
     void fork_failed(uint32_t slot, int32_t error);
     void start_refused(int32_t error);
@@ -74,10 +74,12 @@ class Model {
     void told(const core::Event &event);
 
     // Where the host forks: model_host_fork.cc.
-    void owe_requests() { owed_requests_ = true; }
+    void expect_requests() { pending_requests_ = true; }
     void request_forks();
-    [[nodiscard]] uint32_t owed(uint32_t choice) const; // a slot whose answer is owed, if any is
-    [[nodiscard]] bool owes(uint32_t slot) const { return table_[slot].answer_until != never; }
+    [[nodiscard]] uint32_t pending_fork(uint32_t choice) const; // a slot with one, if any has
+    [[nodiscard]] bool has_pending_fork(uint32_t slot) const {
+        return table_[slot].result_until != never;
+    }
     int answer(uint32_t slot, int32_t pid, bool is_child, bool is_known);
     [[nodiscard]] int32_t last_watch_error() const { return watch_error_; }
 
@@ -143,7 +145,7 @@ class Model {
         bool unproven = false;        // a replacement has failed that had the slot already
         bool finished = false;        // its worker has ended normally
         bool asked = false;           // the host is asked to fork, and has not heard of it yet
-        Instant answer_until = never; // the host has heard of it
+        Instant result_until = never; // the host has heard of it
         std::set<int> passed_on;      // meanwhile
         Instant due = 0;
         Duration backoff = 0;
@@ -177,7 +179,7 @@ class Model {
     enum : int { number_cont = 18 };
     enum : int {
         of_delay = -1,  // the slot's
-        of_answer = -2, // that the host owes
+        of_answer = -2, // of a fork that is pending
     };
 
     // model.cc: the pool.
@@ -225,7 +227,7 @@ class Model {
     void withdraw(uint32_t slot);
     void withdraw_request(uint32_t slot);
     void request(const Waiting &waiting);
-    void take_request(uint32_t slot);
+    void pop_request(uint32_t slot);
     void swap_tied_request(const core::Event &event);
     void skip_rest_of_batch();
     bool put_in_turn(uint32_t slot);
@@ -321,16 +323,16 @@ class Model {
     bool kill_requested_ = false;
     bool reload_requested_ = false;
     int timeout_ms_ = 0;
-    uint32_t owed_collects_ = 0;
-    bool owed_tick_ = false;
+    uint32_t pending_collects_ = 0;
+    bool pending_tick_ = false;
     bool signals_first_ = false;  // before it
     bool messages_first_ = false; // before it
-    uint32_t owed_looks_ = 0;
-    uint32_t owed_growth_ = 0;
-    uint32_t owed_fork_failure_ = 0; // the slot, plus 1
+    uint32_t pending_looks_ = 0;
+    uint32_t pending_growth_ = 0;
+    uint32_t pending_fork_failure_ = 0; // the slot, plus 1
     int32_t fork_error_ = 0;
-    bool owed_requests_ = false; // to the host, once what is known has had its effect
-    int32_t owed_discard_ = 0;
+    bool pending_requests_ = false; // to the host, once what is known has had its effect
+    int32_t pending_discard_ = 0;
     int32_t unwanted_ = 0; // a child of the host that is to be discarded
     int32_t watch_error_ = 0;
     mutable Instant deadline_ = never;

@@ -23,7 +23,7 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
         starts_ = Starts::probing;
         retry_at_ = never;
     }
-    owed_looks_ -= life.look_due ? 1 : 0;
+    pending_looks_ -= life.look_due ? 1 : 0;
     const bool was_present = slot.present == instance;
     (was_present ? slot.present : slot.second) = -1;
     left_ -= life.stage == Stage::left ? 1 : 0;

@@ -180,7 +180,7 @@ void Model::told(const core::Event &event) {
         tell_resized();
     }
     if (event.type == EventType::fork_wanted) {
-        take_request(static_cast<uint32_t>(event.task_id));
+        pop_request(static_cast<uint32_t>(event.task_id));
     }
 }
 
@@ -257,8 +257,8 @@ void Model::check_wait(int timeout_ms, Instant timer) {
     require(startable() == 0, "start-missing", "it waits though workers can be started");
     require(pulled_ || !has_events(), "event-missing", "it waits before it has told all");
     require(timeout_ms == (has_events() ? 0 : timeout_ms_), "wait", "the time-out is another");
-    require(owed_collects_ == 0, "collect", "ends that were noticed are not collected");
-    require(owed_looks_ == 0, "look-missing", "nobody has looked at a heartbeat");
+    require(pending_collects_ == 0, "collect", "ends that were noticed are not collected");
+    require(pending_looks_ == 0, "look-missing", "nobody has looked at a heartbeat");
     const Instant wanted = can_begin_reload() ? 0 : next_deadline();
     if (timer != wanted) {
         violate("timer", "for a wait at %" PRIu64 ", not %" PRIu64, timer, wanted);
@@ -266,8 +266,8 @@ void Model::check_wait(int timeout_ms, Instant timer) {
 }
 
 void Model::woke(const prefork::os::WaitResult &waited) {
-    owed_collects_ = waited.ended_count;
-    owed_tick_ = waited.timer;
+    pending_collects_ = waited.ended_count;
+    pending_tick_ = waited.timer;
     signals_first_ = true;
     messages_first_ = waited.messages || waited.timer;
     handle_requests();
@@ -293,12 +293,12 @@ void Model::no_more_signals() {
 }
 
 void Model::collecting() {
-    require(owed_collects_ > 0, "collect", "of a worker that nobody spoke of");
-    const bool tick_later = owed_tick_;
-    owed_tick_ = false;
+    require(pending_collects_ > 0, "collect", "of a worker that nobody spoke of");
+    const bool tick_later = pending_tick_;
+    pending_tick_ = false;
     settle();
-    owed_tick_ = tick_later;
-    owed_collects_ -= 1;
+    pending_tick_ = tick_later;
+    pending_collects_ -= 1;
 }
 
 void Model::settle() {
@@ -306,27 +306,27 @@ void Model::settle() {
         violate("signal-missing", "signal %d was not sent to worker %u", sending_[0].number,
                 sending_[0].worker);
     }
-    if (owed_fork_failure_ != 0) {
-        const uint32_t slot = owed_fork_failure_ - 1;
-        owed_fork_failure_ = 0;
+    if (pending_fork_failure_ != 0) {
+        const uint32_t slot = pending_fork_failure_ - 1;
+        pending_fork_failure_ = 0;
         start_failed(slot, fork_error_);
         skip_rest_of_batch();
     }
     require(forked_ == batch_.size(), "start-missing", "a start was begun and left");
-    if (owed_requests_) {
-        owed_requests_ = false;
+    if (pending_requests_) {
+        pending_requests_ = false;
         request_forks();
     }
-    if (owed_growth_ != 0) {
-        const uint32_t count = owed_growth_;
-        owed_growth_ = 0;
+    if (pending_growth_ != 0) {
+        const uint32_t count = pending_growth_;
+        pending_growth_ = 0;
         if (!world.allocation_failed) {
             resize(count);
         }
         world.allocation_failed = false;
     }
-    if (owed_tick_ && owed_collects_ == 0 && !signals_first_ && !messages_first_) {
-        owed_tick_ = false;
+    if (pending_tick_ && pending_collects_ == 0 && !signals_first_ && !messages_first_) {
+        pending_tick_ = false;
         tick();
     }
 }

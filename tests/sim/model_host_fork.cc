@@ -23,7 +23,7 @@ void Model::request_forks() {
 void Model::request(const Waiting &waiting) {
     Slot &slot = table_[waiting.slot];
     require(waiting.slot < slots_, "start", "in a slot that was given up");
-    require(!slot.asked && slot.answer_until == never, "asked-once", "it is asked for already");
+    require(!slot.asked && slot.result_until == never, "asked-once", "it is asked for already");
     require(slot.present < 0 || slot.second < 0, "one-worker", "a third process in a slot");
     require(slot.present < 0 || slot.pending == Pending::replacement, "one-worker",
             "a second process in a slot that is not being replaced");
@@ -64,11 +64,11 @@ void Model::swap_tied_request(const core::Event &event) {
 }
 
 // The host has heard of it, and has 10 s from now on.
-void Model::take_request(uint32_t number) {
+void Model::pop_request(uint32_t number) {
     Slot &slot = table_[number];
     require(slot.asked, "request", "of a slot for which nothing is wanted");
     slot.asked = false;
-    slot.answer_until = world.clock + 10 * second;
+    slot.result_until = world.clock + 10 * second;
     deadline_known_ = false;
 }
 
@@ -88,11 +88,11 @@ void Model::withdraw_request(uint32_t number) {
 
 // ---- Answers --------------------------------------------------------------------------------
 
-uint32_t Model::owed(uint32_t choice) const {
+uint32_t Model::pending_fork(uint32_t choice) const {
     const auto count = static_cast<uint32_t>(table_.size());
     for (uint32_t offset = 0; choice % 8 != 0 && offset < count; offset++) {
         const uint32_t slot = (choice / 8 + offset) % count;
-        if (table_[slot].answer_until != never) {
+        if (table_[slot].result_until != never) {
             return slot;
         }
     }
@@ -108,7 +108,7 @@ int Model::answer(uint32_t number, int32_t pid, bool is_child, bool is_known) {
     if (pid > 0 && is_known) {
         return -EALREADY;
     }
-    if (table_[number].answer_until == never) {
+    if (table_[number].result_until == never) {
         unwanted_ = pid > 0 ? pid : 0;
         return -ESRCH;
     }

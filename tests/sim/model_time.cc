@@ -18,7 +18,7 @@ Instant Model::next_deadline() const {
     Instant next = starts_ == Starts::closed ? retry_at_ : never;
     for (const Slot &slot : table_) {
         next = std::min(next, std::min(slot.lives[0].deadline, slot.lives[1].deadline));
-        next = std::min(next, slot.answer_until);
+        next = std::min(next, slot.result_until);
         if (slot.pending == Pending::delay) {
             next = std::min(next, slot.due);
         }
@@ -46,8 +46,8 @@ void Model::tick() {
         if (slot.pending == Pending::delay && slot.due <= world.clock) {
             due_.push_back(Due{slot.due, number, of_delay});
         }
-        if (slot.answer_until <= world.clock) {
-            due_.push_back(Due{slot.answer_until, number, of_answer});
+        if (slot.result_until <= world.clock) {
+            due_.push_back(Due{slot.result_until, number, of_answer});
         }
     }
     // Of the same moment, the lower slots come first, as they were gathered.
@@ -137,7 +137,7 @@ void Model::life_due(const Due &due) {
         }
         if (settings_.heartbeat_timeout > 0) {
             life.look_due = true;
-            owed_looks_ += 1;
+            pending_looks_ += 1;
         }
         break;
     case Stage::killed:
@@ -186,7 +186,7 @@ void Model::looked(uint32_t worker, uint32_t beats) {
     }
     require(life.look_due, "look", "at the heartbeat of a worker whose time it is not");
     life.look_due = false;
-    owed_looks_ -= 1;
+    pending_looks_ -= 1;
     if (beats != life.beats) {
         life.beats = beats;
         life.beat_at = world.clock;

@@ -50,7 +50,7 @@ void Model::ask(uint32_t slot, int number, Reason reason) {
     case Stage::serving:
         life.stage = Stage::asked;
         life.deadline = latest;
-        owed_looks_ -= life.look_due ? 1 : 0;
+        pending_looks_ -= life.look_due ? 1 : 0;
         life.look_due = false;
         sending_.push_back(
             Sending{slot * 2 + static_cast<uint32_t>(number), settings_.stop_signal, true});
@@ -124,7 +124,7 @@ bool Model::order_is_certain() const {
 }
 
 // The pool is about to fork for so many of those that wait, or for as many as it has room for.
-void Model::take_batch(size_t count) {
+void Model::pop_batch(size_t count) {
     require(startable() > 0, "start", "a worker is started though none may be");
     batch_.clear();
     forked_ = 0;
@@ -172,7 +172,7 @@ void Model::forked(uint32_t slot) {
 }
 
 void Model::fork_failed(uint32_t slot, int32_t error) {
-    owed_fork_failure_ = slot + 1;
+    pending_fork_failure_ = slot + 1;
     fork_error_ = error;
 }
 
@@ -195,7 +195,7 @@ void Model::skip_rest_of_batch() {
 
 // Before it came to a fork: it is the first's failure.
 void Model::start_refused(int32_t error) {
-    take_batch(1);
+    pop_batch(1);
     first_refused(error);
 }
 
@@ -205,7 +205,7 @@ void Model::first_refused(int32_t error) {
 }
 
 void Model::watch_failed(int32_t pid, int32_t error) {
-    owed_discard_ = pid;
+    pending_discard_ = pid;
     watch_error_ = error;
 }
 
@@ -214,13 +214,13 @@ void Model::discarded(uint32_t slot, int32_t pid) {
         unwanted_ = 0;
         return;
     }
-    require(owed_discard_ == pid, "discard", "a worker is discarded for no reason");
-    owed_discard_ = 0;
+    require(pending_discard_ == pid, "discard", "a worker is discarded for no reason");
+    pending_discard_ = 0;
     start_failed(slot, watch_error_);
 }
 
 void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since) {
-    require(owed_discard_ == 0, "discard", "a worker that is not watched is left alone");
+    require(pending_discard_ == 0, "discard", "a worker that is not watched is left alone");
     Slot &slot = table_[number];
     const int instance = static_cast<int>(worker % 2);
     require(worker / 2 == number, "instance", "a worker in another slot's place");
@@ -228,7 +228,7 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since
     require(slot.lives[instance].stage == Stage::none, "instance", "a worker in another's place");
     const bool replaces = slot.pending == Pending::replacement;
     slot.underway = false;
-    slot.answer_until = never;
+    slot.result_until = never;
     underway_ -= 1;
     slot.pending = Pending::none;
     pending_ -= 1;
@@ -278,7 +278,7 @@ void Model::end_start(uint32_t number, int32_t error, Instant tie, uint64_t key)
                         error == -ENFILE || error == -ETIMEDOUT;
     const bool replaces = slot.pending == Pending::replacement;
     slot.underway = false;
-    slot.answer_until = never;
+    slot.result_until = never;
     deadline_known_ = false;
     underway_ -= 1;
     // Its room in the queue of events is only given back after what is told now.

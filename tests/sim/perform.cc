@@ -38,8 +38,8 @@ void Host::perform(const Operation &operation) {
     switch (operation.kind) {
     case Kind::dispatch:
     case Kind::run:
-    case Kind::take:
-    case Kind::take_all:
+    case Kind::pop:
+    case Kind::pop_all:
     case Kind::stop:
     case Kind::kill:
     case Kind::resize:
@@ -115,13 +115,13 @@ void Host::perform_on_pool(const Operation &operation) {
     case Kind::run:
         run(operation.a % 8);
         break;
-    case Kind::take:
+    case Kind::pop:
         for (uint32_t count = 1 + operation.a % 8; count > 0 && !callback_; count--) {
-            take();
+            pop();
         }
         break;
-    case Kind::take_all:
-        while (!callback_ && take()) {
+    case Kind::pop_all:
+        while (!callback_ && pop()) {
         }
         break;
     case Kind::in_callback:
@@ -166,7 +166,7 @@ void Host::perform_on_pool(const Operation &operation) {
         signal_all(operation.a);
         break;
     case Kind::answer:
-        answer(model.owed(operation.a), operation.b);
+        answer(model.pending_fork(operation.a), operation.b);
         break;
     default:
         break;

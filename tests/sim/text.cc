@@ -42,7 +42,7 @@ static_assert(sizeof(choice_names) / sizeof(choice_names[0]) == static_cast<size
 constexpr const char *kind_names[] = {
     "exit",         "die",           "storm",          "pass",
     "deadline",     "pause",         "clock_step",     "dispatch",
-    "run",          "take",          "take_all",       "stop",
+    "run",          "pop",           "pop_all",        "stop",
     "kill",         "resize",        "restart",        "signal",
     "signal_all",   "own_signal",    "temper",         "doom",
     "fork_trouble", "watch_trouble", "room_trouble",   "barrier",

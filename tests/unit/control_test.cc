@@ -37,7 +37,7 @@ void resizing_that_nobody_took_notice_of_is_told_before_the_end(void **) {
 
     pool.give(Input::Kind::stop);
     assert_true(pool.core.done());
-    while (pool.core.take_event(&event)) {
+    while (pool.core.pop_event(&event)) {
         before = event.type == EventType::done ? before : event;
     }
 
@@ -54,11 +54,11 @@ void smaller_pool_stops_the_highest_slots(void **) {
     pool.resize(2);
 
     Signal signal{};
-    assert_true(pool.core.take_signal(&signal));
+    assert_true(pool.core.pop_signal(&signal));
     assert_int_equal(slot_of(signal.worker), 3);
-    assert_true(pool.core.take_signal(&signal));
+    assert_true(pool.core.pop_signal(&signal));
     assert_int_equal(slot_of(signal.worker), 2);
-    assert_false(pool.core.take_signal(&signal));
+    assert_false(pool.core.pop_signal(&signal));
     assert_int_equal(pool.core.slots(), 2);
     pool.end(3, killed_by(15));
     pool.end(2, killed_by(15));
@@ -115,7 +115,7 @@ void start_under_way_in_a_slot_that_was_given_up_is_stopped(void **) {
     pool.start_one();
     Input input;
     input.kind = Input::Kind::started;
-    input.worker = pool.core.take_start();
+    input.worker = pool.core.pop_start();
     input.pid = 77;
 
     pool.resize(1);
@@ -251,10 +251,10 @@ void stop_without_signal_or_time_out_only_waits(void **) {
     pool.give(Input::Kind::stop);
 
     Signal signal{};
-    assert_true(pool.core.take_signal(&signal));
+    assert_true(pool.core.pop_signal(&signal));
     assert_true(signal.asks_to_stop);
     assert_int_equal(signal.number, 0);
-    assert_false(pool.core.take_signal(&signal));
+    assert_false(pool.core.pop_signal(&signal));
     assert_true(pool.core.next_deadline() == never);
     pool.end(0, exit_with(0));
     assert_true(pool.core.done());
@@ -301,17 +301,17 @@ void signals_wait_for_a_worker_that_is_not_ready(void **) {
 
     for (const int32_t number : {10, 12, 10}) {
         pool.give(Input::Kind::pass_on, number);
-        assert_true(pool.core.take_signal(&signal));
+        assert_true(pool.core.pop_signal(&signal));
         assert_int_equal(slot_of(signal.worker), 0);
         assert_int_equal(signal.passed_on, 1U << static_cast<uint32_t>(number));
-        assert_false(pool.core.take_signal(&signal));
+        assert_false(pool.core.pop_signal(&signal));
     }
 
     pool.say(Input::Kind::ready, 1);
-    assert_true(pool.core.take_signal(&signal));
+    assert_true(pool.core.pop_signal(&signal));
     assert_int_equal(slot_of(signal.worker), 1);
     assert_int_equal(signal.passed_on, 1U << 10 | 1U << 12);
-    assert_false(pool.core.take_signal(&signal));
+    assert_false(pool.core.pop_signal(&signal));
 }
 
 const CMUnitTest tests_of_control[] = {

@@ -70,7 +70,7 @@ void replacement_that_nobody_answers_for_is_asked_for_again(void **) {
     pool.give(Input::Kind::reload);
     pool.request_all();
     assert_int_equal(pool.adopt(), 0);
-    pool.pass(fork_answer_timeout);
+    pool.pass(fork_result_timeout);
 
     assert_int_equal(pool.find(EventType::start_failed).error, -ETIMEDOUT);
     assert_int_equal(pool.request_all(), 1);

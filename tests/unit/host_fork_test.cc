@@ -19,15 +19,15 @@ void start_asks_the_host_for_each_slot(void **) {
 
     for (uint32_t slot = 0; slot < 3; slot++) {
         assert_true(pool.state(slot) == State::requested);
-        assert_int_equal(pool.core.owed(slot), no_worker);
+        assert_int_equal(pool.core.pending_fork(slot), no_worker);
         assert_int_equal(pool.adopt(), slot);
         assert_true(pool.state(slot) == State::starting);
-        assert_int_equal(pool.core.owed(slot), pool.core.current(slot));
+        assert_int_equal(pool.core.pending_fork(slot), pool.core.current(slot));
     }
     assert_int_equal(pool.adopt(), Supervised::none);
     pool.answer(1);
     assert_true(pool.state(1) == State::ready);
-    assert_int_equal(pool.core.owed(1), no_worker);
+    assert_int_equal(pool.core.pending_fork(1), no_worker);
     assert_int_equal(pool.find(EventType::started).task_id, 1);
     assert_int_equal(pool.core.alive(), 1);
 }
@@ -50,9 +50,9 @@ void request_without_an_answer_is_told_and_made_again(void **) {
     pool.request_all();
     pool.adopt();
     pool.adopt();
-    assert_true(pool.core.next_deadline() == pool.now + fork_answer_timeout);
+    assert_true(pool.core.next_deadline() == pool.now + fork_result_timeout);
 
-    pool.pass(fork_answer_timeout - 1);
+    pool.pass(fork_result_timeout - 1);
     assert_true(pool.state(0) == State::starting);
     pool.pass(1);
 
@@ -63,7 +63,7 @@ void request_without_an_answer_is_told_and_made_again(void **) {
         assert_true(failed.will_restart);
         assert_true(failed.delay == 0);
         assert_int_equal(failed.restarts, 0);
-        assert_int_equal(pool.core.owed(static_cast<uint32_t>(slot)), no_worker);
+        assert_int_equal(pool.core.pending_fork(static_cast<uint32_t>(slot)), no_worker);
     }
     assert_int_equal(pool.request_all(), 2);
     assert_int_equal(pool.adopt(), 0);
@@ -139,11 +139,11 @@ void stop_takes_back_what_nobody_has_heard(void **) {
 
     assert_true(pool.core.done());
     Event event;
-    assert_true(pool.core.take_event(&event));
+    assert_true(pool.core.pop_event(&event));
     assert_true(event.type == EventType::starting);
-    assert_true(pool.core.take_event(&event));
+    assert_true(pool.core.pop_event(&event));
     assert_true(event.type == EventType::done);
-    assert_false(pool.core.take_event(&event));
+    assert_false(pool.core.pop_event(&event));
 }
 
 void stop_waits_for_the_answer_that_is_owed(void **) {
@@ -171,7 +171,7 @@ void stop_does_not_wait_for_ever_for_an_answer(void **) {
     pool.adopt();
     pool.give(Input::Kind::stop);
 
-    pool.pass(fork_answer_timeout);
+    pool.pass(fork_result_timeout);
 
     assert_true(pool.core.done());
     assert_int_equal(pool.core.result(), 0);
@@ -237,7 +237,7 @@ void room_is_kept_for_all_events_of_requests(void **) {
     while (pool.request_all() > 0 && lives < 1000) {
         for (uint32_t slot = 0; slot < 2; slot++) {
             Input taken;
-            taken.kind = Input::Kind::request_taken;
+            taken.kind = Input::Kind::request_delivered;
             taken.worker = slot;
             if (pool.state(slot) == State::requested) {
                 pool.core.step(taken, pool.now);
@@ -255,7 +255,7 @@ void room_is_kept_for_all_events_of_requests(void **) {
     Event event;
     Event last;
     uint32_t exits = 0;
-    while (pool.core.take_event(&event)) {
+    while (pool.core.pop_event(&event)) {
         exits += event.type == EventType::exited ? 1 : 0;
         last = event;
     }

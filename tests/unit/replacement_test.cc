@@ -214,7 +214,7 @@ void reload_that_waits_for_room_begins_when_there_is_some(void **) {
 
     for (uint32_t taken = 0; taken < lives; taken++) {
         Event event;
-        assert_true(pool.core.take_event(&event));
+        assert_true(pool.core.pop_event(&event));
         assert_true(event.type != EventType::reloading);
     }
 
@@ -252,7 +252,7 @@ void replacement_under_way_in_a_slot_that_was_dropped_is_stopped(void **) {
     pool.replace(1);
     Input input;
     input.kind = Input::Kind::started;
-    input.worker = pool.core.take_start();
+    input.worker = pool.core.pop_start();
     input.pid = 200;
     pool.resize(1);
     pool.resize(2);
@@ -299,7 +299,7 @@ void reload_that_was_remembered_begins_when_the_first_is_over(void **) {
 
     Event event;
     bool over = false;
-    while (pool.core.take_event(&event) && !(over && event.type == EventType::reloading)) {
+    while (pool.core.pop_event(&event) && !(over && event.type == EventType::reloading)) {
         over = over || event.type == EventType::reloaded;
     }
     assert_true(event.type == EventType::reloading);

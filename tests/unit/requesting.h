@@ -29,7 +29,7 @@ class Requesting : public Supervised {
         }
         const auto slot = static_cast<uint32_t>(wanted.task_id);
         Input input;
-        input.kind = Input::Kind::request_taken;
+        input.kind = Input::Kind::request_delivered;
         input.worker = slot;
         step(input);
         return slot;
@@ -38,7 +38,7 @@ class Requesting : public Supervised {
     void answer(uint32_t slot, int32_t error = 0) {
         Input input;
         input.kind = error < 0 ? Input::Kind::start_failed : Input::Kind::started;
-        input.worker = core.owed(slot);
+        input.worker = core.pending_fork(slot);
         input.pid = error < 0 ? 0 : next_pid++;
         input.error = error;
         input.transient = error == -EAGAIN;

@@ -15,7 +15,7 @@ namespace {
 uint32_t refuse_signals(Supervised *pool) {
     uint32_t count = 0;
     Signal signal{};
-    while (pool->core.take_signal(&signal)) {
+    while (pool->core.pop_signal(&signal)) {
         Input input;
         input.kind = Input::Kind::signal_failed;
         input.worker = signal.worker;
@@ -32,7 +32,7 @@ uint32_t refuse_signals(Supervised *pool) {
 uint32_t count_events(Supervised *pool, EventType type) {
     uint32_t count = 0;
     Event event;
-    while (pool->core.take_event(&event)) {
+    while (pool->core.pop_event(&event)) {
         count += event.type == type ? 1 : 0;
     }
     return count;
@@ -51,7 +51,7 @@ void refused_kill_is_not_reported_as_killed(void **) {
 
     Event event;
     uint32_t refused = 0;
-    while (pool.core.take_event(&event)) {
+    while (pool.core.pop_event(&event)) {
         assert_true(event.type == EventType::unresponsive);
         assert_true(event.level == Level::error);
         assert_int_equal(event.error, -EPERM);
@@ -92,7 +92,7 @@ void worker_that_was_given_up_may_still_end(void **) {
     (void)pool.count_signals(signal_terminate);
     pool.pass(stop_timeout_default);
     Signal signal{};
-    assert_true(pool.core.take_signal(&signal));
+    assert_true(pool.core.pop_signal(&signal));
     (void)pool.count_signals(signal_kill); // the other one is killed, and takes its time
     for (uint32_t attempt = 0; attempt <= kill_retries; attempt++) {
         Input input;
@@ -156,7 +156,7 @@ void kill_that_succeeds_after_all_is_not_reported_twice(void **) {
 
     Event event;
     uint32_t refused = 0;
-    while (pool.core.take_event(&event)) {
+    while (pool.core.pop_event(&event)) {
         assert_false(event.type == EventType::killed);
         refused += event.type == EventType::unresponsive && event.error == -EPERM ? 1 : 0;
     }

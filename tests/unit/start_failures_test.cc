@@ -147,7 +147,7 @@ void host_that_takes_no_events_holds_up_starts_but_no_ends(void **) {
     Event event;
     Event last;
     uint32_t exits = 0;
-    while (pool.core.take_event(&event)) {
+    while (pool.core.pop_event(&event)) {
         exits += event.type == EventType::exited ? 1 : 0;
         last = event;
     }
@@ -164,7 +164,7 @@ void host_that_takes_events_again_gets_its_workers_again(void **) {
     assert_int_equal(pool.core.alive(), 0);
 
     Event event;
-    while (pool.core.take_event(&event)) {
+    while (pool.core.pop_event(&event)) {
     }
 
     assert_int_equal(pool.start_all(), 1);

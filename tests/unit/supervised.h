@@ -77,7 +77,7 @@ class Supervised {
         }
         Input input;
         input.kind = Input::Kind::started;
-        input.worker = core.take_start();
+        input.worker = core.pop_start();
         input.pid = next_pid++;
         input.since = now;
         step(input);
@@ -90,7 +90,7 @@ class Supervised {
         }
         Input input;
         input.kind = Input::Kind::start_failed;
-        input.worker = core.take_start();
+        input.worker = core.pop_start();
         input.error = error;
         input.transient = transient;
         step(input);
@@ -119,7 +119,7 @@ class Supervised {
     void pass_and_beat(Duration duration, uint32_t beats) {
         pass(duration);
         uint32_t worker = 0;
-        while (core.take_look(&worker)) {
+        while (core.pop_heartbeat_check(&worker)) {
             say(Input::Kind::heartbeat, slot_of(worker), beats);
         }
     }
@@ -148,7 +148,7 @@ class Supervised {
     // The next event of the type, leaving out others; its task id is -2 if there is none.
     Event find(EventType type) {
         Event event;
-        while (core.take_event(&event)) {
+        while (core.pop_event(&event)) {
             if (event.type == type) {
                 return event;
             }
@@ -161,7 +161,7 @@ class Supervised {
     uint32_t count_signals(int32_t number) {
         uint32_t count = 0;
         Signal signal{};
-        while (core.take_signal(&signal)) {
+        while (core.pop_signal(&signal)) {
             count += signal.number == number ? 1 : 0;
         }
         return count;

@@ -209,7 +209,7 @@ void worker_whose_start_was_under_way_at_the_stop_is_stopped_too(void **) {
     assert_true(pool.begin(1, 5));
     Input input;
     input.kind = Input::Kind::started;
-    input.worker = pool.core.take_start();
+    input.worker = pool.core.pop_start();
     input.pid = 100;
 
     pool.give(Input::Kind::stop);

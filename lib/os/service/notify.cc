@@ -73,7 +73,7 @@ void Notifier::close() {
         if (attempt > 0) {
             nanosleep(&delay, nullptr);
         }
-        update(told_, os::now());
+        update(reported_, os::now());
     }
     socket_.reset();
 }
@@ -111,7 +111,7 @@ void Notifier::update(const PoolCounts &counts, base::Instant now) {
     if (socket_.get() < 0) {
         return;
     }
-    if (!(counts == told_)) {
+    if (!(counts == reported_)) {
         pending_ |= status_flag;
     }
     if (now >= sign_of_life_) {
@@ -134,7 +134,7 @@ void Notifier::update(const PoolCounts &counts, base::Instant now) {
         retry_delay_ = 0;
         pending_ &= ~flag;
         if (flag == status_flag) {
-            told_ = counts;
+            reported_ = counts;
             status_at_ = base::after(now, status_interval);
         }
     }

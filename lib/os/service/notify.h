@@ -68,7 +68,7 @@ class Notifier {
     socklen_t address_size_ = 0;
     uint32_t pending_ = 0;
     bool stopping_ = false;
-    PoolCounts told_{};
+    PoolCounts reported_{};
     bool connected_ = false;
     base::Instant retry_at_ = 0;
     base::Duration retry_delay_ = 0;
