@@ -64,9 +64,10 @@ COST_CHECKS := $(sort $(wildcard tests/bench/*_test.sh))
 
 # SUITES= chooses the folders of tests/ that are played. ThreadSanitizer runs a thread of its own
 # in every process, and pf_fork_processes() rightly refuses to fork beside another thread: there
-# the unit tests alone can run.
+# run the unit tests, and the test whose pools allow it.
+THREAD_TESTS = $(BUILD)/tests/api/pools_in_threads_test
 ifneq ($(findstring thread,$(SAN)),)
-SUITES = unit
+SUITES = unit api
 else ifneq ($(SAN),)
 SUITES = unit api
 else
@@ -74,7 +75,7 @@ SUITES = unit api loops abi lint install demo sim bench
 endif
 # The scripts that take long come first, so that none of them is left alone at the end.
 SLOW_CHECKS = tests/abi/platforms_test.sh tests/demo/load_test.sh tests/lint/man.sh
-ALL_CHECKS := $(UNIT_TESTS) $(API_TESTS) $(LOOP_CHECKS) $(filter $(SLOW_CHECKS),$(ABI_CHECKS) \
+ALL_CHECKS := $(UNIT_TESTS) $(if $(findstring thread,$(SAN)),$(THREAD_TESTS),$(API_TESTS)) $(LOOP_CHECKS) $(filter $(SLOW_CHECKS),$(ABI_CHECKS) \
 	$(LINT_CHECKS) $(DEMO_CHECKS)) $(filter-out $(SLOW_CHECKS),$(ABI_CHECKS) $(LINT_CHECKS) \
 	$(INSTALL_CHECKS) $(DEMO_CHECKS) $(SIM_CHECKS) $(COST_CHECKS))
 SUITE_CHECKS := $(filter $(foreach suite,$(SUITES),$(BUILD)/tests/$(suite)/% tests/$(suite)/%),$(ALL_CHECKS))

@@ -16,7 +16,7 @@ output=$(mktemp -p "$results")
 export CMOCKA_MESSAGE_OUTPUT=TAP
 export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99:${ASAN_OPTIONS:-}"
 export UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1:${UBSAN_OPTIONS:-}"
-export TSAN_OPTIONS="halt_on_error=1:exitcode=99:${TSAN_OPTIONS:-}"
+export TSAN_OPTIONS="halt_on_error=1:exitcode=99:atexit_sleep_ms=0:${TSAN_OPTIONS:-}"
 
 # Reads TAP and the status; prints the numbers of cases that passed, failed, were skipped. A
 # program that ended early or badly has failed, whatever it printed before.

@@ -1,0 +1,145 @@
+/*
+ * pools_in_threads_test.c - pools of several threads, and requests that other threads make
+ *
+ * ThreadSanitizer plays these cases too. It has a thread of its own in each process, so all pools
+ * allow threads.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "cmocka_all.h"
+#include "host.h"
+#include "story.h"
+
+enum { THREADS = 4, SLOTS = 3, LIVES = 3, CRASHES = 4, REQUESTS = 20 };
+enum { GATE_ALL_RUN = 1 };
+
+static struct board *common;
+
+static int crashes_some_times(struct board *board, int task_id, int run) {
+    (void)board;
+    (void)task_id;
+    return run % (CRASHES + 1) < CRASHES ? 3 : 0;
+}
+
+static void open_beside_threads(struct host *host, struct board *board) {
+    host_open(host, board);
+    board_require(common, pf_pool_set_thread_policy(host->pool, PF_THREADS_ALLOW) == 0);
+    board_require(common, pf_pool_set_max_restarts(host->pool, PF_UNLIMITED) == 0);
+}
+
+/* What a board of a pool's own says is told to the test by that of the scenario. */
+static void judge(struct board *board) {
+    char complaint[256];
+
+    if (!story_is_true(board, complaint, sizeof(complaint))) {
+        board_fault(common, __FILE__, __LINE__, complaint);
+    }
+    board_require(common, board_count(board, KIND_FAULT, ANY_TASK) == 0);
+}
+
+static void in_threads(void *(*body)(void *)) {
+    pthread_t threads[THREADS];
+
+    for (int i = 0; i < THREADS; i++) {
+        board_require(common, pthread_create(&threads[i], NULL, body, NULL) == 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        board_require(common, pthread_join(threads[i], NULL) == 0);
+    }
+}
+
+/* ---- A pool in each thread ------------------------------------------------------------- */
+
+/* Pools are made and freed while other threads have theirs, so that what they share is made, used
+ * and given up by all of them. */
+static void *lives_of_pools(void *nothing) {
+    for (int life = 0; life < LIVES; life++) {
+        struct board *board = board_new();
+        struct host host;
+        board_require(common, board != NULL);
+        open_beside_threads(&host, board);
+        host.work = crashes_some_times;
+        board_require(common, host_begin(&host, SLOTS) == 0);
+        board_require(common, host_finishes(&host) == 0);
+        host_close(&host);
+        board_require(common,
+                      board_count(board, PF_EVENT_EXITED, ANY_TASK) == SLOTS * (CRASHES + 1));
+        judge(board);
+        board_free(board);
+    }
+    return nothing;
+}
+
+static int host_with_pools_in_all_threads(struct board *board) {
+    common = board;
+    in_threads(lives_of_pools);
+    return 0;
+}
+
+static void pools_of_different_threads_are_independent(void **state) {
+    scenario_start_host(*state, host_with_pools_in_all_threads);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
+/* ---- Requests from other threads ------------------------------------------------------- */
+
+static pf_pool *requested;
+
+static void *makes_requests(void *nothing) {
+    gate_wait(common, GATE_ALL_RUN);
+    for (int i = 0; i < REQUESTS; i++) {
+        board_require(common, pf_pool_wake(requested) == 0);
+        int result = pf_pool_reload(requested);
+        board_require(common, result == 0 || result == -EBUSY);
+        pause_ms(1);
+    }
+    board_require(common, pf_pool_stop(requested) == 0);
+    return nothing;
+}
+
+static int host_that_others_ask(struct board *board) {
+    pthread_t threads[THREADS];
+    struct host host;
+
+    common = board;
+    open_beside_threads(&host, board);
+    requested = host.pool;
+    for (int i = 0; i < THREADS; i++) {
+        board_require(board, pthread_create(&threads[i], NULL, makes_requests, NULL) == 0);
+    }
+    board_require(board, host_begin(&host, SLOTS) == 0);
+    board_require(board, host_reaches(&host, KIND_WORKER, ANY_TASK, SLOTS));
+    gate_open(board, GATE_ALL_RUN);
+    board_require(board, host_finishes(&host) == 0);
+    for (int i = 0; i < THREADS; i++) {
+        board_require(board, pthread_join(threads[i], NULL) == 0);
+    }
+    host_close(&host);
+    return 0;
+}
+
+static void any_thread_wakes_reloads_and_stops_a_pool(void **state) {
+    struct scenario *run = *state;
+
+    scenario_start_host(run, host_that_others_ask);
+
+    assert_exits(run, 0);
+    assert_int_equal(board_count(run->board, PF_EVENT_STOPPING, ANY_TASK), 1);
+    assert_int_equal(board_count(run->board, PF_EVENT_DONE, ANY_TASK), 1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        scenario_test(pools_of_different_threads_are_independent),
+        scenario_test(any_thread_wakes_reloads_and_stops_a_pool),
+    };
+
+    return run_group_with_each_backend("pools in threads", tests);
+}
