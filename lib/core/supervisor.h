@@ -119,7 +119,7 @@ class Supervisor {
     void forget_withdrawn_starts();
     void finish_if_nothing_is_busy(Instant now);
 
-    // A worker's inputs: worker.cc. Each comes only in the states that allow it.
+    // A worker's inputs: lifecycle.cc. Each comes only in the states that allow it.
     void started(const Input &input, Instant now);
     void start_failed(const Input &input, Instant now);
     void start_cancelled(uint32_t worker);

@@ -85,8 +85,6 @@ awk '
     # Units that include nothing that is left are taken away until no more can be: what stays is
     # in a circle or includes one.
     END {
-        # The methods of one class are still spread over the files of core.
-        for (unit in left) if (unit ~ /^core\//) delete left[unit]
         do {
             taken = 0
             for (unit in left) {

@@ -87,7 +87,7 @@ build_mutant() { # file below lib/
     core/*.cc) compile "$scratch/lib/$1" "$scratch/objects/$(basename "$1" .cc).o" ;;
     runtime/*.cc) compile "$scratch/lib/$1" "$scratch/objects/runtime_$(basename "$1" .cc).o" ;;
     *)
-        for source in "$scratch"/lib/core/supervisor.cc "$scratch"/lib/core/worker.cc \
+        for source in "$scratch"/lib/core/supervisor.cc "$scratch"/lib/core/lifecycle.cc \
             "$scratch"/lib/core/ends.cc "$scratch"/lib/core/report.cc; do
             compile "$source" "$scratch/objects/$(basename "$source" .cc).o"
         done
