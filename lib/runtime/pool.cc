@@ -55,6 +55,10 @@ int Pool::open(const PoolOptions &chosen) {
 int Pool::run(int *ret_task_id) {
     os::SignalBlock block;
     after_host_code();
+    // Nothing that a callback can do matters before the next start or wait. So signals stay
+    // unblocked after it, and there is one look before the wait. Where statuses can be lost, or
+    // others notice that a callback has run, each is followed by all looks at once.
+    checks_late_ = loop_.knows_all_statuses() && !reaps() && !options_.notify;
     for (;;) {
         Role role = Role::supervisor;
         const int result = run_once(-1, block, &role);
@@ -73,6 +77,7 @@ int Pool::run(int *ret_task_id) {
 int Pool::dispatch(int timeout_ms) {
     os::SignalBlock block;
     after_host_code();
+    checks_late_ = false; // a handler of the host ends the wait, whenever it was called
     Role role = Role::supervisor;
     const int result = run_once(timeout_ms, block, &role);
     arm();
@@ -89,18 +94,28 @@ int Pool::run_once(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
     *ret_role = run_actions(block);
     int result = 1;
     if (*ret_role == Role::supervisor && !supervisor_.done() && !supervisor_.broken() && !lost_) {
-        os::await_no_more_pools();
-        result = wait_for_inputs(supervisor_.has_event() ? 0 : timeout_ms, block);
-        if (result < 0) {
-            (void)look_for_loss();
-        }
+        result = wait_once(timeout_ms, block);
         *ret_role = run_actions(block);
     }
     if (*ret_role == Role::detached_child) {
         return leave_as_detached_child();
     }
     if (*ret_role == Role::supervisor && (supervisor_.done() || supervisor_.broken() || lost_)) {
+        block.block();
         return finish();
+    }
+    return result;
+}
+
+int Pool::wait_once(int timeout_ms, os::SignalBlock &block) {
+    os::await_no_more_pools();
+    check_late();
+    if (lost_) {
+        return 1; // what is left to do is at the end of the round
+    }
+    const int result = wait_for_inputs(supervisor_.has_event() ? 0 : timeout_ms, block);
+    if (result < 0) {
+        (void)look_for_loss();
     }
     return result;
 }
@@ -240,15 +255,24 @@ Pool::Role Pool::deliver_events(os::SignalBlock &block) {
         pf_event event;
         format(next, &event);
         options_.on_event(&event, options_.event_user);
-        if (host_code && !is_of_this_process()) {
+        if (host_code && !os::has_memory_of(process_)) {
             return Role::detached_child;
         }
     } while (supervisor_.pop_event(&next));
-    if (host_code) {
+    if (host_code && checks_late_) {
+        unchecked_ = true;
+    } else if (host_code) {
         block.block();
         after_host_code();
     }
     return Role::supervisor;
+}
+
+void Pool::check_late() {
+    if (unchecked_) {
+        unchecked_ = false;
+        (void)(loop_.knows_newest() || look_for_loss());
+    }
 }
 
 void Pool::before_host_code() {

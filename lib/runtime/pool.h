@@ -92,12 +92,14 @@ class Pool {
 
     void request(uint32_t what);
     int run_once(int timeout_ms, os::SignalBlock &block, Role *ret_role);
+    int wait_once(int timeout_ms, os::SignalBlock &block);
     Role run_actions(os::SignalBlock &block);
     Role deliver_events(os::SignalBlock &block);
     [[nodiscard]] bool reaps() const { return options_.reap_orphans != os::ReapMode::none; }
     void before_host_code();
     void after_host_code();
     bool look_for_loss();
+    void check_late();
     void lose_descriptors();
     int leave_as_detached_child();
     int finish();
@@ -149,13 +151,15 @@ class Pool {
     os::HeldSignals held_signals_;
     os::OrphanReaper orphans_;
     os::Notifier notifier_;
-    os::MainThread main_thread_; // as far as the host forks
+    os::MainThread main_thread_; // as far as it was needed
     base::Array<int32_t> batch_; // pairs: a worker that is being started, and its pid
     std::atomic<uint32_t> requests_{0};
     int32_t owner_ = 0;
     os::ProcessId process_ = 0;     // the owner, whatever its pid says
     bool forks_pending_ = false;    // the host has been asked, and other pools know
     bool host_code_ran_ = false;    // since stdio was flushed
+    bool checks_late_ = false;      // what callbacks may have changed
+    bool unchecked_ = false;        // a callback has run since
     bool host_has_threads_ = false; // when it was asked to fork
     bool opened_ = false;
     bool finished_ = false;

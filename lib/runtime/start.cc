@@ -40,10 +40,17 @@ os::SpawnParameters Pool::common_parameters() const {
 }
 
 Pool::Role Pool::start_workers(os::SignalBlock &block) {
+    if (!block.is_blocking()) {
+        block.block();
+        host_code_ran_ = true; // a handler, if nothing else
+        if (block.children_reap_themselves()) {
+            loop_.keep_statuses();
+        }
+    }
     os::SpawnParameters parameters = common_parameters();
     // The kernel sends it when the thread that forked ends: only the main one lasts as long as the
     // process.
-    parameters.link.death_signal = os::is_main_thread() ? options_.death_signal : 0;
+    parameters.link.death_signal = main_thread_.is_current() ? options_.death_signal : 0;
     parameters.group = options_.process_groups != os::GroupMode::none;
     // A program that is executed has memory of its own: neither stdio nor threads matter.
     const bool forks = options_.exec == nullptr;
@@ -82,9 +89,6 @@ Pool::Role Pool::start_one(os::SpawnParameters *parameters, os::SignalBlock &blo
         start_failed(worker, pid);
     } else {
         const base::Instant since = os::now();
-        if (options_.exec == nullptr) {
-            os::yield_cpu(); // the worker often waits on the processor of its supervisor
-        }
         (void)watch_started(worker, pid, &pidfd, since);
     }
     return Role::supervisor;
@@ -190,6 +194,7 @@ int32_t Pool::execute_worker(uint32_t worker, os::SpawnParameters *parameters,
 // Returns 0 or a negative errno, with which the start has failed.
 int Pool::watch_started(uint32_t worker, int32_t pid, os::Pidfd *pidfd, base::Instant since) {
     if (int r = loop_.add(worker, pid, pidfd); r < 0) {
+        check_late();
         os::discard_process(pid, *pidfd);
         channel_.ended(worker);
         start_failed(worker, r);

@@ -50,6 +50,7 @@ bool HeldSignals::hold() {
 void HeldSignals::release() { world.signals_blocked -= std::exchange(held_, false) ? 1U : 0U; }
 
 void MainThread::note() {}
+bool MainThread::is_current() { return true; }
 bool MainThread::forked_this_child() const { return true; }
 
 bool Children::knows(int32_t pid) const { return is_watched(pid); }

@@ -314,54 +314,9 @@ int EventLoop::wait(int timeout_ms, SignalBlock & /*block*/, WaitResult *ret_res
     return 0;
 }
 
+bool EventLoop::knows_newest() const { return is_whole(); }
+
 void EventLoop::wake() const { world.woken = true; }
-
-// ---- Signals --------------------------------------------------------------------------------
-
-SignalBlock::SignalBlock() : host_mask_{}, children_reap_themselves_(world.may_vanish) {
-    world.signals_blocked += 1;
-    world.called();
-}
-SignalBlock::~SignalBlock() { world.signals_blocked -= 1; }
-bool SignalBlock::deliver_pending() { return false; }
-void SignalBlock::unblock() const { world.signals_blocked -= 1; }
-void SignalBlock::block() {
-    world.signals_blocked += 1;
-    model.handle_requests(); // of the callbacks that were called
-}
-
-void OwnSignals::claim(SignalSet set, const sigset_t & /*host_mask*/) {
-    require(!world.signals_held, "own-signals", "they are taken twice");
-    world.signals_held = true;
-    world.signals_claimed = set;
-    set_ = set;
-    held_ = 1;
-}
-
-void OwnSignals::release() {
-    if (held_ != 0) {
-        held_ = 0;
-        world.signals_held = false;
-        world.own_signals = 0;
-    }
-}
-
-bool OwnSignals::next(SignalRequest *ret_request) {
-    touch("it looks for signals");
-    if (!host.next_own_signal(ret_request)) {
-        model.no_more_signals();
-        return false;
-    }
-    seen_[0] += 1; // they are not told apart here
-    seen_hangups_ = 0;
-    model.own_signal(*ret_request);
-    return true;
-}
-
-SignalRequest standard_request(uint32_t place) {
-    violate("own-signals", "signal %u is looked for, which nobody has given", place);
-    return {};
-}
 
 } // namespace prefork::os
 

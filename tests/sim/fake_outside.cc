@@ -16,6 +16,7 @@ namespace prefork::os {
 ProcessId own_process_id() { return static_cast<ProcessId>(sim::world.own_pid); }
 int32_t own_pid() { return sim::world.own_pid; }
 bool is_this_process(ProcessId id) { return id == own_process_id(); }
+bool has_memory_of(ProcessId id) { return is_this_process(id); }
 
 bool is_main_thread() { return true; }
 void yield_cpu() {}

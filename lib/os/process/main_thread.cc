@@ -12,6 +12,13 @@ void MainThread::note() {
     }
 }
 
+bool MainThread::is_current() {
+    if (!known_) {
+        note();
+    }
+    return forked_this_child(); // or will
+}
+
 // A child has the thread that forked it for its own.
 bool MainThread::forked_this_child() const {
     return known_ && pthread_equal(thread_, pthread_self()) != 0;

@@ -10,6 +10,8 @@ namespace prefork::os {
 class MainThread {
   public:
     void note();
+    // Whether this thread is the main one. Once known that takes no system call.
+    bool is_current();
     [[nodiscard]] bool forked_this_child() const;
 
   private:

@@ -49,9 +49,19 @@ bool SignalBlock::deliver_pending() {
     return any;
 }
 
-void SignalBlock::unblock() const { pthread_sigmask(SIG_SETMASK, &host_mask_, nullptr); }
+void SignalBlock::unblock() {
+    if (is_blocking_) {
+        is_blocking_ = false;
+        pthread_sigmask(SIG_SETMASK, &host_mask_, nullptr);
+    }
+}
 
-void SignalBlock::block() { block_all(nullptr); }
+void SignalBlock::block() {
+    if (!is_blocking_) {
+        is_blocking_ = true;
+        block_all(nullptr);
+    }
+}
 
 void SignalBlock::block_all(sigset_t *ret_before) {
     sigset_t signals = blockable_signals();

@@ -1,4 +1,4 @@
-// The process's signals: blocked while the library works.
+// The process's signals: blocked while the library must not be interrupted.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -23,17 +23,21 @@ class SignalBlock {
     // Returns whether there was any.
     bool deliver_pending();
 
-    // For the time of a host's callback.
-    void unblock() const;
+    // Unblocks them, as for a callback of the host, and blocks them again. A second call in a row
+    // does nothing.
+    void unblock();
     void block();
+    [[nodiscard]] bool is_blocking() const { return is_blocking_; }
 
-    // Whether the kernel reaps children by itself, because SIGCHLD is ignored.
+    // Whether the kernel reaps children by itself, because SIGCHLD is ignored: as it was when the
+    // signals were blocked last.
     [[nodiscard]] bool children_reap_themselves() const { return children_reap_themselves_; }
 
   private:
     void block_all(sigset_t *ret_before);
 
     sigset_t host_mask_;
+    bool is_blocking_ = true;
     bool children_reap_themselves_ = false;
 };
 

@@ -20,6 +20,10 @@ namespace {
 constexpr base::Duration first_look_delay = 10 * base::millisecond;
 constexpr base::Duration last_look_delay = 1 * base::second;
 
+// An end is told of once: a pidfd that is closed may live on as a copy in a child that was forked
+// beside it, and its registration with it.
+constexpr uint32_t watched_events = uint32_t{EPOLLIN} | uint32_t{EPOLLONESHOT};
+
 // Whether it has ended and still has its number.
 bool is_unreaped(const ProcessHandle &process) {
     const ChildState state = state_of_child(process.pid);
@@ -69,7 +73,7 @@ int Children::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
 
 int Children::watch(uint32_t worker, Pidfd *pidfd) {
     epoll_event event{};
-    event.events = EPOLLIN;
+    event.events = watched_events;
     event.data.u32 = worker;
     if (epoll_ctl(epoll_, EPOLL_CTL_ADD, pidfd->get(), &event) < 0) {
         return -errno;
@@ -88,14 +92,19 @@ bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
         // being given to another.
         (void)send_signal_to_group(process, SIGKILL);
     }
-    const bool ended = collect_exit(process, ret_exit);
+    bool is_our_pidfd = false;
+    const bool ended = collect_exit(process, ret_exit, &is_our_pidfd);
     if (ended) {
-        remove(worker);
-    } else if (process.pidfd >= 0 && !children_[worker].held && has_ended(process.pidfd)) {
-        // It would be readable all the time. Without events it stays registered: a number that the
-        // epoll knows is that of our pidfd.
-        (void)set_registered(epoll_, process.pidfd, 0, worker);
-        hold(worker, first_look_delay);
+        remove(worker, is_our_pidfd && !children_[worker].held);
+    } else if (process.pidfd >= 0 && !children_[worker].held) {
+        if (has_ended(process.pidfd)) {
+            // It would be readable all the time. Without events it stays registered: a number that
+            // the epoll knows is that of our pidfd.
+            (void)set_registered(epoll_, process.pidfd, 0, worker);
+            hold(worker, first_look_delay);
+        } else {
+            (void)is_registered(worker); // and waited for again
+        }
     }
     return ended;
 }
@@ -158,12 +167,13 @@ void Children::set_pid(uint32_t worker, int32_t pid) {
     __atomic_store_n(&children_[worker].pid, pid, __ATOMIC_RELEASE);
 }
 
-void Children::remove(uint32_t worker) {
+void Children::remove(uint32_t worker, bool is_our_pidfd) {
     const int pidfd = children_[worker].pidfd;
     if (pidfd >= 0) {
-        // A copy in a forked child would keep the registration alive beyond the close. If there is
-        // none, the host has closed it, and the number is that of another file.
-        const bool ours = epoll_ctl(epoll_, EPOLL_CTL_DEL, pidfd, nullptr) == 0;
+        // A copy in a forked child would keep the registration alive beyond the close: for one more
+        // event at most. If there is no registration, the host has closed the pidfd, and the number
+        // is that of another file.
+        const bool ours = is_our_pidfd || epoll_ctl(epoll_, EPOLL_CTL_DEL, pidfd, nullptr) == 0;
         forget_descriptor(pidfd);
         if (ours) {
             close(pidfd);
@@ -180,7 +190,7 @@ void Children::remove(uint32_t worker) {
 }
 
 bool Children::is_registered(uint32_t worker) const {
-    const uint32_t events = children_[worker].held ? 0U : uint32_t{EPOLLIN};
+    const uint32_t events = children_[worker].held ? 0U : watched_events;
     return set_registered(epoll_, children_[worker].pidfd, events, worker);
 }
 
@@ -204,7 +214,7 @@ void Children::let_go_of_lost(bool has_epoll) {
 void Children::let_go() {
     for (uint32_t worker = 0; count_ > 0 && worker < children_.size(); worker++) {
         if (has(worker)) {
-            remove(worker);
+            remove(worker, false);
         }
     }
 }

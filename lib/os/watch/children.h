@@ -85,7 +85,7 @@ class Children {
     void lose_pidfd(uint32_t worker);
     void hold(uint32_t worker, base::Duration delay);
     void set_pid(uint32_t worker, int32_t pid);
-    void remove(uint32_t worker);
+    void remove(uint32_t worker, bool is_our_pidfd);
 
     base::Array<Child> children_; // of each worker
     uint32_t count_ = 0;

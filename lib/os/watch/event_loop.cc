@@ -161,6 +161,7 @@ int EventLoop::room(size_t wanted, uint32_t descriptors_each, std::span<int> scr
 int EventLoop::open_spare() { return spare_.adopt(fcntl(epoll_.get(), F_DUPFD_CLOEXEC, 0)); }
 
 int EventLoop::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
+    newest_ = worker;
     const int result = children_.add(worker, pid, pidfd);
     if ((result != -EMFILE && result != -ENFILE) || !give_up_spare()) {
         return result;
@@ -205,6 +206,20 @@ bool EventLoop::is_registered(int descriptor, uint32_t tag) const {
 bool EventLoop::is_our_epoll(int epoll) const {
     return set_registered(epoll, messages_.get(), waits_for_messages_ ? uint32_t{EPOLLIN} : 0U,
                           tag_messages);
+}
+
+// Adding what is there already changes nothing.
+bool EventLoop::knows_newest() const {
+    const int newest = newest_ < children_.size() ? children_.handle(newest_).pidfd : -1;
+    if (newest < 0) {
+        return false;
+    }
+    epoll_event event{};
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, newest, &event) < 0) {
+        return errno == EEXIST;
+    }
+    (void)epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, newest, nullptr);
+    return false;
 }
 
 bool EventLoop::is_whole() const { return !lost_timer_ && is_our_epoll(epoll_.get()); }
@@ -278,15 +293,17 @@ int EventLoop::wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result) 
         return -EBADF; // it might wait for ever
     }
     epoll_event events[WaitResult::ended_max];
+    const bool is_blocking = block.is_blocking();
     const int count = epoll_pwait(epoll_.get(), events, static_cast<int>(WaitResult::ended_max),
-                                  timeout_ms, &block.host_mask());
+                                  timeout_ms, is_blocking ? &block.host_mask() : nullptr);
     if (count < 0) {
         ret_result->interrupted = errno == EINTR;
         return errno == EINTR ? 0 : -errno;
     }
-    // With events at hand epoll_pwait returns without a look at signals. They come first: Ctrl-C
-    // reaches the supervisor and its workers together.
-    ret_result->interrupted = block.deliver_pending();
+    // With events at hand epoll_pwait returns without a look at signals that are blocked otherwise.
+    // They come first: Ctrl-C reaches the supervisor and its workers together. The kernel sends a
+    // signal to a whole group before any member of it can be seen to have ended.
+    ret_result->interrupted = is_blocking && block.deliver_pending();
     bool look = false;
     for (int index = 0; index < count; index++) {
         const uint32_t tag = events[index].data.u32;

@@ -89,6 +89,10 @@ class EventLoop {
 
     // Whether the host has left the descriptors alone, as far as one can tell at once.
     [[nodiscard]] bool is_whole() const;
+    // The same by one system call, if the worker that was added last is watched by a pidfd, and
+    // false if not. A host that has closed all descriptors would have to have an epoll of its own
+    // and another file in it under exactly these two numbers.
+    [[nodiscard]] bool knows_newest() const;
     // Lets go of those that it has closed; what is left is known by pids. The pipe of open() may be
     // one of them.
     void let_go_of_lost(bool has_messages);
@@ -138,6 +142,7 @@ class EventLoop {
     base::Instant deadline_ = base::never;   // that the timer is armed for
     base::Instant next_check_ = base::never; // whether the host has replaced the SIGCHLD handler
     uint32_t next_look_ = 0;                 // the worker with which the next look begins
+    uint32_t newest_ = UINT32_MAX;           // the worker that was added last
     Backend backend_ = Backend::automatic;
     BorrowedFd messages_; // the read end of the pool's pipe
     bool waits_for_messages_ = true;

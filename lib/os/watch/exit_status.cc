@@ -76,7 +76,7 @@ Found found_nothing(long result) {
     return errno == ECHILD ? Found::reaped : Found::refused;
 }
 
-Found wait_by_id(int type, int id, base::Exit *ret_exit) {
+Found wait_by_id(int type, int id, base::Exit *ret_exit, int32_t *ret_pid = nullptr) {
     siginfo_t info{};
     rusage usage{};
     long result = 0;
@@ -93,6 +93,9 @@ Found wait_by_id(int type, int id, base::Exit *ret_exit) {
     exit.core_dumped = info.si_code == CLD_DUMPED;
     add_usage(usage, &exit);
     *ret_exit = exit;
+    if (ret_pid != nullptr) {
+        *ret_pid = info.si_pid;
+    }
     return Found::ended;
 }
 
@@ -113,11 +116,14 @@ Found wait_by_pid(int32_t pid, base::Exit *ret_exit) {
 
 } // namespace
 
-bool collect_exit(const ProcessHandle &process, base::Exit *ret_exit) {
+bool collect_exit(const ProcessHandle &process, base::Exit *ret_exit, bool *ret_is_pidfd) {
     const bool by_pidfd = process.pidfd >= 0;
     Found found = Found::refused;
+    *ret_is_pidfd = false;
     if (by_pidfd) {
-        found = wait_by_id(wait_by_pidfd, process.pidfd, ret_exit);
+        int32_t pid = 0;
+        found = wait_by_id(wait_by_pidfd, process.pidfd, ret_exit, &pid);
+        *ret_is_pidfd = found == Found::ended && pid == process.pid;
     }
     if (found == Found::refused) {
         found = wait_by_pid(process.pid, ret_exit);
@@ -142,7 +148,8 @@ void discard_process(int32_t pid, const Pidfd &pidfd) {
     (void)send_signal(process, SIGKILL);
     EndWait wait(discard_timeout);
     base::Exit exit;
-    while (!collect_exit(process, &exit) && wait.wait(process)) {
+    bool is_pidfd = false;
+    while (!collect_exit(process, &exit, &is_pidfd) && wait.wait(process)) {
     }
 }
 

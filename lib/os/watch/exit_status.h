@@ -10,8 +10,9 @@
 namespace prefork::os {
 
 // Reaps the process, in the first way that the system allows. Returns false if it has not ended
-// yet, or is held by a tracer. What somebody else has reaped may be unknown.
-bool collect_exit(const ProcessHandle &process, base::Exit *ret_exit);
+// yet, or is held by a tracer. What somebody else has reaped may be unknown. Says whether the wait
+// has shown that the number is still that of the process's pidfd.
+bool collect_exit(const ProcessHandle &process, base::Exit *ret_exit, bool *ret_is_pidfd);
 
 // Kills and reaps a process that was started but can not be watched. One that does not end within a
 // bound is left. The pidfd may be missing.
