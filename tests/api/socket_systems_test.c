@@ -65,15 +65,38 @@ static void a_family_that_the_kernel_lacks_is_passed_over(void **state) {
     judge_host(*state, host_without_version6);
 }
 
-/* A file in the place of /etc/hosts, in this process's own mounts. */
+static bool file_is(const char *path, const char *text) {
+    return write_file("file", text) && chmod("file", 0644) == 0 &&
+           mount("file", path, NULL, MS_BIND, NULL) == 0 && unlink("file") == 0;
+}
+
+/* A file in the place of /etc/hosts, in this process's own mounts. Nobody else is asked. */
 static bool names_are(const char *text) {
     char directory[64];
 
     scratch_enter(directory, sizeof(directory));
-    bool done = write_file("hosts", text) && chmod("hosts", 0644) == 0 &&
-                mount("hosts", "/etc/hosts", NULL, MS_BIND, NULL) == 0;
+    bool done = file_is("/etc/hosts", text) && (access("/etc/nsswitch.conf", F_OK) < 0 ||
+                                                file_is("/etc/nsswitch.conf", "hosts: files\n"));
     scratch_leave(directory);
     return done;
+}
+
+static int host_with_one_name(struct board *board) {
+    leave_out_leak_check();
+    if (!enter_own_network() || !names_are("127.0.0.2 one\n")) {
+        return STATUS_IMPOSSIBLE;
+    }
+    board_require(board, bind_here("one", 0) == 1);
+    board_require(board, strcmp(socket_host(fds[0]), "127.0.0.2") == 0);
+    close_all(1);
+    board_require(board, bind_here("other", 0) == PF_ERESOLVE);
+    board_require(board, bind_here("127.0.0.256", 0) == PF_ERESOLVE);
+    board_require(board, strcmp(pf_strerror(PF_ERESOLVE), "Host name not found") == 0);
+    return 0;
+}
+
+static void a_name_is_resolved_and_one_that_is_not_found_is_told_apart(void **state) {
+    judge_host(*state, host_with_one_name);
 }
 
 static int host_with_half_of_version6(struct board *board) {
@@ -281,6 +304,7 @@ static void a_socket_that_can_not_be_looked_at_is_refused(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(a_family_that_the_kernel_lacks_is_passed_over),
+        scenario_test(a_name_is_resolved_and_one_that_is_not_found_is_told_apart),
         scenario_test(localhost_without_its_second_address_is_bound),
         scenario_test(an_address_is_bound_once_and_version_4_first),
         scenario_test(port_0_is_tried_until_all_families_have_it),

@@ -105,29 +105,6 @@ static void one_family_can_be_chosen(void **state) {
     assert_int_equal(pf_bind_sockets("127.0.0.1", 0, AF_INET6, 0, 0, fds, ROOM), PF_ERESOLVE);
 }
 
-static void a_name_is_resolved(void **state) {
-    (void)state;
-
-    int count = bind_here("localhost", 0);
-    if (count == PF_ERESOLVE) {
-        print_message("skipped: localhost has no address here, as without /etc/hosts\n");
-        skip();
-    }
-
-    assert_in_range(count, 1, 2);
-    assert_string_equal(socket_host(fds[0]), "127.0.0.1");
-    close_all(count);
-}
-
-static void a_name_that_is_not_found_is_told_apart(void **state) {
-    (void)state;
-
-    assert_int_equal(bind_here("name.invalid", 0), PF_ERESOLVE);
-    assert_int_equal(bind_here("127.0.0.256", 0), PF_ERESOLVE);
-    assert_int_equal(PF_ERESOLVE, -4099);
-    assert_string_equal(pf_strerror(PF_ERESOLVE), "Host name not found");
-}
-
 static void an_address_of_another_machine_is_refused(void **state) {
     (void)state;
 
@@ -310,8 +287,6 @@ int main(void) {
         scenario_test(any_address_is_both_families_on_one_port),
         scenario_test(a_numeric_address_needs_no_resolver),
         scenario_test(one_family_can_be_chosen),
-        scenario_test(a_name_is_resolved),
-        scenario_test(a_name_that_is_not_found_is_told_apart),
         scenario_test(an_address_of_another_machine_is_refused),
         scenario_test(a_port_that_was_asked_for_is_taken),
         scenario_test(a_taken_port_is_refused_and_nothing_stays_bound),
