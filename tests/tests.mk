@@ -73,11 +73,15 @@ SUITES = unit api
 else
 SUITES = unit api loops abi lint install demo sim bench
 endif
-# The scripts that take long come first, so that none of them is left alone at the end.
-SLOW_CHECKS = tests/abi/platforms_test.sh tests/demo/load_test.sh tests/lint/man.sh
-ALL_CHECKS := $(UNIT_TESTS) $(if $(findstring thread,$(SAN)),$(THREAD_TESTS),$(API_TESTS)) $(LOOP_CHECKS) $(filter $(SLOW_CHECKS),$(ABI_CHECKS) \
-	$(LINT_CHECKS) $(DEMO_CHECKS)) $(filter-out $(SLOW_CHECKS),$(ABI_CHECKS) $(LINT_CHECKS) \
-	$(INSTALL_CHECKS) $(DEMO_CHECKS) $(SIM_CHECKS) $(COST_CHECKS))
+# Those that wait or work for long come first, so that none of them is left alone at the end.
+SLOW_CHECKS := $(addprefix $(BUILD)/tests/,loops/idle_test $(addprefix api/,heartbeat_test \
+	host_fork_test pool_refused_signals_test pool_traced_test lifetime_test replace_budget_test \
+	reload_storm_test escalation_test stop_pause_test reload_test ready_test)) \
+	tests/abi/platforms_test.sh tests/abi/static_test.sh tests/demo/load_test.sh tests/lint/man.sh
+ALL_CHECKS := $(UNIT_TESTS) $(if $(findstring thread,$(SAN)),$(THREAD_TESTS),$(API_TESTS)) \
+	$(LOOP_CHECKS) $(ABI_CHECKS) $(LINT_CHECKS) $(INSTALL_CHECKS) $(DEMO_CHECKS) $(SIM_CHECKS) \
+	$(COST_CHECKS)
+ALL_CHECKS := $(filter $(SLOW_CHECKS),$(ALL_CHECKS)) $(filter-out $(SLOW_CHECKS),$(ALL_CHECKS))
 SUITE_CHECKS := $(filter $(foreach suite,$(SUITES),$(BUILD)/tests/$(suite)/% tests/$(suite)/%),$(ALL_CHECKS))
 # TEST=name is the name of one file of tests/*/, with or without its ending.
 matching = $(foreach check,$(1),$(if $(filter $(TEST),$(basename $(notdir $(check))) \

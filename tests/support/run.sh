@@ -9,7 +9,7 @@
 set -u
 
 processors=$(getconf _NPROCESSORS_ONLN)
-jobs=${TEST_JOBS:-$((2 * processors))}
+jobs=${TEST_JOBS:-$((3 * processors))}
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 background=
