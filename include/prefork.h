@@ -742,6 +742,30 @@ PF_API int pf_pool_worker_state(const pf_pool *pool, int task_id);    /* PF_WORK
 PF_API int pf_pool_worker_restarts(const pf_pool *pool, int task_id); /* counted ones */
 PF_API uint64_t pf_pool_worker_uptime_ms(const pf_pool *pool, int task_id);
 
+/* What pf_pool_counter() counts, over the pool's life or, READY and ALIVE, at present. */
+enum {
+	PF_COUNT_STARTED = 1,        /* workers that were started */
+	PF_COUNT_EXITED = 2,         /* workers that have ended */
+	PF_COUNT_ABNORMAL = 3,       /* of these: abnormally, without having been asked to end */
+	PF_COUNT_RESTARTED = 4,      /* workers started with PF_REASON_RESTART */
+	PF_COUNT_START_FAILED = 5,   /* starts that failed, also those that no event reports */
+	PF_COUNT_UNRESPONSIVE = 6,   /* workers that were killed because they did not respond */
+	PF_COUNT_RELOADS = 7,        /* reloads that have begun */
+	PF_COUNT_READY = 8,          /* workers that are ready now */
+	PF_COUNT_ALIVE = 9,          /* processes now, as pf_pool_alive_count() */
+	PF_COUNT_REPLACE_FAILED = 10 /* events PF_EVENT_RELOAD_FAILED */
+};
+
+/*
+ * A number for metrics: which is one of PF_COUNT_... Those over the pool's life never decrease,
+ * and stay as they are after its end.
+ *
+ * Returns: the number; 0 for a counter that this library does not know, before the start, and
+ *   instead of any error.
+ * Since: 0.2
+ */
+PF_API uint64_t pf_pool_counter(const pf_pool *pool, int which);
+
 /* The signal that stopped the pool, so that the host can die of it too; 0: none. */
 PF_API int pf_pool_stop_signal(const pf_pool *pool);
 

@@ -23,6 +23,16 @@ namespace core = prefork::core;
 namespace os = prefork::os;
 
 static_assert(PF_EFATAL == base::code_fatal);
+static_assert(PF_COUNT_STARTED == static_cast<int>(core::Counter::started));
+static_assert(PF_COUNT_EXITED == static_cast<int>(core::Counter::exited));
+static_assert(PF_COUNT_ABNORMAL == static_cast<int>(core::Counter::abnormal));
+static_assert(PF_COUNT_RESTARTED == static_cast<int>(core::Counter::restarted));
+static_assert(PF_COUNT_START_FAILED == static_cast<int>(core::Counter::start_failed));
+static_assert(PF_COUNT_UNRESPONSIVE == static_cast<int>(core::Counter::unresponsive));
+static_assert(PF_COUNT_RELOADS == static_cast<int>(core::Counter::reloads));
+static_assert(PF_COUNT_READY == static_cast<int>(core::Counter::ready));
+static_assert(PF_COUNT_ALIVE == static_cast<int>(core::Counter::alive));
+static_assert(PF_COUNT_REPLACE_FAILED == static_cast<int>(core::Counter::replace_failed));
 
 namespace {
 
@@ -320,6 +330,13 @@ uint64_t pf_pool_worker_uptime_ms(const pf_pool *pool, int task_id) {
         return 0;
     }
     return base::elapsed(worker_of(pool, task_id).started, os::now()) / base::millisecond;
+}
+
+uint64_t pf_pool_counter(const pf_pool *pool, int which) {
+    if (check_started(pool) < 0 || which < PF_COUNT_STARTED || which > PF_COUNT_REPLACE_FAILED) {
+        return 0;
+    }
+    return pool->pool.supervisor().counter(static_cast<core::Counter>(which));
 }
 
 int pf_pool_stop_signal(const pf_pool *pool) {

@@ -39,6 +39,10 @@ void Supervisor::started(const Input &input, Instant now) {
     worker.end_reason = Reason::none;
     worker.retires = false;
     some_worker_ran_ = true;
+    counters_.add(Counter::started);
+    if (worker.start_reason == Reason::restart) {
+        counters_.add(Counter::restarted);
+    }
     start_queue_.succeeded();
     report_worker(EventType::started, Level::information, input.worker, 0, now);
     set_state(input.worker, State::running);

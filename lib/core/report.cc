@@ -48,6 +48,10 @@ void Supervisor::report_exit(const Input &input, bool asked, bool will_restart, 
                              Instant now) {
     Event event = event_of_worker(EventType::exited, input.worker, now);
     event.level = asked || ended_normally(input) ? Level::information : Level::warning;
+    counters_.add(Counter::exited);
+    if (event.level == Level::warning) {
+        counters_.add(Counter::abnormal);
+    }
     event.will_restart = will_restart;
     event.delay = delay;
     event.uptime = elapsed(worker(input.worker).started, now);
@@ -66,6 +70,7 @@ void Supervisor::report_killed(uint32_t worker, Instant now) {
 // A start that fails again and again is told of at most once a second; a host with a fork pending,
 // which takes longer, each time.
 void Supervisor::report_start_failed(const Input &input, bool will_restart, Instant now) {
+    counters_.add(Counter::start_failed);
     const bool recent = last_start_failed_ != never &&
                         elapsed(last_start_failed_, now) < start_failed_event_interval;
     if (will_restart && recent && input.error != code_timed_out) {

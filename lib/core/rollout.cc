@@ -98,6 +98,7 @@ void Supervisor::begin_reload(Instant now) {
     reload_wanted_ = false;
     reloading_ = true;
     reloads_ += 1;
+    counters_.add(Counter::reloads);
     report_pool(EventType::reloading, Level::information, 0, now);
     for (uint32_t slot = 0; slot < slots_; slot++) {
         if (!slot_table_[slot].stopped) {
@@ -195,6 +196,7 @@ void Supervisor::end_plan(uint32_t number, bool good, int32_t error, Instant now
     if (good || phase_ != Phase::running || plan == Plan::none || plan == Plan::failed_reload) {
         return;
     }
+    counters_.add(Counter::replace_failed);
     report_worker(EventType::reload_failed, Level::error, other_instance(current(number)), error,
                   now, reason_of(plan));
     if (plan == Plan::reload) {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/ring.h"
+#include "core/counters.h"
 #include "core/deadlines.h"
 #include "core/event_queue.h"
 #include "core/exit_policy.h"
@@ -92,6 +93,16 @@ class Supervisor {
     }
     [[nodiscard]] uint32_t current(uint32_t slot) const { return slot_table_.current(slot); }
     [[nodiscard]] const Worker &worker(uint32_t worker) const { return slot_table_.worker(worker); }
+    [[nodiscard]] uint64_t counter(Counter which) const {
+        switch (which) {
+        case Counter::ready:
+            return ready();
+        case Counter::alive:
+            return alive();
+        default:
+            return counters_.get(which);
+        }
+    }
     [[nodiscard]] int32_t restarts() const { return policy_.counted(); }
     [[nodiscard]] int32_t restarts(uint32_t slot) const { return slot_table_[slot].restarts; }
     // Workers that there is memory for.
@@ -219,6 +230,7 @@ class Supervisor {
     StartQueue start_queue_;
     Deadlines deadlines_;
     EventQueue events_;
+    Counters counters_;
     Instant last_start_failed_ = never;
     Instant stop_signal_time_ = 0;
     uint32_t slots_ = 0;

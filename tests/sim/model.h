@@ -9,6 +9,7 @@
 #include <set>
 #include <vector>
 
+#include "core/counters.h"
 #include "core/event.h"
 #include "core/settings.h"
 #include "core/supervisor.h"
@@ -258,6 +259,9 @@ class Model {
     }
 
     // model_events.cc: what is told.
+    void count(core::Counter counter) { counts_[static_cast<size_t>(counter)] += 1; }
+    void count_event(const core::Event &event);
+    void check_counters(const core::Supervisor &supervisor) const;
     void tell(core::Event event, bool late = false, Instant tie = 0);
     void tell_life(EventType type, uint32_t slot, const Life &life, Instant tie);
     [[nodiscard]] bool has_room_for_extra() const;
@@ -280,6 +284,7 @@ class Model {
     std::vector<Waiting> queue_;
     std::vector<Waiting> batch_; // being started, the first forked_ of them forked
     std::vector<Sending> sending_;
+    uint64_t counts_[11] = {}; // as PF_COUNT_* has them, but what is so now
     std::vector<Told> events_; // from first_event_ on they wait for the host
     std::vector<Instant> counted_at_;
     std::vector<Due> due_;

@@ -35,6 +35,7 @@ bool Model::has_room_for_extra() const {
 }
 
 void Model::tell(core::Event event, bool late, Instant tie) {
+    count_event(event);
     event.time = world.clock;
     events_.push_back(Told{event, late, tie});
     require(events_.size() - first_event_ <= event_capacity_, "event-overflow",
@@ -80,6 +81,7 @@ void Model::tell_exit(uint32_t slot, const Life &life, const Exit &exit, bool re
 }
 
 void Model::tell_start_failure(uint32_t slot, int32_t error, bool again, Instant tie) {
+    count(core::Counter::start_failed);
     if (again && error != -ETIMEDOUT && start_failure_told_ != never &&
         world.clock - start_failure_told_ < second) {
         return;
@@ -347,6 +349,7 @@ void Model::check_armed() {
 void Model::check_counts(const core::Supervisor &supervisor) {
     require(!supervisor.broken(), "broken", "the core has found an invariant broken");
     require(supervisor.alive() == alive_, "alive-count", "the count of living workers is wrong");
+    check_counters(supervisor);
     require(supervisor.slots() == slots_, "slots", "the number of slots is wrong");
     require(supervisor.done() == done(), "done", "too early or too late");
     require(alive_ == world.living.size() + world.ended.size(), "alive-count",

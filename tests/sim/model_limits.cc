@@ -1,10 +1,12 @@
-// How often and how soon workers are restarted, and how old they get.
+// How often and how soon workers are restarted, how old they get, and what is counted.
 //
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <cinttypes>
 
 #include "model.h"
 #include "random.h"
+#include "violation.h"
 
 namespace sim {
 
@@ -45,6 +47,37 @@ uint64_t Model::draw_number() {
     Random random(random_);
     random_ += 0x9E3779B97F4A7C15U;
     return random.next();
+}
+
+// ---- Counters -------------------------------------------------------------------------------
+
+// From what is told follows what is counted, but for starts that fail.
+void Model::count_event(const core::Event &event) {
+    using core::Counter;
+    if (event.type == EventType::started) {
+        count(Counter::started);
+        counts_[4] += event.reason == Reason::restart ? 1 : 0;
+    } else if (event.type == EventType::exited) {
+        count(Counter::exited);
+        counts_[3] += event.level == Level::warning ? 1 : 0;
+    } else if (event.type == EventType::unresponsive && event.signal == 0) {
+        count(Counter::unresponsive);
+    } else if (event.type == EventType::reloading) {
+        count(Counter::reloads);
+    } else if (event.type == EventType::reload_failed) {
+        count(Counter::replace_failed);
+    }
+}
+
+void Model::check_counters(const core::Supervisor &supervisor) const {
+    for (int which = 1; which <= 10; which++) {
+        const auto counter = static_cast<core::Counter>(which);
+        const bool is_now = counter == core::Counter::ready || counter == core::Counter::alive;
+        if (!is_now && supervisor.counter(counter) != counts_[which]) {
+            violate("counter", "%d is %" PRIu64 ", not %" PRIu64, which,
+                    supervisor.counter(counter), counts_[which]);
+        }
+    }
 }
 
 } // namespace sim

@@ -71,6 +71,7 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "pf_pool_worker_state": _pool_int,
     "pf_pool_worker_restarts": _pool_int,
     "pf_pool_worker_uptime_ms": (c_uint64, (c_void_p, c_int)),
+    "pf_pool_counter": (c_uint64, (c_void_p, c_int)),
     "pf_pool_stop_signal": (c_int, (c_void_p,)),
     "pf_event_type": _event_int,
     "pf_event_level": _event_int,

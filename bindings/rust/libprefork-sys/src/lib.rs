@@ -237,8 +237,20 @@ extern "C" {
     pub fn pf_pool_worker_state(pool: *const pf_pool, task_id: c_int) -> c_int;
     pub fn pf_pool_worker_restarts(pool: *const pf_pool, task_id: c_int) -> c_int;
     pub fn pf_pool_worker_uptime_ms(pool: *const pf_pool, task_id: c_int) -> u64;
+    pub fn pf_pool_counter(pool: *const pf_pool, which: c_int) -> u64;
     pub fn pf_pool_stop_signal(pool: *const pf_pool) -> c_int;
 }
+
+pub const PF_COUNT_STARTED: c_int = 1;
+pub const PF_COUNT_EXITED: c_int = 2;
+pub const PF_COUNT_ABNORMAL: c_int = 3;
+pub const PF_COUNT_RESTARTED: c_int = 4;
+pub const PF_COUNT_START_FAILED: c_int = 5;
+pub const PF_COUNT_UNRESPONSIVE: c_int = 6;
+pub const PF_COUNT_RELOADS: c_int = 7;
+pub const PF_COUNT_READY: c_int = 8;
+pub const PF_COUNT_ALIVE: c_int = 9;
+pub const PF_COUNT_REPLACE_FAILED: c_int = 10;
 
 // ---- In a worker ----
 
