@@ -21,7 +21,7 @@ use crate::{
 /// function of its name tells. The first one that is wrong makes [`build`](Builder::build) fail.
 ///
 /// ```
-/// use libprefork::{Pool, Restart, Signals};
+/// use libprefork::{Pool, RestartPolicy, Signals};
 /// use std::time::Duration;
 ///
 /// let pool = Pool::builder()
