@@ -95,6 +95,11 @@ int Pool::run_once(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
     int result = 1;
     if (*ret_role == Role::supervisor && !supervisor_.done() && !supervisor_.broken() && !lost_) {
         result = wait_once(timeout_ms, block);
+        if (result < 0 && !lost_) {
+            wait_error_ = result;
+            block.block();
+            return finish();
+        }
         *ret_role = run_actions(block);
     }
     if (*ret_role == Role::detached_child) {
@@ -338,9 +343,9 @@ int Pool::finish() {
         loop_.retire();
         channel_.close();
     }
-    if (supervisor_.broken() || lost_) {
+    if (supervisor_.broken() || lost_ || wait_error_ != 0) {
         loop_.abandon();
-        return lost_ ? -EBADF : -ENOTRECOVERABLE;
+        return lost_ ? -EBADF : wait_error_ != 0 ? wait_error_ : -ENOTRECOVERABLE;
     }
     return supervisor_.result();
 }

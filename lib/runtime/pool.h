@@ -164,6 +164,7 @@ class Pool {
     bool opened_ = false;
     bool finished_ = false;
     bool lost_ = false;      // the host has closed descriptors of the library
+    int wait_error_ = 0;     // it may not wait any more
     bool was_ready_ = false; // all workers at one time
     bool awaited_ = false;   // by who launched the daemon
     bool reload_reported_ = false;

@@ -243,6 +243,54 @@ static void a_status_that_the_kernel_may_not_tell_is_unknown(void **state) {
     assert_non_null(strstr(exited->message, "unknown status"));
 }
 
+/* ---- The wait of the supervisor -------------------------------------------------------- */
+
+static int host_that_may_not_wait(struct board *board) {
+    struct host host;
+    int task_id = 5;
+
+    board_require(board, filter_forbid(SYS_epoll_pwait, EPERM));
+    host_open(&host, board);
+    board_require(board, host_begin(&host, 2) == -EPERM);
+    board_require(board, pf_pool_run(host.pool, &task_id) == -EPERM && task_id == 5);
+    board_require(board, pf_pool_fd(host.pool) == -EINVAL); /* it has not started */
+    board_require(board, pf_fork_processes(2, 0) == -EPERM);
+    host_close(&host);
+    board_require(board, waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+    return 0;
+}
+
+static void a_supervisor_that_may_not_wait_starts_nobody(void **state) {
+    struct scenario *run = *state;
+
+    scenario_start_host(run, host_that_may_not_wait);
+
+    assert_exits(run, 0);
+    assert_int_equal(board_count(run->board, KIND_WORKER, ANY_TASK), 0);
+}
+
+static int host_that_may_wait_no_more(struct board *board) {
+    struct host host;
+
+    host_open(&host, board);
+    host.work = ends_on_term;
+    board_require(board, host_begin(&host, 2) == 0);
+    board_require(board, host_reaches(&host, NOTE_READY, ANY_TASK, 2));
+    board_require(board, filter_forbid(SYS_epoll_pwait, EPERM));
+    board_require(board, pf_pool_dispatch(host.pool, 0) == -EPERM);
+    board_require(board, waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+    board_require(board, pf_pool_dispatch(host.pool, 0) == -EPERM); /* the pool has ended */
+    board_require(board, pf_pool_resize(host.pool, 3) == -ECANCELED);
+    host_close(&host);
+    return 0;
+}
+
+static void one_that_may_wait_no_more_leaves_no_worker(void **state) {
+    scenario_start_host(*state, host_that_may_wait_no_more);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(where_waitid_is_forbidden_wait4_is_used),
@@ -253,6 +301,8 @@ int main(void) {
         scenario_test(without_any_way_to_wait_no_pool_starts),
         scenario_test(a_wait_that_is_refused_later_proves_no_end),
         scenario_test(a_status_that_the_kernel_may_not_tell_is_unknown),
+        scenario_test(a_supervisor_that_may_not_wait_starts_nobody),
+        scenario_test(one_that_may_wait_no_more_leaves_no_worker),
     };
 
     return run_group_with_each_backend("pool refused waits", tests);

@@ -74,6 +74,12 @@ bool EventLoop::supports(Backend backend) {
     return result == 0 || result == -EMFILE || result == -ENFILE;
 }
 
+// A filter of system calls would let workers be started, and nobody could wait for them.
+int EventLoop::check_wait() const {
+    epoll_event event;
+    return epoll_pwait(epoll_.get(), &event, 1, 0, nullptr) < 0 ? -errno : 0;
+}
+
 int EventLoop::open(Backend backend, GroupMode groups, int messages) {
     backend_ = backend;
     if (backend == Backend::automatic) {
@@ -109,6 +115,9 @@ int EventLoop::open(Backend backend, GroupMode groups, int messages) {
     }
     (void)messages_.borrow(messages);
     if (int r = register_descriptor(messages, tag_messages); r < 0) {
+        return r;
+    }
+    if (int r = check_wait(); r < 0) {
         return r;
     }
     if (int r = add_wakeup(wake_.get()); r < 0) {

@@ -125,6 +125,7 @@ class EventLoop {
 
   private:
     void stop_waking();
+    [[nodiscard]] int check_wait() const;
     int register_descriptor(int descriptor, uint32_t tag);
     [[nodiscard]] bool is_registered(int descriptor, uint32_t tag) const;
     [[nodiscard]] bool is_our_epoll(int epoll) const;
