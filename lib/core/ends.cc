@@ -14,11 +14,11 @@ void Supervisor::exited(const Input &input, Instant now) {
     start_queue_.probe();
     if (phase_ == Phase::done) { // it had been given up, and nothing is told after the end
         set_state(input.worker, State::empty);
-        events_.release_life();
+        reporter_.release_life();
         return;
     }
     if (state == State::stopping || state == State::killing || state == State::abandoned) {
-        report_exit(input, true, false, 0, now);
+        reporter_.report_exit(input, Level::information, false, 0, now);
         end_asked(input.worker, now);
     } else if (is_replacement(input.worker)) {
         end_replacement(input, now);
@@ -26,7 +26,7 @@ void Supervisor::exited(const Input &input, Instant now) {
         end_current(input, now);
     }
     release(slot_of(input.worker));
-    events_.release_life();
+    reporter_.release_life();
 }
 
 // A worker that was asked to end has done so.
@@ -48,7 +48,7 @@ void Supervisor::end_asked(uint32_t worker, Instant now) {
 
 // A replacement that ended before it was good: the old worker stays.
 void Supervisor::end_replacement(const Input &input, Instant now) {
-    report_exit(input, false, false, 0, now);
+    report_exit(input, false, 0, now);
     set_state(input.worker, State::empty);
     end_plan(slot_of(input.worker), false, 0, now);
 }
@@ -76,7 +76,7 @@ void Supervisor::end_replaced(const Input &input, Instant now) {
     const ExitVerdict verdict =
         judge_exit(settings_, action_of(input), ended_normally(input), uptime);
     slot_table_[slot_of(worker)].count(verdict.restart && verdict.counts && policy_.allow(now));
-    report_exit(input, false, true, 0, now);
+    report_exit(input, true, 0, now);
     set_state(worker, State::empty);
     (void)hand_over(worker, now);
 }
@@ -100,6 +100,12 @@ bool Supervisor::ended_normally(const Input &input) const {
            (input.exit.normal() || action_of(input) == ExitAction::done);
 }
 
+// Reports an exit that nobody asked for.
+void Supervisor::report_exit(const Input &input, bool will_restart, Duration delay, Instant now) {
+    const Level level = ended_normally(input) ? Level::information : Level::warning;
+    reporter_.report_exit(input, level, will_restart, delay, now);
+}
+
 // What follows from the end of a worker that nobody asked for.
 void Supervisor::decide_restart(const Input &input, Instant now) {
     const uint32_t worker = input.worker;
@@ -108,7 +114,7 @@ void Supervisor::decide_restart(const Input &input, Instant now) {
     const Duration uptime = elapsed(this->worker(worker).started, now);
     const ExitVerdict verdict = judge_exit(settings_, action_of(input), normal, uptime);
     if (!verdict.restart || (verdict.counts && !policy_.allow(now))) {
-        report_exit(input, false, false, 0, now);
+        report_exit(input, false, 0, now);
         set_state(worker, normal && !verdict.restart ? State::done : State::empty);
         if (verdict.restart || verdict.fatal) {
             end_for_good(worker, verdict.fatal, now);
@@ -120,7 +126,7 @@ void Supervisor::decide_restart(const Input &input, Instant now) {
     if (!verdict.counts && uptime >= settings_.backoff_max) {
         slot.backoff = 0; // it was stable, though it did not crash
     }
-    report_exit(input, false, true, delay, now);
+    report_exit(input, true, delay, now);
     set_state(worker, State::empty);
     if (delay == 0) {
         begin(worker, Reason::restart);
@@ -133,16 +139,17 @@ void Supervisor::decide_restart(const Input &input, Instant now) {
 // A slot whose worker may not be restarted any more, or that said that nobody should be.
 void Supervisor::end_for_good(uint32_t worker, bool fatal, Instant now) {
     if (fatal) {
-        report_pool(EventType::gave_up, Level::error, code_fatal, now);
+        reporter_.report_pool(EventType::gave_up, Level::error, code_fatal, now);
         fail_with(code_fatal, now);
     } else if (settings_.on_limit == OnLimit::stop && !slot_table_[slot_of(worker)].unproven) {
-        report_pool(EventType::gave_up, Level::error, code_gave_up, now, Reason::limit);
+        reporter_.report_pool(EventType::gave_up, Level::error, code_gave_up, now, Reason::limit);
         fail_with(code_gave_up, now);
     } else {
         // A replacement that fails takes nobody else down.
         some_slot_given_up_ = true;
         slot_table_[slot_of(worker)].given_up = true;
-        report_worker(EventType::gave_up, Level::error, worker, code_gave_up, now, Reason::limit);
+        reporter_.report_worker(EventType::gave_up, Level::error, worker, code_gave_up, now,
+                                Reason::limit);
     }
 }
 

@@ -58,9 +58,9 @@ void Supervisor::flood(uint32_t worker, Instant now) {
 void Supervisor::abort(uint32_t worker, Reason reason, Instant now) {
     const int32_t signal = reason == Reason::heartbeat_timeout ? signal_abort : signal_kill;
     note_end_reason(worker, reason);
-    counters_.add(Counter::unresponsive);
-    report_worker(EventType::unresponsive, Level::warning, worker,
-                  reason == Reason::protocol ? code_protocol : 0, now);
+    reporter_.count(Counter::unresponsive);
+    reporter_.report_worker(EventType::unresponsive, Level::warning, worker,
+                            reason == Reason::protocol ? code_protocol : 0, now);
     deadlines_.disarm(worker);
     set_state(worker, State::aborting);
     send(worker, signal, true);

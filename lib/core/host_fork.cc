@@ -8,7 +8,7 @@ namespace prefork::core {
 void Supervisor::request_start(Instant now) {
     const uint32_t worker = pop_start();
     set_state(worker, State::requested);
-    report_worker(EventType::fork_wanted, Level::information, worker, 0, now);
+    reporter_.report_worker(EventType::fork_wanted, Level::information, worker, 0, now);
 }
 
 // The host has not forever to answer.

@@ -39,14 +39,16 @@ void Supervisor::started(const Input &input, Instant now) {
     worker.end_reason = Reason::none;
     worker.retires = false;
     some_worker_ran_ = true;
-    counters_.add(Counter::started);
+    reporter_.count(Counter::started);
     if (worker.start_reason == Reason::restart) {
-        counters_.add(Counter::restarted);
+        reporter_.count(Counter::restarted);
     }
     start_queue_.succeeded();
-    report_worker(EventType::started, Level::information, input.worker, 0, now);
+    reporter_.report_worker(EventType::started, Level::information, input.worker, 0, now);
     set_state(input.worker, State::running);
-    report_stopping(now);
+    if (phase_ == Phase::stopping) {
+        reporter_.report_stopping(stop_signal_, stop_reason_, now);
+    }
     const uint32_t slot = slot_of(input.worker);
     const bool dropped = is_replacement(input.worker) && slot_table_[slot].plan == Plan::none;
     if (killing_) {
@@ -86,7 +88,7 @@ void Supervisor::start_failed(const Input &input, Instant now) {
     } else {
         set_state(worker, State::empty);
     }
-    report_start_failed(input, again, now);
+    reporter_.report_start_failed(input, again, start_queue_.deadline(), now);
     if (wanted && !again) {
         if (!replacement && some_worker_ran_) {
             end_for_good(worker, false, now);
@@ -98,14 +100,14 @@ void Supervisor::start_failed(const Input &input, Instant now) {
         end_plan(slot_of(worker), false, input.error, now); // tried again or not
     }
     release(slot_of(worker));
-    events_.release_life();
+    reporter_.release_life();
 }
 
 void Supervisor::start_cancelled(uint32_t worker) {
     if (!expect(state_of(worker) == State::starting)) {
         return;
     }
-    events_.release_life();
+    reporter_.release_life();
     set_state(worker, State::empty);
     if (is_wanted(slot_of(worker))) {
         begin(worker, this->worker(worker).start_reason);
@@ -116,7 +118,7 @@ void Supervisor::start_cancelled(uint32_t worker) {
 void Supervisor::due(uint32_t worker, Instant now) {
     switch (state_of(worker)) {
     case State::stopping:
-        report_killed(worker, now);
+        reporter_.report_killed(worker, settings_.stop_timeout, now);
         send_kill(worker, true);
         break;
     case State::killing:
@@ -124,7 +126,7 @@ void Supervisor::due(uint32_t worker, Instant now) {
         break;
     case State::aborting:
         if (!instance(worker).killed) {
-            report_killed(worker, now);
+            reporter_.report_killed(worker, settings_.stop_timeout, now);
         }
         send(worker, signal_kill, !instance(worker).killed);
         instance(worker).killed = true;
@@ -177,7 +179,7 @@ void Supervisor::become_ready(uint32_t worker, Instant now) {
     const bool old = has_replacement(worker);
     set_state(worker, State::ready);
     if (settings_.ready_timeout != 0) {
-        report_worker(EventType::ready, Level::information, worker, 0, now);
+        reporter_.report_worker(EventType::ready, Level::information, worker, 0, now);
     }
     Worker &fresh = instance(worker);
     fresh.expires = settings_.lifetime == 0 ? never : after(now, policy_.draw_lifetime(settings_));
@@ -219,7 +221,7 @@ void Supervisor::ask_to_stop(uint32_t worker, Reason reason, Instant now) {
         }
         break;
     case State::requested:
-        events_.release_life();
+        reporter_.release_life();
         [[fallthrough]];
     case State::waiting:
         starts_withdrawn_ = true;

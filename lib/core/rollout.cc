@@ -15,7 +15,7 @@ void Supervisor::reload() { reload_wanted_ = reload_wanted_ || phase_ == Phase::
 
 // The host asks for a new worker in the slot.
 void Supervisor::replace(uint32_t slot, Instant now) {
-    if (phase_ != Phase::running || slot >= slots_ || is_being_replaced(slot)) {
+    if (phase_ != Phase::running || slot >= slot_table_.slots() || is_being_replaced(slot)) {
         return;
     }
     const State state = state_of(current(slot));
@@ -98,9 +98,9 @@ void Supervisor::begin_reload(Instant now) {
     reload_wanted_ = false;
     reloading_ = true;
     reloads_ += 1;
-    counters_.add(Counter::reloads);
-    report_pool(EventType::reloading, Level::information, 0, now);
-    for (uint32_t slot = 0; slot < slots_; slot++) {
+    reporter_.count(Counter::reloads);
+    reporter_.report_pool(EventType::reloading, Level::information, 0, now);
+    for (uint32_t slot = 0; slot < slot_table_.slots(); slot++) {
         if (!slot_table_[slot].stopped) {
             request_replacement(slot, Plan::reload);
         }
@@ -196,9 +196,9 @@ void Supervisor::end_plan(uint32_t number, bool good, int32_t error, Instant now
     if (good || phase_ != Phase::running || plan == Plan::none || plan == Plan::failed_reload) {
         return;
     }
-    counters_.add(Counter::replace_failed);
-    report_worker(EventType::reload_failed, Level::error, other_instance(current(number)), error,
-                  now, reason_of(plan));
+    reporter_.count(Counter::replace_failed);
+    reporter_.report_worker(EventType::reload_failed, Level::error, other_instance(current(number)),
+                            error, now, reason_of(plan));
     if (plan == Plan::reload) {
         fail_reload();
     }
@@ -226,17 +226,17 @@ void Supervisor::finish_reload(Instant now) {
     reloading_ = false;
     policy_.begin_anew();
     some_slot_given_up_ = false;
-    for (uint32_t slot = 0; slot < slots_; slot++) {
+    for (uint32_t slot = 0; slot < slot_table_.slots(); slot++) {
         some_slot_given_up_ = some_slot_given_up_ || slot_table_[slot].given_up;
     }
-    report_pool(EventType::reloaded, Level::information, 0, now);
+    reporter_.report_pool(EventType::reloaded, Level::information, 0, now);
 }
 
 // Those whose turn has not come stay; what is under way goes on.
 void Supervisor::fail_reload() {
     reloading_ = false;
     cancel_replacements([](const Replacement &request) { return request.reason == Plan::reload; });
-    for (uint32_t slot = 0; reload_left_ > 0 && slot < slots_; slot++) {
+    for (uint32_t slot = 0; reload_left_ > 0 && slot < slot_table_.slots(); slot++) {
         if (slot_table_[slot].plan == Plan::reload) {
             slot_table_[slot].plan = Plan::failed_reload;
             reload_left_ -= 1;

@@ -30,7 +30,7 @@ void Supervisor::pass_on(int32_t signal) {
     if (!expect(signal > 0 && signal < 32)) {
         return;
     }
-    for (uint32_t worker = 0; worker < slots_ * instances; worker++) {
+    for (uint32_t worker = 0; worker < slot_table_.slots() * instances; worker++) {
         const State state = state_of(worker);
         if (state == State::ready || state == State::running || state == State::starting) {
             instance(worker).pending_signals |= 1U << static_cast<uint32_t>(signal);
@@ -61,14 +61,14 @@ void Supervisor::signal_failed(const Input &input, Instant now) {
         // One that was only passed on has no room reserved. After the others SIGKILL comes when the
         // time-out is over.
         const bool passed_on = unreached.state == State::running || unreached.state == State::ready;
-        if (!passed_on || events_.has_room_for_extra()) {
-            report_signal_failed(input, now);
+        if (!passed_on || reporter_.has_room_for_extra()) {
+            reporter_.report_signal_failed(input, now);
         }
         return;
     }
     // SIGKILL that was sent before, and is refused when it is sent once more, has no room.
     if (unreached.refusals == 0 && (input.reported || !unreached.kill_reported)) {
-        report_signal_failed(input, now);
+        reporter_.report_signal_failed(input, now);
     }
     if (unreached.refusals <= kill_retries) {
         unreached.refusals++;
@@ -78,28 +78,6 @@ void Supervisor::signal_failed(const Input &input, Instant now) {
         set_state(worker, State::abandoned);
     } else {
         deadlines_.arm(worker, after(now, kill_retry));
-    }
-}
-
-// The event that reported the signal as sent becomes the one that reports the failure.
-void Supervisor::report_signal_failed(const Input &input, Instant now) {
-    const int32_t pid = worker(input.worker).pid;
-    Event failure = event_of_worker(EventType::unresponsive, input.worker, now);
-    failure.level = Level::error;
-    failure.signal = input.signal;
-    failure.error = input.error;
-    Event *wrong = nullptr;
-    if (input.reported) {
-        wrong = events_.find_newest([pid](const Event &event) {
-            return event.pid == pid &&
-                   (event.type == EventType::killed || event.type == EventType::unresponsive);
-        });
-    }
-    if (wrong != nullptr) {
-        failure.time = wrong->time;
-        *wrong = failure;
-    } else {
-        events_.push(failure);
     }
 }
 

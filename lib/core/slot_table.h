@@ -12,6 +12,9 @@ class SlotTable {
   public:
     // Takes the memory for so many slots; returns false if there is none.
     [[nodiscard]] bool grow(uint32_t slots) { return slots_.grow(slots); }
+    // The slots of the pool.
+    [[nodiscard]] uint32_t slots() const { return count_; }
+    void set_slots(uint32_t count) { count_ = count; }
     // Slots and workers that there is memory for.
     [[nodiscard]] uint32_t size() const { return static_cast<uint32_t>(slots_.size()); }
     [[nodiscard]] uint32_t capacity() const { return size() * instances; }
@@ -65,6 +68,7 @@ class SlotTable {
 
     base::Array<Slot> slots_;
     Counts counts_;
+    uint32_t count_ = 0;
 };
 
 } // namespace prefork::core

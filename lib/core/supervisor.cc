@@ -16,7 +16,7 @@ bool Supervisor::reserve(uint32_t slots) {
     // come last: their number is the capacity.
     return signals_.grow(size_t{2} * count) && looks_.grow(count) &&
            replacements_.grow(size_t{slots} * replacement_reasons) && start_queue_.grow(count) &&
-           deadlines_.grow(count) && events_.grow(count) && slot_table_.grow(slots);
+           deadlines_.grow(count) && reporter_.grow(count) && slot_table_.grow(slots);
 }
 
 void Supervisor::step(const Input &input, Instant now) {
@@ -52,7 +52,7 @@ void Supervisor::apply(const Input &input, Instant now) {
         reload();
         break;
     case Input::Kind::signal_unavailable:
-        report_signal_unavailable(input.signal, now);
+        reporter_.report_signal_unavailable(input.signal, now);
         break;
     case Input::Kind::replace:
         replace(input.worker, now);
@@ -105,11 +105,11 @@ bool Supervisor::pop_signal(Signal *ret_signal) {
 }
 
 size_t Supervisor::startable() const {
-    return events_.has_room_for_life() ? start_queue_.startable(has_starts_under_way()) : 0;
+    return reporter_.has_room_for_life() ? start_queue_.startable(has_starts_under_way()) : 0;
 }
 
 uint32_t Supervisor::pop_start() {
-    events_.reserve_life();
+    reporter_.reserve_life();
     const uint32_t worker = start_queue_.pop();
     (void)expect(state_of(worker) == State::waiting);
     set_state(worker, State::starting);
@@ -121,17 +121,6 @@ bool Supervisor::pop_heartbeat_check(uint32_t *ret_worker) {
         return false;
     }
     *ret_worker = looks_.pop();
-    return true;
-}
-
-bool Supervisor::pop_event(Event *ret_event) {
-    if (events_.empty()) {
-        return false;
-    }
-    *ret_event = events_.pop();
-    if (resize_untold_) {
-        report_resized(events_.newest()); // told late, but not out of order
-    }
     return true;
 }
 
@@ -148,9 +137,9 @@ void Supervisor::start(Instant now) {
         return;
     }
     phase_ = Phase::running;
-    slots_ = settings_.workers;
-    report_pool(EventType::starting, Level::information, 0, now);
-    for (uint32_t slot = 0; slot < slots_; slot++) {
+    slot_table_.set_slots(settings_.workers);
+    reporter_.report_pool(EventType::starting, Level::information, 0, now);
+    for (uint32_t slot = 0; slot < slot_table_.slots(); slot++) {
         begin(current(slot), Reason::start);
     }
 }
@@ -193,12 +182,13 @@ void Supervisor::kill(Instant now) {
 }
 
 void Supervisor::resize(uint32_t count, Instant now) {
-    if (phase_ != Phase::running || !expect(count * instances <= capacity()) || count == slots_) {
+    if (phase_ != Phase::running || !expect(count * instances <= capacity()) ||
+        count == slot_table_.slots()) {
         return;
     }
-    const uint32_t before = slots_;
-    slots_ = count;
-    report_resized(now);
+    const uint32_t before = slot_table_.slots();
+    slot_table_.set_slots(count);
+    reporter_.report_resized(now);
     for (uint32_t slot = before; slot < count; slot++) {
         // One that is still on its way out from an earlier resize begins anew at its end.
         if (state_of(current(slot)) == State::empty && !hand_over(current(slot), now)) {
@@ -260,7 +250,7 @@ void Supervisor::fail_with(int32_t error, Instant now) {
 void Supervisor::begin_stopping(Reason reason, Instant now) {
     phase_ = Phase::stopping;
     stop_reason_ = reason;
-    report_stopping(now);
+    reporter_.report_stopping(stop_signal_, stop_reason_, now);
 }
 
 void Supervisor::ask_all_to_stop(Instant now) {
@@ -279,11 +269,7 @@ void Supervisor::kill_all() {
 void Supervisor::forget_withdrawn_starts() {
     starts_withdrawn_ = false;
     start_queue_.remove_if([this](uint32_t worker) { return state_of(worker) != State::waiting; });
-    events_.remove_if([this](const Event &event) {
-        return event.type == EventType::fork_wanted &&
-               slot_table_.find(static_cast<uint32_t>(event.task_id), State::requested) ==
-                   no_worker;
-    });
+    reporter_.cancel_fork_requests();
     if (start_queue_.empty()) {
         start_queue_.succeeded(); // no deadline for a start that nobody waits for
     }
@@ -304,13 +290,9 @@ void Supervisor::finish_if_nothing_is_busy(Instant now) {
         result_ = abandon_error_;
     }
     phase_ = Phase::done;
-    if (resize_untold_) {
-        // Nothing is told after the end. STARTING, long told, no longer needs its room.
-        resize_untold_ = false;
-        report_pool(EventType::resized, Level::information, 0, now);
-    }
-    report_pool(EventType::done, alive() > 0 ? Level::error : Level::information, result_, now,
-                stop_reason_);
+    reporter_.report_pending_resize(now); // nothing is reported after the end
+    reporter_.report_pool(EventType::done, alive() > 0 ? Level::error : Level::information, result_,
+                          now, stop_reason_);
 }
 
 bool Supervisor::audit() const {
@@ -319,10 +301,10 @@ bool Supervisor::audit() const {
     for (uint32_t slot = 0; slot < slot_table_.size(); slot++) {
         const Slot &audited = slot_table_[slot];
         reload_left += audited.wants(Plan::reload) || audited.plan == Plan::reload ? 1U : 0U;
-        good = good && (slot < slots_ || audited.requests == 0);
+        good = good && (slot < slot_table_.slots() || audited.requests == 0);
     }
     good = good && slot_table_.replacing() <= settings_.reload_width;
-    good = good && slots_ <= slot_table_.size() && reload_left == reload_left_;
+    good = good && slot_table_.slots() <= slot_table_.size() && reload_left == reload_left_;
     return good && (reloading_ || reload_left_ == 0);
 }
 

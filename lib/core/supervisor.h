@@ -11,12 +11,10 @@
 #pragma once
 
 #include "base/ring.h"
-#include "core/counters.h"
 #include "core/deadlines.h"
-#include "core/event_queue.h"
 #include "core/exit_policy.h"
 #include "core/input.h"
-#include "core/restart_policy.h"
+#include "core/reporter.h"
 #include "core/settings.h"
 #include "core/slot_table.h"
 #include "core/start_queue.h"
@@ -50,8 +48,8 @@ class Supervisor {
     void request_start(Instant now); // instead of taking it: an event asks the host to fork
     // A worker whose heartbeat is to be looked at; its count comes back as an input.
     bool pop_heartbeat_check(uint32_t *ret_worker);
-    bool pop_event(Event *ret_event);
-    [[nodiscard]] bool has_event() const { return !events_.empty(); }
+    bool pop_event(Event *ret_event) { return reporter_.pop(ret_event); }
+    [[nodiscard]] bool has_event() const { return reporter_.has_event(); }
     [[nodiscard]] Instant next_deadline() const;
 
     // The end: 0, or the negative code that the pool failed with.
@@ -82,13 +80,13 @@ class Supervisor {
     }
     [[nodiscard]] bool has_starts_under_way() const { return slot_table_.under_way() > 0; }
 
-    [[nodiscard]] uint32_t slots() const { return slots_; }
+    [[nodiscard]] uint32_t slots() const { return slot_table_.slots(); }
     [[nodiscard]] uint32_t alive() const { return slot_table_.alive(); }
     [[nodiscard]] uint32_t ready() const { return slot_table_.ready(); }
     // Whether each slot's worker is ready, or has finished already; or no other is to be expected,
     // for the rest was given up.
     [[nodiscard]] bool all_ready() const {
-        return ready() + slot_table_.done() + slot_table_.stopped() >= slots_ ||
+        return ready() + slot_table_.done() + slot_table_.stopped() >= slot_table_.slots() ||
                (ready() > 0 && ready() == slot_table_.busy());
     }
     [[nodiscard]] uint32_t current(uint32_t slot) const { return slot_table_.current(slot); }
@@ -100,7 +98,7 @@ class Supervisor {
         case Counter::alive:
             return alive();
         default:
-            return counters_.get(which);
+            return reporter_.counter(which);
         }
     }
     [[nodiscard]] int32_t restarts() const { return policy_.counted(); }
@@ -120,7 +118,7 @@ class Supervisor {
     void stop_worker(uint32_t slot, Instant now);
     void leave_slot(uint32_t slot, Reason reason, Instant now);
     [[nodiscard]] bool is_wanted(uint32_t slot) const {
-        return phase_ == Phase::running && slot < slots_ && !slot_table_[slot].stopped;
+        return phase_ == Phase::running && slot < slot_table_.slots() && !slot_table_[slot].stopped;
     }
     void tick(Instant now);
     void fail_with(int32_t error, Instant now);
@@ -152,7 +150,6 @@ class Supervisor {
     void pass_on(int32_t signal);
     void pass_on_pending(uint32_t worker);
     void signal_failed(const Input &input, Instant now);
-    void report_signal_failed(const Input &input, Instant now);
 
     // Ends of workers: ends.cc.
     void exited(const Input &input, Instant now);
@@ -162,6 +159,7 @@ class Supervisor {
     void end_replaced(const Input &input, Instant now);
     void decide_restart(const Input &input, Instant now);
     void end_for_good(uint32_t worker, bool fatal, Instant now);
+    void report_exit(const Input &input, bool will_restart, Duration delay, Instant now);
     [[nodiscard]] ExitAction action_of(const Input &input) const;
     [[nodiscard]] bool ended_normally(const Input &input) const;
 
@@ -196,7 +194,7 @@ class Supervisor {
     void end_plan(uint32_t number, bool good, int32_t error, Instant now);
     void release(uint32_t number);
     [[nodiscard]] bool can_begin_reload() const {
-        return reload_wanted_ && !reloading_ && events_.has_room_for_extra();
+        return reload_wanted_ && !reloading_ && reporter_.has_room_for_extra();
     }
     void begin_reload(Instant now);
     void finish_reload(Instant now);
@@ -205,20 +203,6 @@ class Supervisor {
     bool hand_over(uint32_t worker, Instant now);
     void expire(uint32_t worker);
 
-    // Events: report.cc.
-    void report_worker(EventType type, Level level, uint32_t worker, int32_t error, Instant now,
-                       Reason reason = Reason::none);
-    void report_exit(const Input &input, bool asked, bool will_restart, Duration delay,
-                     Instant now);
-    void report_killed(uint32_t worker, Instant now);
-    void report_start_failed(const Input &input, bool will_restart, Instant now);
-    void report_pool(EventType type, Level level, int32_t error, Instant now,
-                     Reason reason = Reason::none);
-    void report_stopping(Instant now);
-    void report_resized(Instant now);
-    void report_signal_unavailable(int32_t signal, Instant now);
-    [[nodiscard]] Event event_of(EventType type, Instant now) const;
-    [[nodiscard]] Event event_of_worker(EventType type, uint32_t worker, Instant now) const;
     bool expect(bool condition);
 
     Settings settings_;
@@ -229,11 +213,8 @@ class Supervisor {
     base::Ring<Replacement> replacements_; // that wait for their turn
     StartQueue start_queue_;
     Deadlines deadlines_;
-    EventQueue events_;
-    Counters counters_;
-    Instant last_start_failed_ = never;
+    Reporter reporter_{slot_table_, policy_};
     Instant stop_signal_time_ = 0;
-    uint32_t slots_ = 0;
     uint32_t reloads_ = 0;     // begun
     uint32_t reload_left_ = 0; // slots that have not got their new worker
     int32_t result_ = 0;
@@ -241,13 +222,11 @@ class Supervisor {
     int32_t abandon_error_ = 0; // of the last SIGKILL to a worker that was given up
     Phase phase_ = Phase::idle;
     Reason stop_reason_ = Reason::none;
-    bool stopping_told_ = false;
     bool killing_ = false; // whoever is still to come too
     bool some_worker_ran_ = false;
     bool some_slot_given_up_ = false;
     bool reloading_ = false;
-    bool reload_wanted_ = false; // as soon as there is none under way
-    bool resize_untold_ = false;
+    bool reload_wanted_ = false;    // as soon as there is none under way
     bool starts_withdrawn_ = false; // the start queue holds workers that wait no more
     bool broken_ = false;
 };

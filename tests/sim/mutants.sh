@@ -88,7 +88,7 @@ build_mutant() { # file below lib/
     runtime/*.cc) compile "$scratch/lib/$1" "$scratch/objects/runtime_$(basename "$1" .cc).o" ;;
     *)
         for source in "$scratch"/lib/core/supervisor.cc "$scratch"/lib/core/lifecycle.cc \
-            "$scratch"/lib/core/ends.cc "$scratch"/lib/core/report.cc; do
+            "$scratch"/lib/core/ends.cc "$scratch"/lib/core/reporter.cc; do
             compile "$source" "$scratch/objects/$(basename "$source" .cc).o"
         done
         for source in pool start inputs; do
