@@ -15,7 +15,7 @@ void replacement_that_is_owed_takes_over_a_slot_that_is_wanted_again(void **) {
     pool.request_and_answer_all();
     pool.replace(1);
     pool.request_all();
-    assert_int_equal(pool.adopt(), 1);
+    assert_int_equal(pool.pop_request(), 1);
     pool.resize(1);
     pool.end(1, killed_by(15));
 
@@ -33,7 +33,7 @@ void slot_wanted_again_gets_the_replacement_when_its_old_worker_ends(void **) {
     pool.request_and_answer_all();
     pool.replace(1);
     pool.request_all();
-    assert_int_equal(pool.adopt(), 1);
+    assert_int_equal(pool.pop_request(), 1);
     pool.resize(1);
     pool.resize(2);
 
@@ -50,7 +50,7 @@ void worker_that_ends_hands_over_to_the_one_that_is_owed(void **) {
     pool.request_and_answer_all();
     pool.replace(0);
     pool.request_all();
-    pool.adopt();
+    pool.pop_request();
 
     pool.end(0, exit_with(1));
 
@@ -69,12 +69,12 @@ void replacement_that_nobody_answers_for_is_asked_for_again(void **) {
     pool.request_and_answer_all();
     pool.give(Input::Kind::reload);
     pool.request_all();
-    assert_int_equal(pool.adopt(), 0);
+    assert_int_equal(pool.pop_request(), 0);
     pool.pass(fork_result_timeout);
 
     assert_int_equal(pool.find(EventType::start_failed).error, -ETIMEDOUT);
     assert_int_equal(pool.request_all(), 1);
-    assert_int_equal(pool.adopt(), 0);
+    assert_int_equal(pool.pop_request(), 0);
     pool.answer(0);
     pool.pass(minimum_uptime_default);
 
@@ -88,7 +88,7 @@ void time_to_get_ready_begins_with_the_answer(void **) {
     settings.ready_timeout = 2 * second;
     assert_true(pool.begin(1, settings));
     pool.request_all();
-    pool.adopt();
+    pool.pop_request();
     pool.pass(9 * second);
     pool.answer(0);
     assert_true(pool.state(0) == State::running);
@@ -108,7 +108,7 @@ void slot_that_is_wanted_again_with_the_one_that_is_owed_is_not_being_replaced(v
     pool.request_and_answer_all();
     pool.replace(1);
     assert_int_equal(pool.request_all(), 1);
-    assert_int_equal(pool.adopt(), 1);
+    assert_int_equal(pool.pop_request(), 1);
     pool.resize(1);
     pool.end(1, killed_by(15));
     pool.replace(0);
@@ -118,7 +118,7 @@ void slot_that_is_wanted_again_with_the_one_that_is_owed_is_not_being_replaced(v
 
     assert_true(pool.state(1) == State::starting);
     assert_int_equal(pool.request_all(), 1);
-    assert_int_equal(pool.adopt(), 0);
+    assert_int_equal(pool.pop_request(), 0);
 }
 
 const CMUnitTest tests_of_workers[] = {

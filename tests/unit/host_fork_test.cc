@@ -20,11 +20,11 @@ void start_asks_the_host_for_each_slot(void **) {
     for (uint32_t slot = 0; slot < 3; slot++) {
         assert_true(pool.state(slot) == State::requested);
         assert_int_equal(pool.core.pending_fork(slot), no_worker);
-        assert_int_equal(pool.adopt(), slot);
+        assert_int_equal(pool.pop_request(), slot);
         assert_true(pool.state(slot) == State::starting);
         assert_int_equal(pool.core.pending_fork(slot), pool.core.current(slot));
     }
-    assert_int_equal(pool.adopt(), Supervised::none);
+    assert_int_equal(pool.pop_request(), Supervised::none);
     pool.answer(1);
     assert_true(pool.state(1) == State::ready);
     assert_int_equal(pool.core.pending_fork(1), no_worker);
@@ -41,15 +41,15 @@ void request_that_nobody_takes_waits_without_end(void **) {
     pool.pass(1000 * second);
 
     assert_true(pool.state(0) == State::requested);
-    assert_int_equal(pool.adopt(), 0);
+    assert_int_equal(pool.pop_request(), 0);
 }
 
 void request_without_an_answer_is_told_and_made_again(void **) {
     Requesting pool;
     assert_true(pool.begin(2, 0));
     pool.request_all();
-    pool.adopt();
-    pool.adopt();
+    pool.pop_request();
+    pool.pop_request();
     assert_true(pool.core.next_deadline() == pool.now + fork_result_timeout);
 
     pool.pass(fork_result_timeout - 1);
@@ -66,7 +66,7 @@ void request_without_an_answer_is_told_and_made_again(void **) {
         assert_int_equal(pool.core.pending_fork(static_cast<uint32_t>(slot)), no_worker);
     }
     assert_int_equal(pool.request_all(), 2);
-    assert_int_equal(pool.adopt(), 0);
+    assert_int_equal(pool.pop_request(), 0);
     pool.answer(0);
     assert_true(pool.state(0) == State::ready);
 }
@@ -86,7 +86,7 @@ void fork_that_lacked_resources_is_asked_for_again_later(void **) {
     Requesting pool;
     assert_true(pool.begin(1, 0));
     pool.request_all();
-    pool.adopt();
+    pool.pop_request();
 
     pool.answer(0, -EAGAIN);
 
@@ -94,7 +94,7 @@ void fork_that_lacked_resources_is_asked_for_again_later(void **) {
     assert_int_equal(pool.core.startable(), 0);
     pool.pass(start_retry_first);
     assert_int_equal(pool.request_all(), 1);
-    assert_int_equal(pool.adopt(), 0);
+    assert_int_equal(pool.pop_request(), 0);
     pool.answer(0, -EAGAIN);
     assert_true(pool.core.next_deadline() == pool.now + 2 * start_retry_first);
 }
@@ -104,13 +104,13 @@ void after_a_failure_one_request_at_a_time_is_tried(void **) {
     assert_true(pool.begin(3, 0));
     pool.request_all();
     for (int i = 0; i < 3; i++) {
-        pool.answer(pool.adopt(), -EAGAIN);
+        pool.answer(pool.pop_request(), -EAGAIN);
     }
     pool.pass(start_retry_first);
 
     assert_int_equal(pool.request_all(), 1);
     assert_int_equal(pool.core.startable(), 0);
-    const uint32_t slot = pool.adopt();
+    const uint32_t slot = pool.pop_request();
     assert_int_equal(pool.core.startable(), 0);
     pool.answer(slot);
 
@@ -121,7 +121,7 @@ void fork_that_can_not_succeed_fails_the_pool(void **) {
     Requesting pool;
     assert_true(pool.begin(3, 5));
     pool.request_all();
-    pool.adopt();
+    pool.pop_request();
 
     pool.answer(0, -ENOSYS);
 
@@ -150,12 +150,12 @@ void stop_waits_for_the_answer_that_is_owed(void **) {
     Requesting pool;
     assert_true(pool.begin(2, 5));
     pool.request_all();
-    pool.adopt();
+    pool.pop_request();
 
     pool.give(Input::Kind::stop);
 
     assert_false(pool.core.done());
-    assert_int_equal(pool.adopt(), Supervised::none);
+    assert_int_equal(pool.pop_request(), Supervised::none);
     pool.answer(0);
     assert_int_equal(pool.find(EventType::stopping).count, 1);
     assert_true(pool.state(0) == State::stopping);
@@ -168,7 +168,7 @@ void stop_does_not_wait_for_ever_for_an_answer(void **) {
     Requesting pool;
     assert_true(pool.begin(1, 5));
     pool.request_all();
-    pool.adopt();
+    pool.pop_request();
     pool.give(Input::Kind::stop);
 
     pool.pass(fork_result_timeout);
@@ -184,10 +184,10 @@ void kill_takes_back_requests_and_kills_who_comes_late(void **) {
     Requesting pool;
     assert_true(pool.begin(2, 5));
     pool.request_all();
-    pool.adopt();
+    pool.pop_request();
 
     pool.give(Input::Kind::kill);
-    assert_int_equal(pool.adopt(), Supervised::none);
+    assert_int_equal(pool.pop_request(), Supervised::none);
     pool.answer(0);
 
     assert_true(pool.state(0) == State::killing);
@@ -205,9 +205,9 @@ void smaller_pool_takes_back_the_requests_of_its_slots(void **) {
     pool.resize(2);
 
     assert_int_equal(pool.request_all(), 1);
-    assert_int_equal(pool.adopt(), 0);
-    assert_int_equal(pool.adopt(), 1);
-    assert_int_equal(pool.adopt(), Supervised::none);
+    assert_int_equal(pool.pop_request(), 0);
+    assert_int_equal(pool.pop_request(), 1);
+    assert_int_equal(pool.pop_request(), Supervised::none);
     assert_true(pool.core.worker(instance_of(2, 0)).state == State::empty);
 }
 
@@ -215,8 +215,8 @@ void worker_of_a_slot_that_is_gone_is_stopped_when_it_comes(void **) {
     Requesting pool;
     assert_true(pool.begin(2, 5));
     pool.request_all();
-    pool.adopt();
-    pool.adopt();
+    pool.pop_request();
+    pool.pop_request();
     pool.answer(0);
 
     pool.resize(1);

@@ -22,7 +22,7 @@ class Requesting : public Supervised {
     }
 
     // The host takes events up to a request; returns the slot.
-    uint32_t take() {
+    uint32_t pop_request() {
         const Event wanted = find(EventType::fork_wanted);
         if (wanted.task_id < 0) {
             return none;
@@ -48,7 +48,7 @@ class Requesting : public Supervised {
 
     void request_and_answer_all() {
         request_all();
-        for (uint32_t slot = take(); slot != none; slot = take()) {
+        for (uint32_t slot = pop_request(); slot != none; slot = pop_request()) {
             answer(slot);
         }
     }
