@@ -64,7 +64,7 @@ int start(pf_pool *pool) {
         return PF_ETHREADS;
     }
     if (options.exec != nullptr) {
-        // Its workers would take themselves for those of the pool around it.
+        // Its workers would pass for those of the pool around it.
         if (os::is_worker_of(pool->resources->pool_name())) {
             return -ELOOP;
         }
@@ -185,7 +185,7 @@ int pf_pool_start(pf_pool *pool) {
     if (pool->stage != Stage::settings) {
         return -EALREADY;
     }
-    // A host that forks has to hear when.
+    // A host that forks needs the events that say when.
     const bool has_way = pool->options.host_fork
                              ? pool->options.on_event == nullptr && pool->options.exec == nullptr
                              : pool->options.worker != nullptr || pool->options.exec != nullptr;

@@ -57,12 +57,12 @@ int pf_pool_handle_signal(pf_pool *pool, int signal) {
     if (int r = check_started(pool); r < 0) {
         return r;
     }
-    const int place = os::standard_place(signal);
-    if (place < 0) {
+    const int index = os::standard_index(signal);
+    if (index < 0) {
         return -EINVAL;
     }
     if (pool->stage == Stage::running) {
-        pool->pool.request_signal(static_cast<uint32_t>(place));
+        pool->pool.request_signal(static_cast<uint32_t>(index));
     }
     return 0;
 }

@@ -20,7 +20,7 @@ constexpr int port_max = 65535;
 constexpr int backlog_default = 128;
 constexpr uint32_t mode_bits = 0777;
 
-// The place for descriptors that the host has given.
+// The array for descriptors that the host has given.
 bool is_place(const int *ret_fds, int max_fds) {
     return max_fds >= 0 && (ret_fds != nullptr || max_fds == 0);
 }

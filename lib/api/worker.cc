@@ -1,4 +1,4 @@
-// What a worker can say and hear, and what it was given.
+// What a worker sends and receives, and what its pool gave it.
 //
 // SPDX-License-Identifier: MIT
 #include <errno.h>

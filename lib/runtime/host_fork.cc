@@ -21,7 +21,7 @@ void Pool::request_forks() {
     }
 }
 
-// A child that the host has forked but not yet told of would be taken for one that may be reaped.
+// A child that the host has forked but not reported yet would pass for one that may be reaped.
 void Pool::note_pending_forks(bool pending) {
     if (pending == forks_pending_) {
         return;
@@ -34,8 +34,8 @@ void Pool::note_pending_forks(bool pending) {
     }
 }
 
-// The host has heard that it is to fork a slot's worker. Returns 0, or a negative errno with which
-// the start has failed.
+// The event that asks the host to fork a slot's worker has been delivered. Returns 0, or a negative
+// errno with which the start has failed.
 int Pool::expect_fork(uint32_t slot) {
     step(input_of(core::Input::Kind::request_delivered, slot));
     main_thread_.note();

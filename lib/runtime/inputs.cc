@@ -1,4 +1,4 @@
-// What happens to a pool, told to its core.
+// What happens to a pool, as inputs of its core.
 //
 // SPDX-License-Identifier: MIT
 #include <bit>
@@ -27,7 +27,7 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
     // Requests before exits: Ctrl-C reaches the supervisor and its workers together.
     (void)handle_all_requests();
     // And messages before deadlines: a worker that was ready in time is not late.
-    // And before ends: a worker may have told with which code it exits.
+    // And before ends: a worker may have reported with which code it exits.
     if (waited.messages || waited.timer || waited.ended_count == os::WaitResult::ended_max) {
         read_messages();
     }
@@ -86,9 +86,9 @@ bool Pool::handle_requests() {
     if ((requests & reload_requested) != 0) {
         step(core::Input::Kind::reload);
     }
-    for (uint32_t place = 0; place < os::pool_signals_max; place++) {
-        if ((requests & (first_signal_requested << place)) != 0) {
-            handle_signal(os::standard_request(place));
+    for (uint32_t index = 0; index < os::pool_signals_max; index++) {
+        if ((requests & (first_signal_requested << index)) != 0) {
+            handle_signal(os::standard_request(index));
         }
     }
     return requests != 0;
@@ -178,7 +178,7 @@ void Pool::handle_signal(const os::SignalRequest &request) {
 }
 
 // The descriptor becomes readable when the next deadline comes, or at once while the host has
-// events to take or workers can be started.
+// events to pop or workers can be started.
 void Pool::arm() {
     note_pending_forks(options_.host_fork && supervisor_.has_starts_under_way());
     const bool at_once =
@@ -208,7 +208,7 @@ void Pool::step(const core::Input &input) {
 void Pool::send(const core::Signal &signal, int32_t number) {
     const int result = loop_.send(signal.worker, number);
     if (result == 0 || result == -ESRCH) {
-        return; // one that has ended is told of as such
+        return; // one that has ended is reported as such
     }
     core::Input input = input_of(core::Input::Kind::signal_failed, signal.worker);
     input.signal = number;

@@ -1,4 +1,4 @@
-// What those outside are told of a pool: who launched the daemon, and the service manager.
+// What a pool reports to the launcher of the daemon and to the service manager.
 //
 // SPDX-License-Identifier: MIT
 #include <utility>
@@ -15,7 +15,7 @@ Pool::~Pool() {
         os::awaited_pool_is_gone();
     }
     signals_.release();
-    orphans_.close(); // nobody looks at them while workers are waited for
+    orphans_.close(); // nobody handles them while workers are waited for
     if (opened_) {
         lose_descriptors(); // those that the host has closed
         loop_.abandon();
@@ -23,7 +23,7 @@ Pool::~Pool() {
     }
 }
 
-// Nobody else would ever hear of them.
+// Nobody else would ever report them.
 void Pool::report_left_workers() {
     for (uint32_t worker = 0; worker < supervisor_.capacity(); worker++) {
         const int32_t pid = loop_.pid(worker);
@@ -36,7 +36,7 @@ void Pool::report_left_workers() {
 // After each batch of actions.
 void Pool::notify_manager() {
     if (!was_ready_) {
-        reloads_reported_ = supervisor_.reloads(); // in whose midst the pool gets ready: not told
+        reloads_reported_ = supervisor_.reloads(); // during which the pool gets ready: not reported
         if (supervisor_.all_ready()) {
             was_ready_ = true;
             notifier_.ready();
@@ -57,7 +57,7 @@ void Pool::notify_manager() {
     }
 }
 
-// One may have begun and ended since the last look, or ended and another begun.
+// One may have begun and ended since the last call, or ended and another begun.
 void Pool::notify_manager_of_reload() {
     if (reloads_reported_ != supervisor_.reloads()) {
         reloads_reported_ = supervisor_.reloads();

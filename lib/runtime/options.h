@@ -30,7 +30,7 @@ struct PoolOptions {
     int32_t death_signal = base::signal_terminate; // to workers when the supervisor ends; 0: none
     bool stop_descriptors = true;                  // workers can have one
     bool dispatched = false;    // by the host's loop; else the pool runs to its end
-    bool host_fork = false;     // the host is asked to fork each worker, and then tells
+    bool host_fork = false;     // the host is asked to fork each worker, and reports it
     bool allow_threads = false; // beside a fork
     os::GroupMode process_groups = os::GroupMode::none;
     os::ReapMode reap_orphans = os::ReapMode::none;
@@ -38,7 +38,7 @@ struct PoolOptions {
 };
 
 // Fills in what the host left open: as many workers as processors, a seed, and the default
-// callback. Without a callback the events of a pool that is dispatched wait to be taken.
+// callback. Without a callback the events of a pool that is dispatched wait to be popped.
 void complete(PoolOptions *options);
 
 } // namespace prefork::runtime

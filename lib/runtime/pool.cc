@@ -85,7 +85,7 @@ int Pool::dispatch(int timeout_ms) {
     return result;
 }
 
-// Starts and tells what is to be started and told, waits, and once more, so that all that has come
+// Runs what is due, waits, and runs what has become due, so that all that has come
 // has had its effect when it returns.
 int Pool::run_once(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
     if (block.children_reap_themselves()) {
@@ -127,7 +127,7 @@ int Pool::wait_once(int timeout_ms, os::SignalBlock &block) {
 
 bool Pool::next_event(pf_event *ret_event) {
     core::Event next;
-    // A stop takes back what the host was asked for.
+    // A stop cancels what the host was asked for.
     const bool requested = options_.host_fork && handle_all_requests();
     bool any = supervisor_.pop_event(&next);
     while (any && next.type == core::EventType::fork_wanted &&
@@ -219,7 +219,7 @@ int Pool::signal_all(int number) {
 }
 
 // Requests before all else, also those of a callback: nobody is started only to be stopped. Events
-// before starts: the host hears that a worker ended before the next one begins.
+// before starts: the end of a worker is reported before the next one begins.
 Pool::Role Pool::run_actions(os::SignalBlock &block) {
     (void)handle_all_requests();
     Role role = deliver_events(block);

@@ -1,4 +1,4 @@
-// A pool at work: carries out what the core decides and tells it what happens.
+// A pool at work: carries out what the core decides and reports to it what happens.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -45,7 +45,7 @@ class Pool {
     // pool lives, otherwise as run().
     int dispatch(int timeout_ms);
 
-    // Takes the oldest event that waits; returns false if there is none.
+    // Pops the oldest event; returns false if there is none.
     bool next_event(pf_event *ret_event);
 
     // For any thread and for signal handlers.
@@ -54,8 +54,8 @@ class Pool {
     void request_reload() { request(reload_requested); }
     // Makes the descriptor readable, so that the dispatch under way, or the next one, returns.
     void wake();
-    // What the standard set has a signal do, by its place there.
-    void request_signal(uint32_t place) { request(first_signal_requested << place); }
+    // What the standard set has a signal do, by its index there.
+    void request_signal(uint32_t index) { request(first_signal_requested << index); }
 
     // Returns 0 or a negative errno.
     int resize(uint32_t count);

@@ -114,8 +114,8 @@ Pool::Role Pool::start_batch(uint32_t room, os::SpawnParameters *parameters,
         batch_[size_t{2} * forked + 1] = pid;
         forked += 1;
     }
-    // A failure is told after the starts that succeeded before it, so that they do not speak for
-    // the time after it.
+    // A failure is reported after the starts that succeeded before it, so that they do not speak
+    // for the time after it.
     for (uint32_t index = 0; index < count; index++) {
         const auto worker = static_cast<uint32_t>(batch_[size_t{2} * index]);
         if (index >= forked) {

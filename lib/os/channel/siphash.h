@@ -30,7 +30,7 @@ class SipHash {
         return v0_ ^ v1_ ^ v2_ ^ v3_;
     }
 
-    // After that: another one of the same message, which tells nothing of the first.
+    // After that: another one of the same message, which reveals nothing of the first.
     [[nodiscard]] uint64_t second() {
         v1_ ^= 0xdd;
         for (int round = 0; round < 4; round++) {

@@ -165,7 +165,7 @@ bool SupervisorChannel::refill() {
     return true;
 }
 
-// The cheap looks come first: most nonsense fails there.
+// The cheap checks come first: most nonsense fails there.
 bool SupervisorChannel::is_valid(const Record &record) const {
     const uint32_t worker = record.worker();
     const uint32_t kind = record.kind();
@@ -206,7 +206,7 @@ bool SupervisorChannel::may_beat(const State &state) const {
     return state.heartbeats <= records_max + timeouts * heartbeats_allowed_per_timeout;
 }
 
-// Returns whether there is something to tell.
+// Returns whether there is a message.
 bool SupervisorChannel::apply(const Record &record, Message *ret_message) {
     State &state = states_[record.worker()];
     *ret_message = {Message::Kind::ready, record.worker()};

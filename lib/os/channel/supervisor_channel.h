@@ -1,4 +1,4 @@
-// The supervisor's side of what a pool and its workers tell each other.
+// The supervisor's side of the messages between a pool and its workers.
 //
 // SPDX-License-Identifier: MIT
 //
@@ -49,7 +49,7 @@ class SupervisorChannel {
     [[nodiscard]] int open(const ChannelOptions &options);
     [[nodiscard]] bool grow(uint32_t workers);
 
-    // How many descriptors a worker takes of its supervisor.
+    // How many descriptors of the supervisor a worker costs.
     [[nodiscard]] uint32_t descriptors_per_worker() const { return options_.stop_descriptors; }
 
     // Before each start: makes what the worker inherits. Returns 0 or a negative errno. Once the
@@ -84,7 +84,7 @@ class SupervisorChannel {
     // In the child: the end of the slot's pipe at which it waits; -1: it is not expected.
     [[nodiscard]] int admission_end(uint32_t slot) const;
 
-    // The pool takes in no workers any more: tells those that wait.
+    // Admits no workers any more: refuses those that wait.
     void close();
 
     // Whether its descriptors are still there, as far as one can tell for all: a host that closes

@@ -26,7 +26,7 @@ namespace {
 
 // How long a worker waits for room in the pool's pipe.
 constexpr base::Duration write_timeout = 1 * base::second;
-// How often a child that waits to be admitted looks whether its supervisor lives, where the end of
+// How often a child that waits to be admitted checks whether its supervisor lives, where the end of
 // that wakes nobody.
 constexpr int admission_look_ms = 1000;
 
@@ -113,7 +113,7 @@ int open_ended(Descriptor *ret_end) {
 }
 
 // Opens what is readable once the supervisor is gone, or at once if the end has come before. The
-// worker's pipe tells as well where no process that the host has forked keeps its other end.
+// worker's pipe reports it as well where no process that the host has forked keeps its other end.
 int open_end(const WorkerLink &link) {
     if (sent.end >= 0) {
         return 0;
@@ -159,7 +159,7 @@ ssize_t peek_command(int descriptor, Command *ret_command) {
     return read_size < 0 ? -errno : read_size;
 }
 
-// Unlike is_pipe(), it believes nothing that it can not look at.
+// Unlike is_pipe(), false where the system forbids the question.
 bool is_end_of_pipe(int descriptor, int access) {
     struct stat status {};
     const int flags = fcntl(descriptor, F_GETFL);

@@ -1,4 +1,4 @@
-// The worker's side of what a pool and its workers tell each other.
+// The worker's side of the messages between a pool and its workers.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -15,7 +15,7 @@ namespace prefork::os {
 struct WorkerLink {
     Instance instance{};
     uint64_t token = 0;
-    uint64_t seed = 0; // of a forked worker's random numbers
+    uint64_t seed = 0;                     // of a forked worker's random numbers
     base::Duration heartbeat_interval = 0; // 0: nobody waits for heartbeats
     FdIdentity up_file;                    // of `up` at the start
     int32_t supervisor = 0;
@@ -35,7 +35,7 @@ int send_heartbeat(const WorkerLink &link);
 int send_retire(const WorkerLink &link);
 int stop_descriptor(const WorkerLink &link);
 
-// Tells the supervisor with which code this worker is about to exit.
+// Reports the exit code of this worker to the supervisor before it exits.
 void announce_exit(const WorkerLink &link, int status);
 
 // In a child that the host forked: waits until the supervisor has admitted it, and notes which

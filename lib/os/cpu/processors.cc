@@ -269,7 +269,7 @@ int online_count() {
 }
 
 int affinity_count() {
-    // The kernel wants a set at least as large as its own, whose size it does not tell.
+    // The kernel wants a set at least as large as its own, whose size it does not report.
     for (size_t processors = 1024; processors <= 1024 * 1024; processors *= 4) {
         cpu_set_t *set = CPU_ALLOC(processors);
         if (set == nullptr) {

@@ -56,7 +56,7 @@ class Descriptor {
     int descriptor_ = -1;
 };
 
-// Tells how many descriptors the process could open now, up to the size of scratch, which is used
+// Returns how many descriptors the process could open now, up to the size of scratch, which is used
 // for it; or the negative errno if not even one.
 int descriptors_available(int any_descriptor, std::span<int> scratch);
 

@@ -22,7 +22,7 @@ class FilePlace {
     // The last part of the path; "." if it ends with a slash.
     [[nodiscard]] const char *name() const { return name_; }
 
-    // Looks at the file itself, not at what a link leads to. Returns 0 or a negative errno.
+    // The status of the file itself, not of what a link leads to. Returns 0 or a negative errno.
     [[nodiscard]] int look(const char *name, struct stat *ret_status) const;
     void remove(const char *name) const;
 

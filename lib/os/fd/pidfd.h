@@ -12,7 +12,7 @@ namespace prefork::os {
 // Whether the process has ended, reaped or not.
 [[nodiscard]] bool has_ended(int pidfd);
 
-// Whether the number is that of a pidfd, as far as the kernel tells: another process may have
+// Whether the number is that of a pidfd, as far as the kernel reports it: another process may have
 // written it.
 [[nodiscard]] bool is_pidfd(int descriptor);
 

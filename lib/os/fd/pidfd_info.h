@@ -1,4 +1,4 @@
-// What the kernel tells of the process behind a pidfd.
+// What the kernel reports about the process behind a pidfd.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -26,7 +26,7 @@ using IoctlRequest = int; // as POSIX has it
 #endif
 inline constexpr auto pidfd_get_info =
     static_cast<IoctlRequest>(_IOWR(0xFF, 11, PidfdInfo)); // Linux 6.13
-// What is asked for, and then what was told.
+// What is requested, and then what was reported.
 inline constexpr uint64_t pidfd_info_credentials = 1U << 1;
 inline constexpr uint64_t pidfd_info_exit = 1U << 3; // Linux 6.15
 

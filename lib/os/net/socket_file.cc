@@ -79,7 +79,8 @@ int SocketFile::open() {
     if (int r = place_.open(address_.sun_path); r < 0) {
         return r;
     }
-    // Before anything is made in the directory, so that it tells what is wrong with the path.
+    // Before anything is made in the directory, so that its error describes what is wrong with the
+    // path.
     const int found = find(address_, place_.name());
     return found < 0 ? found : 0;
 }

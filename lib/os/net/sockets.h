@@ -13,8 +13,9 @@ namespace prefork::os {
 // Whether it is that of IPv4, of IPv6, or AF_UNSPEC, which means both.
 bool is_internet_family(int family);
 
-// Binds a TCP socket to each address of a host and listens, or takes what the supervisor handed on.
-// Returns how many descriptors it has set, at least one; or a negative code, and nothing is bound.
+// Binds a TCP socket to each address of a host and listens, or claims the sockets that the
+// supervisor passed. Returns how many descriptors it has set, at least one; or a negative code, and
+// nothing is bound.
 [[nodiscard]] int bind_sockets(const SocketKey &key, int backlog, std::span<int> descriptors);
 
 // The same with a path, which gets that mode. Returns the descriptor or a negative errno.

@@ -1,7 +1,7 @@
 // A socket with a path: the file of one that nobody listens on is replaced, nothing else is.
 //
 // The new socket is bound to the path itself and not renamed into its place, because the name that
-// it is bound to is the one that getsockname() and the tools of the system tell for ever. So the
+// it is bound to is the one that getsockname() and the tools of the system show for ever. So the
 // stale file has to go first. It is moved aside, looked at where nobody else can have put something
 // in its place, and only then removed.
 //

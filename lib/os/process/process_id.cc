@@ -37,7 +37,7 @@ uint64_t pid_namespace() {
 
 // Returns nullptr where there is no such page.
 Mark *map_wiped_mark(size_t size) {
-    constexpr int advice_unknown = -1; // refused by a kernel that does what it is told
+    constexpr int advice_unknown = -1; // refused by a kernel that knows its advices
     void *memory = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
         return nullptr;

@@ -1,5 +1,5 @@
-// Which process this is. Its pid alone does not tell: a child in a new pid namespace may have the
-// pid of its parent, and a pid is given again once its process is gone.
+// Which process this is. Its pid alone does not identify it: a child in a new pid namespace may
+// have the pid of its parent, and a pid is given again once its process is gone.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -14,7 +14,7 @@ using ProcessId = uint32_t;
 // Never 0. Async-signal-safe. The first call in a program takes a page of memory.
 ProcessId own_process_id();
 
-// The pid as the kernel tells it. It alone does not identify a process.
+// The pid as the kernel reports it. It alone does not identify a process.
 int32_t own_pid();
 
 // Takes one system call. Async-signal-safe.

@@ -19,7 +19,7 @@ bool was_open_at_load(int descriptor);
 // has put in its place. A file that is close-on-exec is none: it has the number by chance, because
 // the host had closed it.
 bool is_standard_file(int descriptor);
-// The same for what fstat(2) has told.
+// The same for a result of fstat(2).
 bool is_standard_file(int descriptor, const struct stat &status);
 
 // Writes what stdio has in its buffers, so that no forked child writes it again.

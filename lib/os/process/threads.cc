@@ -74,14 +74,14 @@ Count count_listed() {
         if (length <= 0) {
             return length == 0 && count == 1 ? Count::one : Count::unknown;
         }
-        for (long place = 0; place < length;) {
-            const auto *entry = reinterpret_cast<const Entry *>(&entries[place]);
+        for (long position = 0; position < length;) {
+            const auto *entry = reinterpret_cast<const Entry *>(&entries[position]);
             const bool is_thread = entry->name[0] != '.' && !is_of_kernel(entry->name);
             count += is_thread ? 1 : 0;
             if (count > 1) {
                 return Count::several;
             }
-            place += entry->size;
+            position += entry->size;
         }
     }
 }

@@ -1,4 +1,4 @@
-// Becoming a daemon, and telling the process that launched it how that went.
+// Becoming a daemon, and reporting the result to the process that launched it.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -16,7 +16,7 @@ namespace prefork::os {
 int daemon_ready();
 
 // By itself the daemon is ready once all pools have been ready that began before any pool waited.
-// Tells whether a pool that begins is one of these.
+// Returns whether a pool that begins is one of these.
 [[nodiscard]] bool await_pool();
 // One of these has been ready, or is freed without that.
 void awaited_pool_is_ready();

@@ -27,7 +27,7 @@ struct PoolCounts {
 
 class Notifier {
   public:
-    // Looks into the environment, and connects, so that it does not matter where the process goes
+    // Reads the environment, and connects, so that it does not matter where the process goes
     // later. If no socket is named there nothing is ever sent. Returns 0 or a negative errno.
     [[nodiscard]] int open(base::Instant now);
     // What found no room, apart from a status, is tried again for a moment.
@@ -35,12 +35,12 @@ class Notifier {
     void disown() { socket_.disown(); }
     void lose() { socket_.lose(); } // the host has closed it
 
-    // What the next update() tells. READY=1 also ends a reload, and a reload ends readiness.
+    // What the next update() sends. READY=1 also ends a reload, and a reload ends readiness.
     void ready() { pending_ |= ready_flag; }
     void reloading() { pending_ = (pending_ & ~ready_flag) | reloading_flag; }
     void stopping();
 
-    // Sends what there is to tell, without waiting: a status when the counts have changed, at most
+    // Sends what is pending, without waiting: a status when the counts have changed, at most
     // once a second, and a sign of life when one is due. What the socket has no room for, or the
     // system no memory, is tried again.
     void update(const PoolCounts &counts, base::Instant now);
@@ -63,7 +63,7 @@ class Notifier {
     [[nodiscard]] Result send_message(uint32_t flag, const PoolCounts &counts, base::Instant now);
     [[nodiscard]] Result send_text(const char *text, size_t length);
 
-    Descriptor socket_; // none: nobody is to be told
+    Descriptor socket_; // none: there is no manager
     sockaddr_un address_{};
     socklen_t address_size_ = 0;
     uint32_t pending_ = 0;

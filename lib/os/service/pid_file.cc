@@ -28,7 +28,7 @@ constexpr timespec pause = {0, 10'000'000};
 constexpr int pauses_max = 100;
 constexpr int open_flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 
-// Whether it is a file that this user has made for this purpose, as far as can be told.
+// Whether it is a file that this user has made for this purpose, as far as can be known.
 int check(const struct stat &status) {
     if (S_ISLNK(status.st_mode)) {
         return -ELOOP;

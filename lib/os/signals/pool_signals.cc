@@ -17,7 +17,7 @@ namespace {
 
 using Kind = SignalRequest::Kind;
 
-// Each signal that a pool can take, with what it asks for in each set that has it.
+// Each signal that a pool can claim, with what it asks for in each set that has it.
 struct PoolSignal {
     int number;
     bool in_stops;
@@ -70,7 +70,7 @@ bool is_of_a_copy(const struct sigaction &action) {
 // Written under the lock of the process, but for what has arrived; read by the handler at any time.
 struct {
     std::atomic<ProcessId> owner; // the process that the rest speaks of
-    std::atomic<int32_t> session; // with a terminal, when SIGHUP was taken; 0: none
+    std::atomic<int32_t> session; // with a terminal, when SIGHUP was claimed; 0: none
     std::atomic<uint32_t> hangups;
     std::atomic<uint32_t> arrived[pool_signal_count];
     std::atomic<uint32_t> holders[pool_signal_count];
@@ -279,7 +279,7 @@ bool OwnSignals::next(SignalRequest *ret_request) {
     return false;
 }
 
-int standard_place(int signal) {
+int standard_index(int signal) {
     for (uint32_t index = 0; index < pool_signal_count; index++) {
         if (pool_signals[index].in_standard && pool_signals[index].number == signal) {
             return static_cast<int>(index);
@@ -288,8 +288,8 @@ int standard_place(int signal) {
     return -1;
 }
 
-SignalRequest standard_request(uint32_t place) {
-    return {pool_signals[place].in_standard_means, pool_signals[place].number};
+SignalRequest standard_request(uint32_t index) {
+    return {pool_signals[index].in_standard_means, pool_signals[index].number};
 }
 
 // All signals are blocked, and there is no other thread. A fork in the midst of another thread's

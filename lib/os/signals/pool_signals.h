@@ -1,4 +1,4 @@
-// The signals that control a pool, taken where the host left them alone.
+// The signals that control a pool, claimed where the host left them alone.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -9,7 +9,7 @@
 
 namespace prefork::os {
 
-// The signals that a pool takes while it runs, in the numbers of PF_SIGNALS_...
+// The signals that a pool claims while it runs, in the numbers of PF_SIGNALS_...
 enum class SignalSet : uint8_t {
     none = 0,
     standard = 1,
@@ -26,12 +26,12 @@ struct SignalRequest {
 
 inline constexpr uint32_t pool_signals_max = 9;
 
-// The place of a signal among those of the standard set, or -1; and what that one asks for.
-int standard_place(int signal);
-SignalRequest standard_request(uint32_t place);
+// The index of a signal among those of the standard set, or -1; and what that one asks for.
+int standard_index(int signal);
+SignalRequest standard_request(uint32_t index);
 
 // The signals of a set, each only where the disposition is the default and the signal is not
-// blocked. Several pools may have the same signal: each hears of it.
+// blocked. Several pools may have the same signal: each gets it.
 class OwnSignals {
   public:
     OwnSignals() = default;
@@ -42,7 +42,7 @@ class OwnSignals {
     // Each signal that arrives is counted and wakes all pools.
     void claim(SignalSet set, const sigset_t &host_mask);
 
-    // The signals of the set that could not be taken, because the host handles, ignores or blocks
+    // The signals of the set that could not be claimed, because the host handles, ignores or blocks
     // them.
     [[nodiscard]] std::span<const int> unavailable() const {
         return {&unavailable_[0], unavailable_count_};

@@ -15,9 +15,9 @@ namespace prefork::os {
 
 namespace {
 
-// Each descriptor plus 1; 0: a free place. A handler reads them at any time, without the lock.
-std::atomic<int> places[wakeups_max];
-std::atomic<int> places_in_use;
+// Each descriptor plus 1; 0: unused. A handler reads them at any time, without the lock.
+std::atomic<int> wakeups[wakeups_max];
+std::atomic<int> wakeups_end;
 std::atomic<uint64_t> device; // of all descriptors of their kind
 std::atomic<int32_t> readers; // handlers that are about to write to the descriptors
 std::atomic<ProcessId> owner;
@@ -28,8 +28,8 @@ void forget_other_process() {
     if (is_this_process(owner.load())) {
         return;
     }
-    for (std::atomic<int> &place : places) {
-        place.store(0);
+    for (std::atomic<int> &wakeup : wakeups) {
+        wakeup.store(0);
     }
     readers.store(0);
     owner.store(own_process_id());
@@ -56,10 +56,10 @@ int add_wakeup(int descriptor) {
     device.store(status.st_dev);
     forget_other_process();
     for (int index = 0; index < wakeups_max; index++) {
-        if (places[index].load() == 0) {
-            places[index].store(descriptor + 1);
-            if (places_in_use.load() <= index) {
-                places_in_use.store(index + 1);
+        if (wakeups[index].load() == 0) {
+            wakeups[index].store(descriptor + 1);
+            if (wakeups_end.load() <= index) {
+                wakeups_end.store(index + 1);
             }
             return 0;
         }
@@ -70,9 +70,9 @@ int add_wakeup(int descriptor) {
 void remove_wakeup(int descriptor) {
     {
         const ProcessLock lock;
-        for (int index = 0; index < places_in_use.load(); index++) {
-            if (places[index].load() == descriptor + 1) {
-                places[index].store(0);
+        for (int index = 0; index < wakeups_end.load(); index++) {
+            if (wakeups[index].load() == descriptor + 1) {
+                wakeups[index].store(0);
                 break;
             }
         }
@@ -95,10 +95,10 @@ void wake_all() {
         return;
     }
     readers.fetch_add(1);
-    for (int index = 0; index < places_in_use.load(); index++) {
-        const int place = places[index].load();
-        if (place != 0) {
-            wake(place - 1);
+    for (int index = 0; index < wakeups_end.load(); index++) {
+        const int wakeup = wakeups[index].load();
+        if (wakeup != 0) {
+            wake(wakeup - 1);
         }
     }
     readers.fetch_sub(1);

@@ -20,11 +20,11 @@ constexpr size_t descriptor_name_size = 256; // with its zero byte
 bool is_open(int descriptor) { return fcntl(descriptor, F_GETFD) >= 0; }
 
 bool read_field(const char **text, int32_t min, int32_t max, int32_t *ret_number) {
-    const char *place = *text;
-    if (*place++ != ':' || !base::parse_number(&place, min, max, ret_number)) {
+    const char *position = *text;
+    if (*position++ != ':' || !base::parse_number(&position, min, max, ret_number)) {
         return false;
     }
-    *text = place;
+    *text = position;
     return true;
 }
 
@@ -38,7 +38,7 @@ struct Set {
     char name[NI_MAXHOST];
 };
 
-// Goes through the text, and through the descriptors that it tells of.
+// Goes through the text, and through the descriptors that it lists.
 class Reader {
   public:
     explicit Reader(const char *text) : text_(text) {}
@@ -120,7 +120,7 @@ int Reader::read_name(char (&name)[descriptor_name_size]) {
     return pass(1);
 }
 
-// Whether the whole text can be taken: 0 or a negative errno. Changes nothing else than a list of
+// Whether the whole text can be adopted: 0 or a negative errno. Changes nothing else than a list of
 // names that is the caller's to throw away.
 int check_descriptors(const char *text, WorkerResources *resources) {
     Reader reader(text);

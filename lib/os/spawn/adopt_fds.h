@@ -1,4 +1,4 @@
-// In a worker by exec: the descriptors that it was given, from 3 on, as PF_FDS tells of them; see
+// In a worker by exec: the descriptors that it was given, from 3 on, as PF_FDS lists them; see
 // inherited_fds.h for its text.
 //
 // SPDX-License-Identifier: MIT
@@ -12,7 +12,7 @@ namespace prefork::os {
 // descriptor that is not open.
 bool keep_from_children(int descriptor);
 
-// Takes what the text tells of, those with names as resources. A text that no supervisor has
+// Adopts what the text lists, those with names as resources. A text that no supervisor has
 // written, or that speaks of descriptors that are not open, changes nothing. Returns 0 or a
 // negative errno.
 [[nodiscard]] int adopt_inherited_fds(const char *text, WorkerResources *resources);

@@ -1,4 +1,4 @@
-// What the kernel takes as arguments and environment of a program.
+// What the kernel accepts as arguments and environment of a program.
 //
 // SPDX-License-Identifier: MIT
 #pragma once

@@ -37,7 +37,7 @@ class WorkerEnvironment {
   public:
     // Puts together what is the same for all workers; what was meant for this process itself is
     // left out. The size is that of the arguments. Returns 0, -ENOMEM, or -E2BIG if the kernel
-    // would not take all of it; then nothing has changed.
+    // would not accept all of it; then nothing has changed.
     [[nodiscard]] int open(const EnvironmentBase &base, const char *pool_name, InheritedFds *fds,
                            ArgumentSize size);
 
@@ -81,7 +81,7 @@ class OwnEnvironment {
   public:
     OwnEnvironment();
 
-    // Whether they name a supervisor: this process was told to be a worker.
+    // Whether they name a supervisor: this process was started as a worker.
     [[nodiscard]] bool names_supervisor() const { return supervisor_ != nullptr; }
 
     // The texts belong to this object. Returns false if they make no sense.

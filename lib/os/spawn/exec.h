@@ -17,9 +17,10 @@ namespace prefork::os {
 
 class Exec {
   public:
-    // Takes all the memory that starts need. A supervisor that notifies the service manager leaves
-    // its socket out of what workers inherit of its environment. Both stay the caller's. Returns
-    // 0, -ENOMEM, or -E2BIG if the kernel would not take the arguments and the environment.
+    // Allocates all the memory that starts need. A supervisor that notifies the service manager
+    // leaves its socket out of what workers inherit of its environment. Both stay the caller's.
+    // Returns 0, -ENOMEM, or -E2BIG if the kernel would not accept the arguments and the
+    // environment.
     [[nodiscard]] int open(Program *program, const WorkerResources *resources, bool notifies);
 
     // For later starts: swaps the program with another one. Returns what open() returns; then

@@ -37,14 +37,14 @@ int set_close_on_exec(int descriptor, bool on) {
     return fcntl(descriptor, F_SETFD, on ? FD_CLOEXEC : 0) < 0 ? -errno : 0;
 }
 
-// The worker's descriptors go to their places, one after the other. Those that stand in a place of
+// The worker's descriptors go to their numbers, one after the other. Those that have a number of
 // another are moved away first. Under their old numbers they end here, whatever their flags.
-int place_descriptors(const ExecChild &child, int places_end) {
+int place_descriptors(const ExecChild &child, int numbers_end) {
     const uint32_t count = child.fds->count();
     for (uint32_t index = 0; index < count; index++) {
         int &source = child.fds->descriptor(index);
-        if (source >= first_passed_descriptor && source < places_end) {
-            source = fcntl(source, F_DUPFD_CLOEXEC, places_end);
+        if (source >= first_passed_descriptor && source < numbers_end) {
+            source = fcntl(source, F_DUPFD_CLOEXEC, numbers_end);
             if (source < 0) {
                 return -errno;
             }
@@ -52,23 +52,23 @@ int place_descriptors(const ExecChild &child, int places_end) {
             (void)set_close_on_exec(source, true);
         }
     }
-    int place = first_passed_descriptor;
+    int number = first_passed_descriptor;
     for (uint32_t index = 0; index < count; index++) {
-        if (dup2(child.fds->descriptor(index), place++) < 0) {
+        if (dup2(child.fds->descriptor(index), number++) < 0) {
             return -errno;
         }
     }
     return 0;
 }
 
-// Lets the program have one of the library's descriptors, whatever its number, which is told; -1
-// is none.
-int keep_beyond(int places_end, int *descriptor) {
-    if (*descriptor >= places_end) {
+// Lets the program have one of the library's descriptors, whatever its number, which is passed on;
+// -1 is none.
+int keep_beyond(int numbers_end, int *descriptor) {
+    if (*descriptor >= numbers_end) {
         return set_close_on_exec(*descriptor, false);
     }
     if (*descriptor >= 0) {
-        *descriptor = fcntl(*descriptor, F_DUPFD, places_end);
+        *descriptor = fcntl(*descriptor, F_DUPFD, numbers_end);
         return *descriptor < 0 ? -errno : 0;
     }
     return 0;
@@ -78,17 +78,17 @@ int keep_beyond(int places_end, int *descriptor) {
 // wherever it is; the host's other descriptors stay as the host has marked them. All of the
 // library's are close-on-exec.
 int place_all_descriptors(const ExecChild &child) {
-    const int places_end = first_passed_descriptor + static_cast<int>(child.fds->count());
+    const int numbers_end = first_passed_descriptor + static_cast<int>(child.fds->count());
     WorkerLink link = child.parameters->link;
     link.pidfd = child.parameters->supervisor_pidfd;
     link.is_awaited = child.parameters->awaits_ready && is_launching();
     for (int *descriptor : {&link.pidfd, &link.liveness, &link.up, &link.down}) {
-        if (int r = keep_beyond(places_end, descriptor); r < 0) {
+        if (int r = keep_beyond(numbers_end, descriptor); r < 0) {
             return r;
         }
     }
     child.environment->set_supervisor(link);
-    if (int r = place_descriptors(child, places_end); r < 0) {
+    if (int r = place_descriptors(child, numbers_end); r < 0) {
         return r;
     }
     for (int descriptor = 0; descriptor < first_passed_descriptor; descriptor++) {
@@ -110,7 +110,7 @@ int enter_program(const ExecChild &child) {
         prctl(PR_SET_PDEATHSIG, parameters.link.death_signal);
     }
     if (supervisor_is_gone(parameters)) {
-        _exit(EXIT_FAILURE); // and nobody is to be told
+        _exit(EXIT_FAILURE); // there is nobody to report it to
     }
     if (is_launching() && !parameters.awaits_ready) {
         redirect_stdio_to_null();

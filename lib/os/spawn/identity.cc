@@ -80,7 +80,7 @@ void note_worker(ProcessIdentity *process, uint32_t task_id, const char *pool_na
     base::Text(process->pool_name, sizeof(process->pool_name)).add(pool_name);
 }
 
-// The copy of the library that all others look at may be unloaded.
+// The copy of the library that all others use may be unloaded.
 void note_own_worker(uint32_t task_id, const char *pool_name) {
     note_worker(&self.identity, task_id, pool_name);
     if (ProcessIdentity *published = &identity(); published != &self.identity) {
@@ -101,7 +101,7 @@ void set_standing(Standing standing) {
     identity().standing = standing;
 }
 
-// Whatever is wrong with its environment, this process was told to be a worker: if it acted as a
+// Whatever is wrong with its environment, this process was started as a worker: if it acted as a
 // supervisor, it would make workers that do the same, without end.
 void adopt_identity(const OwnEnvironment &environment) {
     WorkerIdentity worker;
@@ -195,7 +195,7 @@ int may_supervise() {
     case Standing::free:
         return 0;
     case Standing::unclaimed:
-        // A child that the worker forked before it took its identity is not that worker.
+        // A child that the worker forked before it claimed its identity is not that worker.
         return process.pid == own_pid() ? -EALREADY : -ESRCH;
     case Standing::misplaced:
         return -ESRCH;
@@ -211,7 +211,7 @@ int claim_identity(const char *pool_name, int *ret_task_id) {
     }
     Standing expected = Standing::unclaimed;
     if (!process.standing.compare_exchange_strong(expected, Standing::free)) {
-        return 0; // another thread has just taken it
+        return 0; // another thread has just claimed it
     }
     *ret_task_id = process.task_id;
     return 1;

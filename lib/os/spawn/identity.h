@@ -19,13 +19,14 @@ bool is_worker_of(const char *pool_name);
 // A descriptor that the pool gave this worker: its number, -ENOENT, or -ECHILD in no worker.
 int worker_descriptor(const char *name);
 
-// A worker that was made by exec has its task id from load on, and is to take it by the call that
+// A worker that was made by exec has its task id from load on, and must claim it by the call that
 // made it in the supervisor. Until then it may not supervise: the same program would make the same
 // workers again. Returns whether it may: 0; -EALREADY; or -ESRCH, for ever, in a process that was
-// told to be a worker and can not believe it: its supervisor is not its parent, or has less rights.
+// started as a worker that can not believe it: its supervisor is not its parent, or has less
+// rights.
 int may_supervise();
 
-// Takes the identity if it is that of a worker of this pool. Returns 1, and the task id; else what
+// Claims the identity if it is that of a worker of this pool. Returns 1, and the task id; else what
 // may_supervise() says.
 int claim_identity(const char *pool_name, int *ret_task_id);
 
@@ -35,7 +36,7 @@ void become_worker_of(uint32_t task_id, const WorkerLink &link, const WorkerReso
 
 // What this worker got from its supervisor; nullptr in a process that is no worker itself.
 const WorkerLink *own_link();
-// Where the supervisor may not get to know the status of this worker: tells it when it exits.
+// Where the supervisor may not learn the status of this worker: reports it when it exits.
 void announce_exit_at_end();
 
 // Destroys the resources of a pool, unless this process is its worker.

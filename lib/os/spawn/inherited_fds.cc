@@ -24,12 +24,12 @@ bool InheritedFds::note_passed_names(size_t count) {
     if (!passed_names_.allocate(strlen(names) + 1 + count * sizeof(name_unknown))) {
         return false;
     }
-    char *place = &passed_names_[0];
+    char *position = &passed_names_[0];
     for (size_t index = 0; index < count; index++) {
         const size_t length = strcspn(names, ":");
-        memcpy(place, length > 0 ? names : name_unknown,
+        memcpy(position, length > 0 ? names : name_unknown,
                length > 0 ? length : strlen(name_unknown));
-        place += strlen(place) + 1;
+        position += strlen(position) + 1;
         names += names[length] == ':' ? length + 1 : length;
     }
     return true;

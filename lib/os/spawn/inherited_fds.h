@@ -1,5 +1,6 @@
 // The descriptors that a worker by exec is given, from 3 on: those that systemd has passed to the
-// supervisor, the sockets that it has bound, and those that have names; and what tells of them.
+// supervisor, the sockets that it has bound, and those that have names; and the variables that list
+// them.
 //
 // SPDX-License-Identifier: MIT
 //
@@ -32,10 +33,10 @@ class InheritedFds {
     [[nodiscard]] int open(const WorkerResources *resources);
 
     // Before each start: leaves out the sockets that the host has closed. Returns 0, or -EBADF if
-    // it has closed one with a name. Takes no memory.
+    // it has closed one with a name. Allocates nothing.
     [[nodiscard]] int prepare();
 
-    // What is handed on by then. A child may change the numbers as it moves them.
+    // What is passed on by then. A child may change the numbers as it moves them.
     [[nodiscard]] uint32_t count() const { return count_; }
     int &descriptor(uint32_t index) { return descriptors_[index]; }
 

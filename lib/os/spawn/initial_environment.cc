@@ -72,13 +72,13 @@ int InitialEnvironment::read_from_stack() {
 
 const char *InitialEnvironment::find(const char *name) const {
     const size_t name_length = strlen(name);
-    size_t place = 0;
-    while (place < length_) {
-        const char *variable = &text_[place];
+    size_t position = 0;
+    while (position < length_) {
+        const char *variable = &text_[position];
         if (strncmp(variable, name, name_length) == 0 && variable[name_length] == '=') {
             return variable + name_length + 1;
         }
-        place += strlen(variable) + 1;
+        position += strlen(variable) + 1;
     }
     return nullptr;
 }

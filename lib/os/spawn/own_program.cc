@@ -29,8 +29,8 @@ struct {
     char process_name[process_name_size] = "";
 } own;
 
-// The kernel adds this to the name of a file that is there no more. If one by that name has taken
-// its place, as in an upgrade, that is the program now.
+// The kernel adds this to the name of a file that is there no more. If one by that name has come
+// into its place, as in an upgrade, that is the program now.
 void cut_mark_of_deleted(char *path) {
     constexpr char mark[] = " (deleted)";
     const size_t length = strlen(path);

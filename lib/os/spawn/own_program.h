@@ -1,5 +1,5 @@
 // This program as it was started, noted when the library is loaded: later the host may have
-// changed its title, and with it what /proc tells.
+// changed its title, and with it what /proc shows.
 //
 // SPDX-License-Identifier: MIT
 #pragma once

@@ -26,20 +26,20 @@ bool Strings::copy(const char *const *strings) {
     if (!allocate(count, length)) {
         return false;
     }
-    size_t place = 0;
+    size_t position = 0;
     for (size_t index = 0; index < count; index++) {
         const size_t size = strlen(strings[index]) + 1;
-        pointers_[index] = &text_[place];
+        pointers_[index] = &text_[position];
         memcpy(pointers_[index], strings[index], size);
-        place += size;
+        position += size;
     }
     return true;
 }
 
 bool Strings::copy(const char *text, size_t length) {
     size_t count = 0;
-    for (size_t place = 0; place < length; place++) {
-        count += text[place] == '\0' ? 1 : 0;
+    for (size_t position = 0; position < length; position++) {
+        count += text[position] == '\0' ? 1 : 0;
     }
     if (!allocate(count, length)) {
         return false;
@@ -47,10 +47,10 @@ bool Strings::copy(const char *text, size_t length) {
     if (length > 0) {
         memcpy(&text_[0], text, length);
     }
-    size_t place = 0;
+    size_t position = 0;
     for (size_t index = 0; index < count; index++) {
-        pointers_[index] = &text_[place];
-        place += strlen(pointers_[index]) + 1;
+        pointers_[index] = &text_[position];
+        position += strlen(pointers_[index]) + 1;
     }
     return true;
 }

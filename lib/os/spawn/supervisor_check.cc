@@ -36,7 +36,7 @@ struct Permitted {
     uint32_t words[_LINUX_CAPABILITY_U32S_3];
 };
 
-// ---- What the kernel tells of the rights of a process ------------------------------------
+// ---- What the kernel reports about the rights of a process ------------------------------------
 
 int read_permitted(int32_t pid, Permitted *ret_permitted) {
     __user_cap_header_struct header{};

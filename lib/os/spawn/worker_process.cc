@@ -61,7 +61,7 @@ void become_worker(const SpawnParameters &parameters) {
     if (parameters.link.death_signal != 0) {
         prctl(PR_SET_PDEATHSIG, parameters.link.death_signal);
     }
-    // The supervisor may have ended before the kernel was asked to tell of it.
+    // The supervisor may have ended before the death signal was armed.
     if (supervisor_is_gone(parameters) ||
         (parameters.barrier >= 0 &&
          !wait_at_barrier(parameters.barrier, parameters.supervisor_pidfd))) {
@@ -90,7 +90,7 @@ bool join_pool(SpawnParameters *parameters, int admission_end) {
     if (admitted && link.death_signal != 0) {
         prctl(PR_SET_PDEATHSIG, link.death_signal);
     }
-    // It may have ended before the kernel was asked to tell of it.
+    // It may have ended before the death signal was armed.
     const bool joined = admitted && !supervisor_is_gone(*parameters);
     if (joined) {
         become_worker_of(parameters->task_id, link, parameters->resources);

@@ -16,8 +16,8 @@ struct SpawnParameters {
     int supervisor_pidfd = -1;
     bool threads = false;      // the supervisor has other threads
     bool group = false;        // the worker leads a process group
-    bool awaits_ready = false; // the worker is to say that it is ready
-    bool notifies = false;     // the supervisor speaks to the service manager
+    bool awaits_ready = false; // the worker must report that it is ready
+    bool notifies = false;     // the supervisor notifies the service manager
     const WorkerResources *resources = nullptr;
     WorkerLink link;  // what the worker keeps of it
     int barrier = -1; // wait there before anything else; -1: do not wait
@@ -33,7 +33,7 @@ bool join_pool(SpawnParameters *parameters, int admission_end);
 // own: with the host's handlers, and without the library's descriptors.
 void become_detached_child();
 
-// In a new worker that has asked to be told of it: whether the supervisor has ended before.
+// In a new worker whose death signal is armed: whether the supervisor has ended before.
 bool supervisor_is_gone(const SpawnParameters &parameters);
 
 // Forks, under a SignalBlock, whose end is the last step on the worker's way into the host. Returns

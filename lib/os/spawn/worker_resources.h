@@ -14,7 +14,7 @@ class WorkerResources {
   public:
     static constexpr uint32_t descriptors_max = 1024;
     static constexpr size_t pool_name_size = 64; // with its zero byte
-    // Of all names with their zero bytes: half of what the kernel takes as one variable.
+    // Of all names with their zero bytes: half of what the kernel accepts as one variable.
     static constexpr size_t names_max = size_t{64} * 1024;
 
     // Takes a name that fits.
@@ -36,7 +36,7 @@ class WorkerResources {
   private:
     struct Entry {
         BorrowedFd fd;
-        uint32_t name; // place in names_
+        uint32_t name; // index in names_
     };
 
     char pool_name_[pool_name_size] = "";

@@ -108,12 +108,12 @@ bool ChildList::read() {
             sort();
             return known && length == 0;
         }
-        for (long place = 0; place < length;) {
+        for (long position = 0; position < length;) {
             uint16_t entry_length = 0;
-            const char *entry = &buffer[place];
+            const char *entry = &buffer[position];
             memcpy(&entry_length, entry + offsetof(DirectoryEntry, length), sizeof(entry_length));
             const char *name = entry + name_offset;
-            place += entry_length;
+            position += entry_length;
             if (name[0] == '.') {
                 continue;
             }
@@ -174,12 +174,12 @@ bool ChildList::probe(int32_t first) {
 void ChildList::sort() {
     for (uint32_t index = 1; index < count_; index++) {
         const int32_t pid = pids_[index];
-        uint32_t place = index;
-        while (place > 0 && pids_[place - 1] > pid) {
-            pids_[place] = pids_[place - 1];
-            place -= 1;
+        uint32_t position = index;
+        while (position > 0 && pids_[position - 1] > pid) {
+            pids_[position] = pids_[position - 1];
+            position -= 1;
         }
-        pids_[place] = pid;
+        pids_[position] = pid;
     }
 }
 

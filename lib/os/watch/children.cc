@@ -61,7 +61,8 @@ int Children::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
     if (by_pidfd_) {
         const int opened = pidfd->get() >= 0 ? 0 : pidfd->open(pid);
         if (opened == -ESRCH) {
-            hold(worker, 0); // it has ended, and was reaped by others: collected with the next look
+            hold(worker,
+                 0); // it has ended, and was reaped by others: collected with the next check
         } else if (int r = opened < 0 ? opened : watch(worker, pidfd); r < 0) {
             return r;
         }
@@ -109,7 +110,7 @@ bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
     return ended;
 }
 
-// Nothing tells when it can be reaped.
+// Nothing reports when it can be reaped.
 void Children::hold(uint32_t worker, base::Duration delay) {
     children_[worker].held = true;
     held_count_ += 1;

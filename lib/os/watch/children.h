@@ -39,7 +39,7 @@ class Children {
     // not be reaped, because a tracer holds it, is not watched any more but looked at in time.
     bool collect(uint32_t worker, base::Exit *ret_exit);
 
-    // Whether the worker has ended, or was reaped by others, as far as can be told without reaping
+    // Whether the worker has ended, or was reaped by others, as far as can be known without reaping
     // it.
     [[nodiscard]] bool may_have_ended(uint32_t worker, bool *ret_certain) const;
 
@@ -90,7 +90,7 @@ class Children {
     base::Array<Child> children_; // of each worker
     uint32_t count_ = 0;
     uint32_t held_count_ = 0;
-    uint32_t first_due_ = 0; // the worker with which the next look begins
+    uint32_t first_due_ = 0; // the worker with which the next check begins
     base::Instant next_look_ = base::never;
     base::Duration look_delay_ = 0;
     int epoll_ = -1;

@@ -21,7 +21,7 @@ namespace prefork::os {
 
 namespace {
 
-// What epoll tells of a descriptor: a worker's number or one of these.
+// What epoll reports for a descriptor: a worker's number or one of these.
 constexpr uint32_t tag_timer = UINT32_MAX;
 constexpr uint32_t tag_wake = UINT32_MAX - 1;
 constexpr uint32_t tag_messages = UINT32_MAX - 2;
@@ -309,7 +309,7 @@ int EventLoop::wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result) 
         ret_result->interrupted = errno == EINTR;
         return errno == EINTR ? 0 : -errno;
     }
-    // With events at hand epoll_pwait returns without a look at signals that are blocked otherwise.
+    // With events at hand epoll_pwait returns without handling signals that are blocked otherwise.
     // They come first: Ctrl-C reaches the supervisor and its workers together. The kernel sends a
     // signal to a whole group before any member of it can be seen to have ended.
     ret_result->interrupted = is_blocking && block.deliver_pending();
@@ -344,7 +344,7 @@ int EventLoop::wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result) 
     return 0;
 }
 
-// Without pidfds nothing tells which worker it was.
+// Without pidfds nothing reports which worker it was.
 void EventLoop::look_for_ended(WaitResult *ret_result) {
     const uint32_t size = children_.size();
     for (uint32_t looked = 0; looked < size; looked++) {

@@ -47,8 +47,8 @@ class EventLoop {
     void watch_messages(bool on);
     [[nodiscard]] bool grow(uint32_t workers) { return children_.grow(workers); }
 
-    // Tells how many more workers could be watched now, up to the number wanted, for which scratch
-    // each of which takes so many descriptors, for which scratch has room; or the negative errno
+    // Returns how many more workers could be watched now, up to the number wanted,
+    // each of which needs so many descriptors, for which scratch has room; or the negative errno
     // that the first would fail with.
     int room(size_t wanted, uint32_t descriptors_each, std::span<int> scratch);
 
@@ -87,7 +87,7 @@ class EventLoop {
     // Once nothing is watched any more: signals do not wake it, and the host has its SIGCHLD again.
     void retire();
 
-    // Whether the host has left the descriptors alone, as far as one can tell at once.
+    // Whether the host has left the descriptors alone, as far as can be known at once.
     [[nodiscard]] bool is_whole() const;
     // The same by one system call, if the worker that was added last is watched by a pidfd, and
     // false if not. A host that has closed all descriptors would have to have an epoll of its own
@@ -103,8 +103,8 @@ class EventLoop {
     // A deadline that is past makes the descriptor readable at once.
     void set_deadline(base::Instant deadline);
 
-    // Waits, with the host's signal mask, until there is something to tell; a time-out of 0 only
-    // looks, -1 waits without end. Returns 0 or a negative errno.
+    // Waits, with the host's signal mask, until there is something to handle; a time-out of 0 only
+    // checks, -1 waits without end. Returns 0 or a negative errno.
     [[nodiscard]] int wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result);
 
     // Makes the descriptor readable. Async-signal-safe, and for any thread.
@@ -115,7 +115,7 @@ class EventLoop {
     [[nodiscard]] int liveness() const { return liveness_.read_end(); }
     [[nodiscard]] int supervisor_pidfd() const { return supervisor_.get(); }
     // Whether the status of every worker gets known, whoever reaps it.
-    // Where the kernel reaps children by itself, and tells no status afterwards: takes care, until
+    // Where the kernel reaps children by itself, and reports no status afterwards: ensures, until
     // the end, that it does not. The host's other children are then reaped as it would have.
     void keep_statuses();
     void reap_for_host() const;
@@ -142,7 +142,7 @@ class EventLoop {
     Children children_;
     base::Instant deadline_ = base::never;   // that the timer is armed for
     base::Instant next_check_ = base::never; // whether the host has replaced the SIGCHLD handler
-    uint32_t next_look_ = 0;                 // the worker with which the next look begins
+    uint32_t next_look_ = 0;                 // the worker with which the next check begins
     uint32_t newest_ = UINT32_MAX;           // the worker that was added last
     Backend backend_ = Backend::automatic;
     BorrowedFd messages_; // the read end of the pool's pipe

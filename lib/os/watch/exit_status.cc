@@ -154,7 +154,7 @@ void discard_process(int32_t pid, const Pidfd &pidfd) {
 }
 
 // While the process lives, the answer is the same on kernels that know exit codes and on those that
-// do not: their version tells.
+// do not: their version decides.
 bool can_ask_for_exit(int pidfd) {
     PidfdInfo info{};
     info.mask = pidfd_info_exit;
@@ -170,7 +170,7 @@ bool can_ask_for_exit(int pidfd) {
 
 int check_waits(int pidfd_of_self) {
     base::Exit exit;
-    // A process is no child of its own, and whoever may look is told so.
+    // A process is no child of its own, and the kernel says so where the call is allowed.
     if (pidfd_of_self >= 0 && wait_by_id(wait_by_pidfd, pidfd_of_self, &exit) == Found::reaped) {
         return 0;
     }

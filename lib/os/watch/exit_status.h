@@ -18,7 +18,7 @@ bool collect_exit(const ProcessHandle &process, base::Exit *ret_exit, bool *ret_
 // bound is left. The pidfd may be missing.
 void discard_process(int32_t pid, const Pidfd &pidfd = {});
 
-// Whether the kernel tells how a process ended that somebody else has reaped.
+// Whether the kernel reports how a process ended that somebody else has reaped.
 bool can_ask_for_exit(int pidfd);
 
 // Whether there is a way to collect children: 0, or the negative errno of the refusal. The pidfd is

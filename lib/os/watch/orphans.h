@@ -17,7 +17,7 @@ enum class ReapMode : uint8_t {
     all = 2,     // every child that is no worker of any pool
 };
 
-// The kernel does not tell an adopted child from a child of one's own. So where the host has
+// The kernel does not distinguish an adopted child from a child of one's own. So where the host has
 // children, those that are there before the pool starts, or appear while the host's code runs,
 // count as the host's; of the others, those that are not workers have been adopted.
 class OrphanReaper {

@@ -59,7 +59,7 @@ ChildState state_in_proc(int32_t pid) {
     return name_end[2] == 'Z' ? ChildState::zombie : ChildState::running;
 }
 
-// Another process may have the pid by now. Without a way to look it is believed not to.
+// Another process may have the pid by now. Where nothing can be asked it is believed not to.
 int send_by_pid(int32_t pid, int32_t target, int32_t signal) {
     if (state_of_child(pid) == ChildState::none) {
         return -ESRCH;

@@ -22,7 +22,7 @@ enum class ChildState : uint8_t {
     unknown, // nothing may be asked
 };
 
-// Looks without reaping.
+// Does not reap.
 [[nodiscard]] ChildState state_of_child(int32_t pid);
 
 // Sends a signal, 0 only checks. Where the pidfd may not be used for it, the pid is, as long as it

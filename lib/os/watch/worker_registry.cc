@@ -16,7 +16,7 @@ namespace {
 // Guarded by the lock of the process, but for the counter, which is written with each start.
 struct {
     ProcessId owner;
-    const Children *pools[wakeups_max]; // nullptr: a free place
+    const Children *pools[wakeups_max]; // nullptr: unused
     int pools_end;
     std::atomic<int32_t> starts;
     base::Flag postponed;
