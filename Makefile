@@ -93,8 +93,9 @@ without_lto = :
 endif
 
 ifeq ($(SAN),)
-# With -z defs a symbol of the C++ runtime is an error of the link.
-PF_LDFLAGS += -Wl,-z,defs
+# With -z defs a symbol of the C++ runtime is an error of the link. The linker need not make tables
+# for exceptions either.
+PF_LDFLAGS += -Wl,-z,defs -Wl,--no-eh-frame-hdr -Wl,--no-ld-generated-unwind-info
 else
 # Sanitizers find their own symbols in the program; a broken invariant must abort.
 PF_SANITIZE = -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DPF_TESTING
