@@ -118,7 +118,7 @@ int pf_event_level(const pf_event *event) {
 }
 
 const char *pf_event_message(const pf_event *event) {
-    return event == nullptr ? "" : event->message;
+    return event == nullptr ? "" : prefork::runtime::message_of(*event);
 }
 
 int pf_event_task_id(const pf_event *event) { return event == nullptr ? -1 : event->value.task_id; }

@@ -84,11 +84,7 @@ void add_stopping(Text &text, const Event &event) {
     }
 }
 
-} // namespace
-
-void format(const Event &event, pf_event *ret_event) {
-    ret_event->value = event;
-    Text text(ret_event->message, sizeof(ret_event->message));
+void format(const Event &event, Text &text) {
     switch (event.type) {
     case EventType::starting:
         text.add("Starting ").add(int64_t{event.count}).add(" processes");
@@ -145,6 +141,17 @@ void format(const Event &event, pf_event *ret_event) {
     }
 }
 
+} // namespace
+
+const char *message_of(const pf_event &event) {
+    if (!event.has_message) {
+        Text text(event.message, sizeof(event.message));
+        format(event.value, text);
+        event.has_message = true;
+    }
+    return event.message;
+}
+
 void report_left(uint32_t task_id, int32_t pid, int error) {
     char line[pf_event::message_max + 16];
     Text text(line, sizeof(line));
@@ -164,7 +171,7 @@ void report_to_stderr(const pf_event *event, void * /*user*/) {
     }
     char line[pf_event::message_max + 16];
     Text text(line, sizeof(line));
-    text.add("prefork: ").add(event->message).add("\n");
+    text.add("prefork: ").add(message_of(*event)).add("\n");
     os::write_to_stderr(line, text.length());
 }
 

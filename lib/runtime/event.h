@@ -10,15 +10,21 @@ struct pf_event {
     static constexpr int message_max = 192;
 
     prefork::core::Event value;
-    char message[message_max];
+    // Formatted when it is asked for: not every host wants it.
+    mutable bool has_message;
+    mutable char message[message_max];
 };
 
 namespace prefork::runtime {
 
 using EventFunction = void (*)(const pf_event *event, void *user);
 
-// Formats the message of an event.
-void format(const core::Event &event, pf_event *ret_event);
+inline void set_event(const core::Event &value, pf_event *ret_event) {
+    ret_event->value = value;
+    ret_event->has_message = false;
+}
+
+const char *message_of(const pf_event &event);
 
 // The default callback: warnings and worse to stderr.
 void report_to_stderr(const pf_event *event, void *user);

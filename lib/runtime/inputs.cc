@@ -77,6 +77,9 @@ bool Pool::handle_all_requests() {
 }
 
 bool Pool::handle_requests() {
+    if (requests_.load(std::memory_order_relaxed) == 0) {
+        return false;
+    }
     const uint32_t requests = requests_.exchange(0);
     if ((requests & kill_requested) != 0) {
         step(core::Input::Kind::kill);

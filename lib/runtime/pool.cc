@@ -138,7 +138,7 @@ bool Pool::next_event(pf_event *ret_event) {
         arm();
     }
     if (any) {
-        format(next, ret_event);
+        set_event(next, ret_event);
     }
     return any;
 }
@@ -258,7 +258,7 @@ Pool::Role Pool::deliver_events(os::SignalBlock &block) {
     }
     do {
         pf_event event;
-        format(next, &event);
+        set_event(next, &event);
         options_.on_event(&event, options_.event_user);
         if (host_code && !os::has_memory_of(process_)) {
             return Role::detached_child;

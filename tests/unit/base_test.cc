@@ -129,8 +129,8 @@ void deadlines_come_in_order_whatever_was_armed_and_disarmed(void **) {
 
 const char *message_of(const core::Event &value) {
     static pf_event event;
-    runtime::format(value, &event);
-    return event.message;
+    runtime::set_event(value, &event);
+    return runtime::message_of(event);
 }
 
 core::Event fact_of(core::EventType type, core::Exit::Kind kind, int32_t code, bool will_restart) {

@@ -20,7 +20,7 @@ pf_event restart_after(core::Duration delay) {
     value.will_restart = true;
     value.delay = delay;
     pf_event event;
-    runtime::format(value, &event);
+    runtime::set_event(value, &event);
     return event;
 }
 
@@ -30,9 +30,10 @@ void delay_is_told_in_whole_milliseconds_and_never_as_none(void **) {
     const pf_event longer = restart_after(2 * core::millisecond + 1);
     const pf_event whole = restart_after(2 * core::millisecond);
 
-    assert_string_equal(none.message, "child 3 (pid 42) exited with status 1, restarting");
+    assert_string_equal(runtime::message_of(none),
+                        "child 3 (pid 42) exited with status 1, restarting");
     assert_int_equal(pf_event_delay_ms(&none), 0);
-    assert_string_equal(short_one.message,
+    assert_string_equal(runtime::message_of(short_one),
                         "child 3 (pid 42) exited with status 1, restarting in 1 ms");
     assert_int_equal(pf_event_delay_ms(&short_one), 1);
     assert_int_equal(pf_event_delay_ms(&longer), 3);

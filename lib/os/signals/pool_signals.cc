@@ -71,6 +71,7 @@ bool is_of_a_copy(const struct sigaction &action) {
 struct {
     std::atomic<ProcessId> owner; // the process that the rest speaks of
     std::atomic<int32_t> session; // with a terminal, when SIGHUP was claimed; 0: none
+    std::atomic<uint32_t> changes; // of hangups and arrived, after each
     std::atomic<uint32_t> hangups;
     std::atomic<uint32_t> arrived[pool_signal_count];
     std::atomic<uint32_t> holders[pool_signal_count];
@@ -197,6 +198,7 @@ void on_signal(int signal, siginfo_t *info, void *context) {
     } else {
         const bool hangs_up = signal == SIGHUP && is_hangup(*info, shared.session.load());
         (hangs_up ? shared.hangups : shared.arrived[index]).fetch_add(1);
+        shared.changes.fetch_add(1);
         wake_all();
         if (const Handler other = shared.other_copy[index].load(); other != nullptr) {
             other(signal, info, context);
@@ -229,6 +231,7 @@ void OwnSignals::claim(SignalSet set, const sigset_t &host_mask) {
     if (set == SignalSet::standard) {
         shared.session.store(session_with_terminal());
     }
+    seen_changes_ = shared.changes.load();
     seen_hangups_ = shared.hangups.load();
     for (uint32_t index = 0; index < pool_signal_count; index++) {
         const PoolSignal &signal = pool_signals[index];
@@ -258,6 +261,18 @@ void OwnSignals::release() {
 }
 
 bool OwnSignals::next(SignalRequest *ret_request) {
+    const uint32_t changes = shared.changes.load();
+    if (changes == seen_changes_) {
+        return false;
+    }
+    if (find_next(ret_request)) {
+        return true;
+    }
+    seen_changes_ = changes; // what came meanwhile is another one
+    return false;
+}
+
+bool OwnSignals::find_next(SignalRequest *ret_request) {
     const uint32_t hangups = shared.hangups.load(std::memory_order_relaxed);
     if (hangups != seen_hangups_ && held_ != 0) {
         seen_hangups_ = hangups;

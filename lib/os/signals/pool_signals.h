@@ -56,9 +56,12 @@ class OwnSignals {
     bool next(SignalRequest *ret_request);
 
   private:
+    bool find_next(SignalRequest *ret_request);
+
     SignalSet set_ = SignalSet::none;
     uint32_t held_ = 0; // a bit for each signal
     uint32_t seen_[pool_signals_max] = {};
+    uint32_t seen_changes_ = 0; // with which nothing was found
     uint32_t seen_hangups_ = 0;
     int unavailable_[pool_signals_max] = {};
     uint32_t unavailable_count_ = 0;
