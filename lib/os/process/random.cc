@@ -44,9 +44,11 @@ void reseed_random(uint64_t *state) {
         return;
     }
     memcpy(current, &type, sizeof(type)); // index 0
+    uint64_t value = 0;
     for (uint32_t word = 1; word <= words_of_type[type]; word++) {
-        const auto value = static_cast<uint32_t>(next_value(state)) | (word == 1 ? 1U : 0U);
-        memcpy(current + word * sizeof(value), &value, sizeof(value));
+        value = word % 2 == 1 ? next_value(state) | 1 : value >> 32;
+        const auto half = static_cast<uint32_t>(value);
+        memcpy(current + word * sizeof(half), &half, sizeof(half));
     }
     (void)setstate(current);
 }
