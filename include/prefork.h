@@ -3,17 +3,17 @@
  *
  * SPDX-License-Identifier: MIT
  *
- * One program becomes a pool of worker processes that share what was opened before the
- * call, each with a task id that survives restarts. See prefork(7) for the concepts and
- * the section 3 page of each function for the whole story.
+ * One program becomes a supervisor and a pool of worker processes, which share what was opened
+ * before the call. Each worker has a task id that survives restarts. See prefork(7) for the
+ * concepts, and the section 3 page of each function for the details.
  *
  * Conventions
  *   - 0 or a positive value is success; a negative errno or a PF_E... code, below -4096, is
  *     failure. A parameter ret_... is written on success only.
- *   - Events, reasons, states and codes that a program does not know must be ignored by it: later
- *     versions add some.
+ *   - A program must ignore events, reasons, states and codes that it does not know: later versions
+ *     add some.
  *   - Strings and arrays are copied. A flag, named on, takes 0 and 1 only.
- *   - Nothing is written to stdout, and to stderr only by the default event callback.
+ *   - The library writes nothing to stdout. Only the default event callback writes to stderr.
  *   - Durations and times carry their unit in the name.
  */
 #ifndef PREFORK_H
@@ -47,42 +47,41 @@ enum { PF_UNLIMITED = 2147483647 };
 /* ---- One call ------------------------------------------------------------------------ */
 
 /*
- * Fork workers and supervise them until they have all finished.
+ * Fork workers and supervise them until all have finished.
  *
- * Forks num_processes workers (0 or negative: pf_cpu_count()). In each worker the call
- * returns its task id, 0 to num_processes - 1. The caller itself becomes the supervisor: a
- * worker that is killed by a signal or exits with a status other than 0 is forked again with
- * the same task id, one that exits with status 0 is not. max_restarts bounds the restarts of
- * all workers together over the whole call; negative: 100; PF_UNLIMITED: no bound.
+ * Forks num_processes workers; 0 or negative: pf_cpu_count(). In each worker the call returns the
+ * task id, 0 to num_processes - 1. The caller becomes the supervisor. It forks a worker that was
+ * killed by a signal or exited with a status other than 0 again, with the same task id. It does
+ * not restart a worker that exited with status 0. max_restarts limits the restarts of all workers
+ * together; negative: 100; PF_UNLIMITED: no limit.
  *
- * The supervisor's call does not return while all goes well: when every worker has exited
- * with status 0 it calls exit(0). TERM, INT, QUIT and HUP, where their disposition is the
- * default, stop the workers gracefully (SIGTERM, SIGKILL after 10,000 ms); the supervisor
- * then dies of that signal.
+ * In the supervisor the call does not return when all goes well: when every worker has exited with
+ * status 0, it calls exit(0). TERM, INT, QUIT and HUP, if their disposition is the default, stop
+ * the workers gracefully (SIGTERM, SIGKILL after 10,000 ms). The supervisor then dies of that
+ * signal.
  *
- * Call it from the main thread of a process without other threads, not from a signal
- * handler and not from a callback.
+ * Call it from the main thread of a process without other threads. Do not call it from a signal
+ * handler or a callback.
  *
  * Returns: a task id >= 0 in a worker; a negative code in the supervisor.
- * Errors: PF_EGAVEUP after one abnormal end more than max_restarts; PF_ETHREADS if other
- *   threads are running; -EALREADY in a worker; -ESRCH, -EALREADY as for pf_pool_run() in a
- *   process that was started as a worker; -EBUSY from within an event callback;
- *   -EINVAL if num_processes is above 65,536; -EMFILE, -ENFILE, -ENOMEM if the supervisor
- *   lacks descriptors or memory for itself; any other errno of a first fork that can not
- *   succeed later; -ECHILD in a child that an event callback forked and returned in. No
- *   worker is left behind, and the call may be made again.
+ * Errors: PF_EGAVEUP if there were more than max_restarts restarts to do; PF_ETHREADS if other
+ *   threads run; -EALREADY in a worker; -ESRCH, -EALREADY as for pf_pool_run() in a process that
+ *   was started as a worker; -EBUSY in an event callback; -EINVAL if num_processes is above
+ *   65,536; -EMFILE, -ENFILE, -ENOMEM if the supervisor lacks descriptors or memory for itself;
+ *   another errno of the first fork if it cannot succeed later; -ECHILD in a child that an event
+ *   callback forked and in which it returned. After an error no worker is left, and the call may
+ *   be made again.
  * Since: 0.2
  */
 PF_API int pf_fork_processes(int num_processes, int max_restarts);
 
 /*
- * Tell which worker this process is.
+ * Return the task id of this worker.
  *
- * The task id stays with a worker's own children. In a worker that was made by exec it is known
- * from the load of the library on. Any thread and any signal handler may
- * call it.
+ * Children that a worker forks have the task id of the worker. In a worker made by exec the task
+ * id is set when the library is loaded. Any thread and any signal handler may call it.
  *
- * Returns: the task id, or -1 in a process that is no worker.
+ * Returns: the task id, or -1 in a process that is not a worker.
  * Since: 0.2
  */
 PF_API int pf_task_id(void);
@@ -90,8 +89,8 @@ PF_API int pf_task_id(void);
 /*
  * Count the processors that this process may use.
  *
- * The processors of its CPU affinity, but no more than the CPU quota of its control groups
- * (version 1 or 2), rounded up. Read anew at each call. Any thread may call it.
+ * These are the processors of its CPU affinity, but at most the CPU quota of its control groups
+ * (version 1 or 2), rounded up. Each call reads them again. Any thread may call it.
  *
  * Returns: at least 1.
  * Since: 0.2
@@ -99,7 +98,7 @@ PF_API int pf_task_id(void);
 PF_API int pf_cpu_count(void);
 
 /*
- * Tell the version of the library that is running, as "MAJOR.MINOR.PATCH".
+ * Return the version of the loaded library as "MAJOR.MINOR.PATCH".
  *
  * Returns: a static string. Any thread may call it.
  * Since: 0.2
@@ -107,8 +106,8 @@ PF_API int pf_cpu_count(void);
 PF_API const char *pf_version(void);
 
 /*
- * The same as one number, 10,000 * MAJOR + 100 * MINOR + PATCH, for languages that do not see the
- * macros.
+ * Return the version of the loaded library as a number: 10,000 * MAJOR + 100 * MINOR + PATCH. For
+ * languages that cannot read the macros.
  *
  * Returns: a positive number. Any thread may call it.
  * Since: 0.2
@@ -127,16 +126,16 @@ PF_API const char *pf_strerror(int error);
 /* ---- Events -------------------------------------------------------------------------- */
 
 /*
- * A fact about the pool or one worker. Valid until the callback that got it returns, or until
- * the next call of pf_pool_next_event() with the same pool.
+ * A fact about the pool or one worker. It is valid until the callback returns, or until the next
+ * call of pf_pool_next_event() with the same pool.
  */
 typedef struct pf_event pf_event;
 
 /*
- * Called with each event, in order, exactly once, in the supervisor only, from within
+ * A callback. It is called with each event, in order, exactly once, in the supervisor only, inside
  * pf_fork_processes(), pf_pool_run() or pf_pool_dispatch(). It must return: no exception and no
- * longjmp() may leave it. It may call the functions of its pool, but for run and dispatch
- * (-EBUSY) and free (which does nothing).
+ * longjmp() may leave it. It may call the functions of its pool, except run and dispatch (-EBUSY)
+ * and free (which does nothing).
  */
 typedef void (*pf_event_fn)(const pf_event *event, void *user);
 
@@ -144,30 +143,29 @@ typedef void (*pf_event_fn)(const pf_event *event, void *user);
 enum {
 	PF_EVENT_STARTING = 1,     /* the pool begins to start its workers */
 	PF_EVENT_STARTED = 2,      /* a worker was started */
-	PF_EVENT_READY = 3,        /* a worker said that it is ready */
+	PF_EVENT_READY = 3,        /* a worker reported that it is ready */
 	PF_EVENT_EXITED = 4,       /* a worker ended */
-	PF_EVENT_GAVE_UP = 5,      /* too many restarts; the remaining workers are stopped */
+	PF_EVENT_GAVE_UP = 5,      /* too many restarts: all workers stop, or a slot is given up */
 	PF_EVENT_START_FAILED = 6, /* a worker could not be started; tried again later */
 	PF_EVENT_STOPPING = 7,     /* the pool begins to stop its workers */
 	PF_EVENT_KILLED = 8,       /* a worker did not stop in time and was sent SIGKILL */
-	PF_EVENT_UNRESPONSIVE = 9, /* a worker did not get ready, gives no sign of life, or (error
-				      not 0) could not be sent a signal */
-	PF_EVENT_RELOADING = 10,   /* the workers are being replaced one after the other */
-	PF_EVENT_RELOADED = 11,    /* all have been */
-	PF_EVENT_RELOAD_FAILED = 12, /* a replacement ended too soon; the old worker stays */
+	PF_EVENT_UNRESPONSIVE = 9, /* a worker was not ready in time, sends no heartbeats, or (error
+				      not 0) a signal could not be sent to it */
+	PF_EVENT_RELOADING = 10,   /* a reload begins */
+	PF_EVENT_RELOADED = 11,    /* all workers have been replaced */
+	PF_EVENT_RELOAD_FAILED = 12, /* a new worker failed; the old worker stays */
 	PF_EVENT_RESIZED = 13,     /* the pool has another number of slots */
 	PF_EVENT_DONE = 14,        /* the pool has ended; its last event */
-	PF_EVENT_FORK_WANTED = 15, /* the host is to fork a worker: pf_pool_fork_prepare() */
-	PF_EVENT_SIGNAL_UNAVAILABLE = 16 /* a signal of the pool's set that the program handles, ignores
-					    or blocks, and that does not control the pool */
+	PF_EVENT_FORK_WANTED = 15, /* the host must fork a worker: pf_pool_fork_prepare() */
+	PF_EVENT_SIGNAL_UNAVAILABLE = 16 /* a signal of the set does not control the pool, because the
+					    program handles, ignores or blocks it */
 };
 
 /*
- * Why a worker was started, why it was to end, or why the pool ends: pf_event_reason(). Programs
- * must ignore a reason that they do not know.
+ * Why a worker was started, why it was stopped, or why the pool ends: pf_event_reason().
  */
 enum {
-	PF_REASON_NONE = 0,               /* an end that nobody asked for, or not known */
+	PF_REASON_NONE = 0,               /* the worker ended by itself, or no reason is known */
 	PF_REASON_START = 1,              /* the pool starts */
 	PF_REASON_RESTART = 2,            /* the worker before it ended */
 	PF_REASON_REPLACE = 3,            /* pf_pool_replace_worker() */
@@ -177,29 +175,29 @@ enum {
 	PF_REASON_RESIZE = 7,             /* the pool has more slots, or fewer */
 	PF_REASON_STOP = 8,               /* the host or a signal stops the pool, or one worker */
 	PF_REASON_READY_TIMEOUT = 9,      /* the worker was not ready in time */
-	PF_REASON_HEARTBEAT_TIMEOUT = 10, /* it gave no sign of life */
+	PF_REASON_HEARTBEAT_TIMEOUT = 10, /* it sent no heartbeats */
 	PF_REASON_LIMIT = 11,             /* a limit of restarts was reached */
 	PF_REASON_PROTOCOL = 12           /* it sent more messages than any correct worker */
 };
 
 /*
- * Choose the function that later calls of pf_fork_processes() report events to. It has no effect on
+ * Set the function that later calls of pf_fork_processes() report events to. It has no effect on
  * pools, see pf_pool_set_event_callback().
  *
- * fn is called with user, which stays the caller's. NULL restores the default, which writes
- * "prefork: MESSAGE" and a newline to stderr for warnings and worse. The default never waits
- * for a reader and raises no signal. It counts the messages that it could not write, and
- * writes their number later. The choice is copied when the call begins. Set it before other
- * threads use the library.
+ * The library calls fn with user, which belongs to the caller. NULL restores the default, which
+ * writes "prefork: MESSAGE" and a newline to stderr for events of level warning and worse. The
+ * default never waits for a reader and raises no signal. It counts the messages that it could not
+ * write, and writes this number later. The choice is copied when pf_fork_processes() begins. Set
+ * it before other threads use the library.
  *
  * Since: 0.2
  */
 PF_API void pf_set_event_callback(pf_event_fn fn, void *user);
 
 /*
- * Read one field of an event. A field that means nothing for the event's type has the value
- * said for "none". The table in pf_event(3) tells which fields go with which type. Call them
- * while the event is valid, from the thread that got it.
+ * Read one field of an event. If the event's type does not have the field, the value is the one
+ * given for "none". The table in pf_event(3) shows the fields of each type. Call these functions
+ * while the event is valid, on the thread that received it.
  *
  * Since: 0.2
  */
@@ -225,10 +223,9 @@ PF_API int pf_event_worker_count(const pf_event *event); /* slots of STARTING, S
 PF_API int pf_event_reason(const pf_event *event);       /* PF_REASON_... */
 
 /*
- * The name of a type of events, as "worker_exited", for logs and metrics.
+ * Return the name of an event type, such as "worker_exited", for logs and metrics.
  *
- * Returns: a static string, or NULL for a type that this library does not know. Any thread may
- *   call it.
+ * Returns: a static string, or NULL for an unknown type. Any thread may call it.
  * Since: 0.2
  */
 PF_API const char *pf_event_type_name(int type);
@@ -236,14 +233,13 @@ PF_API const char *pf_event_type_name(int type);
 /* ---- Pools: settings ------------------------------------------------------------------ */
 
 /*
- * A pool of workers that the host supervises, in pf_pool_run() or from an event loop of its
- * own. It belongs to the process that made it and to one thread at a time; only
- * pf_pool_stop(), pf_pool_kill(), pf_pool_reload(), pf_pool_handle_signal() and pf_pool_wake() may
- * be called from any thread and from signal handlers. Pools are independent of each other. A pool
- * is used once.
+ * A pool of workers that the host supervises in pf_pool_run() or from its own event loop. It
+ * belongs to the process that made it, and to one thread at a time. Any thread and any signal
+ * handler may call pf_pool_stop(), pf_pool_kill(), pf_pool_reload(), pf_pool_handle_signal() and
+ * pf_pool_wake(). Pools are independent of each other. A pool is used once.
  *
- * All functions of pools but pf_pool_free() and pf_pool_fork_child() return -ECHILD, and do
- * nothing, in a process that did not make the pool; -EINVAL for a NULL pool.
+ * In a process that did not make the pool, all functions of pools except pf_pool_free() and
+ * pf_pool_fork_child() return -ECHILD and do nothing. For a NULL pool they return -EINVAL.
  */
 typedef struct pf_pool pf_pool;
 
@@ -259,12 +255,12 @@ PF_API int pf_pool_new(pf_pool **ret_pool);
 /*
  * Free a pool.
  *
- * Workers that are still alive are killed and reaped first. Those that are left when none has ended
- * for 5 seconds are reported to stderr. Events that nobody has taken are discarded. The
- * free_user functions are called. In a process that did not make the pool, such as a worker,
- * only its memory is released. From a callback of the pool it does nothing.
+ * Workers that are still alive are killed and reaped first. If no worker ends for 5 seconds, those
+ * that are left are reported to stderr. Pending events are discarded. The free_user functions are
+ * called. In a process that did not make the pool, such as a worker, only the memory is released.
+ * In a callback of the pool the call does nothing.
  *
- * Returns: NULL; pool from within a callback. NULL is fine.
+ * Returns: NULL; pool in a callback. pool may be NULL.
  * Since: 0.2
  */
 PF_API pf_pool *pf_pool_free(pf_pool *pool);
@@ -280,11 +276,11 @@ enum { PF_REAP_ADOPTED = 1, PF_REAP_ALL = 2 };
 enum { PF_GROUP_SIGNALS = 1, PF_GROUP_KILL = 2 };
 
 /*
- * The settings of a pool, made before it starts. Durations are in milliseconds.
+ * The settings of a pool. Call these functions before the pool starts, on the thread that uses the
+ * pool. Durations are in milliseconds.
  *
  * Returns: 0.
- * Errors: -EINVAL if a value is out of range, -EBUSY once the pool has started; nothing is
- *   changed then.
+ * Errors, with nothing changed: -EINVAL if a value is out of range; -EBUSY after the start.
  * Since: 0.2
  */
 
@@ -297,15 +293,16 @@ PF_API int pf_pool_set_workers(pf_pool *pool, int count);
 /* Which ends lead to a restart: abnormal ones (default), all, or none. */
 PF_API int pf_pool_set_restart_policy(pf_pool *pool, int when);
 
-/* Restarts in the pool's life, over all slots; default, and for negatives, 100. */
+/* Restarts in the life of the pool, over all slots. Default, and for a negative value: 100. */
 PF_API int pf_pool_set_max_restarts(pf_pool *pool, int max);
 
 /* Restarts in any window, over all slots, 1 to 65,536; 0, 0: no such limit, the default. */
 PF_API int pf_pool_set_restart_window(pf_pool *pool, int max, uint64_t window_ms);
 
 /*
- * Delay before a slot's restart: doubles from first to max, each drawn from half of it to the
- * whole, and is first again after an uptime of max. 0, 0: no delay, the default.
+ * The delay before a restart. It doubles for each slot from first to max; the delay used is a
+ * random value from half of it to the whole. After an uptime of max_ms it is first again. 0, 0: no
+ * delay, the default.
  */
 PF_API int pf_pool_set_backoff(pf_pool *pool, uint64_t first_ms, uint64_t max_ms);
 
@@ -313,8 +310,8 @@ PF_API int pf_pool_set_backoff(pf_pool *pool, uint64_t first_ms, uint64_t max_ms
 PF_API int pf_pool_set_limit_action(pf_pool *pool, int action);
 
 /*
- * How workers are stopped: by signal (default SIGTERM; 0: none is sent), followed by SIGCONT,
- * and by SIGKILL after the time-out (default 10,000; 0: never).
+ * How workers are stopped: by signal (default SIGTERM; 0: none), then SIGCONT, and SIGKILL after
+ * the time-out (default 10,000; 0: never).
  */
 PF_API int pf_pool_set_stop(pf_pool *pool, int signal, uint64_t timeout_ms);
 
@@ -327,152 +324,160 @@ PF_API int pf_pool_set_stop(pf_pool *pool, int signal, uint64_t timeout_ms);
 PF_API int pf_pool_set_exit_action(pf_pool *pool, int code, int action);
 
 /*
- * How long a worker may take to call pf_worker_ready(). One that takes longer is killed, which
- * counts as an abnormal end. 0: a worker is ready once it has started, the default.
+ * The time in which a worker must call pf_worker_ready(). A worker that does not is killed, which
+ * is an abnormal end. 0: a worker is ready when it has started, the default.
  */
 PF_API int pf_pool_set_ready_timeout(pf_pool *pool, uint64_t timeout_ms);
 
 /*
- * How long a worker has to live until it counts as started well; default 1,000. A replacement in a
- * pool without a ready time-out takes over its slot then, or as soon as it calls
- * pf_worker_ready(). With PF_RESTART_ALWAYS the restart after a normal exit counts if the worker
- * lived for less. 0: a replacement takes over once it has started, and no normal exit counts.
+ * How long a worker must live to count as started well; default 1,000. In a pool without a ready
+ * time-out, a replacement takes over its slot after this time, or when it calls pf_worker_ready().
+ * With PF_RESTART_ALWAYS, the restart after a normal exit counts if the worker lived for less. 0:
+ * a replacement takes over when it has started, and no normal exit counts.
  */
 PF_API int pf_pool_set_min_uptime(pf_pool *pool, uint64_t uptime_ms);
 
 /*
- * How long a worker may be without a call of pf_worker_heartbeat(). One that is longer gets
- * SIGABRT, and SIGKILL after the stop time-out, which counts as an abnormal end. The clock
- * starts when the worker is ready, or without a ready time-out at its first heartbeat. 0: none
- * is expected, the default.
+ * The longest time between two calls of pf_worker_heartbeat(). A worker that exceeds it gets
+ * SIGABRT, and SIGKILL after the stop time-out, which is an abnormal end. The time begins when the
+ * worker is ready, or without a ready time-out with its first heartbeat. 0: no heartbeats are
+ * expected, the default.
  */
 PF_API int pf_pool_set_heartbeat_timeout(pf_pool *pool, uint64_t timeout_ms);
 
 /*
- * The age at which a worker is replaced as by pf_pool_replace_worker(): max_ms and a random part of
- * jitter_ms. 0, 0: never, the default.
+ * The age at which a worker is replaced as by pf_pool_replace_worker(): max_ms plus a random part
+ * of jitter_ms. 0, 0: never, the default.
  */
 PF_API int pf_pool_set_lifetime(pf_pool *pool, uint64_t max_ms, uint64_t jitter_ms);
 
 /*
- * Whether a replacement starts the new worker before it stops the old one (default), or after,
- * so that the pool has no more processes than slots.
+ * Whether a replacement starts the new worker before it stops the old one (default), or after.
+ * With the second order the pool never has more processes than slots.
  */
 PF_API int pf_pool_set_reload_order(pf_pool *pool, int order);
 
 /*
- * How many slots are being replaced at a time, whatever the reason: by a reload, for age or by
- * pf_pool_replace_worker(); default 1. A slot is being replaced until its old worker has ended.
+ * How many slots are replaced at a time, for any reason: a reload, the lifetime, retirement or
+ * pf_pool_replace_worker(). Default 1. The replacement of a slot ends when its old worker has
+ * ended.
  */
 PF_API int pf_pool_set_replace_width(pf_pool *pool, int count);
 
 /*
- * PF_SIGNALS_STANDARD: while the pool runs, signals of this process whose disposition is the
- * default and that are not blocked control the pool. TERM: graceful stop. INT, QUIT: the same
- * within 1,000 ms. A second of these at least 200 ms later: kill. HUP: reload, or a graceful stop
- * if the terminal is gone. TTIN, TTOU: one slot more or less; from the kernel, for a background job
- * that uses its terminal, they stop the process as usual. USR1, USR2, WINCH: passed on to the
- * workers. PF_SIGNALS_STOP_ONLY: TERM, INT, QUIT and HUP stop gracefully, as with
+ * Which signals of this process control the pool while it runs, if their disposition is the
+ * default and they are not blocked. PF_SIGNALS_STANDARD: TERM: graceful stop. INT, QUIT: graceful
+ * stop within 1,000 ms. A second one of these, at least 200 ms later: kill. HUP: reload, or a
+ * graceful stop if the terminal is gone. TTIN, TTOU: one slot more, one less; sent by the kernel
+ * because a background job uses its terminal, they stop the process as usual. USR1, USR2, WINCH:
+ * sent to the workers. PF_SIGNALS_STOP_ONLY: TERM, INT, QUIT and HUP stop gracefully, as with
  * pf_fork_processes(). Default: PF_SIGNALS_NONE.
  */
 PF_API int pf_pool_set_signals(pf_pool *pool, int set);
 
 /*
  * Whether workers may be forked while other threads run. PF_THREADS_REFUSE, the default: the start
- * fails, and later forks are put off and told by PF_EVENT_START_FAILED with PF_ETHREADS.
+ * of the pool fails. Later forks are delayed while other threads run, and PF_EVENT_START_FAILED
+ * reports PF_ETHREADS.
  */
 PF_API int pf_pool_set_thread_policy(pf_pool *pool, int policy);
 
 /*
- * Whether workers can have a stop descriptor, see pf_worker_stop_fd(): 0 or 1, the default. Without
- * it the supervisor needs one descriptor less for each worker, and a start costs less.
+ * Whether workers can have a stop descriptor, see pf_worker_stop_fd(): 0 or 1, the default. With 0
+ * the supervisor needs one descriptor less for each worker, and a start costs less.
  */
 PF_API int pf_pool_set_stop_fd(pf_pool *pool, int on);
 
 /*
- * Whether each worker leads a process group, what is left of which is killed when the worker has
- * ended. PF_GROUP_SIGNALS: each signal goes to the group and, in it or not, to the worker.
- * PF_GROUP_KILL: signals go to the worker alone, which stops its processes by itself, as a program
+ * Whether each worker leads a process group. What is left of the group is killed when the worker
+ * has ended. PF_GROUP_SIGNALS: each signal goes to the group and, in it or not, to the worker.
+ * PF_GROUP_KILL: signals go to the worker alone, which stops its processes itself, as a program
  * with a master process does. 0: workers stay in the group of the host, the default.
  */
 PF_API int pf_pool_set_process_groups(pf_pool *pool, int mode);
 
-/* What the kernel sends a worker when the supervisor ends; default SIGTERM; 0: nothing. */
+/* The signal that the kernel sends a worker when the supervisor ends; default SIGTERM; 0: none. */
 PF_API int pf_pool_set_parent_death_signal(pf_pool *pool, int signal);
 
 /*
- * As PID 1 or subreaper: which children are reaped besides the workers. PF_REAP_ADOPTED: those that
- * were adopted while the pool's own code waited, never one of the host's own. What was adopted
- * while the host's code or other threads ran cannot be told from the host's children, and is
- * left. PF_REAP_ALL: every child that is no worker of any pool, for hosts that wait for none.
- * 0: none, the default.
+ * Which children are reaped besides the workers, in PID 1 or a subreaper. PF_REAP_ADOPTED: those
+ * that were adopted while the pool's own code waited, never a child of the host. An orphan that
+ * was adopted while code of the host or another thread ran looks like a child of the host, and is
+ * left. PF_REAP_ALL: every child that is not a worker of a pool, for hosts that have no other
+ * children. 0: none, the default.
  */
 PF_API int pf_pool_set_reap_orphans(pf_pool *pool, int mode);
 
 /*
- * Speak systemd's notification protocol, see pf_pool_set_manager_notify(3), to the socket that
- * NOTIFY_SOCKET names when the pool starts. Without one, and in workers, it does nothing.
- * Workers do not find NOTIFY_SOCKET in their environment. Off by default.
+ * Whether the supervisor sends the messages of sd_notify(3) to the socket that NOTIFY_SOCKET names
+ * when the pool starts, see pf_pool_set_manager_notify(3). Without the variable, and in workers,
+ * it sends nothing. NOTIFY_SOCKET is removed from the environment of workers. Default 0.
  */
 PF_API int pf_pool_set_manager_notify(pf_pool *pool, int on);
 
-/* How ends are noticed. -ENOTSUP if the kernel, or a filter on its calls, lacks it. */
+/*
+ * How the end of a worker is noticed. -ENOTSUP if the kernel does not support it, or a filter of
+ * system calls forbids it.
+ */
 PF_API int pf_pool_set_backend(pf_pool *pool, int backend);
 
 /*
  * The function that the pool reports events to, instead of stderr in pf_pool_run(), and instead of
- * pf_pool_next_event() in a pool of pf_pool_start(). free_user, if not NULL, is called
- * with user exactly once: when the pool is freed, another callback is set, or this call fails.
+ * pf_pool_next_event() in a pool of pf_pool_start(). free_user, if not NULL, is called with user
+ * exactly once: when the pool is freed, another callback is set, or this call fails.
  */
 PF_API int pf_pool_set_event_callback(pf_pool *pool, pf_event_fn fn, void *user,
 				      void (*free_user)(void *));
 
 /*
- * The function that each worker runs, and whose result is its exit status. Without one,
+ * The function that each worker calls. Its result is the exit status. Without a function,
  * pf_pool_run() returns in the worker. free_user as above; it is not called in workers.
  */
 PF_API int pf_pool_set_worker_fn(pf_pool *pool, int (*fn)(int task_id, void *user), void *user,
 				 void (*free_user)(void *));
 
 /*
- * Hand on a descriptor of this process to each worker, which finds it by pf_worker_fd(name). It
- * stays the caller's and stays open while the pool lives. In a worker that was forked it has its
- * own number; one that was executed has from 3 on what systemd passed and what was bound, and then
- * those of its pool, in the order in which they were added, as LISTEN_FDS tells it too;
- * close-on-exec if it loads this library. The name has 1 to 255 bytes, none of them a colon or a
- * control character.
+ * Pass a descriptor of this process to each worker, which finds it by pf_worker_fd(name).
+ *
+ * The descriptor belongs to the caller, who keeps it open while the pool exists. A forked worker
+ * has it under the same number. A worker by exec has, from 3 on, the descriptors that systemd
+ * passed, the sockets that were bound, and these descriptors in the order of the calls. LISTEN_FDS
+ * describes them all; they are close-on-exec if the program loads this library. The name has 1 to
+ * 255 bytes, without colons and control characters.
  *
  * Returns: 0.
- * Errors: -EINVAL for such a name, -EBADF if it is not open, -EEXIST if the name is taken,
- *   -ENOSPC beyond 1,024 of them, -E2BIG beyond 64 KiB of names, -ENOMEM; -EBUSY once the pool
- *   has started. A start finds out with -EBADF that one was closed, or is another file by now.
+ * Errors: -EINVAL for another name; -EBADF if fd is not open; -EEXIST if the pool has the name;
+ *   -ENOSPC beyond 1,024 descriptors; -E2BIG beyond 64 KiB of names; -ENOMEM; -EBUSY after the
+ *   start of the pool. The start of a worker fails with -EBADF if the descriptor was closed or is
+ *   another file by then.
  * Since: 0.2
  */
 PF_API int pf_pool_add_fd(pf_pool *pool, const char *name, int fd);
 
 /*
- * Make workers by exec: each is a program started anew, in which pf_pool_run() of the pool with
- * the same name returns the task id at once, or calls the worker function if it has one. Other
- * threads are no obstacle, and the size of this process does not matter.
+ * Make workers by exec. Each worker executes a program, in which pf_pool_run() of the pool with
+ * the same name returns the task id at once, or calls the worker function if the pool has one. The
+ * supervisor may have threads, and its size has no effect on the time of a start.
  *
- * path is the program, without a search through PATH; argv its arguments from the name on, envp its
- * environment, both ended by NULL. All are copied. NULL means this program's own: the name and the
- * arguments that it was started with, and the environment that it has when the pool starts. Links
- * in the name are followed anew at each start; this program's own file is used if there is none.
+ * path is the program; PATH is not searched. argv are its arguments, the name first; envp is its
+ * environment; NULL ends both. All are copied. NULL selects the value of this program: its name
+ * and arguments at its start, and its environment when the pool starts. Links in the name are
+ * followed at each start. If there is no file at the path, workers execute the file that this
+ * process executes.
  *
- * While a pool with workers by exec runs, the call changes the program of later starts; NULL for
- * envp then means the environment at the time of the call.
+ * The call may be repeated while a pool with workers by exec runs. It changes the program of later
+ * starts; NULL for envp then selects the environment at the time of the call.
  *
- * Workers have the signal mask of this process, the signals that it ignores, descriptors 0 to 2
+ * Workers inherit the signal mask of this process, the signals that it ignores, descriptors 0 to 2
  * and others that are not close-on-exec, those of pf_pool_add_fd(), and the sockets that this
- * process has bound by this library, or was passed by systemd. A program that can not be
- * executed is told with its errno by PF_EVENT_START_FAILED.
+ * process bound by this library or got from systemd. If the program cannot be executed,
+ * PF_EVENT_START_FAILED reports the errno.
  *
  * Returns: 0.
- * Errors: -EINVAL if argv is empty; -ENOENT if argv is NULL and /proc did not tell how this
- *   program was started; -E2BIG if argv or envp is larger than execve() takes; -ENOMEM; -EBUSY
- *   once a pool has started whose workers are not made by exec, -ECANCELED once it has ended; if
- *   one of the programs is set-user-ID or the like, the errno of what a worker could not find out
+ * Errors: -EINVAL if argv is empty; -ENOENT if argv is NULL and /proc does not show how this
+ *   program was started; -E2BIG if argv or envp is larger than execve() allows; -ENOMEM; -EBUSY
+ *   after the start of a pool whose workers are not made by exec; -ECANCELED after the end of the
+ *   pool; if a program is set-user-ID or the like, the errno of what a worker could not find out
  *   about this process.
  * Since: 0.2
  */
@@ -480,9 +485,10 @@ PF_API int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *
 			    const char *const *envp);
 
 /*
- * The host forks the workers, for a runtime that has to see the fork: each PF_EVENT_FORK_WANTED
- * asks for one; see pf_pool_fork_prepare(). For pf_pool_start() without a callback; no worker
- * function is needed, and one that is set is not called. Other threads are the host's business.
+ * The host forks the workers, for a runtime that must see each fork: 0, the default, or 1.
+ * PF_EVENT_FORK_WANTED asks for each worker, see pf_pool_fork_prepare(). Only for pf_pool_start()
+ * without a callback. A worker function is not needed and not called. The library does not check
+ * for other threads.
  */
 PF_API int pf_pool_set_host_fork(pf_pool *pool, int on);
 
@@ -491,46 +497,46 @@ PF_API int pf_pool_set_host_fork(pf_pool *pool, int on);
 /*
  * Start the workers and supervise them until the pool is done.
  *
- * Events go to the pool's callback. A pool that has none reports warnings and worse to stderr, as
- * pf_fork_processes() does by default. The call continues after a signal handler of the host has
- * run.
+ * Events go to the callback of the pool. A pool without one reports warnings and worse to stderr,
+ * as pf_fork_processes() does by default. The call continues after a signal handler of the host
+ * has run.
  *
- * In a worker that was made by exec it returns at once if the names of the two pools are the
- * same. Until then no other pool can be run or started there.
+ * In a worker made by exec it returns at once if the pool has the name of the worker's pool.
+ * Before that, no other pool can be run or started there.
  *
- * Returns: 0 in a worker, with its task id in *ret_task_id; its handle is good for
- *   pf_pool_free() only. 0 in the supervisor, with -1 in *ret_task_id, when the pool is done.
- * Errors: PF_EGAVEUP, PF_EFATAL or the errno that the pool failed with, no worker being left;
- *   PF_ETHREADS, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC (1,024 pools run already): nothing was
- *   started; -EALREADY after the pool's end, or if pf_pool_start() began it, and in a worker
- *   made by exec that belongs to a pool of another name, until it has called this for its own;
- *   -ESRCH, for ever, in a process that was started as a worker, but not by its parent, or with
- *   more rights than the parent has, as a set-user-ID program may be; -ELOOP for a pool by exec
- *   in a worker of a pool of the same name; -EINVAL after pf_pool_set_host_fork(); -EBUSY from
- *   within a callback; -ECHILD also in a child that an event callback forked and returned in.
+ * Returns: 0 in a worker, with its task id in *ret_task_id; only pf_pool_free() may be called with
+ *   the pool there. 0 in the supervisor, with -1 in *ret_task_id, when the pool is done.
+ * Errors: PF_EGAVEUP, PF_EFATAL or the errno that the pool failed with: no worker is left;
+ *   PF_ETHREADS, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC (1,024 pools run): nothing was started;
+ *   -EALREADY after the end of the pool, if pf_pool_start() started it, and in a worker made by
+ *   exec whose pool has another name, before that worker has run its own pool; -ESRCH, always, in
+ *   a process that was started as a worker but not by its parent, or that has more privileges than
+ *   its parent, such as a set-user-ID program; -ELOOP for a pool by exec in a worker of a pool
+ *   with the same name; -EINVAL after pf_pool_set_host_fork(); -EBUSY in a callback; -ECHILD also
+ *   in a child that an event callback forked and in which it returned.
  * Since: 0.2
  */
 PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
 
 /*
- * Begin a pool that the host's event loop drives: it waits for pf_pool_fd() to be readable and
- * calls pf_pool_dispatch(). The first dispatch starts the workers. Without a callback of the
- * pool's own, events are taken by pf_pool_next_event().
+ * Start a pool for the event loop of the host. The loop waits until pf_pool_fd() is readable and
+ * calls pf_pool_dispatch(). The first dispatch starts the workers. If the pool has no callback,
+ * the host gets events by pf_pool_next_event().
  *
  * Returns: 0.
  * Errors: -EINVAL without a way to make workers: a worker function, a program, or
- *   pf_pool_set_host_fork() with neither a program nor a callback of the pool's own; -EALREADY a
- *   second time, and in a worker made by exec until it has called pf_pool_run(); -ESRCH and
- *   -ELOOP as there; PF_ETHREADS, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC: nothing has happened, and
- *   it may be called again.
+ *   pf_pool_set_host_fork() with neither a program nor a callback; -EALREADY after an earlier
+ *   start, and in a worker made by exec before it has called pf_pool_run(); -ESRCH and -ELOOP as
+ *   for pf_pool_run(); PF_ETHREADS, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC: nothing has happened, and
+ *   the call may be made again.
  * Since: 0.2
  */
 PF_API int pf_pool_start(pf_pool *pool);
 
 /*
- * The one descriptor to wait for: readable whenever pf_pool_dispatch() has work, timers
- * included, or events wait. It belongs to the pool. For poll, epoll and all that builds on
- * them; level-triggered. In an edge-triggered loop go on until it is not readable any more.
+ * Return the descriptor to wait for. It is readable while pf_pool_dispatch() has work, timers
+ * included, or events are pending. It belongs to the pool. Use it with poll, epoll and other event
+ * loops. It is level-triggered; in an edge-triggered loop, call dispatch until it is not readable.
  *
  * Returns: the descriptor; -EINVAL before the start.
  * Since: 0.2
@@ -538,25 +544,25 @@ PF_API int pf_pool_start(pf_pool *pool);
 PF_API int pf_pool_fd(const pf_pool *pool);
 
 /*
- * Do what is to be done, after waiting for it for at most timeout_ms; 0: without waiting; -1:
- * without end. Does not wait while events are to be taken. Returns early, with 1, after a signal
- * handler of the host has run, and after pf_pool_wake().
+ * Do the pending work of the pool. Waits for work for at most timeout_ms; 0: does not wait; -1: no
+ * limit. Does not wait while events are pending. Returns 1 early after a signal handler of the
+ * host has run, and after pf_pool_wake().
  *
- * A language runtime that has a wake-up descriptor of its own polls it together with
- * pf_pool_fd(), and calls pf_pool_dispatch(pool, 0).
+ * A language runtime that has its own wake-up descriptor polls it together with pf_pool_fd(), and
+ * calls pf_pool_dispatch(pool, 0).
  *
- * Returns: 1 while the pool lives, 0 when it is done.
- * Errors: as for pf_pool_run(); -EINVAL if pf_pool_start() did not begin the pool.
+ * Returns: 1 while the pool runs, 0 when it is done.
+ * Errors: as for pf_pool_run(); -EINVAL if pf_pool_start() did not start the pool.
  * Since: 0.2
  */
 PF_API int pf_pool_dispatch(pf_pool *pool, int timeout_ms);
 
 /*
- * Take the oldest event. None is ever dropped: while the host takes none, a worker is started
- * only if there is room for all events of its life; ends, stops and kills go on.
+ * Get the oldest pending event. No event is dropped: while the host gets none, a worker is started
+ * only if there is room for all events of its life. Ends, stops and kills continue.
  *
- * Returns: 1 and the event in *ret_event, valid until the next call; 0 if none waits, always so
- *   for a pool with a callback.
+ * Returns: 1 and the event in *ret_event, valid until the next call; 0 if no event is pending, and
+ *   always for a pool with a callback.
  * Since: 0.2
  */
 PF_API int pf_pool_next_event(pf_pool *pool, const pf_event **ret_event);
@@ -614,9 +620,8 @@ PF_API int pf_pool_fork_parent(pf_pool *pool, int task_id, int32_t pid);
 PF_API int pf_pool_fork_child(pf_pool *pool, int task_id);
 
 /*
- * Stop all workers gracefully: the next dispatch, or the run under way, does it, before it
- * starts any worker. Again it has no effect. May be called from any thread and from signal
- * handlers.
+ * Stop all workers gracefully. The running pf_pool_run() or the next dispatch does it, before it
+ * starts any worker. A second call has no effect. Any thread and any signal handler may call it.
  *
  * Returns: 0, also after the end.
  * Errors: -EINVAL before the start.
@@ -624,13 +629,13 @@ PF_API int pf_pool_fork_child(pf_pool *pool, int task_id);
  */
 PF_API int pf_pool_stop(pf_pool *pool);
 
-/* The same by SIGKILL. */
+/* Stop all workers by SIGKILL. Otherwise as pf_pool_stop(). */
 PF_API int pf_pool_kill(pf_pool *pool);
 
 /*
- * Make pf_pool_fd() readable: the dispatch under way returns at once, or if there is none, the
- * next one. Several calls before that have the effect of one. It does not end pf_pool_run(). May
- * be called from any thread and from signal handlers.
+ * Make pf_pool_fd() readable. The running dispatch returns at once; if none runs, the next one
+ * does. Several calls before that have the effect of one. It does not end pf_pool_run(). Any
+ * thread and any signal handler may call it.
  *
  * Returns: 0, also after the end.
  * Errors: -EINVAL before the start.
@@ -639,14 +644,16 @@ PF_API int pf_pool_kill(pf_pool *pool);
 PF_API int pf_pool_wake(pf_pool *pool);
 
 /*
- * Replace all workers, one after the other, in the order of their task ids. A new worker takes
- * over when it calls pf_worker_ready(), or without a ready time-out when it has lived for the
- * time of pf_pool_set_min_uptime(); then the old one is stopped. Slots that were given up or wait for their restart get
- * a new worker too, uncounted. Events tell: RELOADING, and RELOADED when the last new worker has
- * taken over, its old one perhaps still ending, or RELOAD_FAILED if a new worker does not get
- * that far: slots that were replaced stay new, all others keep their old workers. After RELOADED
- * the count of restarts begins anew. A second request during a reload is remembered once, a stop
- * ends it. May be called from any thread and from signal handlers.
+ * Replace all workers, one after the other, in the order of their task ids.
+ *
+ * A new worker takes over when it calls pf_worker_ready(), or without a ready time-out after the
+ * time of pf_pool_set_min_uptime(). Then the old worker is stopped. Slots that were given up or
+ * that wait for a restart get a new worker too. None of this counts as a restart.
+ * PF_EVENT_RELOADING reports the begin. PF_EVENT_RELOADED reports that the last new worker has
+ * taken over; its old worker may still be ending. Then the count of restarts is 0 again.
+ * PF_EVENT_RELOAD_FAILED reports that a new worker failed: slots with a new worker keep it, all
+ * others keep their old workers. A second request during a reload is remembered once. A stop ends
+ * a reload. Any thread and any signal handler may call it.
  *
  * Returns: 0, also after the end.
  * Errors: -EINVAL before the start.
@@ -655,12 +662,14 @@ PF_API int pf_pool_wake(pf_pool *pool);
 PF_API int pf_pool_reload(pf_pool *pool);
 
 /*
- * Do what PF_SIGNALS_STANDARD says of a signal that the host has received: TERM, INT, QUIT, HUP,
- * TTIN, TTOU, USR1, USR2 or WINCH. For hosts whose runtime handles all signals itself; see
- * pf_pool_set_signals(), on which it does not depend. Who sent it is not known here: the host looks
- * whether it was the kernel, for the terminal. The next dispatch, or the run under way,
- * does it, and signals of one number count as one until then. A worker that has inherited the
- * host's handler is told -ECHILD. May be called from any thread and from signal handlers.
+ * Handle a signal that the host received, as PF_SIGNALS_STANDARD does: TERM, INT, QUIT, HUP, TTIN,
+ * TTOU, USR1, USR2 or WINCH.
+ *
+ * For hosts whose runtime handles all signals. The setting of pf_pool_set_signals() has no effect
+ * on it. The library does not know the sender: the host checks whether the kernel sent the signal
+ * for the terminal. The running pf_pool_run() or the next dispatch handles it; until then, signals
+ * with the same number count as one. In a worker, a handler that was inherited gets -ECHILD. Any
+ * thread and any signal handler may call it.
  *
  * Returns: 0, also after the end.
  * Errors: -EINVAL before the start, and for any other signal.
@@ -669,70 +678,75 @@ PF_API int pf_pool_reload(pf_pool *pool);
 PF_API int pf_pool_handle_signal(pf_pool *pool, int signal);
 
 /*
- * Change the number of slots, 1 to 65,536, while the pool runs. New slots are started; of too
- * many those with the highest task ids are stopped.
+ * Change the number of slots, 1 to 65,536, while the pool runs. New slots are started. Surplus
+ * slots, those with the highest task ids, are stopped.
  *
  * Returns: 0.
- * Errors: -EINVAL; -ENOMEM, nothing has changed; -ECANCELED once the pool is stopping.
+ * Errors: -EINVAL; -ENOMEM, nothing was changed; -ECANCELED when the pool is stopping.
  * Since: 0.2
  */
 PF_API int pf_pool_resize(pf_pool *pool, int count);
 
 /*
- * Replace one worker by a new one, which does not count as a restart. Its turn comes after the
- * requests before it, see pf_pool_set_replace_width(). Then the new one is started, and the old
- * one is stopped once the new one has called pf_worker_ready(), or in a pool without a ready
- * time-out has lived for the time of pf_pool_set_min_uptime(). If it does not get that far, PF_EVENT_RELOAD_FAILED tells, and
- * the old one stays. In a slot without a process one is started at once.
+ * Replace one worker. This does not count as a restart.
+ *
+ * The request waits for the requests before it, see pf_pool_set_replace_width(). Then the new
+ * worker is started. The old one is stopped when the new one has called pf_worker_ready(), or in a
+ * pool without a ready time-out has lived for the time of pf_pool_set_min_uptime(). If the new
+ * worker fails, PF_EVENT_RELOAD_FAILED reports it, and the old one stays. In a slot without a
+ * process a worker is started at once.
  *
  * Returns: 0.
- * Errors: -EALREADY if it is being replaced or the host has asked for it already; -EINVAL if
- *   there is no such slot; -ECANCELED once the pool is stopping.
+ * Errors: -EALREADY if the worker is being replaced or the host has requested it already; -EINVAL
+ *   if there is no such slot; -ECANCELED when the pool is stopping.
  * Since: 0.2
  */
 PF_API int pf_pool_replace_worker(pf_pool *pool, int task_id);
 
 /*
  * Stop one worker gracefully, and leave its slot empty until pf_pool_replace_worker() starts a
- * worker there. A replacement of the worker is stopped too. A restart or a reload does not start a
- * slot that was stopped; one that pf_pool_resize() removes and adds again starts as a new one. All
- * slots may be stopped: the pool then goes on until pf_pool_stop().
+ * worker there.
+ *
+ * A replacement of the worker is stopped too. Neither a restart nor a reload starts a slot that
+ * was stopped. A slot that pf_pool_resize() removes and adds again is a new slot. All slots may be
+ * stopped: the pool then continues until pf_pool_stop().
  *
  * Returns: 0.
  * Errors: -EALREADY if the host has stopped it already; -EINVAL if there is no such slot;
- *   -ECANCELED once the pool is stopping.
+ *   -ECANCELED when the pool is stopping.
  * Since: 0.2
  */
 PF_API int pf_pool_stop_worker(pf_pool *pool, int task_id);
 
 /*
- * Send a signal to one worker, or to all (task_id -1). An end that it leads to is not asked for
- * and so abnormal. With -1 all workers are tried, and the first error is returned.
+ * Send a signal to one worker, or to all (task_id -1). This is not a stop request: if the worker
+ * ends, its end is abnormal. With -1 the signal is sent to all workers, and the first error is
+ * returned.
  *
  * Returns: 0.
- * Errors: -EINVAL; -ESRCH if the slot has no process; -ECANCELED after the pool's end; -EPERM, or
- *   what else kill(2) failed with, if a signal could not be sent.
+ * Errors: -EINVAL; -ESRCH if the slot has no process; -ECANCELED after the end of the pool; -EPERM
+ *   or another errno of kill(2) if a signal could not be sent.
  * Since: 0.2
  */
 PF_API int pf_pool_send_signal(pf_pool *pool, int task_id, int signal);
 
-/* What pf_pool_worker_state() tells. */
+/* The results of pf_pool_worker_state(). */
 enum {
-	PF_WORKER_EMPTY = 0,    /* no worker, and none is to come */
-	PF_WORKER_STARTING = 1, /* on its way */
-	PF_WORKER_READY = 2,    /* at work */
+	PF_WORKER_EMPTY = 0,    /* no worker, and none will be started */
+	PF_WORKER_STARTING = 1, /* not started or not ready yet */
+	PF_WORKER_READY = 2,    /* ready */
 	PF_WORKER_STOPPING = 3, /* asked to end */
-	PF_WORKER_BACKOFF = 4,  /* restarted after a delay */
+	PF_WORKER_BACKOFF = 4,  /* will be restarted after a delay */
 	PF_WORKER_DONE = 5      /* exited normally; not restarted */
 };
 
 /*
- * What the pool looks like now. While a worker is being replaced, the functions of one worker
- * speak of the old one until the new one is good.
+ * Get the state of the pool. While a worker is being replaced, the functions for one worker
+ * describe the old worker until the new one has taken over.
  *
  * Returns: the value.
- * Errors: -EINVAL before the start, and if there is no such slot; 0 from
- *   pf_pool_worker_uptime_ms() instead of any error.
+ * Errors: -EINVAL before the start, and if there is no such slot; pf_pool_worker_uptime_ms()
+ *   returns 0 instead of an error.
  * Since: 0.2
  */
 PF_API int pf_pool_worker_count(const pf_pool *pool);                 /* slots */
@@ -757,27 +771,26 @@ enum {
 };
 
 /*
- * A number for metrics: which is one of PF_COUNT_... Those over the pool's life never decrease,
- * and stay as they are after its end.
+ * Get a number for metrics. which is one of PF_COUNT_.... Those over the life of the pool never
+ * decrease, and keep their values after its end.
  *
- * Returns: the number; 0 for a counter that this library does not know, before the start, and
- *   instead of any error.
+ * Returns: the number; 0 for an unknown counter, before the start, and instead of any error.
  * Since: 0.2
  */
 PF_API uint64_t pf_pool_counter(const pf_pool *pool, int which);
 
-/* The signal that stopped the pool, so that the host can die of it too; 0: none. */
+/* The signal that stopped the pool, so that the host can end by it too; 0: none. */
 PF_API int pf_pool_stop_signal(const pf_pool *pool);
 
 /*
- * End this process as a signal would, above all the one that pf_pool_stop_signal() tells.
+ * End this process as a signal would, usually the one of pf_pool_stop_signal().
  *
- * stdio is flushed and the pid file of pf_daemonize() removed. Then the signal has its default
- * disposition, is unblocked and raised. As PID 1, which does not die of it, the process ends with
- * status 128 + signal. Free the pools before.
+ * Flushes stdio and removes the pid file of pf_daemonize(). Then it restores the default
+ * disposition of the signal, unblocks it and raises it. PID 1, which such a signal does not end,
+ * exits with status 128 + signal. Free the pools before. Any thread may call it.
  *
  * Returns: only if it failed.
- * Errors: -EINVAL if signal is no signal, or one whose default action does not end a process.
+ * Errors: -EINVAL if signal is not a signal, or its default action does not end a process.
  * Since: 0.2
  */
 PF_API int pf_die_of_signal(int signal);
@@ -785,20 +798,20 @@ PF_API int pf_die_of_signal(int signal);
 /* ---- In a worker ---------------------------------------------------------------------- */
 
 /*
- * Tell the supervisor that this worker serves now. Also arms the parent death signal again,
- * which setuid(2) and its like clear. Any thread may call it.
+ * Report to the supervisor that this worker can serve. Also sets the parent death signal again,
+ * which setuid(2) and similar calls clear. Any thread may call it.
  *
  * Returns: 0.
- * Errors: -ECHILD in a process that is no worker; -ESRCH if the supervisor is gone; -EAGAIN if
- *   there was no room in the pool's pipe for a second: call again; -EBADF if the worker has
- *   closed the library's descriptors.
+ * Errors: -ECHILD in a process that is not a worker; -ESRCH if the supervisor has ended; -EAGAIN
+ *   if the pool's pipe had no room for a second: call again; -EBADF if the worker has closed the
+ *   descriptors of the library.
  * Since: 0.2
  */
 PF_API int pf_worker_ready(void);
 
 /*
- * Give a sign of life. Writes to the pool's pipe at most four times in a heartbeat time-out, and
- * only looks at a clock otherwise. Any thread may call it.
+ * Report to the supervisor that this worker makes progress. Writes to the pool's pipe at most four
+ * times in a heartbeat time-out, and only reads a clock otherwise. Any thread may call it.
  *
  * Returns: 0, also in a pool without a heartbeat time-out.
  * Errors: as for pf_worker_ready().
@@ -807,13 +820,15 @@ PF_API int pf_worker_ready(void);
 PF_API int pf_worker_heartbeat(void);
 
 /*
- * Ask for a new worker in the place of this one, for example after a number of requests, or when
- * it has grown too large. The replacement does not count as a restart. Its turn comes after the
- * requests before it, see pf_pool_set_replace_width(). This worker continues to work until it is
- * asked to stop, as in a reload. A worker that is not ready yet is replaced once it is. If the new
- * worker fails, PF_EVENT_RELOAD_FAILED tells, this worker stays, and the pool tries again after
- * 1,000 ms or the first delay of pf_pool_set_backoff(), whichever is longer. After the first call
- * that succeeded, further calls have no effect. Any thread may call it.
+ * Request a replacement of this worker, for example after a number of requests or when its memory
+ * has grown too large.
+ *
+ * The replacement does not count as a restart. It waits for the requests before it, see
+ * pf_pool_set_replace_width(). This worker continues to work until it is asked to stop, as in a
+ * reload. A worker that is not ready yet is replaced when it is. If the new worker fails,
+ * PF_EVENT_RELOAD_FAILED reports it, this worker stays, and the pool tries again after 1,000 ms or
+ * the first delay of pf_pool_set_backoff(), whichever is longer. After a call that succeeded,
+ * further calls have no effect. Any thread may call it.
  *
  * Returns: 0.
  * Errors: as for pf_worker_ready().
@@ -822,36 +837,38 @@ PF_API int pf_worker_heartbeat(void);
 PF_API int pf_worker_retire(void);
 
 /*
- * A descriptor that becomes readable, and stays so, when this worker should end: it has been
- * asked to, before any signal is sent, or the supervisor is gone. For poll, epoll and all that
- * builds on them; nothing is to be read from it. It belongs to the library. Who uses it handles
- * or ignores the stop signal, or the pool is set to send none. The first call opens it. Any thread
- * may call it.
+ * Return a descriptor that becomes readable, and stays readable, when this worker must stop: it
+ * was asked to, before any signal is sent, or the supervisor has ended.
+ *
+ * For poll, epoll and other event loops; do not read from it. It belongs to the library. A worker
+ * that uses it handles or ignores the stop signal, or the pool is set to send none. The first call
+ * opens it. Any thread may call it.
  *
  * Returns: the descriptor.
- * Errors: -ECHILD in a process that is no worker; -EOPNOTSUPP if the workers of this pool have
- *   none; -EBADF if the worker has closed the library's descriptors; -EMFILE, -ENFILE, -ENOMEM.
+ * Errors: -ECHILD in a process that is not a worker; -EOPNOTSUPP if the workers of this pool have
+ *   none; -EBADF if the worker has closed the descriptors of the library; -EMFILE, -ENFILE,
+ *   -ENOMEM.
  * Since: 0.2
  */
 PF_API int pf_worker_stop_fd(void);
 
 /*
- * Find a descriptor that the pool was given by pf_pool_add_fd(). In a worker made by exec it can
- * be asked for from the load of the library on. Any thread may call it.
+ * Find a descriptor of pf_pool_add_fd() by its name. A worker made by exec may call it before it
+ * runs its pool. Any thread may call it.
  *
  * Returns: the descriptor.
- * Errors: -ENOENT if there is none of that name; -ECHILD in a process that is no worker; -EINVAL
- *   if name is NULL.
+ * Errors: -ENOENT if the pool has no descriptor with this name; -ECHILD in a process that is not a
+ *   worker; -EINVAL if name is NULL.
  * Since: 0.2
  */
 PF_API int pf_worker_fd(const char *name);
 
 /*
- * Tell the name of the pool that this worker belongs to; "" is that of pf_fork_processes() and of
- * pools without a name. In a worker made by exec it is known from the load of the library on. Any
- * thread may call it.
+ * Return the name of the pool that this worker belongs to. It is "" for pf_fork_processes() and
+ * pools without a name. A worker made by exec may call it before it runs its pool. Any thread may
+ * call it.
  *
- * Returns: the name, which stays valid, or NULL in a process that is no worker.
+ * Returns: the name, which stays valid, or NULL in a process that is not a worker.
  * Since: 0.2
  */
 PF_API const char *pf_worker_pool_name(void);
@@ -861,64 +878,65 @@ PF_API const char *pf_worker_pool_name(void);
 enum { PF_BIND_REUSEPORT = 1 };
 
 /*
- * Bind a listening TCP socket to every address that a host name has.
+ * Bind a listening TCP socket to each address of a host name.
  *
- * host is a name or a numeric address; NULL or "": any address. family is AF_UNSPEC for both
- * kinds of addresses, AF_INET or AF_INET6. Sockets of IPv4 come first; those of IPv6 take IPv6
- * only. With port 0 all get one port that the kernel chooses. backlog is listen(2)'s; 0 or
- * negative: 128. PF_BIND_REUSEPORT lets others that set it too bind the same address. The
- * sockets are non-blocking and close-on-exec and belong to the caller. Bind before the workers
- * are started: they then share the sockets. In a worker made by exec the nth call with the same
- * words gives what the nth gave in the supervisor. One thread at a time may call it.
+ * host is a name or a numeric address; NULL or "": any address. family is AF_UNSPEC for both kinds
+ * of addresses, AF_INET or AF_INET6. Sockets of IPv4 come first; those of IPv6 accept IPv6 only.
+ * With port 0 all get the same port, which the kernel chooses. backlog as for listen(2); 0 or
+ * negative: 128. With PF_BIND_REUSEPORT other sockets that set it may bind the same address. The
+ * sockets are non-blocking and close-on-exec and belong to the caller. Call it before the workers
+ * are started, which then share the sockets. In a worker made by exec, the nth call with the same
+ * arguments returns the sockets of the nth call in the supervisor. One thread at a time may call
+ * it.
  *
- * Returns: how many sockets there are in ret_fds, at least 1.
- * Errors, with nothing bound: -EADDRINUSE; PF_ERESOLVE if the name is not found;
- *   -EADDRNOTAVAIL for an address that is not of this machine; -EACCES for a port that needs
- *   privileges; -ENOBUFS if there are more than max_fds, or than 64; -EAFNOSUPPORT if the kernel
- *   has none of the families; -EINVAL.
+ * Returns: the number of sockets in ret_fds, at least 1.
+ * Errors, with nothing bound: -EADDRINUSE; PF_ERESOLVE if the name is not found; -EADDRNOTAVAIL
+ *   for an address that this machine does not have; -EACCES for a port that needs privileges;
+ *   -ENOBUFS for more addresses than max_fds or than 64; -EAFNOSUPPORT if the kernel supports none
+ *   of the families; -EINVAL.
  * Since: 0.2
  */
 PF_API int pf_bind_sockets(const char *host, int port, int family, int backlog, uint32_t flags,
 			   int *ret_fds, int max_fds);
 
 /*
- * Bind a listening UNIX stream socket to a path, whose mode (at most 0777) does not depend on
- * the umask.
+ * Bind a listening UNIX stream socket to a path with the permissions mode, at most 0777. The umask
+ * has no effect on them.
  *
- * A socket there that nobody listens on is replaced, another kind of file never. The file stays
- * when the socket is closed. Otherwise like pf_bind_sockets().
+ * A socket file on which no process listens is replaced, a file of another kind never. The file
+ * stays when the socket is closed. Otherwise as pf_bind_sockets().
  *
  * Returns: the socket.
- * Errors: -EADDRINUSE if somebody listens there; -EEXIST for another kind of file;
- *   -ENAMETOOLONG for more than 107 bytes; -EACCES, -ENOENT, -EROFS and the like for the
- *   directory; -EINVAL.
+ * Errors: -EADDRINUSE if a process listens there; -EEXIST for another kind of file; -ENAMETOOLONG
+ *   for more than 107 bytes; -EACCES, -ENOENT, -EROFS and similar for the directory; -EINVAL.
  * Since: 0.2
  */
 PF_API int pf_bind_unix_socket(const char *path, uint32_t mode, int backlog);
 
 /*
- * Accept a connection from a non-blocking listening socket.
- *
- * EINTR, ECONNABORTED and other errors of the connection itself are passed over. Any thread
- * and any signal handler may call it.
+ * Accept a connection from a non-blocking listening socket. Skips connections that fail with
+ * ECONNABORTED or similar errors, and retries after EINTR. Any thread and any signal handler may
+ * call it.
  *
  * Returns: the connection, non-blocking and close-on-exec.
- * Errors: -EAGAIN if none waits: in a pool, a sibling took it; -EMFILE, -ENFILE, -ENOBUFS and
- *   -ENOMEM, while the connection waits on; -EINVAL if the socket does not listen.
+ * Errors: -EAGAIN if none waits, for example because another worker accepted it; -EMFILE, -ENFILE,
+ *   -ENOBUFS and -ENOMEM, after which the connection still waits; -EINVAL if the socket does not
+ *   listen.
  * Since: 0.2
  */
 PF_API int pf_accept(int fd);
 
 /*
- * Take the descriptors that systemd has opened for this process (LISTEN_PID, LISTEN_FDS).
+ * Get the descriptors that systemd passed to this process (LISTEN_PID, LISTEN_FDS).
  *
- * They are made close-on-exec, those that listen also non-blocking, and belong to the caller; a
- * second call gives the same. The environment was read when the library was loaded, and is left
- * alone. A worker gets what its supervisor would get.
+ * Makes them close-on-exec, and listening sockets non-blocking. They belong to the caller; a
+ * second call returns the same. The environment was read when the library was loaded, and is not
+ * changed. In a worker it returns what it returns in the supervisor. One thread at a time may call
+ * it.
  *
- * Returns: how many there are in ret_fds, in their order; 0: none was passed.
- * Errors: -ENOBUFS if there are more than max_fds; -EBADF if one of them is not open; -EINVAL,
- *   also if LISTEN_FDS is no number.
+ * Returns: the number of descriptors in ret_fds, in their order; 0: none was passed.
+ * Errors: -ENOBUFS if there are more than max_fds; -EBADF if one is not open; -EINVAL, also if
+ *   LISTEN_FDS is not a number.
  * Since: 0.2
  */
 PF_API int pf_listen_fds(int *ret_fds, int max_fds);
@@ -926,33 +944,33 @@ PF_API int pf_listen_fds(int *ret_fds, int max_fds);
 /* ---- Daemon --------------------------------------------------------------------------- */
 
 /*
- * Go on as a daemon: in a new session without a terminal, with the umask and the directory of the
- * caller. Call it before sockets are bound and pools made.
+ * Continue as a daemon: in a new session without a terminal, with the umask and the directory of
+ * the caller. Call it before sockets are bound and pools are made.
  *
- * The launching process waits for the daemon to be ready: until all pools that began before the
- * first wait of any, or the one of pf_fork_processes(), have had all workers ready; or until
- * pf_daemon_ready(). It then exits with status 0, or with 1 if the daemon has ended before. stdio
- * stays as it was until then, so that the daemon can say why it fails; afterwards 0 to 2 lead to
- * /dev/null, each unless the host has put another file there. In a worker they do so from its
- * start, or with a ready time-out from pf_worker_ready().
+ * The launching process waits until the daemon is ready: until all workers of all pools that began
+ * before the first wait of any of them, or of pf_fork_processes(), are ready; or until
+ * pf_daemon_ready(). It then exits with status 0, or with 1 if the daemon has ended before. Until
+ * then the daemon has the stdio of the caller, so that it can report why it fails. Then
+ * descriptors 0 to 2 are redirected to /dev/null, except those that the host has replaced. In a
+ * worker they are redirected at its start, or with a ready time-out in pf_worker_ready().
  *
- * pid_file, if not NULL, gets the daemon's process id. It is locked, and removed at the daemon's
- * normal end. A file that no living daemon holds is replaced. A read lock is not a daemon's.
+ * The daemon writes its process id to pid_file, if that is not NULL, locks the file, and removes
+ * it at its normal end. A file that no living daemon has locked is replaced. A read lock does not
+ * prevent this.
  *
- * Returns: 0 in the daemon; 0 in a worker, where it does nothing; a negative code in the
- *   launching process if there is no daemon.
- * Errors: -EEXIST if a living daemon holds pid_file; PF_ETHREADS if other threads are running;
- *   -EALREADY in a daemon; -EINVAL if pid_file is another kind of file or has a second name;
- *   -EPERM if it belongs to another user; -ESRCH in a worker by
- *   exec whose parent is not its supervisor; any other errno of the pid file, of fork(2) or for
- *   want of descriptors.
+ * Returns: 0 in the daemon; 0 in a worker, where it does nothing; a negative code in the launching
+ *   process if there is no daemon.
+ * Errors: -EEXIST if a living daemon holds pid_file; PF_ETHREADS if other threads run; -EALREADY
+ *   in a daemon; -EINVAL if pid_file is another kind of file or has a second name; -EPERM if it
+ *   belongs to another user; -ESRCH in a worker by exec whose parent is not its supervisor;
+ *   another errno of the pid file, of fork(2) or for lack of descriptors.
  * Since: 0.2
  */
 PF_API int pf_daemonize(const char *pid_file);
 
 /*
- * Tell the launching process that the daemon is ready, without waiting for workers. Again, and in
- * a process that is no daemon, it has no effect.
+ * Report to the launching process that the daemon is ready, without waiting for workers. A second
+ * call, and a call in a process that is not a daemon, has no effect.
  *
  * Returns: 0.
  * Errors: -ECHILD in a child of the daemon.
