@@ -49,7 +49,7 @@ static int host_that_is_killed(struct board *board) {
     return 1;
 }
 
-static void who_is_left_behind_is_told_by_every_call(void **state) {
+static void who_is_left_behind_is_reported_by_every_call(void **state) {
     struct scenario *run = *state;
 
     scenario_start_host(run, host_that_is_killed);
@@ -162,7 +162,7 @@ static void exit_codes_are_known_even_if_others_take_the_status(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        scenario_test(who_is_left_behind_is_told_by_every_call),
+        scenario_test(who_is_left_behind_is_reported_by_every_call),
         host_test(a_worker_waits_a_second_for_room_and_may_try_again),
         scenario_test(exit_codes_are_known_even_if_others_take_the_status),
     };

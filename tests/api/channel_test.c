@@ -41,7 +41,7 @@ static void begin(struct host *host, int workers) {
     assert_int_equal(host_begin(host, workers), 0);
 }
 
-static void assert_ready_and_told(struct host *host, unsigned workers) {
+static void assert_ready_and_reported(struct host *host, unsigned workers) {
     assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, workers));
     assert_int_equal(host_stops(host), 0);
     assert_int_equal(board_count(host->board, NOTE_TOLD, ANY_TASK), workers);
@@ -67,7 +67,7 @@ static void workers_in_other_namespaces_are_reached(void **state) {
     host->work = is_elsewhere;
     begin(host, 2);
 
-    assert_ready_and_told(host, 2);
+    assert_ready_and_reported(host, 2);
 
     if (board_count(host->board, NOTE_UNABLE, ANY_TASK) > 0) {
         print_message("skipped: this system gives no new namespaces\n");

@@ -31,14 +31,14 @@ static const struct record *nth_event(const struct board *board, unsigned nth) {
 
 /* ---- Order --------------------------------------------------------------------------- */
 
-static int exits_when_all_are_told_of(struct board *board, int task_id, int run) {
+static int exits_when_all_are_reported(struct board *board, int task_id, int run) {
     board_require(board, board_reaches(board, PF_EVENT_STARTED, ANY_TASK, 3));
     return task_id == 1 && run == 0 ? 2 : 0;
 }
 
 static void events_come_in_order(void **state) {
     static const struct plan plan = {
-        .workers = 3, .max_restarts = 1, .work = exits_when_all_are_told_of};
+        .workers = 3, .max_restarts = 1, .work = exits_when_all_are_reported};
     struct scenario *run = *state;
 
     scenario_start(run, &plan);
@@ -172,7 +172,7 @@ static int works_a_while(struct board *board, int task_id, int run) {
     return 0;
 }
 
-static void the_end_of_a_worker_tells_what_it_used(void **state) {
+static void the_end_of_a_worker_reports_what_it_used(void **state) {
     static const struct plan plan = {.workers = 1, .work = works_a_while};
     struct scenario *run = *state;
     uint64_t before_ns = now_ns();
@@ -275,7 +275,7 @@ int main(void) {
         scenario_test(events_of_giving_up_come_in_order),
         scenario_test(fields_that_mean_nothing_have_the_value_for_none),
         scenario_test(restarts_are_counted_in_the_events),
-        scenario_test(the_end_of_a_worker_tells_what_it_used),
+        scenario_test(the_end_of_a_worker_reports_what_it_used),
         scenario_test(a_call_from_a_callback_is_refused),
         scenario_test(the_callback_is_the_one_from_the_begin_of_the_call),
         scenario_test(callbacks_run_with_the_hosts_signal_mask),

@@ -89,7 +89,7 @@ static int host_of_a_missing_program(struct board *board) {
     return 0;
 }
 
-static void a_missing_program_is_told_there_too(void **state) {
+static void a_missing_program_is_reported_there_too(void **state) {
     scenario_start_host(*state, host_of_a_missing_program);
 
     assert_exits((struct scenario *)*state, 0);
@@ -139,7 +139,7 @@ int main(void) {
         executed_scenario_test(workers_run_where_clone_knows_no_pidfds),
         executed_scenario_test(workers_run_where_clone_may_give_no_pidfds),
         executed_scenario_test(workers_run_where_only_vfork_is_allowed),
-        executed_scenario_test(a_missing_program_is_told_there_too),
+        executed_scenario_test(a_missing_program_is_reported_there_too),
         executed_scenario_test(a_worker_that_vanishes_at_once_has_run),
     };
 

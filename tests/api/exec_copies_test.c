@@ -86,7 +86,7 @@ static void a_worker_by_fork_is_one_for_each_copy(void **state) {
     }
 }
 
-static void the_identity_is_taken_once_for_all_copies(void **state) {
+static void the_identity_is_claimed_once_for_all_copies(void **state) {
     static const char *const steps[] = {"pool:",           "pool:",  "copy:./copy.so",
                                         "pool:",           "fork",   "tell",
                                         "copy:./third.so", "pool:x", NULL};
@@ -191,7 +191,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         executed_scenario_test(a_worker_by_exec_is_one_for_each_copy),
         executed_scenario_test(a_worker_by_fork_is_one_for_each_copy),
-        executed_scenario_test(the_identity_is_taken_once_for_all_copies),
+        executed_scenario_test(the_identity_is_claimed_once_for_all_copies),
         executed_test(before_that_no_copy_starts_another_pool),
         executed_scenario_test(a_copy_that_a_child_of_the_worker_loads_starts_nothing_either),
         executed_scenario_test(where_a_copy_can_not_look_at_another_it_is_a_worker_by_itself),

@@ -58,7 +58,7 @@ static int host_without_processes(struct board *board) {
     return 0;
 }
 
-static void want_of_processes_is_told_tried_again_and_not_counted(void **state) {
+static void want_of_processes_is_reported_tried_again_and_not_counted(void **state) {
     struct scenario *run = *state;
     if (geteuid() != 0) {
         print_message("skipped: only root can become a user without other processes\n");
@@ -103,7 +103,7 @@ static int host_without_descriptors(struct board *board) {
     return 0;
 }
 
-static void want_of_descriptors_is_told_tried_again_and_not_counted(void **state) {
+static void want_of_descriptors_is_reported_tried_again_and_not_counted(void **state) {
     struct scenario *run = *state;
     if (backend_under_test != PF_BACKEND_PIDFD) {
         print_message("skipped: without pidfds a worker needs no descriptor\n");
@@ -141,8 +141,8 @@ static void the_places_of_closed_standard_descriptors_stay_free(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        executed_scenario_test(want_of_processes_is_told_tried_again_and_not_counted),
-        executed_scenario_test(want_of_descriptors_is_told_tried_again_and_not_counted),
+        executed_scenario_test(want_of_processes_is_reported_tried_again_and_not_counted),
+        executed_scenario_test(want_of_descriptors_is_reported_tried_again_and_not_counted),
         executed_scenario_test(the_places_of_closed_standard_descriptors_stay_free),
     };
 

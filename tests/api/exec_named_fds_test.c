@@ -196,7 +196,7 @@ static void a_script_can_be_a_worker(void **state) {
     assert_int_equal(close(pair[1]), 0);
 }
 
-static void one_that_was_closed_is_told(void **state) {
+static void one_that_was_closed_is_reported(void **state) {
     struct host *host = *state;
     int fd = open_file("text", -1);
     executes(host, "run:", "term", NULL);
@@ -210,7 +210,7 @@ static void one_that_was_closed_is_told(void **state) {
     assert_int_equal(report_count("loaded"), 0);
 }
 
-static void one_that_has_become_another_is_told(void **state) {
+static void one_that_has_become_another_is_reported(void **state) {
     struct host *host = *state;
     int fd = open_file("text", -1);
     executes(host, "run:", "term", NULL);
@@ -294,8 +294,8 @@ int main(void) {
         executed_scenario_test(descriptors_in_each_others_places_are_not_mixed_up),
         executed_scenario_test(standard_descriptors_are_passed_on_whatever_their_flags),
         executed_test(a_script_can_be_a_worker),
-        executed_test(one_that_was_closed_is_told),
-        executed_test(one_that_has_become_another_is_told),
+        executed_test(one_that_was_closed_is_reported),
+        executed_test(one_that_has_become_another_is_reported),
         executed_test(forked_workers_find_theirs_too),
         executed_scenario_test(those_of_the_one_call_have_a_pool_without_a_name),
     };

@@ -236,7 +236,7 @@ static void a_name_of_an_open_file_is_not_used(void **state) {
 }
 
 /* One that is there but can not be executed is not passed over. */
-static void a_program_that_was_spoilt_is_told(void **state) {
+static void a_program_that_was_spoilt_is_reported(void **state) {
     struct scenario *run = *state;
     copy_program(program_path("exec_self"), "spoilt");
     start(run, "./spoilt", "./spoilt", NULL, NULL);
@@ -288,7 +288,7 @@ int main(void) {
         executed_scenario_test(a_link_in_a_relative_name_is_followed),
         executed_scenario_test(a_link_to_the_first_directory_is_followed),
         executed_scenario_test(a_name_of_an_open_file_is_not_used),
-        executed_scenario_test(a_program_that_was_spoilt_is_told),
+        executed_scenario_test(a_program_that_was_spoilt_is_reported),
         executed_scenario_test(two_pools_are_told_apart_by_their_names),
     };
 

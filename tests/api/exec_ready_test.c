@@ -78,7 +78,7 @@ static void who_hangs_is_aborted(void **state) {
     assert_int_equal(board_count(host->board, PF_EVENT_UNRESPONSIVE, 0), 1);
 }
 
-static void a_stop_is_heard_without_a_signal(void **state) {
+static void a_stop_is_noticed_without_a_signal(void **state) {
     struct host *host = *state;
     executes(host, "run:", "told", NULL);
     assert_int_equal(pf_pool_set_stop(host->pool, 0, LONG_MS), 0);
@@ -108,7 +108,7 @@ static int host_that_is_killed(struct board *board) {
     return 0;
 }
 
-static void the_end_of_the_supervisor_is_heard(void **state) {
+static void the_end_of_the_supervisor_is_noticed(void **state) {
     struct scenario *run = *state;
     scenario_start_host(run, host_that_is_killed);
     gate_wait(run->board, 0);
@@ -201,8 +201,8 @@ int main(void) {
         executed_test(who_does_not_is_killed_and_counted),
         executed_test(who_retires_is_replaced),
         executed_test(who_hangs_is_aborted),
-        executed_test(a_stop_is_heard_without_a_signal),
-        executed_scenario_test(the_end_of_the_supervisor_is_heard),
+        executed_test(a_stop_is_noticed_without_a_signal),
+        executed_scenario_test(the_end_of_the_supervisor_is_noticed),
         executed_test(children_of_a_worker_have_nothing_to_say),
         executed_test(a_reload_brings_the_new_program),
         executed_test(one_that_does_not_work_leaves_the_old_ones),

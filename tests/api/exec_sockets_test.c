@@ -88,7 +88,7 @@ static void all_sockets_of_one_call_are_given(void **state) {
     close_all(fds, (size_t)count);
 }
 
-static void other_words_bind_anew(void **state) {
+static void other_arguments_bind_anew(void **state) {
     struct host *host = *state;
     int fds[] = {bind_port(0), bind_path("socket")};
     char port[32];
@@ -218,7 +218,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         executed_test(the_nth_equal_call_gives_the_nth_sockets),
         executed_test(all_sockets_of_one_call_are_given),
-        executed_test(other_words_bind_anew),
+        executed_test(other_arguments_bind_anew),
         executed_test(closed_ones_are_not_given),
         executed_test(they_come_before_those_with_names),
         executed_scenario_test(workers_are_passed_what_their_supervisor_was),

@@ -53,7 +53,7 @@ static void assert_fails(struct host *host, int error) {
     assert_has_failed(host, error);
 }
 
-static void a_missing_program_is_told(void **state) {
+static void a_missing_program_is_reported(void **state) {
     execute(*state, "./missing", NULL);
     assert_fails(*state, -ENOENT);
 }
@@ -64,32 +64,32 @@ static void a_name_is_a_path(void **state) {
     assert_fails(*state, -ENOENT);
 }
 
-static void a_program_without_permission_is_told(void **state) {
+static void a_program_without_permission_is_reported(void **state) {
     make_file("worker", serving_script, 0644);
     execute(*state, "./worker", NULL);
     assert_fails(*state, -EACCES);
 }
 
-static void what_is_no_program_is_told(void **state) {
+static void what_is_no_program_is_reported(void **state) {
     make_file("worker", "no program\n", 0755);
     execute(*state, "./worker", NULL);
     assert_fails(*state, -ENOEXEC);
 }
 
-static void a_script_without_its_interpreter_is_told(void **state) {
+static void a_script_without_its_interpreter_is_reported(void **state) {
     make_file("worker", "#!/nowhere/at/all\n", 0755);
     execute(*state, "./worker", NULL);
     assert_fails(*state, -ENOENT);
 }
 
-static void a_path_through_a_file_is_told(void **state) {
+static void a_path_through_a_file_is_reported(void **state) {
     make_file("worker", serving_script, 0755);
     execute(*state, "./worker/worker", NULL);
     assert_fails(*state, -ENOTDIR);
 }
 
 /* The environment and this argument are more than the least that the kernel takes. */
-static void arguments_that_are_too_long_by_then_are_told(void **state) {
+static void arguments_that_are_too_long_by_then_are_reported(void **state) {
     enum { LONG = 130000 };
     struct host *host = *state;
     struct rlimit before, least;
@@ -329,7 +329,7 @@ static int host_that_ignores_children(struct board *board) {
 }
 
 /* None is lost, and none is invented. */
-static void assert_all_told(const struct board *board) {
+static void assert_all_reported(const struct board *board) {
     bool kept = backend_under_test == PF_BACKEND_PIDFD && kernel_keeps_statuses();
     const struct record *end = NULL;
     unsigned count = 0;
@@ -351,7 +351,7 @@ static void no_end_is_lost_to_a_thread_that_reaps(void **state) {
     scenario_start_host(run, host_with_thief);
 
     assert_exits(run, 0);
-    assert_all_told(run->board);
+    assert_all_reported(run->board);
 }
 
 static void no_end_is_lost_where_children_are_ignored(void **state) {
@@ -360,18 +360,18 @@ static void no_end_is_lost_where_children_are_ignored(void **state) {
     scenario_start_host(run, host_that_ignores_children);
 
     assert_exits(run, 0);
-    assert_all_told(run->board);
+    assert_all_reported(run->board);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        executed_test(a_missing_program_is_told),
+        executed_test(a_missing_program_is_reported),
         executed_test(a_name_is_a_path),
-        executed_test(a_program_without_permission_is_told),
-        executed_test(what_is_no_program_is_told),
-        executed_test(a_script_without_its_interpreter_is_told),
-        executed_test(a_path_through_a_file_is_told),
-        executed_test(arguments_that_are_too_long_by_then_are_told),
+        executed_test(a_program_without_permission_is_reported),
+        executed_test(what_is_no_program_is_reported),
+        executed_test(a_script_without_its_interpreter_is_reported),
+        executed_test(a_path_through_a_file_is_reported),
+        executed_test(arguments_that_are_too_long_by_then_are_reported),
         executed_test(one_that_vanishes_counts_as_a_restart),
         executed_test(and_comes_back),
         executed_test(a_replacement_that_can_not_be_executed_fails_alone),

@@ -123,7 +123,7 @@ static void those_before_a_dispatch_are_one_request(void **state) {
 }
 
 /* Nothing but the signal could make the descriptor readable. */
-static void a_pool_that_has_no_process_hears_too(void **state) {
+static void a_pool_that_has_no_process_handles_them_too(void **state) {
     struct host *host = *state;
     struct pollfd descriptor = {.events = POLLIN};
     host->work = crashes_at_once;
@@ -255,7 +255,7 @@ int main(void) {
         host_test(quit_gives_no_more_than_the_hosts_own_time),
         host_test(a_second_one_kills),
         host_test(those_before_a_dispatch_are_one_request),
-        host_test(a_pool_that_has_no_process_hears_too),
+        host_test(a_pool_that_has_no_process_handles_them_too),
         host_test(a_callback_may_hand_one_on),
         host_test(hup_reloads),
         host_test(ttin_and_ttou_change_the_number),

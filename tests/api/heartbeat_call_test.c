@@ -116,7 +116,7 @@ static int tries_in_children(struct board *board, int task_id, int run) {
     return 0;
 }
 
-static void only_workers_themselves_are_heard(void **state) {
+static void only_messages_of_workers_themselves_count(void **state) {
     struct host *host = *state;
     host->work = tries_in_children;
     assert_int_equal(pf_worker_heartbeat(), -ECHILD);
@@ -137,7 +137,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         host_test(beats_soon_after_one_that_was_sent_are_not_sent),
         host_test(any_thread_may_give_the_first),
-        host_test(only_workers_themselves_are_heard),
+        host_test(only_messages_of_workers_themselves_count),
     };
 
     return run_group_with_each_backend("heartbeat call", tests);

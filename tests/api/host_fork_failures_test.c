@@ -104,7 +104,7 @@ static void a_child_that_can_not_be_watched_is_killed(void **state) {
 
 /* ---- Stops ----------------------------------------------------------------------------- */
 
-static void a_stop_takes_back_what_the_host_has_not_heard(void **state) {
+static void a_stop_cancels_what_was_not_delivered(void **state) {
     struct host *host = *state;
     assert_int_equal(forker_begin(host, 3), 0);
     assert_int_equal(forker_take(host), 0);
@@ -120,7 +120,7 @@ static void a_stop_takes_back_what_the_host_has_not_heard(void **state) {
     assert_int_equal(board_find(host->board, PF_EVENT_EXITED, 0, 0)->signal, SIGTERM);
 }
 
-static void a_stop_before_anything_was_heard_ends_the_pool(void **state) {
+static void a_stop_before_any_delivery_ends_the_pool(void **state) {
     struct host *host = *state;
     assert_int_equal(forker_begin(host, 3), 0);
     assert_int_equal(pf_pool_dispatch(host->pool, 0), 1);
@@ -158,7 +158,7 @@ static void a_fork_that_failed_while_the_pool_stops_ends_it(void **state) {
     assert_int_equal(board_find(host->board, PF_EVENT_START_FAILED, 0, 0)->will_restart, 0);
 }
 
-static void a_smaller_pool_takes_back_the_requests_of_its_slots(void **state) {
+static void a_smaller_pool_cancels_the_requests_of_its_slots(void **state) {
     struct host *host = *state;
     assert_int_equal(forker_begin(host, 3), 0);
     assert_int_equal(forker_take(host), 0);
@@ -182,11 +182,11 @@ int main(void) {
         host_test(a_first_fork_that_can_not_succeed_fails_the_pool),
         host_test(a_later_fork_that_can_not_succeed_counts),
         host_test(a_child_that_can_not_be_watched_is_killed),
-        host_test(a_stop_takes_back_what_the_host_has_not_heard),
-        host_test(a_stop_before_anything_was_heard_ends_the_pool),
+        host_test(a_stop_cancels_what_was_not_delivered),
+        host_test(a_stop_before_any_delivery_ends_the_pool),
         host_test(a_worker_that_comes_after_a_kill_is_killed),
         host_test(a_fork_that_failed_while_the_pool_stops_ends_it),
-        host_test(a_smaller_pool_takes_back_the_requests_of_its_slots),
+        host_test(a_smaller_pool_cancels_the_requests_of_its_slots),
     };
 
     return run_group_with_each_backend("failures of a host that forks", tests);

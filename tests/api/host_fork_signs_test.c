@@ -125,7 +125,7 @@ static int ends_when_told(struct board *board, int task_id, int run) {
     return 0;
 }
 
-static void a_stop_is_told_by_the_descriptor(void **state) {
+static void a_stop_is_reported_by_the_descriptor(void **state) {
     struct host *host = *state;
     host->work = ends_when_told;
     assert_int_equal(pf_pool_set_stop(host->pool, 0, PATIENCE_MS), 0);
@@ -237,7 +237,7 @@ int main(void) {
         host_test(a_worker_is_starting_until_it_says_that_it_is_ready),
         host_test(the_time_to_get_ready_begins_when_the_pool_knows_the_worker),
         host_test(a_worker_that_hangs_is_aborted_and_asked_for_again),
-        host_test(a_stop_is_told_by_the_descriptor),
+        host_test(a_stop_is_reported_by_the_descriptor),
         host_test(a_worker_finds_its_pool_and_what_that_gave_it),
         host_test(a_pool_whose_host_forks_has_no_program),
         host_test(a_reload_asks_for_each_new_worker_beside_the_old),

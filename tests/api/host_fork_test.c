@@ -80,7 +80,7 @@ static bool is_readable(const struct host *host) {
     return poll(&one, 1, 0) == 1;
 }
 
-static void an_answer_that_is_owed_keeps_nobody_busy(void **state) {
+static void a_pending_fork_keeps_nobody_busy(void **state) {
     struct host *host = *state;
     assert_int_equal(forker_begin(host, 2), 0);
 
@@ -199,7 +199,7 @@ static void a_wrong_answer_changes_nothing(void **state) {
     assert_int_equal(board_count(host->board, PF_EVENT_START_FAILED, ANY_TASK), 0);
 }
 
-static void a_worker_can_not_be_told_of_twice(void **state) {
+static void a_worker_can_not_be_reported_twice(void **state) {
     struct host *host = *state;
     assert_int_equal(forker_begin(host, 2), 0);
     assert_int_equal(forker_take(host), 0);
@@ -236,7 +236,7 @@ static void a_child_that_nobody_wanted_is_killed(void **state) {
 
 /* ---- Time ------------------------------------------------------------------------------ */
 
-static void a_host_that_forgets_is_told(void **state) {
+static void a_host_that_forgets_is_reported(void **state) {
     struct host *host = *state;
     host->work = ends_on_term;
     assert_int_equal(forker_begin(host, 2), 0);
@@ -272,15 +272,15 @@ int main(void) {
         host_test(the_host_is_asked_for_each_worker),
         host_test(a_worker_that_ends_is_asked_for_again),
         host_test(a_replacement_is_asked_for_beside_the_old_worker),
-        host_test(an_answer_that_is_owed_keeps_nobody_busy),
+        host_test(a_pending_fork_keeps_nobody_busy),
         host_test(host_fork_needs_no_worker_function_and_calls_none),
         host_test(host_fork_is_not_for_run_nor_for_a_callback),
         host_test(answers_are_for_pools_whose_host_forks),
         host_test(other_threads_are_the_hosts_business),
         host_test(a_wrong_answer_changes_nothing),
-        host_test(a_worker_can_not_be_told_of_twice),
+        host_test(a_worker_can_not_be_reported_twice),
         host_test(a_child_that_nobody_wanted_is_killed),
-        host_test(a_host_that_forgets_is_told),
+        host_test(a_host_that_forgets_is_reported),
     };
 
     return run_group_with_each_backend("host fork", tests);

@@ -56,7 +56,7 @@ static void each_worker_of_a_slot_waits_for_its_own_turn(void **state) {
     }
 }
 
-static void a_child_that_ended_already_is_told_of(void **state) {
+static void a_child_that_ended_already_is_reported(void **state) {
     struct host *host = *state;
     assert_int_equal(pf_pool_set_reap_orphans(host->pool, 1), 0);
     assert_int_equal(forker_begin(host, 2), 0);
@@ -281,7 +281,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         host_test(a_child_waits_until_the_pool_knows_it),
         host_test(each_worker_of_a_slot_waits_for_its_own_turn),
-        host_test(a_child_that_ended_already_is_told_of),
+        host_test(a_child_that_ended_already_is_reported),
         host_test(a_child_that_nobody_asked_for_is_refused),
         host_test(a_child_does_not_wait_for_a_pool_that_is_gone),
         scenario_test(a_supervisor_that_is_killed_leaves_no_child),

@@ -245,7 +245,7 @@ static void a_worker_gets_what_its_supervisor_gets(void **state) {
     assert_string_equal(activate("worker", NULL, NULL), "0:\n0:\n0:\n");
 }
 
-static void too_little_room_is_told(void **state) {
+static void too_little_room_is_reported(void **state) {
     char expected[128];
     (void)state;
 
@@ -264,7 +264,7 @@ int main(int argc, char **argv) {
         activation_test(the_environment_of_the_start_counts),
         activation_test(the_environment_is_left_alone),
         activation_test(a_worker_gets_what_its_supervisor_gets),
-        activation_test(too_little_room_is_told),
+        activation_test(too_little_room_is_reported),
     };
 
     if (argc == 3) {

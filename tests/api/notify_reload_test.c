@@ -26,7 +26,7 @@ static const char *await_word(struct host *host) {
     return message;
 }
 
-static void assert_no_more_words(struct host *host) {
+static void assert_no_more_messages(struct host *host) {
     host_goes_on(host, 50);
     for (const char *message = next_message(); message[0] != '\0'; message = next_message()) {
         assert_memory_equal(message, "STATUS=", 7);
@@ -85,11 +85,11 @@ static void a_reload_lasts_until_all_are_replaced(void **state) {
 
     assert_reloading(host, asked_us);
     assert_true(host_reaches(host, NOTE_WAITS, ANY_TASK, 1));
-    assert_no_more_words(host);
+    assert_no_more_messages(host);
     gate_open(host->board, GATE_NEW);
     assert_string_equal(await_word(host), "READY=1");
     assert_int_equal(board_count(host->board, PF_EVENT_RELOADED, ANY_TASK), 1);
-    assert_no_more_words(host);
+    assert_no_more_messages(host);
 }
 
 static void a_reload_that_fails_ends_too(void **state) {
@@ -102,10 +102,10 @@ static void a_reload_that_fails_ends_too(void **state) {
     assert_reloading(host, asked_us);
     assert_string_equal(await_word(host), "READY=1");
     assert_int_equal(board_count(host->board, PF_EVENT_RELOAD_FAILED, ANY_TASK), 1);
-    assert_no_more_words(host);
+    assert_no_more_messages(host);
 }
 
-static void one_that_was_asked_for_during_another_is_told_in_its_turn(void **state) {
+static void one_that_was_asked_for_during_another_is_reported_in_its_turn(void **state) {
     struct host *host = *state;
     begin(host, serves_when_let);
     unsigned long long asked_us = now_us();
@@ -115,7 +115,7 @@ static void one_that_was_asked_for_during_another_is_told_in_its_turn(void **sta
 
     asked_us = now_us();
     assert_int_equal(pf_pool_reload(host->pool), 0);
-    assert_no_more_words(host);
+    assert_no_more_messages(host);
     gate_open(host->board, GATE_NEW);
 
     const char *message = await_word(host);
@@ -127,7 +127,7 @@ static void one_that_was_asked_for_during_another_is_told_in_its_turn(void **sta
     assert_in_range(told_us, asked_us, now_us());
     assert_string_equal(await_word(host), "READY=1");
     assert_int_equal(board_count(host->board, PF_EVENT_RELOADED, ANY_TASK), 2);
-    assert_no_more_words(host);
+    assert_no_more_messages(host);
 }
 
 static int ends_or_crashes_when_let(struct board *board, int task_id, int run) {
@@ -138,7 +138,7 @@ static int ends_or_crashes_when_let(struct board *board, int task_id, int run) {
 }
 
 /* Whoever waits for the end of it must not wait for ever. */
-static void one_that_has_nobody_to_replace_is_told_too(void **state) {
+static void one_that_has_nobody_to_replace_is_reported_too(void **state) {
     struct host *host = *state;
     assert_int_equal(pf_pool_set_backoff(host->pool, 3600000, 3600000), 0);
     begin(host, ends_or_crashes_when_let);
@@ -150,10 +150,10 @@ static void one_that_has_nobody_to_replace_is_told_too(void **state) {
 
     assert_reloading(host, asked_us);
     assert_string_equal(await_word(host), "READY=1");
-    assert_no_more_words(host);
+    assert_no_more_messages(host);
 }
 
-static void a_stop_during_it_is_told_and_no_more(void **state) {
+static void a_stop_during_it_is_reported_and_no_more(void **state) {
     struct host *host = *state;
     begin(host, serves_when_let);
     unsigned long long asked_us = now_us();
@@ -164,11 +164,11 @@ static void a_stop_during_it_is_told_and_no_more(void **state) {
 
     assert_string_equal(await_word(host), "STOPPING=1");
     assert_true(host_reaches_alive(host, 0));
-    assert_no_more_words(host);
+    assert_no_more_messages(host);
 }
 
 /* READY=1 in its end would be untrue. */
-static void one_that_begins_before_the_pool_is_ready_is_not_told(void **state) {
+static void one_that_begins_before_the_pool_is_ready_is_not_reported(void **state) {
     struct host *host = *state;
     host->work = serves;
     assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
@@ -178,7 +178,7 @@ static void one_that_begins_before_the_pool_is_ready_is_not_told(void **state) {
 
     assert_string_equal(await_word(host), "READY=1");
     assert_true(host_reaches(host, PF_EVENT_RELOADED, ANY_TASK, 1));
-    assert_no_more_words(host);
+    assert_no_more_messages(host);
 }
 
 static void a_worker_that_is_replaced_alone_is_no_reload(void **state) {
@@ -188,17 +188,17 @@ static void a_worker_that_is_replaced_alone_is_no_reload(void **state) {
     assert_int_equal(host_replaces(host, 1), 0);
 
     assert_true(host_reaches(host, PF_EVENT_READY, 1, 2));
-    assert_no_more_words(host);
+    assert_no_more_messages(host);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         manager_test(a_reload_lasts_until_all_are_replaced),
         manager_test(a_reload_that_fails_ends_too),
-        manager_test(one_that_was_asked_for_during_another_is_told_in_its_turn),
-        manager_test(one_that_has_nobody_to_replace_is_told_too),
-        manager_test(a_stop_during_it_is_told_and_no_more),
-        manager_test(one_that_begins_before_the_pool_is_ready_is_not_told),
+        manager_test(one_that_was_asked_for_during_another_is_reported_in_its_turn),
+        manager_test(one_that_has_nobody_to_replace_is_reported_too),
+        manager_test(a_stop_during_it_is_reported_and_no_more),
+        manager_test(one_that_begins_before_the_pool_is_ready_is_not_reported),
         manager_test(a_worker_that_is_replaced_alone_is_no_reload),
     };
 

@@ -28,7 +28,7 @@ static const char status_of_three[] = "STATUS=Workers ready: 3 of 3, processes: 
 
 /* ---- From the start to the stop ------------------------------------------------------------ */
 
-static void ready_is_told_once_all_workers_run(void **state) {
+static void ready_is_reported_once_all_workers_run(void **state) {
     struct host *host = *state;
     assert_int_equal(host_begin(host, 3), 0);
     assert_silent();
@@ -65,7 +65,7 @@ static void the_place_of_the_socket_matters_at_the_start_alone(void **state) {
     assert_string_equal(await_message(host), status_of_three);
 }
 
-static void a_stop_is_told_before_the_workers_have_ended(void **state) {
+static void a_stop_is_reported_before_the_workers_have_ended(void **state) {
     struct host *host = *state;
     host->work = ignores_term;
     assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, 1200), 0);
@@ -84,7 +84,7 @@ static void a_stop_is_told_before_the_workers_have_ended(void **state) {
     assert_silent();
 }
 
-static void a_pool_that_finishes_by_itself_tells_that_too(void **state) {
+static void a_pool_that_finishes_by_itself_reports_that_too(void **state) {
     struct host *host = *state;
     host->work = ends_at_once;
     assert_int_equal(host_begin(host, 3), 0);
@@ -135,7 +135,7 @@ static int crashes_three_times(struct board *board, int task_id, int run) {
     return 0;
 }
 
-static void a_status_tells_changes_once_a_second(void **state) {
+static void a_status_reports_changes_once_a_second(void **state) {
     struct host *host = *state;
     host->work = crashes_three_times;
     assert_int_equal(host_begin(host, 3), 0);
@@ -158,7 +158,7 @@ static void a_status_tells_changes_once_a_second(void **state) {
     assert_silent();
 }
 
-static void a_pool_at_rest_has_nothing_to_tell_and_is_not_woken(void **state) {
+static void a_pool_at_rest_has_nothing_to_report_and_is_not_woken(void **state) {
     struct host *host = *state;
     assert_int_equal(host_begin(host, 3), 0);
     assert_string_equal(await_message(host), "READY=1");
@@ -222,7 +222,7 @@ static void the_watchdog_of_another_process_is_left_to_it(void **state) {
 
 /* ---- Who does not listen -------------------------------------------------------------------- */
 
-static void what_finds_no_room_is_told_later_and_nothing_waits(void **state) {
+static void what_finds_no_room_is_reported_later_and_nothing_waits(void **state) {
     struct host *host = *state;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int other = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -252,7 +252,7 @@ static void a_socket_that_is_not_there_does_no_harm(void **state) {
     assert_silent();
 }
 
-static void nothing_is_told_unless_asked_for(void **state) {
+static void nothing_is_reported_unless_asked_for(void **state) {
     struct host *host = *state;
     assert_int_equal(pf_pool_set_manager_notify(host->pool, 0), 0);
 
@@ -365,20 +365,20 @@ static void the_setting_is_one_of_the_owner_before_the_start(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        manager_test(ready_is_told_once_all_workers_run),
+        manager_test(ready_is_reported_once_all_workers_run),
         manager_test(an_abstract_socket_is_as_good),
         manager_test(the_place_of_the_socket_matters_at_the_start_alone),
-        manager_test(a_stop_is_told_before_the_workers_have_ended),
-        manager_test(a_pool_that_finishes_by_itself_tells_that_too),
+        manager_test(a_stop_is_reported_before_the_workers_have_ended),
+        manager_test(a_pool_that_finishes_by_itself_reports_that_too),
         manager_test(ready_does_not_wait_for_a_slot_that_was_given_up),
-        manager_test(a_status_tells_changes_once_a_second),
-        manager_test(a_pool_at_rest_has_nothing_to_tell_and_is_not_woken),
+        manager_test(a_status_reports_changes_once_a_second),
+        manager_test(a_pool_at_rest_has_nothing_to_report_and_is_not_woken),
         manager_test(half_of_the_watchdogs_time_is_between_signs_of_life),
         manager_test(a_watchdog_without_a_pid_is_meant_too),
         manager_test(the_watchdog_of_another_process_is_left_to_it),
-        manager_test(what_finds_no_room_is_told_later_and_nothing_waits),
+        manager_test(what_finds_no_room_is_reported_later_and_nothing_waits),
         manager_test(a_socket_that_is_not_there_does_no_harm),
-        manager_test(nothing_is_told_unless_asked_for),
+        manager_test(nothing_is_reported_unless_asked_for),
         manager_test(a_worker_does_not_find_the_socket_in_its_environment),
         manager_test(a_worker_that_the_host_forks_does_not_find_it_either),
         manager_test(a_socket_that_the_pool_does_not_speak_to_is_left_to_the_workers),

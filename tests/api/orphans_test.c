@@ -221,7 +221,7 @@ static int notes_death_signal(struct board *board, int task_id, int run) {
     return run == 0 ? 1 : 0;
 }
 
-static void the_kernel_tells_workers_with_term(void **state) {
+static void the_kernel_reports_workers_with_term(void **state) {
     static const struct plan plan = {.workers = 2, .max_restarts = 2, .work = notes_death_signal};
     struct scenario *run = *state;
 
@@ -242,7 +242,7 @@ int main(void) {
         scenario_test(workers_end_when_the_supervisor_is_killed_at_any_moment),
         scenario_test(workers_end_when_the_supervisor_is_killed_in_a_storm_of_restarts),
         scenario_test(workers_end_however_the_supervisor_ends),
-        scenario_test(the_kernel_tells_workers_with_term),
+        scenario_test(the_kernel_reports_workers_with_term),
     };
 
     return cmocka_run_group_tests_name("orphans", tests, print_seed, NULL);

@@ -121,9 +121,9 @@ static void assert_exits_after(struct scenario *run, int signal) {
     assert_int_equal(board_count(run->board, KIND_WORKER, ANY_TASK), 2);
 }
 
-static void process_1_obeys_term(void **state) { assert_exits_after(*state, SIGTERM); }
+static void process_1_handles_term(void **state) { assert_exits_after(*state, SIGTERM); }
 
-static void process_1_obeys_int(void **state) { assert_exits_after(*state, SIGINT); }
+static void process_1_handles_int(void **state) { assert_exits_after(*state, SIGINT); }
 
 static int sends_term_to_process_1(struct board *board, int task_id, int run) {
     (void)run;
@@ -135,7 +135,7 @@ static int sends_term_to_process_1(struct board *board, int task_id, int run) {
     return 1;
 }
 
-static void process_1_obeys_term_from_within_its_namespace(void **state) {
+static void process_1_handles_term_from_within_its_namespace(void **state) {
     static const struct plan plan = {.workers = 2, .work = sends_term_to_process_1};
     struct scenario *run = *state;
 
@@ -308,9 +308,9 @@ static int restore_proc(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(process_1_restarts_its_workers_and_exits_with_0),
-        scenario_test(process_1_obeys_term),
-        scenario_test(process_1_obeys_int),
-        scenario_test(process_1_obeys_term_from_within_its_namespace),
+        scenario_test(process_1_handles_term),
+        scenario_test(process_1_handles_int),
+        scenario_test(process_1_handles_term_from_within_its_namespace),
         scenario_test(process_1_reaps_the_orphans_that_it_adopts),
         scenario_test(process_1_leaves_its_own_children_to_the_host),
         cmocka_unit_test_setup_teardown(

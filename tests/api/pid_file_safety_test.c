@@ -267,7 +267,7 @@ static void nothing_is_left_on_a_full_disk(void **state) {
     assert_int_equal(status, 0);
 }
 
-static void refuse_to_look(struct board *board) {
+static void refuse_stat(struct board *board) {
 #ifdef SYS_newfstatat
     board_require(board, filter_forbid(SYS_newfstatat, EACCES));
 #endif
@@ -280,7 +280,7 @@ static void refuse_to_look(struct board *board) {
 }
 
 static void what_can_not_be_looked_at_is_refused(void **state) {
-    prepare = refuse_to_look;
+    prepare = refuse_stat;
 
     assert_refused(*state, -EACCES);
 }
@@ -289,7 +289,7 @@ static void refuse_locks(struct board *board) {
     board_require(board, filter_forbid(SYS_flock, ENOLCK));
 }
 
-static void a_system_without_locks_is_told_and_nothing_is_left(void **state) {
+static void a_system_without_locks_is_reported_and_nothing_is_left(void **state) {
     prepare = refuse_locks;
 
     assert_refused(*state, -ENOLCK);
@@ -343,7 +343,7 @@ int main(void) {
         safety_test(nor_does_it_change_the_file_of_an_earlier_daemon),
         safety_test(nothing_is_left_on_a_full_disk),
         safety_test(what_can_not_be_looked_at_is_refused),
-        safety_test(a_system_without_locks_is_told_and_nothing_is_left),
+        safety_test(a_system_without_locks_is_reported_and_nothing_is_left),
         safety_test(a_daemon_needs_no_sockets),
         safety_test(the_end_of_a_daemon_is_seen_without_pidfds),
     };

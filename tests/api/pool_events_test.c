@@ -211,7 +211,7 @@ static int uses_something(struct board *board, int task_id, int run) {
     return 0;
 }
 
-static void the_end_tells_what_the_worker_used(void **state) {
+static void the_end_reports_what_the_worker_used(void **state) {
     struct host *host = *state;
     host->work = uses_something;
     assert_int_equal(host_begin(host, 4), 0);
@@ -231,7 +231,7 @@ static void the_end_tells_what_the_worker_used(void **state) {
     assert_true(ends[0]->uptime_ms >= BURNT_US / 1000 - 1);
 }
 
-static void events_other_than_ends_tell_of_no_use(void **state) {
+static void events_other_than_ends_report_no_use(void **state) {
     struct host *host = *state;
     host->work = ends_at_once;
     assert_int_equal(host_begin(host, 1), 0);
@@ -250,7 +250,7 @@ static void events_other_than_ends_tell_of_no_use(void **state) {
     }
 }
 
-static void events_of_the_pool_tell_how_many_workers(void **state) {
+static void events_of_the_pool_report_how_many_workers(void **state) {
     struct host *host = *state;
     host->work = ends_at_once;
     assert_int_equal(host_begin(host, 3), 0);
@@ -272,9 +272,9 @@ int main(void) {
         host_test(a_host_that_takes_no_events_can_stop_the_pool),
         host_test(with_a_full_queue_stubborn_workers_are_killed_all_the_same),
         host_test(a_host_that_goes_on_taking_gets_its_workers),
-        host_test(the_end_tells_what_the_worker_used),
-        host_test(events_other_than_ends_tell_of_no_use),
-        host_test(events_of_the_pool_tell_how_many_workers),
+        host_test(the_end_reports_what_the_worker_used),
+        host_test(events_other_than_ends_report_no_use),
+        host_test(events_of_the_pool_report_how_many_workers),
     };
 
     return run_group_with_each_backend("pool events", tests);

@@ -123,7 +123,7 @@ static int host_of_kills(struct board *board) {
     return 0;
 }
 
-static void each_is_told_once_with_its_signal(void **state) {
+static void each_is_reported_once_with_its_signal(void **state) {
     struct scenario *run = *state;
     const char *wanted = getenv("SEED");
     seed = wanted != NULL ? strtoull(wanted, NULL, 10) : now_ns() | 1;
@@ -137,7 +137,7 @@ static void each_is_told_once_with_its_signal(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        scenario_test(each_is_told_once_with_its_signal),
+        scenario_test(each_is_reported_once_with_its_signal),
     };
 
     return run_group_with_each_backend("pool kills", tests);

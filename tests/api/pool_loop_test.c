@@ -237,7 +237,7 @@ static void the_descriptor_is_at_rest_after_the_end(void **state) {
 
 /* ---- Dispatch -------------------------------------------------------------------------- */
 
-static void dispatch_waits_as_long_as_it_is_told(void **state) {
+static void dispatch_waits_as_long_as_it_is_reported(void **state) {
     struct host *host = *state;
     assert_int_equal(host_begin(host, 1), 0);
     assert_true(host_reaches(host, KIND_WORKER, ANY_TASK, 1));
@@ -309,7 +309,7 @@ int main(void) {
         host_test(nothing_wakes_the_loop_while_nothing_happens),
         scenario_test(nothing_wakes_a_run_while_nothing_happens),
         host_test(the_descriptor_is_at_rest_after_the_end),
-        host_test(dispatch_waits_as_long_as_it_is_told),
+        host_test(dispatch_waits_as_long_as_it_is_reported),
         host_test(dispatch_without_end_returns_when_a_worker_ends),
         host_test(dispatch_does_not_wait_while_events_are_to_be_taken),
         host_test(the_fields_of_an_event_hold_until_the_next_call),

@@ -61,7 +61,7 @@ static int host_without_pidfd_signals(struct board *board) {
     return 0;
 }
 
-static void assert_pids_are_taken_instead(struct scenario *run, int error) {
+static void assert_pids_are_used_instead(struct scenario *run, int error) {
     filter_error = error;
 
     scenario_start_host(run, host_without_pidfd_signals);
@@ -72,12 +72,12 @@ static void assert_pids_are_taken_instead(struct scenario *run, int error) {
     assert_int_equal(board_count(run->board, PF_EVENT_KILLED, 1), 1);
 }
 
-static void without_signals_by_pidfd_pids_are_taken(void **state) {
-    assert_pids_are_taken_instead(*state, ENOSYS);
+static void without_signals_by_pidfd_pids_are_used(void **state) {
+    assert_pids_are_used_instead(*state, ENOSYS);
 }
 
-static void where_signals_by_pidfd_are_forbidden_pids_are_taken(void **state) {
-    assert_pids_are_taken_instead(*state, EPERM);
+static void where_signals_by_pidfd_are_forbidden_pids_are_used(void **state) {
+    assert_pids_are_used_instead(*state, EPERM);
 }
 
 static int host_freed_without_pidfd_signals(struct board *board) {
@@ -92,7 +92,7 @@ static int host_freed_without_pidfd_signals(struct board *board) {
     return 0;
 }
 
-static void a_free_takes_pids_as_well(void **state) {
+static void a_free_uses_pids_as_well(void **state) {
     scenario_start_host(*state, host_freed_without_pidfd_signals);
 
     assert_exits((struct scenario *)*state, 0);
@@ -132,7 +132,7 @@ static void end_left_worker(const struct board *board, int task_id) {
     assert_int_equal(kill(board_find(board, PF_EVENT_STARTED, task_id, 0)->pid, SIGTERM), 0);
 }
 
-static void assert_told_as_refused(const struct board *board, int task_id) {
+static void assert_reported_as_refused(const struct board *board, int task_id) {
     const struct record *stop = board_find(board, PF_EVENT_UNRESPONSIVE, task_id, 0);
     const struct record *kill = board_find(board, PF_EVENT_UNRESPONSIVE, task_id, 1);
 
@@ -145,7 +145,7 @@ static void assert_told_as_refused(const struct board *board, int task_id) {
     assert_int_equal(board_count(board, PF_EVENT_UNRESPONSIVE, task_id), 2);
 }
 
-static void what_could_not_be_sent_is_told_and_the_pool_ends(void **state) {
+static void what_could_not_be_sent_is_reported_and_the_pool_ends(void **state) {
     struct scenario *run = *state;
 
     scenario_start_host(run, host_that_can_send_nothing);
@@ -158,8 +158,8 @@ static void what_could_not_be_sent_is_told_and_the_pool_ends(void **state) {
     assert_in_range(board_find(run->board, NOTE_FREED, ANY_TASK, 0)->value, 0, FREED_WITHIN_MS);
     assert_int_equal(board_count(run->board, PF_EVENT_KILLED, ANY_TASK), 0);
     assert_int_equal(board_count(run->board, PF_EVENT_EXITED, ANY_TASK), 0);
-    assert_told_as_refused(run->board, 0);
-    assert_told_as_refused(run->board, 1);
+    assert_reported_as_refused(run->board, 0);
+    assert_reported_as_refused(run->board, 1);
     assert_int_equal(board_find(run->board, PF_EVENT_DONE, ANY_TASK, 0)->error, -EPERM);
     run->output_taken = true;
     assert_non_null(strstr(scenario_output(run), "prefork: child 0 (pid "));
@@ -225,7 +225,7 @@ static int host_of_a_worker_that_is_never_ready(struct board *board) {
     return 0;
 }
 
-static void a_late_worker_that_can_not_be_killed_is_told_of_once(void **state) {
+static void a_late_worker_that_can_not_be_killed_is_reported_once(void **state) {
     struct scenario *run = *state;
 
     scenario_start_host(run, host_of_a_worker_that_is_never_ready);
@@ -283,18 +283,18 @@ static void a_kill_without_permission_is_tried_again(void **state) {
     assert_int_equal(board_find(run->board, NOTE_SENT, ANY_TASK, 0)->value, -EPERM);
     assert_int_equal(board_find(run->board, NOTE_RESULT, ANY_TASK, 0)->value, 0);
     assert_int_equal(board_count(run->board, PF_EVENT_KILLED, ANY_TASK), 0);
-    assert_told_as_refused(run->board, 0);
+    assert_reported_as_refused(run->board, 0);
     assert_int_equal(board_find(run->board, PF_EVENT_EXITED, 0, 0)->signal, SIGKILL);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        scenario_test(without_signals_by_pidfd_pids_are_taken),
-        scenario_test(where_signals_by_pidfd_are_forbidden_pids_are_taken),
-        scenario_test(a_free_takes_pids_as_well),
-        scenario_test(what_could_not_be_sent_is_told_and_the_pool_ends),
+        scenario_test(without_signals_by_pidfd_pids_are_used),
+        scenario_test(where_signals_by_pidfd_are_forbidden_pids_are_used),
+        scenario_test(a_free_uses_pids_as_well),
+        scenario_test(what_could_not_be_sent_is_reported_and_the_pool_ends),
         scenario_test(a_worker_that_watches_its_stop_descriptor_needs_no_signal),
-        scenario_test(a_late_worker_that_can_not_be_killed_is_told_of_once),
+        scenario_test(a_late_worker_that_can_not_be_killed_is_reported_once),
         scenario_test(a_kill_without_permission_is_tried_again),
     };
 

@@ -231,7 +231,7 @@ static int host_that_reaps_itself(struct board *board) {
     return 0;
 }
 
-static void a_status_that_the_kernel_may_not_tell_is_unknown(void **state) {
+static void a_status_that_the_kernel_may_not_report_is_unknown(void **state) {
     struct scenario *run = *state;
 
     scenario_start_host(run, host_that_reaps_itself);
@@ -300,7 +300,7 @@ int main(void) {
         scenario_test(what_is_left_of_a_group_ends_all_the_same),
         scenario_test(without_any_way_to_wait_no_pool_starts),
         scenario_test(a_wait_that_is_refused_later_proves_no_end),
-        scenario_test(a_status_that_the_kernel_may_not_tell_is_unknown),
+        scenario_test(a_status_that_the_kernel_may_not_report_is_unknown),
         scenario_test(a_supervisor_that_may_not_wait_starts_nobody),
         scenario_test(one_that_may_wait_no_more_leaves_no_worker),
     };

@@ -139,7 +139,7 @@ static int crashes(int task_id, void *user) {
     return 1;
 }
 
-static void run_tells_why_the_pool_failed(void **state) {
+static void run_reports_why_the_pool_failed(void **state) {
     const struct scenario *run = *state;
     int task_id = UNTOUCHED;
     pf_pool *pool = new_pool(run->board, 2);
@@ -235,7 +235,7 @@ static int host_that_starts_without_a_callback(struct board *board) {
 }
 
 /* Neither to stderr nor to the callback for all: its host takes them. */
-static void a_pool_that_was_started_tells_nobody_else(void **state) {
+static void a_pool_that_was_started_reports_nobody_else(void **state) {
     struct scenario *run = *state;
 
     scenario_start_host(run, host_that_starts_without_a_callback);
@@ -291,11 +291,11 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(run_returns_the_task_id_in_each_worker),
         scenario_test(a_worker_may_have_a_pool_of_its_own),
-        scenario_test(run_tells_why_the_pool_failed),
+        scenario_test(run_reports_why_the_pool_failed),
         host_test(a_pool_that_was_started_is_not_run),
         host_test(run_wants_its_arguments),
         scenario_test(without_a_callback_of_its_own_warnings_go_to_stderr),
-        scenario_test(a_pool_that_was_started_tells_nobody_else),
+        scenario_test(a_pool_that_was_started_reports_nobody_else),
         scenario_test(a_child_that_comes_back_from_a_callback_gets_echild),
     };
 

@@ -75,7 +75,7 @@ static void turn_all(unsigned milliseconds) {
     }
 }
 
-static void each_pool_tells_of_its_own_workers_only(void **state) {
+static void each_pool_reports_of_its_own_workers_only(void **state) {
     struct host *first = *state;
     open_all(first);
     begin_all();
@@ -253,7 +253,7 @@ static void there_may_be_a_thousand(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        host_test(each_pool_tells_of_its_own_workers_only),
+        host_test(each_pool_reports_of_its_own_workers_only),
         host_test(the_end_of_one_is_not_that_of_the_others),
         scenario_test(no_worker_of_any_outlives_the_supervisor),
         host_test(a_callback_may_dispatch_another_pool),

@@ -259,7 +259,7 @@ static int ends_at_the_gate(struct board *board, int task_id, int run) {
     return task_id % 2;
 }
 
-static void workers_that_end_at_the_same_moment_are_told_once(void **state) {
+static void workers_that_end_at_the_same_moment_are_reported_once(void **state) {
     struct host *host = *state;
     host->work = ends_at_the_gate;
     assert_int_equal(host_begin(host, CROWD), 0);
@@ -273,7 +273,7 @@ static void workers_that_end_at_the_same_moment_are_told_once(void **state) {
 }
 
 /* Some have ended and others have been killed by the time that the pool looks at either. */
-static void ends_that_came_before_the_stop_are_told_with_it(void **state) {
+static void ends_that_came_before_the_stop_are_reported_with_it(void **state) {
     struct host *host = *state;
     assert_int_equal(host_begin(host, 4), 0);
     assert_true(host_reaches(host, KIND_WORKER, ANY_TASK, 4));
@@ -333,8 +333,8 @@ int main(void) {
         host_test(a_stop_in_a_storm_of_crashes),
         host_test(a_stop_during_backoff_is_immediate),
         host_test(a_stop_during_the_backoff_of_one_stops_the_other),
-        host_test(workers_that_end_at_the_same_moment_are_told_once),
-        host_test(ends_that_came_before_the_stop_are_told_with_it),
+        host_test(workers_that_end_at_the_same_moment_are_reported_once),
+        host_test(ends_that_came_before_the_stop_are_reported_with_it),
         host_test(a_pool_that_stops_can_be_signalled_but_not_changed),
     };
 

@@ -161,7 +161,7 @@ static int host_beside_a_thief_without_pidfds(struct board *board) {
     return 0;
 }
 
-static void what_it_took_is_told_as_unknown(void **state) {
+static void what_it_took_is_reported_as_unknown(void **state) {
     struct scenario *run = *state;
 
     scenario_start_host(run, host_beside_a_thief_without_pidfds);
@@ -255,7 +255,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(other_threads_are_refused_while_they_run),
         scenario_test(allowed_they_do_no_harm),
-        scenario_test(what_it_took_is_told_as_unknown),
+        scenario_test(what_it_took_is_reported_as_unknown),
         scenario_test(each_thread_may_have_a_pool),
         scenario_test(workers_outlive_the_thread_that_began_them),
     };

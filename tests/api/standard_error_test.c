@@ -163,7 +163,7 @@ static void assert_loses_and_says_so(struct scenario *run, void (*make_room)(voi
     close_ends();
 }
 
-static void a_full_pipe_holds_up_nobody_and_the_loss_is_told(void **state) {
+static void a_full_pipe_holds_up_nobody_and_the_loss_is_reported(void **state) {
     open_pipe();
     fill();
     assert_loses_and_says_so(*state, drain);
@@ -324,7 +324,7 @@ static void a_daemon_keeps_that_file(void **state) { assert_leaves_data(*state, 
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        launch_test(a_full_pipe_holds_up_nobody_and_the_loss_is_told),
+        launch_test(a_full_pipe_holds_up_nobody_and_the_loss_is_reported),
         launch_test(so_it_is_before_linux_6_4),
         launch_test(so_it_is_where_only_write_is_allowed),
         launch_test(a_full_socket_holds_up_nobody),

@@ -94,7 +94,7 @@ static void assert_start_failed(const struct record *failed, int task_id, int er
     assert_in_range(failed->delay_ms, 1, 1000);
 }
 
-static void want_of_processes_is_told_tried_again_and_not_counted(void **state) {
+static void want_of_processes_is_reported_tried_again_and_not_counted(void **state) {
     static const struct plan plan = {.workers = WANTED,
                                      .max_restarts = 0,
                                      .prepare = become_limited_user,
@@ -193,7 +193,7 @@ static struct cgroup group;
 
 static void enter_group(struct board *board) { board_require(board, cgroup_enter(&group)); }
 
-static void a_full_control_group_is_told_and_tried_again(void **state) {
+static void a_full_control_group_is_reported_and_tried_again(void **state) {
     static const struct plan plan = {
         .workers = WANTED, .prepare = enter_group, .work = waits_at_its_gate};
     struct scenario *run = *state;
@@ -242,7 +242,7 @@ static void leave_descriptors(struct board *board) {
     board_require(board, setrlimit(RLIMIT_NOFILE, &limit) == 0);
 }
 
-static void want_of_descriptors_is_told_tried_again_and_not_counted(void **state) {
+static void want_of_descriptors_is_reported_tried_again_and_not_counted(void **state) {
     static const struct plan plan = {
         .workers = 40, .max_restarts = 0, .prepare = leave_descriptors, .work = waits_at_its_gate};
     struct scenario *run = *state;
@@ -328,12 +328,12 @@ static void without_descriptors_for_the_supervisor_the_call_fails(void **state) 
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        scenario_test(want_of_processes_is_told_tried_again_and_not_counted),
+        scenario_test(want_of_processes_is_reported_tried_again_and_not_counted),
         scenario_test(starts_are_tried_at_once_when_a_worker_ends_and_told_once_a_second),
         scenario_test(a_pool_without_any_worker_yet_waits_and_can_be_stopped),
         scenario_test(a_restart_that_finds_no_room_is_tried_again),
-        scenario_test(a_full_control_group_is_told_and_tried_again),
-        scenario_test(want_of_descriptors_is_told_tried_again_and_not_counted),
+        scenario_test(a_full_control_group_is_reported_and_tried_again),
+        scenario_test(want_of_descriptors_is_reported_tried_again_and_not_counted),
         scenario_test(without_descriptors_for_the_supervisor_the_call_fails),
     };
 

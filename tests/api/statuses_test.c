@@ -26,7 +26,7 @@ static int exits_with_the_next_status(struct board *board, int task_id, int run)
     return (run + 1) % 256;
 }
 
-static void each_of_256_exit_statuses_is_told(void **state) {
+static void each_of_256_exit_statuses_is_reported(void **state) {
     static const struct plan plan = {
         .workers = 1, .max_restarts = PF_UNLIMITED, .work = exits_with_the_next_status};
     struct scenario *run = *state;
@@ -125,7 +125,7 @@ static int dies_of_the_next_signal(struct board *board, int task_id, int run) {
     return 0;
 }
 
-static void each_terminating_signal_is_told(void **state) {
+static void each_terminating_signal_is_reported(void **state) {
     static const struct plan plan = {.workers = 1,
                                      .max_restarts = PF_UNLIMITED,
                                      .prepare = forbid_core_dumps,
@@ -175,7 +175,7 @@ static int dies_of_the_next_core_signal(struct board *board, int task_id, int ru
     return 0;
 }
 
-static void a_core_dump_is_told_when_there_is_one(void **state) {
+static void a_core_dump_is_reported_when_there_is_one(void **state) {
     static const struct plan plan = {.workers = 1,
                                      .max_restarts = PF_UNLIMITED,
                                      .prepare = allow_core_dumps,
@@ -238,9 +238,9 @@ static void statuses_of_a_crowd_are_not_mixed_up(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        scenario_test(each_of_256_exit_statuses_is_told),
-        scenario_test(each_terminating_signal_is_told),
-        scenario_test(a_core_dump_is_told_when_there_is_one),
+        scenario_test(each_of_256_exit_statuses_is_reported),
+        scenario_test(each_terminating_signal_is_reported),
+        scenario_test(a_core_dump_is_reported_when_there_is_one),
         scenario_test(statuses_of_a_crowd_are_not_mixed_up),
     };
 

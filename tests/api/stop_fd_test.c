@@ -74,7 +74,7 @@ static void begin(struct host *host, int workers) {
     assert_true(host_reaches(host, NOTE_WAITS, ANY_TASK, (unsigned)workers));
 }
 
-static void assert_all_told(const struct host *host, unsigned workers) {
+static void assert_all_reported(const struct host *host, unsigned workers) {
     assert_int_equal(board_count(host->board, NOTE_TOLD, ANY_TASK), workers);
     for (unsigned i = 0; i < workers; i++) {
         assert_int_equal(board_find(host->board, PF_EVENT_EXITED, ANY_TASK, i)->exit_code, 0);
@@ -92,7 +92,7 @@ static void a_stop_makes_it_readable(void **state) {
 
     assert_int_equal(host_stops(host), 0);
 
-    assert_all_told(host, 3);
+    assert_all_reported(host, 3);
 }
 
 static void note_whether_told(int signal) {
@@ -133,7 +133,7 @@ static void without_a_stop_signal_it_alone_tells(void **state) {
 
     assert_int_equal(host_stops(host), 0);
 
-    assert_all_told(host, 3);
+    assert_all_reported(host, 3);
 }
 
 static int opens_after_the_stop(struct board *board, int task_id, int run) {
@@ -150,7 +150,7 @@ static int opens_after_the_stop(struct board *board, int task_id, int run) {
     return 0;
 }
 
-static void who_opens_it_after_the_stop_is_told_at_once(void **state) {
+static void who_opens_it_after_the_stop_is_reported_at_once(void **state) {
     struct host *host = *state;
     host->work = opens_after_the_stop;
     begin(host, 2);
@@ -160,7 +160,7 @@ static void who_opens_it_after_the_stop_is_told_at_once(void **state) {
     gate_open(host->board, 0);
 
     assert_int_equal(host_finishes(host), 0);
-    assert_all_told(host, 2);
+    assert_all_reported(host, 2);
 }
 
 static int waits_in_its_epoll(struct board *board, int task_id, int run) {
@@ -186,10 +186,10 @@ static void it_works_in_an_epoll(void **state) {
 
     assert_int_equal(host_stops(host), 0);
 
-    assert_all_told(host, 2);
+    assert_all_reported(host, 2);
 }
 
-static void only_those_who_should_end_are_told(void **state) {
+static void only_those_who_should_end_are_reported(void **state) {
     struct host *host = *state;
     host->work = ends_when_told;
     begin(host, 3);
@@ -264,7 +264,7 @@ static void who_lacked_descriptors_may_ask_again(void **state) {
 
     assert_int_equal(host_stops(host), 0);
 
-    assert_all_told(host, 1);
+    assert_all_reported(host, 1);
 }
 
 enum { THREADS = 8 };
@@ -299,7 +299,7 @@ static void all_threads_get_the_same(void **state) {
 
     assert_int_equal(host_stops(host), 0);
 
-    assert_all_told(host, 1);
+    assert_all_reported(host, 1);
 }
 
 static int inner_worker(int task_id, void *board) {
@@ -349,7 +349,7 @@ static void a_workers_worker_has_its_own(void **state) {
 
     assert_int_equal(host_stops(host), 0);
 
-    assert_all_told(host, 1);
+    assert_all_reported(host, 1);
     assert_int_equal(board_count(host->board, NOTE_INNER, ANY_TASK), 2);
 }
 
@@ -358,9 +358,9 @@ int main(void) {
         host_test(a_stop_makes_it_readable),
         host_test(it_is_so_before_the_signal_is_sent),
         host_test(without_a_stop_signal_it_alone_tells),
-        host_test(who_opens_it_after_the_stop_is_told_at_once),
+        host_test(who_opens_it_after_the_stop_is_reported_at_once),
         host_test(it_works_in_an_epoll),
-        host_test(only_those_who_should_end_are_told),
+        host_test(only_those_who_should_end_are_reported),
         scenario_test(workers_of_the_one_call_have_it),
         host_test(who_lacked_descriptors_may_ask_again),
         host_test(all_threads_get_the_same),

@@ -148,11 +148,11 @@ static void kill_and_assert_end(struct scenario *run, host_fn host) {
     assert_int_equal(board_count(run->board, NOTE_TOLD, ANY_TASK), WORKERS);
 }
 
-static void workers_of_one_that_is_killed_are_told_at_once(void **state) {
+static void workers_of_one_that_is_killed_are_reported_at_once(void **state) {
     kill_and_assert_end(*state, waiting_host);
 }
 
-static void who_asks_afterwards_is_told_too(void **state) {
+static void who_asks_afterwards_is_reported_too(void **state) {
     kill_and_assert_end(*state, host_of_late_workers);
 }
 
@@ -277,7 +277,7 @@ static int host_to_be_killed(struct board *board) {
     return 1;
 }
 
-static void without_a_supervisor_nobody_is_told(void **state) {
+static void without_a_supervisor_nobody_is_reported(void **state) {
     struct scenario *run = *state;
     scenario_start_host(run, host_to_be_killed);
     assert_true(board_reaches(run->board, NOTE_WAITS, ANY_TASK, 1));
@@ -291,13 +291,13 @@ static void without_a_supervisor_nobody_is_told(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        scenario_test(workers_of_one_that_is_killed_are_told_at_once),
-        scenario_test(who_asks_afterwards_is_told_too),
+        scenario_test(workers_of_one_that_is_killed_are_reported_at_once),
+        scenario_test(who_asks_afterwards_is_reported_too),
         scenario_test(it_needs_no_main_thread),
         scenario_test(a_child_of_the_host_does_not_hide_its_end),
         scenario_test(one_that_exits_is_gone_as_well),
         scenario_test(it_arms_the_death_signal_again),
-        scenario_test(without_a_supervisor_nobody_is_told),
+        scenario_test(without_a_supervisor_nobody_is_reported),
     };
 
     return run_group_with_each_backend("supervisor's end", tests);

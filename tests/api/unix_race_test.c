@@ -111,7 +111,7 @@ static void the_file_has_its_mode_from_the_first_moment(void **state) {
     }
 }
 
-static void nobody_is_heard_before_the_mode_is_right(void **state) {
+static void nobody_is_noticed_before_the_mode_is_right(void **state) {
     (void)state;
     mode_t before = umask(0777);
     before_listen = see_mode;
@@ -373,7 +373,7 @@ static void of_many_at_once_one_gets_the_path(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         directory_test(the_file_has_its_mode_from_the_first_moment),
-        directory_test(nobody_is_heard_before_the_mode_is_right),
+        directory_test(nobody_is_noticed_before_the_mode_is_right),
         directory_test(a_file_that_comes_in_between_is_kept),
         directory_test(a_listener_that_comes_in_between_is_kept),
         directory_test(a_stale_socket_that_goes_by_itself_is_no_fault),

@@ -259,7 +259,7 @@ static void names_have_no_special_characters(void **state) {
     assert_int_equal(mode_of("socket"), -1);
 }
 
-static void the_faults_of_a_directory_are_told(void **state) {
+static void the_faults_of_a_directory_are_reported(void **state) {
     (void)state;
 
     assert_int_equal(pf_bind_unix_socket("nowhere/socket", 0600, 0), -ENOENT);
@@ -320,7 +320,7 @@ int main(void) {
         directory_test(a_name_has_at_most_107_bytes),
         directory_test(a_short_name_in_a_long_directory_is_replaced_too),
         directory_test(names_have_no_special_characters),
-        directory_test(the_faults_of_a_directory_are_told),
+        directory_test(the_faults_of_a_directory_are_reported),
         directory_test(sockets_of_others_are_left_alone),
     };
 

@@ -171,7 +171,7 @@ void what_nobody_writes_is_refused(void ** /*state*/) {
     }
 }
 
-void names_are_told_once(void ** /*state*/) { assert_refused("3:0:0:name:name", -EEXIST); }
+void names_are_reported_once(void ** /*state*/) { assert_refused("3:0:0:name:name", -EEXIST); }
 
 void too_long_names_are_refused(void ** /*state*/) {
     const std::string text = "3:0:0:" + std::string(256, 'n');
@@ -259,7 +259,7 @@ int main() {
         cmocka_unit_test_setup_teardown(an_error_of_the_supervisor_is_its_workers_too, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_nobody_writes_is_refused, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(names_are_told_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(names_are_reported_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(too_long_names_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_open_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(any_change_of_a_text_is_taken_or_refused, set_up,

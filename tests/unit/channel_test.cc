@@ -174,7 +174,7 @@ void a_round_with_much_nonsense_ends(void **) {
     assert_true(left > 256 * 1024); /* for the rounds to come */
 }
 
-void who_is_ready_too_often_floods_and_is_told_once(void **) {
+void who_is_ready_too_often_floods_and_is_reported_once(void **) {
     Pool pool;
 
     for (int count = 0; count < 40; count++) {
@@ -191,7 +191,7 @@ void who_is_ready_too_often_floods_and_is_told_once(void **) {
     assert_true(pool.channel.met_nonsense());
 }
 
-void who_retires_is_told_and_too_often_floods(void **) {
+void who_retires_is_reported_and_too_often_floods(void **) {
     Pool pool;
 
     for (int count = 0; count < 9; count++) {
@@ -347,8 +347,8 @@ int main() {
         cmocka_unit_test(a_record_that_comes_in_pieces_is_one),
         cmocka_unit_test(unknown_kinds_and_workers_are_no_records),
         cmocka_unit_test(a_round_with_much_nonsense_ends),
-        cmocka_unit_test(who_is_ready_too_often_floods_and_is_told_once),
-        cmocka_unit_test(who_retires_is_told_and_too_often_floods),
+        cmocka_unit_test(who_is_ready_too_often_floods_and_is_reported_once),
+        cmocka_unit_test(who_retires_is_reported_and_too_often_floods),
         cmocka_unit_test(heartbeats_beyond_eight_a_time_out_are_a_flood),
         cmocka_unit_test(heartbeats_of_a_long_pause_are_no_flood),
         cmocka_unit_test(an_exit_code_is_kept_until_the_worker_has_ended),

@@ -26,7 +26,7 @@ void larger_pool_starts_the_new_slots(void **) {
     assert_int_equal(pool.core.alive(), 5);
 }
 
-void resizing_that_nobody_took_notice_of_is_told_before_the_end(void **) {
+void resizing_that_nobody_took_notice_of_is_reported_before_the_end(void **) {
     Supervised pool;
     assert_true(pool.begin(2, 5));
     for (uint32_t change = 0; change < 500; change++) {
@@ -316,7 +316,7 @@ void signals_wait_for_a_worker_that_is_not_ready(void **) {
 
 const CMUnitTest tests_of_control[] = {
     cmocka_unit_test(larger_pool_starts_the_new_slots),
-    cmocka_unit_test(resizing_that_nobody_took_notice_of_is_told_before_the_end),
+    cmocka_unit_test(resizing_that_nobody_took_notice_of_is_reported_before_the_end),
     cmocka_unit_test(smaller_pool_stops_the_highest_slots),
     cmocka_unit_test(slot_that_is_wanted_again_starts_when_its_old_worker_has_ended),
     cmocka_unit_test(smaller_pool_forgets_a_slot_in_backoff),

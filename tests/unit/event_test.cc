@@ -24,7 +24,7 @@ pf_event restart_after(core::Duration delay) {
     return event;
 }
 
-void delay_is_told_in_whole_milliseconds_and_never_as_none(void **) {
+void delay_is_reported_in_whole_milliseconds_and_never_as_none(void **) {
     const pf_event none = restart_after(0);
     const pf_event short_one = restart_after(1);
     const pf_event longer = restart_after(2 * core::millisecond + 1);
@@ -41,7 +41,7 @@ void delay_is_told_in_whole_milliseconds_and_never_as_none(void **) {
 }
 
 const CMUnitTest tests_of_event[] = {
-    cmocka_unit_test(delay_is_told_in_whole_milliseconds_and_never_as_none),
+    cmocka_unit_test(delay_is_reported_in_whole_milliseconds_and_never_as_none),
 };
 
 } // namespace

@@ -44,7 +44,7 @@ void request_that_nobody_takes_waits_without_end(void **) {
     assert_int_equal(pool.pop_request(), 0);
 }
 
-void request_without_an_answer_is_told_and_made_again(void **) {
+void request_without_an_answer_is_reported_and_made_again(void **) {
     Requesting pool;
     assert_true(pool.begin(2, 0));
     pool.request_all();
@@ -267,7 +267,7 @@ void room_is_kept_for_all_events_of_requests(void **) {
 const CMUnitTest tests_of_requests[] = {
     cmocka_unit_test(start_asks_the_host_for_each_slot),
     cmocka_unit_test(request_that_nobody_takes_waits_without_end),
-    cmocka_unit_test(request_without_an_answer_is_told_and_made_again),
+    cmocka_unit_test(request_without_an_answer_is_reported_and_made_again),
     cmocka_unit_test(answer_ends_the_time_to_answer),
     cmocka_unit_test(fork_that_lacked_resources_is_asked_for_again_later),
     cmocka_unit_test(after_a_failure_one_request_at_a_time_is_tried),

@@ -92,7 +92,7 @@ void who_reloads_is_not_ready(void ** /*state*/) {
     assert_string_equal(next_message(), "");
 }
 
-void a_stop_is_told_once(void ** /*state*/) {
+void a_stop_is_reported_once(void ** /*state*/) {
     Notifier notifier;
     assert_int_equal(notifier.open(0), 0);
 
@@ -235,7 +235,7 @@ void an_error_of_the_moment_is_none_for_good(void ** /*state*/) {
     }
 }
 
-void who_stops_is_told_so_at_the_last_moment(void ** /*state*/) {
+void who_stops_is_reported_so_at_the_last_moment(void ** /*state*/) {
     Notifier notifier;
     assert_int_equal(notifier.open(0), 0);
     failure = ENOBUFS;
@@ -355,7 +355,7 @@ int main() {
     const CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_reload_has_its_time_and_ends_with_ready, setup, teardown),
         cmocka_unit_test_setup_teardown(who_reloads_is_not_ready, setup, teardown),
-        cmocka_unit_test_setup_teardown(a_stop_is_told_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stop_is_reported_once, setup, teardown),
         cmocka_unit_test_setup_teardown(a_status_waits_for_its_second_and_others_do_not, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(signs_of_life_come_by_the_clock, setup, teardown),
@@ -366,7 +366,8 @@ int main() {
         cmocka_unit_test_setup_teardown(a_time_that_is_too_short_is_lengthened, setup, teardown),
         cmocka_unit_test_setup_teardown(a_watchdog_of_no_process_is_none, setup, teardown),
         cmocka_unit_test_setup_teardown(an_error_of_the_moment_is_none_for_good, setup, teardown),
-        cmocka_unit_test_setup_teardown(who_stops_is_told_so_at_the_last_moment, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_stops_is_reported_so_at_the_last_moment, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(the_end_does_not_wait_for_ever, setup, teardown),
         cmocka_unit_test_setup_teardown(a_manager_that_listens_anew_is_found, setup, teardown),
         cmocka_unit_test_setup_teardown(what_finds_no_room_is_tried_again, setup, teardown),

@@ -101,7 +101,7 @@ void one_that_was_pending_stays(void ** /*state*/) {
     close(end);
 }
 
-void other_errors_are_told(void ** /*state*/) {
+void other_errors_are_reported(void ** /*state*/) {
     int ends[2];
     assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
 
@@ -125,7 +125,7 @@ int main() {
         cmocka_unit_test(a_socket_without_a_peer_is_an_error_and_no_signal),
         cmocka_unit_test(a_host_that_blocks_it_finds_none_pending),
         cmocka_unit_test(one_that_was_pending_stays),
-        cmocka_unit_test(other_errors_are_told),
+        cmocka_unit_test(other_errors_are_reported),
     };
     return cmocka_run_group_tests_name("pipe_write", tests, nullptr, nullptr);
 }

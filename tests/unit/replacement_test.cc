@@ -113,7 +113,7 @@ void start_failure_that_counts_is_counted_in_its_slot(void **) {
     assert_int_equal(pool.core.restarts(0), 0);
 }
 
-void worker_that_was_killed_for_its_silence_is_told_so_once(void **) {
+void worker_that_was_killed_for_its_silence_is_reported_so_once(void **) {
     Supervised pool;
     Settings settings;
     settings.heartbeat_timeout = second;
@@ -313,7 +313,7 @@ const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(fatal_status_in_the_slot_of_a_failed_replacement_counts_as_a_crash),
     cmocka_unit_test(signal_to_stop_soon_makes_a_stop_under_way_quick),
     cmocka_unit_test(start_failure_that_counts_is_counted_in_its_slot),
-    cmocka_unit_test(worker_that_was_killed_for_its_silence_is_told_so_once),
+    cmocka_unit_test(worker_that_was_killed_for_its_silence_is_reported_so_once),
     cmocka_unit_test(quick_stop_leaves_a_silent_worker_no_more_time_than_others),
     cmocka_unit_test(start_that_can_not_succeed_ends_a_reload_that_stops_first),
     cmocka_unit_test(new_worker_of_a_reload_stays_on_trial_when_the_old_one_crashes),

@@ -44,7 +44,7 @@ void start_that_lacks_resources_is_not_counted(void **) {
     assert_true(failed.level == Level::error);
 }
 
-void failures_are_told_at_most_once_a_second(void **) {
+void failures_are_reported_at_most_once_a_second(void **) {
     Supervised pool;
     assert_true(pool.begin(1, 0));
     int told = 0;
@@ -173,7 +173,7 @@ void host_that_takes_events_again_gets_its_workers_again(void **) {
 const CMUnitTest tests_of_starts[] = {
     cmocka_unit_test(start_that_lacks_resources_is_tried_again_with_growing_delays),
     cmocka_unit_test(start_that_lacks_resources_is_not_counted),
-    cmocka_unit_test(failures_are_told_at_most_once_a_second),
+    cmocka_unit_test(failures_are_reported_at_most_once_a_second),
     cmocka_unit_test(one_success_opens_the_way_for_all_that_wait),
     cmocka_unit_test(worker_that_ends_lets_a_start_be_tried_at_once),
     cmocka_unit_test(error_that_can_not_pass_fails_the_pool_before_a_first_worker),
