@@ -36,10 +36,11 @@ class Descriptor {
     Descriptor(const Descriptor &) = delete;
     Descriptor &operator=(const Descriptor &) = delete;
 
-    // The same, for a descriptor that is close-on-exec; returns 0 or the negative errno.
+    // The result of a system call, close-on-exec, is moved above the numbers of stdio and noted.
+    // Returns 0 or the negative errno.
     [[nodiscard]] int adopt(int descriptor_or_error);
     void reset();
-    // One that is noted already.
+    // A descriptor that is noted already.
     void attach(int descriptor) {
         reset();
         descriptor_ = descriptor;

@@ -51,8 +51,7 @@ class OwnSignals {
     void release();
     void disown() { held_ = 0; }
 
-    // Takes a signal that has come, those that ask for a stop first; returns false if there is
-    // none.
+    // Pops a signal that has come, those that ask for a stop first; returns false if there is none.
     bool next(SignalRequest *ret_request);
 
   private:
