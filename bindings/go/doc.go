@@ -6,7 +6,7 @@
 //
 // # How it works
 //
-// A Go program can not fork, so each worker is the program started anew, with the same arguments
+// A Go program cannot fork, so each worker is the program started anew, with the same arguments
 // and environment. It runs through the same lines as the supervisor did, and finds out which it
 // is at one call: [ForkProcesses] or [Pool.Run] supervise in the supervisor, and return a task
 // id in a worker. What stands before that call runs in both. [Listen] opens a socket in the
@@ -29,7 +29,7 @@
 //
 // # What is different from C
 //
-// pf_pool_set_reap_orphans and pf_pool_set_thread_policy are not there: the first can not tell children
+// pf_pool_set_reap_orphans and pf_pool_set_thread_policy are not there: the first cannot tell children
 // that other goroutines start from orphans, and the second is for forks. [WithSignals] takes
 // SIGTTIN and SIGTTOU in a process without a terminal only. Workers have the limit on open files that the program
 // had before Go raised it, and raise it themselves; those of another program, by [WithCommand],

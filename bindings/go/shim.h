@@ -1,5 +1,5 @@
 /*
- * shim.h - what Go can not write itself
+ * shim.h - what Go cannot write itself
  *
  * SPDX-License-Identifier: MIT
  */

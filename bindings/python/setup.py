@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What pyproject.toml can not say: a wheel that bundles the shared library.
+"""What pyproject.toml cannot say: a wheel that bundles the shared library.
 
 With PREFORK_BUNDLE set to the path of libprefork.so.0 the wheel has a copy of it, and the
 platform that this copy needs in its name. Without, the wheel is for any platform, and the

@@ -238,7 +238,7 @@ void Supervisor::tick(Instant now) {
     }
 }
 
-// The pool can not go on: what still runs is stopped, then it is done with this error.
+// The pool cannot go on: what still runs is stopped, then it is done with this error.
 void Supervisor::fail_with(int32_t error, Instant now) {
     if (phase_ == Phase::running) {
         result_ = error;

@@ -27,7 +27,7 @@ struct Signal {
     uint32_t passed_on; // others that come before it: a bit for each number
     bool asks_to_stop;
     bool resumes;  // SIGCONT follows: one that is stopped acts on nothing but SIGKILL
-    bool reported; // by an event of the same step, which is wrong if it can not be sent
+    bool reported; // by an event of the same step, which is wrong if it cannot be sent
 };
 
 class Supervisor {

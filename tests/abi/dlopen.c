@@ -55,7 +55,7 @@ static const char *describe(int error) {
 static int find_all(const char *path) {
     FILE *list = fopen(path, "r");
     if (list == NULL) {
-        fail(path, "can not be read");
+        fail(path, "cannot be read");
     }
     char name[128];
     int count = 0;

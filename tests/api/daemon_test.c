@@ -135,7 +135,7 @@ static void all_pools_that_began_before_the_first_wait_are_waited_for(void **sta
     assert_int_equal(end_behind_gate(scenario, GATE_END, daemon), 0);
 }
 
-/* The workers of the first pool can not all be started, for want of descriptors. */
+/* The workers of the first pool cannot all be started, for want of descriptors. */
 static int gives_up_a_pool_that_waited(struct board *board) {
     struct rlimit limit;
     if (!become_daemon(board, NULL)) {

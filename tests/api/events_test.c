@@ -147,7 +147,7 @@ enum { LIFE_MS = 120, CPU_MS = 60, MEMORY_MIB = 24 };
 static uint64_t own_cpu_ms(void) {
     struct timespec used;
 
-    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used); /* can not fail for this clock */
+    (void)clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used); /* cannot fail for this clock */
     return (uint64_t)used.tv_sec * 1000 + (uint64_t)used.tv_nsec / 1000000;
 }
 

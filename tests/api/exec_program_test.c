@@ -235,7 +235,7 @@ static void a_name_of_an_open_file_is_not_used(void **state) {
     assert_int_equal(close(fd), 0);
 }
 
-/* One that is there but can not be executed is not passed over. */
+/* One that is there but cannot be executed is not passed over. */
 static void a_program_that_was_spoilt_is_reported(void **state) {
     struct scenario *run = *state;
     copy_program(program_path("exec_self"), "spoilt");

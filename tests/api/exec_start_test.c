@@ -1,6 +1,6 @@
 /*
  * exec_start_test.c - executed workers start, end and are restarted as forked ones are, and a
- * program that can not be executed is told with its errno
+ * program that cannot be executed is told with its errno
  *
  * SPDX-License-Identifier: MIT
  */
@@ -23,7 +23,7 @@
 static const char serving_script[] = "#!/bin/sh\necho \"$PF_TASK_ID serves\" >>\"$REPORT\"\n"
                                      "exec sleep 1000\n";
 
-/* ---- Programs that can not be executed ---------------------------------------------------- */
+/* ---- Programs that cannot be executed ---------------------------------------------------- */
 
 static void execute(struct host *host, const char *path, const char *argument) {
     const char *arguments[] = {"worker", argument, NULL};
@@ -150,7 +150,7 @@ static void and_comes_back(void **state) {
     assert_int_equal(host_stops(host), 0);
 }
 
-/* The old worker stays where a new one can not be started. */
+/* The old worker stays where a new one cannot be started. */
 static void a_replacement_that_can_not_be_executed_fails_alone(void **state) {
     struct host *host = *state;
     make_file("worker", serving_script, 0755);

@@ -65,7 +65,7 @@ static void they_put_starts_off(void **state) {
     assert_start_was_put_off(run->board);
 }
 
-/* The first dispatch forks, and nothing was counted or lost when it can not. */
+/* The first dispatch forks, and nothing was counted or lost when it cannot. */
 static int host_that_begins_a_thread_at_once(struct board *board) {
     struct host host;
     pthread_t thread;

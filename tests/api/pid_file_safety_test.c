@@ -181,7 +181,7 @@ static void a_file_that_was_made_for_it_is_written_in_place(void **state) {
 
     assert_starts(*state);
 
-    assert_text(path, ""); /* it can not be removed */
+    assert_text(path, ""); /* it cannot be removed */
 }
 
 static void a_daemon_that_has_it_there_is_found(void **state) {

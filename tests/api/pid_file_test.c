@@ -303,7 +303,7 @@ static void where_it_can_not_be_removed_it_is_emptied(void **state) {
     assert_string_equal(file_text(), "");
 }
 
-/* ---- Files that can not be it --------------------------------------------------------------- */
+/* ---- Files that cannot be it --------------------------------------------------------------- */
 
 static void assert_refused(struct scenario *scenario, const char *bad_path, int error) {
     unsigned before = board_count(scenario->board, NOTE_REFUSED, ANY_TASK);

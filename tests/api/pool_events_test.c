@@ -185,7 +185,7 @@ enum { BURNT_US = 60000, TOUCHED_KIB = 48 * 1024 };
 static uint64_t spent_us(bool in_kernel) {
     struct rusage usage;
 
-    (void)getrusage(RUSAGE_SELF, &usage); /* can not fail for oneself */
+    (void)getrusage(RUSAGE_SELF, &usage); /* cannot fail for oneself */
     const struct timeval *time = in_kernel ? &usage.ru_stime : &usage.ru_utime;
     return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
 }

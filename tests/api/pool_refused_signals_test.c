@@ -218,7 +218,7 @@ static int host_of_a_worker_that_is_never_ready(struct board *board) {
     host_goes_on(&host, 1500);
     board_note(board, NOTE_ALIVE, pf_pool_alive_count(host.pool));
     board_require(board, host_reaches(&host, PF_EVENT_EXITED, 0, 1));
-    host_close(&host); /* the next worker: it can not be killed */
+    host_close(&host); /* the next worker: it cannot be killed */
     board_note(board, NOTE_FREED, 0);
     while (waitpid(-1, NULL, 0) > 0) {
     }

@@ -222,7 +222,7 @@ static void many_changes_come_to_the_last(void **state) {
     assert_int_equal(host_stops(host), 0);
 }
 
-/* Nobody takes events, and so many changes can not all have one of their own. */
+/* Nobody takes events, and so many changes cannot all have one of their own. */
 static void changes_that_nobody_takes_notice_of_become_one(void **state) {
     struct host *host = *state;
     const struct record *last = NULL;

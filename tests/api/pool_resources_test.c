@@ -188,7 +188,7 @@ static int host_that_may_fork_no_more(struct board *board) {
     board_require(board, host_begin(&host, 2) == 0);
     board_require(board, host_reaches(&host, NOTE_READY, ANY_TASK, 2));
     forbid_forks(board);
-    /* A replacement that can not be started leaves the old worker, and is not counted. */
+    /* A replacement that cannot be started leaves the old worker, and is not counted. */
     board_require(board, host_replaces(&host, 0) == 0);
     board_require(board, host_reaches(&host, PF_EVENT_RELOAD_FAILED, 0, 1));
     board_require(board, board_find(board, PF_EVENT_RELOAD_FAILED, 0, 0)->error == -EPERM);
@@ -196,7 +196,7 @@ static int host_that_may_fork_no_more(struct board *board) {
     board_require(board, pf_pool_worker_state(host.pool, 0) == PF_WORKER_READY);
     host_goes_on(&host, 30);
     board_require(board, host.result == 1 && pf_pool_alive_count(host.pool) == 2);
-    /* A restart that can not be started uses up the others. */
+    /* A restart that cannot be started uses up the others. */
     board_require(board, kill(host_pid(&host, 1, 0), SIGKILL) == 0);
     board_require(board, host_finishes(&host) == PF_EGAVEUP);
     const struct record *gave_up = board_find(board, PF_EVENT_GAVE_UP, ANY_TASK, 0);

@@ -77,7 +77,7 @@ static void assert_passes(struct scenario *run) {
     int status = scenario_wait(run);
 
     if (status == STATUS_UNABLE << 8) {
-        print_message("skipped: a child can not be given a pid here\n");
+        print_message("skipped: a child cannot be given a pid here\n");
         skip();
     }
     assert_int_equal(status, 0);

@@ -20,7 +20,7 @@ static int serves(struct board *board, int task_id, int run) {
     return ends_on_term(board, task_id, run);
 }
 
-/* The first workers serve. What comes later can not start, and says so. */
+/* The first workers serve. What comes later cannot start, and says so. */
 static int can_not_start_later(struct board *board, int task_id, int run) {
     return run == 0 ? serves(board, task_id, run) : FATAL;
 }

@@ -37,7 +37,7 @@ static void close_all(int count) {
     }
 }
 
-/* The test of a host that may find that its system can not be made here. */
+/* The test of a host that may find that its system cannot be made here. */
 static void judge_host(struct scenario *run, host_fn host) {
     scenario_start_host(run, host);
     int status = scenario_wait(run);
@@ -280,7 +280,7 @@ static void a_port_that_can_not_be_asked_for_is_no_port(void **state) {
     judge_host(*state, host_that_may_not_ask_for_the_port);
 }
 
-/* What can not be looked at can not be handed to workers by exec. */
+/* What cannot be looked at cannot be handed to workers by exec. */
 static int host_that_may_not_look(struct board *board) {
     int lowest = lowest_free();
 

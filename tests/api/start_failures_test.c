@@ -44,7 +44,7 @@ static void limit_own_processes(rlim_t processes) {
     }
 }
 
-/* Another user's limits can not be set from outside, so the test asks the host by signal. */
+/* Another user's limits cannot be set from outside, so the test asks the host by signal. */
 static void make_room(int signal) {
     struct rlimit limit = {.rlim_cur = PLENTY, .rlim_max = PLENTY};
 

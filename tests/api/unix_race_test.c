@@ -103,11 +103,11 @@ static void the_file_has_its_mode_from_the_first_moment(void **state) {
         mode_t before = umask(mode % 2 == 0 ? 0 : 0777);
         after_bind = see_mode;
         int fd = pf_bind_unix_socket(path, mode, 0);
-        (void)umask(before); /* can not fail */
+        (void)umask(before); /* cannot fail */
         assert_true(fd >= 0);
         assert_int_equal(seen_mode, S_IFSOCK | mode);
         assert_int_equal(close(fd), 0);
-        assert_int_equal(unlink(path), 0); /* who may not connect can not tell that it is stale */
+        assert_int_equal(unlink(path), 0); /* who may not connect cannot tell that it is stale */
     }
 }
 
@@ -118,7 +118,7 @@ static void nobody_is_noticed_before_the_mode_is_right(void **state) {
 
     int fd = pf_bind_unix_socket(path, 0640, 0);
 
-    (void)umask(before); /* can not fail */
+    (void)umask(before); /* cannot fail */
     assert_true(fd >= 0);
     assert_int_equal(seen_mode, S_IFSOCK | 0640);
     assert_int_equal(close(fd), 0);

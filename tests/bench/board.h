@@ -50,7 +50,7 @@ static inline size_t board_size(uint32_t workers) {
 
 static inline uint64_t now_ns(void) {
     struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* can not fail with this clock */
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 

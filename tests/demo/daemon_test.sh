@@ -89,7 +89,7 @@ while [ "$round" -lt "$rounds" ]; do
     round=$((round + 1))
 done
 
-# ---- what can not be bound -----------------------------------------------------------------
+# ---- what cannot be bound -----------------------------------------------------------------
 
 launch "$pid_file"
 expect "status of the first" "0 " "$status $written"

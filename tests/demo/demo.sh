@@ -136,7 +136,7 @@ show_log
 for task in 0 1; do
     log_has 1 "child $task (pid [0-9]*) started" || fail "the start of task $task is not reported"
 done
-group_is_there || fail "the server does not lead a group: what is left at the end can not be seen"
+group_is_there || fail "the server does not lead a group: what is left at the end cannot be seen"
 passed "it listens on port $port, and the supervisor, pid $server, has started tasks 0 and 1"
 
 step "Ordinary requests"

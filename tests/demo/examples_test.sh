@@ -1,6 +1,6 @@
 #!/bin/sh
 # The examples do what their heads say: minimal, which README.md shows, adds up; hello speaks
-# HTTP/1.1, refuses what is wrong, ends workers when told to and says why it can not start.
+# HTTP/1.1, refuses what is wrong, ends workers when told to and says why it cannot start.
 #
 # SPDX-License-Identifier: MIT
 set -eu

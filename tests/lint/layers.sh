@@ -81,7 +81,7 @@ awk '
         complain("lib/" folder " must not include <" name ">")
         next
     }
-    { complain("an include whose name can not be read") }
+    { complain("an include whose name cannot be read") }
     # Units that include nothing that is left are taken away until no more can be: what stays is
     # in a circle or includes one.
     END {

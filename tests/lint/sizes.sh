@@ -12,7 +12,7 @@ find lib man/examples tests \( -name '*.c' -o -name '*.cc' -o -name '*.h' -o -na
     }
     function end_file() {
         if (file != "" && count > lines_max) complain(count, "more than " lines_max " lines")
-        if (file != "" && depth != 0) complain(count, "braces that this check can not follow")
+        if (file != "" && depth != 0) complain(count, "braces that this check cannot follow")
     }
     # A brace opens a function if what stands before it has parameters, and nothing around it
     # is a function already. Types, namespaces and initial values open something else.

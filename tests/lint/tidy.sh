@@ -24,7 +24,7 @@ find lib tests/unit -name '*.cc' | sort |
 # shellcheck disable=SC2046 # options are words
 find tests -name '*.c' | sort |
     run '' -std=c99 $("${PKG_CONFIG:-pkg-config}" --cflags glib-2.0 | sed 's/-I/-isystem /g')
-# The analyzer can not follow the lists of queue(7), which the examples use.
+# The analyzer cannot follow the lists of queue(7), which the examples use.
 find man/examples -name '*.c' | sort |
     run '-clang-analyzer-unix.Malloc,-clang-analyzer-core.NullDereference' -std=c99
 test ! -s "$failed"

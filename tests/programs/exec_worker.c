@@ -340,7 +340,7 @@ static void take_step(char *step) {
         execute_inner(value);
     } else if (strcmp(step, "shut") == 0) {
         if (pf_task_id() < 0 && close(atoi(value)) != 0) {
-            report("can not shut %s", value);
+            report("cannot shut %s", value);
         }
     } else if (strcmp(step, "listen") == 0) {
         take_passed();

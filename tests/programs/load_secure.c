@@ -18,7 +18,7 @@
 #include "process.h"
 
 #if SANITIZED
-/* The leak checker can not look at a process with the rights of another user. */
+/* The leak checker cannot look at a process with the rights of another user. */
 int __lsan_is_turned_off(void);
 int __lsan_is_turned_off(void) { return 1; }
 #endif

@@ -4,7 +4,7 @@
  *   log_socket FILE COMMAND [ARGUMENT...]
  *
  * What the command and its children send to /dev/log is appended to FILE, a line each. Ends with
- * the status of the command, or 77 where a /dev of one's own can not be had.
+ * the status of the command, or 77 where a /dev of one's own cannot be had.
  *
  * SPDX-License-Identifier: MIT
  */

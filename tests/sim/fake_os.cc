@@ -132,7 +132,7 @@ int open_pipe(Descriptor *ret_read_end, Descriptor * /*ret_write_end*/, bool /*n
     touch("it opens a barrier");
     const int32_t error = model.order_is_certain() ? world.barrier_trouble.next() : 0;
     if (error != 0) {
-        SIM_TRACE("the barrier can not be opened: %d", error);
+        SIM_TRACE("the barrier cannot be opened: %d", error);
         model.first_refused(error);
         return error;
     }
@@ -166,7 +166,7 @@ int Children::add(uint32_t worker, int32_t pid, Pidfd * /*pidfd*/) {
     require(!world.newborn.empty() && world.newborn.front().pid == pid, "watch-order",
             "workers are not watched in the order of their forks");
     if (const int32_t error = world.watch_trouble.next(); error != 0) {
-        SIM_TRACE("pid %d can not be watched: %d", pid, error);
+        SIM_TRACE("pid %d cannot be watched: %d", pid, error);
         model.watch_failed(pid, error);
         return error;
     }

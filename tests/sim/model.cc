@@ -178,7 +178,7 @@ void Model::resume_slot(uint32_t number) {
     if (slot.present >= 0) {
         slot.wanted_again = true;
     } else if (slot.underway) {
-        slot.pending = Pending::start; // it can not be called back
+        slot.pending = Pending::start; // it cannot be called back
     } else {
         want_start(number, Reason::replace);
     }

@@ -99,7 +99,7 @@ uint32_t Model::pending_fork(uint32_t choice) const {
     return choice / 8 % count;
 }
 
-// Before the call: says what it must return, unless the child can not be watched.
+// Before the call: says what it must return, unless the child cannot be watched.
 int Model::answer(uint32_t number, int32_t pid, bool is_child, bool is_known) {
     settle();
     if (pid > 0 && !is_child) {

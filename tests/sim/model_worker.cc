@@ -21,7 +21,7 @@ void Model::want_start(uint32_t slot, Reason reason, uint64_t key) {
     queue_.push_back(Waiting{slot, key != 0 ? key : ++next_key_});
 }
 
-// Whatever the slot waits for, it waits no more; a start under way can not be called back.
+// Whatever the slot waits for, it waits no more; a start under way cannot be called back.
 void Model::withdraw(uint32_t number) {
     Slot &slot = table_[number];
     if (slot.asked) {

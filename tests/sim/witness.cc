@@ -147,7 +147,7 @@ void Witness::told_of_worker(const core::Event &event) {
     const uint8_t seen = seen_[place];
     require((seen & now) == 0, "told-once", "what happened to a worker is told twice");
     require((seen & seen_start) != 0 || now == seen_start, "told-order", "before its start");
-    require((seen & not_after) == 0, "told-order", "what can not come any more");
+    require((seen & not_after) == 0, "told-order", "what cannot come any more");
     seen_[place] |= now;
 }
 

@@ -4,7 +4,7 @@
 #   tests/support/deps.sh build|demo|check|load|lint|bindings|platforms|all
 #
 # Does nothing, without network or rights, when all is there. Otherwise installs the Debian
-# packages that are missing with apt-get, as root or by sudo; where that can not be done, it
+# packages that are missing with apt-get, as root or by sudo; where that cannot be done, it
 # names them and fails.
 #
 # SPDX-License-Identifier: MIT

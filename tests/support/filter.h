@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /* From now on the call fails with that error. There is no way back. Returns false where filters
- * can not be had. */
+ * cannot be had. */
 bool filter_forbid(long system_call, int error);
 
 /* The same only where an argument, counted from 0, has that value in its lower half. */

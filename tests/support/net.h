@@ -16,7 +16,7 @@ int socket_port(int fd);
 /* The address of a socket as text, without the port. */
 const char *socket_host(int fd);
 
-/* An option of level SOL_SOCKET or another. -1: it can not be read. */
+/* An option of level SOL_SOCKET or another. -1: it cannot be read. */
 int socket_option(int fd, int level, int option);
 
 /* How many connections may wait at a listening TCP socket. */

@@ -22,7 +22,7 @@
 uint64_t now_ns(void) {
     struct timespec now;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* can not fail for this clock */
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 

@@ -147,7 +147,7 @@ static void reset_signals(void) {
 static bool fork_supervisor(struct scenario *scenario) {
     pid_t test = getpid();
 
-    (void)fflush(NULL); /* what is buffered would be written twice; no matter if it can not be */
+    (void)fflush(NULL); /* what is buffered would be written twice; no matter if it cannot be */
     pid_t pid = fork();
     if (pid != 0) {
         scenario->supervisor = pid;

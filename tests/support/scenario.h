@@ -69,7 +69,7 @@ void scenario_start_host(struct scenario *scenario, host_fn host);
 /* To be called by hosts: do what the plan says. Returns an exit status. */
 int plan_run(struct board *board, const struct plan *plan);
 
-/* To be called by hosts whose process the leak checker of a sanitizer can not look at: those
+/* To be called by hosts whose process the leak checker of a sanitizer cannot look at: those
  * without privileges, and those in a namespace of process ids of their own. */
 void leave_out_leak_check(void);
 

@@ -1,4 +1,4 @@
-// Finds the installed library with pkg-config, and says what is wrong if it can not.
+// Finds the installed library with pkg-config, and says what is wrong if it cannot.
 //
 // SPDX-License-Identifier: MIT
 use std::env;
@@ -11,7 +11,7 @@ fn pkg_config(arguments: &[&str]) -> Result<String, String> {
     let output = Command::new(&program)
         .args(arguments)
         .output()
-        .map_err(|error| format!("can not run {}: {error}", program.to_string_lossy()))?;
+        .map_err(|error| format!("cannot run {}: {error}", program.to_string_lossy()))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
     if output.status.success() {
         Ok(text(&output.stdout))

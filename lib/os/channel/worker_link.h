@@ -39,7 +39,7 @@ int stop_descriptor(const WorkerLink &link);
 void announce_exit(const WorkerLink &link, int status);
 
 // In a child that the host forked: waits until the supervisor has admitted it, and notes which
-// worker it is. Returns false if that can not be any more.
+// worker it is. Returns false if that cannot be any more.
 bool await_admission(WorkerLink *link, int supervisor_pidfd);
 
 // In a worker by exec: whether the descriptors are what the supervisor said. Notes where they are.

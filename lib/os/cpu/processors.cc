@@ -262,7 +262,7 @@ int64_t smallest_quota(const char *root, const Hierarchy &hierarchy) {
     }
 }
 
-// Those of the machine, where the affinity can not be asked for.
+// Those of the machine, where the affinity cannot be asked for.
 int online_count() {
     const long count = sysconf(_SC_NPROCESSORS_ONLN);
     return count < 1 ? 1 : count < INT32_MAX ? static_cast<int>(count) : INT32_MAX;

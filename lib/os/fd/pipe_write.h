@@ -18,7 +18,7 @@ class WriteSignalBlock {
     WriteSignalBlock(const WriteSignalBlock &) = delete;
     WriteSignalBlock &operator=(const WriteSignalBlock &) = delete;
 
-    // 0, or why the signals can not be held back: then nothing must be written.
+    // 0, or why the signals cannot be held back: then nothing must be written.
     [[nodiscard]] int error() const { return error_; }
     // Takes what a system call that writes returned. Returns that or the negative errno.
     ssize_t result(ssize_t count);

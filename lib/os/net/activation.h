@@ -16,7 +16,7 @@ void note_passed_descriptors();
 void set_passed_descriptors(int count);
 
 // How many there are, from first_passed_descriptor on; or the negative errno that says why what the
-// environment told, when the library was loaded, can not be. Processes forked since say the same.
+// environment told, when the library was loaded, cannot be. Processes forked since say the same.
 int passed_descriptor_count();
 
 // The same, but -EBADF if one has been closed since, or is another file.

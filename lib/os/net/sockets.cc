@@ -112,7 +112,7 @@ int bind_address(const addrinfo &found, const SocketKey &key, in_port_t &port, S
     return 0;
 }
 
-// Where IPv6 is switched off by half, localhost has an address there that can not be bound. For
+// Where IPv6 is switched off by half, localhost has an address there that cannot be bound. For
 // other names this rather says that the name is not what it should be.
 bool is_dead_localhost(const addrinfo &found, const SocketKey &key, int error) {
     return error == -EADDRNOTAVAIL && found.ai_family == AF_INET6 &&

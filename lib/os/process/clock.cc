@@ -7,7 +7,7 @@ namespace prefork::os {
 
 base::Instant now() {
     timespec time{};
-    clock_gettime(CLOCK_MONOTONIC, &time); // can not fail for this clock
+    clock_gettime(CLOCK_MONOTONIC, &time); // cannot fail for this clock
     return static_cast<base::Instant>(time.tv_sec) * base::second +
            static_cast<base::Instant>(time.tv_nsec);
 }

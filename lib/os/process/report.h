@@ -12,7 +12,7 @@ namespace prefork::os {
 const char *error_text(int error);
 
 // Writes a message of at most PIPE_BUF bytes to standard error, if the process has one. It waits
-// for no reader and raises no signal. A message that can not be written now is lost, and counted.
+// for no reader and raises no signal. A message that cannot be written now is lost, and counted.
 void write_to_stderr(const char *text, size_t length);
 
 // Writes how many messages were lost, if any were and it can be written now.

@@ -190,7 +190,7 @@ int daemonize(const char *pid_file) {
         return await_daemon(launching.get(), child);
     }
     launching.reset();
-    // A session without a terminal; and since its leader ends, it can not come by one.
+    // A session without a terminal; and since its leader ends, it cannot come by one.
     const bool is_leader = setsid() >= 0;
     const pid_t daemon = is_leader ? fork() : -1;
     if (daemon == 0) {

@@ -222,7 +222,7 @@ void remove_pid_file(const BorrowedFd &file) {
     struct stat named {};
     const bool found = place.open(path) == 0 && place.look(place.name(), &named) == 0 &&
                        file.identity() == FdIdentity{named.st_dev, named.st_ino};
-    // Where it can not be removed, for lack of rights or behind another root, it names nobody.
+    // Where it cannot be removed, for lack of rights or behind another root, it names nobody.
     if (!found || unlinkat(place.directory(), place.name(), 0) < 0) {
         (void)!ftruncate(file.get(), 0);
     }

@@ -12,7 +12,7 @@ namespace prefork::os {
 // file; or another negative errno. Then everything is as it was.
 [[nodiscard]] int create_pid_file(const char *path, BorrowedFd *ret_file);
 
-// Removes it, wherever it is by now, or makes it empty where it can not be removed.
+// Removes it, wherever it is by now, or makes it empty where it cannot be removed.
 void remove_pid_file(const BorrowedFd &file);
 
 } // namespace prefork::os

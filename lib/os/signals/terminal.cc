@@ -10,7 +10,7 @@ namespace prefork::os {
 
 namespace {
 
-// What can not be known for want of descriptors counts as there.
+// What cannot be known for want of descriptors counts as there.
 bool has_terminal() {
     const int terminal = open("/dev/tty", O_RDONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
     if (terminal >= 0) {

@@ -123,7 +123,7 @@ void WorkerEnvironment::set_listener(int32_t pid) {
 
 OwnEnvironment::OwnEnvironment() : is_current_(getenv(variable_supervisor) != nullptr) {
     if (!is_current_) {
-        (void)initial_.read(); // where it can not be read, nobody knows
+        (void)initial_.read(); // where it cannot be read, nobody knows
     }
     supervisor_ = find(variable_supervisor);
 }

@@ -22,7 +22,7 @@ int worker_descriptor(const char *name);
 // A worker that was made by exec has its task id from load on, and must claim it by the call that
 // made it in the supervisor. Until then it may not supervise: the same program would make the same
 // workers again. Returns whether it may: 0; -EALREADY; or -ESRCH, for ever, in a process that was
-// started as a worker that can not believe it: its supervisor is not its parent, or has less
+// started as a worker that cannot believe it: its supervisor is not its parent, or has less
 // rights.
 int may_supervise();
 

@@ -12,7 +12,7 @@ namespace prefork::os {
 
 class InitialEnvironment {
   public:
-    // Returns 0, or the negative errno where it can not be read. Without that it is empty.
+    // Returns 0, or the negative errno where it cannot be read. Without that it is empty.
     int read();
 
     // The value of a variable, as long as this object lives; nullptr if there is none.

@@ -13,7 +13,7 @@ namespace prefork::os {
 enum class Standing : uint32_t {
     free,      // may supervise
     unclaimed, // a worker by exec that has not claimed its identity yet
-    misplaced  // started as a worker, but by an environment that can not be believed
+    misplaced  // started as a worker, but by an environment that cannot be believed
 };
 
 // Copies of different versions share it: another layout needs another number.

@@ -10,7 +10,7 @@ namespace prefork::os {
 // Whether this process was started by that supervisor, whose pidfd it may have been given, and may
 // believe what its environment says. A program that runs with more rights than its caller, from a
 // set-user-id file or one with capabilities, may only if the supervisor has these rights as well.
-// False also where that can not be found out.
+// False also where that cannot be found out.
 [[nodiscard]] bool is_supervised_by(int32_t supervisor, int pidfd);
 
 // The kernel forgets the death signal of a process that gets more rights by executing a program.

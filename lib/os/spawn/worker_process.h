@@ -24,7 +24,7 @@ struct SpawnParameters {
 };
 
 // In a child that the host forked by itself: makes it a worker once its supervisor has admitted it
-// at the read end of a pipe; -1: it is not expected. Returns false if that can not be any more.
+// at the read end of a pipe; -1: it is not expected. Returns false if that cannot be any more.
 // Either way the host's dispositions hold again and no descriptor of the library is open but those
 // of a worker.
 bool join_pool(SpawnParameters *parameters, int admission_end);

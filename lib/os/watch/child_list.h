@@ -22,7 +22,7 @@ class ChildList {
     ChildList(const ChildList &) = delete;
     ChildList &operator=(const ChildList &) = delete;
 
-    // Those of all threads, by /proc. Returns false if they can not be known.
+    // Those of all threads, by /proc. Returns false if they cannot be known.
     bool read();
     // The same without a /proc of one's own: each pid from the first on is asked for.
     bool probe(int32_t first);

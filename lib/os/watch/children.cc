@@ -16,7 +16,7 @@ namespace prefork::os {
 
 namespace {
 
-// How soon one that can not be reaped yet is looked at again, and how seldom at last.
+// How soon one that cannot be reaped yet is looked at again, and how seldom at last.
 constexpr base::Duration first_look_delay = 10 * base::millisecond;
 constexpr base::Duration last_look_delay = 1 * base::second;
 

@@ -58,7 +58,7 @@ class Children {
     [[nodiscard]] uint32_t size() const { return static_cast<uint32_t>(children_.size()); }
     [[nodiscard]] uint32_t count() const { return count_; }
 
-    // When those that can not be reaped are to be looked at again; never: there are none.
+    // When those that cannot be reaped are to be looked at again; never: there are none.
     [[nodiscard]] base::Instant next_look() const { return next_look_; }
 
     // If that has come: writes down as many of them as there is room for, and returns how many.

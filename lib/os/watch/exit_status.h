@@ -14,7 +14,7 @@ namespace prefork::os {
 // has shown that the number is still that of the process's pidfd.
 bool collect_exit(const ProcessHandle &process, base::Exit *ret_exit, bool *ret_is_pidfd);
 
-// Kills and reaps a process that was started but can not be watched. One that does not end within a
+// Kills and reaps a process that was started but cannot be watched. One that does not end within a
 // bound is left. The pidfd may be missing.
 void discard_process(int32_t pid, const Pidfd &pidfd = {});
 

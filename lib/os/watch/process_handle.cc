@@ -107,7 +107,7 @@ bool EndWait::wait(const ProcessHandle &process) {
         return false;
     }
     pollfd ended{};
-    // One that has ended and can not be collected is readable all the time.
+    // One that has ended and cannot be collected is readable all the time.
     ended.fd = process.pidfd >= 0 && !has_ended(process.pidfd) ? process.pidfd : -1;
     ended.events = POLLIN;
     (void)poll(&ended, 1, pause_ms_); // interrupted: asked again

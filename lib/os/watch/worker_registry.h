@@ -17,7 +17,7 @@ void unregister_workers(const Children *workers);
 void begin_starts();
 void end_starts();
 
-// Whether an ended child is certainly no worker of any pool. If that can not be known for a start
+// Whether an ended child is certainly no worker of any pool. If that cannot be known for a start
 // that is under way, all pools are woken when that is over.
 bool is_no_worker(int32_t pid);
 

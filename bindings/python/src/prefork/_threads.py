@@ -62,7 +62,7 @@ def _is_alone() -> bool:
             return True
     except ValueError:
         pass
-    # Has no effect: threads can not be separated. So the kernel refuses it where there are
+    # Has no effect: threads cannot be separated. So the kernel refuses it where there are
     # several, and agrees where there is one.
     return bool(_libc.unshare(_CLONE_THREAD) == 0)
 
@@ -140,7 +140,7 @@ def look() -> Look:
         if _is_alone():
             return Look("", frozenset())
         time.sleep(0.001 if attempt else 0)
-    return Look(_told(["threads that can not be listed without /proc"]), frozenset())
+    return Look(_told(["threads that cannot be listed without /proc"]), frozenset())
 
 
 def left_after_fork(natives: frozenset[int]) -> str:

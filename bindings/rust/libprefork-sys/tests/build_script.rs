@@ -70,6 +70,6 @@ fn library_missing_or_too_old() {
     assert!(!output.status.success());
     assert!(String::from_utf8(output.stderr)
         .unwrap()
-        .contains("can not run /there/is/none"));
+        .contains("cannot run /there/is/none"));
     fs::remove_dir_all(&directory).unwrap();
 }

@@ -2,7 +2,7 @@
 //
 //   tokio [PORT [WORKERS]]
 //
-// A runtime can not be forked, so the workers are this program started anew. GET / says hello;
+// A runtime cannot be forked, so the workers are this program started anew. GET / says hello;
 // SIGTERM and Ctrl-C end the workers once they have answered, SIGHUP replaces them.
 //
 // SPDX-License-Identifier: MIT

@@ -27,9 +27,9 @@ pub enum Error {
     /// More restarts were needed than are allowed. The other workers have been stopped.
     GaveUp,
     /// Other threads are running, so that forking is not safe; or nobody can tell whether there are
-    /// any: without `/proc`, where the kernel can not be asked in another way either.
+    /// any: without `/proc`, where the kernel cannot be asked in another way either.
     Threads,
-    /// A worker exited with the status that says: the pool can not work.
+    /// A worker exited with the status that says: the pool cannot work.
     Fatal,
     /// The name of a host was not found.
     Resolve,

@@ -99,7 +99,7 @@ pub unsafe fn set_event_callback(callback: Option<fn(&Event)>) {
             )
         };
         if catch_unwind(|| callback(&event)).is_err() {
-            std::process::abort(); // C can not be unwound
+            std::process::abort(); // C cannot be unwound
         }
     }
     let (deliver, user): (Option<sys::pf_event_fn>, _) = match callback {

@@ -71,7 +71,7 @@ fn is_of_kernel(task: &Path) -> bool {
         != 0
 }
 
-/// Threads can not be separated: the kernel refuses it where there are several, and agrees, with
+/// Threads cannot be separated: the kernel refuses it where there are several, and agrees, with
 /// no effect, where there is one.
 fn told_by_unshare() -> Option<bool> {
     const CLONE_THREAD: c_int = 0x10000;

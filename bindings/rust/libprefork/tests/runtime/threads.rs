@@ -110,7 +110,7 @@ pub fn refuse_threads_later() {
     println!("all as expected");
 }
 
-/// As in a chroot: what can not be known is refused, and what is known is not.
+/// As in a chroot: what cannot be known is refused, and what is known is not.
 pub fn refuse_threads_without_proc() {
     assert!(!std::path::Path::new("/proc/self").exists());
     let mut pool = Pool::builder().workers(1).build().unwrap();
