@@ -35,7 +35,7 @@ extern "C" {
 
 /* The library's own error codes. All others are negative errno values. */
 enum {
-	PF_EGAVEUP = -4097,  /* too many restarts; the other workers have been stopped */
+	PF_EGAVEUP = -4097,  /* too many restarts, or no worker got ready; all were stopped */
 	PF_ETHREADS = -4098, /* other threads run, or cannot be counted: a fork is not safe */
 	PF_ERESOLVE = -4099, /* the name of a host was not found */
 	PF_EFATAL = -4100    /* a worker exited with a status of PF_EXIT_FATAL */
@@ -305,6 +305,15 @@ PF_API int pf_pool_set_restart_window(pf_pool *pool, int max, uint64_t window_ms
  * delay, the default.
  */
 PF_API int pf_pool_set_backoff(pf_pool *pool, uint64_t first_ms, uint64_t max_ms);
+
+/*
+ * How many workers may end in a row before they are ready, while no worker is ready: at max the
+ * pool stops and fails with PF_EGAVEUP, whatever the limit action. Only ends that lead to a restart
+ * count, not those of replacements. Without a ready time-out a worker is ready here when it has
+ * called pf_worker_ready() or lived for the time of pf_pool_set_min_uptime(). 0: no limit, the
+ * default.
+ */
+PF_API int pf_pool_set_boot_limit(pf_pool *pool, int max);
 
 /* At a limit: stop all and fail with PF_EGAVEUP (default), or leave that slot empty. */
 PF_API int pf_pool_set_limit_action(pf_pool *pool, int action);

@@ -121,6 +121,14 @@ int pf_pool_set_backoff(pf_pool *pool, uint64_t first_ms, uint64_t max_ms) {
     return 0;
 }
 
+int pf_pool_set_boot_limit(pf_pool *pool, int max) {
+    if (int r = check(pool, max >= 0); r < 0) {
+        return r;
+    }
+    pool->options.settings.boot_limit = static_cast<uint32_t>(max);
+    return 0;
+}
+
 int pf_pool_set_limit_action(pf_pool *pool, int action) {
     if (int r = check(pool, action == PF_LIMIT_STOP || action == PF_LIMIT_DEGRADE); r < 0) {
         return r;

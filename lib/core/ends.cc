@@ -17,6 +17,9 @@ void Supervisor::exited(const Input &input, Instant now) {
         reporter_.release_life();
         return;
     }
+    if (has_booted(input.worker, now)) {
+        boot_.succeeded();
+    }
     if (state == State::stopping || state == State::killing || state == State::abandoned) {
         reporter_.report_exit(input, Level::information, false, 0, now);
         end_asked(input.worker, now);
@@ -75,6 +78,10 @@ void Supervisor::end_replaced(const Input &input, Instant now) {
     const Duration uptime = elapsed(this->worker(worker).started, now);
     const ExitVerdict verdict =
         judge_exit(settings_, action_of(input), ended_normally(input), uptime);
+    if (verdict.restart && !has_booted(worker, now) && is_last_boot(now)) {
+        end_last_boot(input, now);
+        return;
+    }
     slot_table_[slot_of(worker)].count(verdict.restart && verdict.counts && policy_.allow(now));
     report_exit(input, true, 0, now);
     set_state(worker, State::empty);
@@ -113,6 +120,11 @@ void Supervisor::decide_restart(const Input &input, Instant now) {
     const bool normal = ended_normally(input);
     const Duration uptime = elapsed(this->worker(worker).started, now);
     const ExitVerdict verdict = judge_exit(settings_, action_of(input), normal, uptime);
+    const bool is_boot = verdict.restart && slot.plan == Plan::none && !has_booted(worker, now);
+    if (is_boot && is_last_boot(now)) {
+        end_last_boot(input, now);
+        return;
+    }
     if (!verdict.restart || (verdict.counts && !policy_.allow(now))) {
         report_exit(input, false, 0, now);
         set_state(worker, normal && !verdict.restart ? State::done : State::empty);

@@ -54,8 +54,9 @@ struct Event {
     EventType type{};
     Level level = Level::information;
     Reason reason = Reason::none;
-    bool will_restart = false;
-    int32_t task_id = -1; // -1: the whole pool
+    bool will_restart : 1 = false;
+    bool before_ready : 1 = false; // GAVE_UP: no worker became ready
+    int32_t task_id = -1;          // -1: the whole pool
     int32_t pid = 0;
     int32_t signal = 0; // STOPPING: that asked for it; SIGNAL_UNAVAILABLE: which; UNRESPONSIVE:
                         // that could not be sent

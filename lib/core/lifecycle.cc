@@ -38,6 +38,7 @@ void Supervisor::started(const Input &input, Instant now) {
     worker.kill_reported = false;
     worker.end_reason = Reason::none;
     worker.retires = false;
+    worker.said_ready = false;
     some_worker_ran_ = true;
     reporter_.count(Counter::started);
     if (worker.start_reason == Reason::restart) {
@@ -73,10 +74,11 @@ void Supervisor::start_failed(const Input &input, Instant now) {
     // succeed is not tried for ever. Later it uses up restarts like a worker that ended.
     const bool replacement = is_replacement(worker);
     const bool wanted = is_wanted(slot_of(worker));
-    const bool counted =
-        wanted && !input.transient && !replacement && some_worker_ran_ && policy_.allow(now);
-    const bool again = wanted && (input.transient || counted);
+    const bool counts = wanted && !input.transient && !replacement && some_worker_ran_;
     Slot &slot = slot_table_[slot_of(worker)];
+    const bool was_last_boot = counts && slot.plan == Plan::none && is_last_boot(now);
+    const bool counted = counts && !was_last_boot && policy_.allow(now);
+    const bool again = wanted && (input.transient || counted);
     slot.count(counted);
     slot.unproven = slot.unproven || (!replacement && !input.transient && slot.plan != Plan::none);
     if (again) {
@@ -90,7 +92,9 @@ void Supervisor::start_failed(const Input &input, Instant now) {
     }
     reporter_.report_start_failed(input, again, start_queue_.deadline(), now);
     if (wanted && !again) {
-        if (!replacement && some_worker_ran_) {
+        if (was_last_boot) {
+            give_up_boot(now);
+        } else if (!replacement && some_worker_ran_) {
             end_for_good(worker, false, now);
         } else if (!replacement) {
             fail_with(input.error, now);
@@ -166,7 +170,12 @@ void Supervisor::due(uint32_t worker, Instant now) {
 }
 
 void Supervisor::ready(uint32_t worker, Instant now) {
-    if (state_of(worker) == State::running) {
+    const State state = state_of(worker);
+    if (state != State::running && state != State::ready) {
+        return;
+    }
+    instance(worker).said_ready = true;
+    if (state == State::running) {
         deadlines_.disarm(worker);
         become_ready(worker, now);
     }

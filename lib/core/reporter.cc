@@ -92,6 +92,16 @@ void Reporter::report_pool(EventType type, Level level, int32_t error, Instant n
     queue_.push(event);
 }
 
+// No worker became ready: the pool ends.
+void Reporter::report_boot_limit(Instant now) {
+    Event event = event_of(EventType::gave_up, now);
+    event.reason = Reason::limit;
+    event.level = Level::error;
+    event.error = code_gave_up;
+    event.before_ready = true;
+    queue_.push(event);
+}
+
 // At the start, when there is room for all of them.
 void Reporter::report_signal_unavailable(int32_t signal, Instant now) {
     if (!queue_.has_room_for_extra()) {

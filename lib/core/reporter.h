@@ -44,6 +44,7 @@ class Reporter {
     // An event of the pool.
     void report_pool(EventType type, Level level, int32_t error, Instant now,
                      Reason reason = Reason::none);
+    void report_boot_limit(Instant now);
     void report_stopping(int32_t signal, Reason reason, Instant now);
     void report_resized(Instant now);
     void report_pending_resize(Instant now);

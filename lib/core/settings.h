@@ -25,6 +25,7 @@ struct Settings {
     Duration window = 0;
     Duration backoff_first = 0; // 0: restart at once
     Duration backoff_max = 0;
+    uint32_t boot_limit = 0; // ends in a row before a worker is ready; 0: no such limit
     OnLimit on_limit = OnLimit::stop;
     ExitActions exit_actions;
     uint64_t seed = 0; // of the jitter

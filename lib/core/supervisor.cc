@@ -7,6 +7,7 @@ namespace prefork::core {
 
 bool Supervisor::open(const Settings &settings) {
     settings_ = settings;
+    boot_.open(settings.boot_limit);
     return policy_.open(settings) && reserve(settings.workers);
 }
 

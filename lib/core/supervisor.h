@@ -11,6 +11,7 @@
 #pragma once
 
 #include "base/ring.h"
+#include "core/boot_limit.h"
 #include "core/deadlines.h"
 #include "core/exit_policy.h"
 #include "core/input.h"
@@ -163,6 +164,13 @@ class Supervisor {
     [[nodiscard]] ExitAction action_of(const Input &input) const;
     [[nodiscard]] bool ended_normally(const Input &input) const;
 
+    // A program that cannot start: boot.cc.
+    [[nodiscard]] bool has_booted(uint32_t id, Instant now) const;
+    bool has_booted_worker(Instant now);
+    bool is_last_boot(Instant now);
+    void give_up_boot(Instant now);
+    void end_last_boot(const Input &input, Instant now);
+
     // Starts that the host is asked for: host_fork.cc.
     void request_delivered(uint32_t slot, Instant now);
     void unanswered(uint32_t worker, Instant now);
@@ -207,6 +215,7 @@ class Supervisor {
 
     Settings settings_;
     RestartPolicy policy_;
+    BootLimit boot_;
     SlotTable slot_table_;
     base::Ring<Signal> signals_;
     base::Ring<uint32_t> looks_;
@@ -215,8 +224,9 @@ class Supervisor {
     Deadlines deadlines_;
     Reporter reporter_{slot_table_, policy_};
     Instant stop_signal_time_ = 0;
-    uint32_t reloads_ = 0;     // begun
-    uint32_t reload_left_ = 0; // slots that have not got their new worker
+    uint32_t booted_worker_ = 0; // perhaps: the last one that was looked for
+    uint32_t reloads_ = 0;       // begun
+    uint32_t reload_left_ = 0;   // slots that have not got their new worker
     int32_t result_ = 0;
     int32_t stop_signal_ = 0;
     int32_t abandon_error_ = 0; // of the last SIGKILL to a worker that was given up

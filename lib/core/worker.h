@@ -66,8 +66,9 @@ struct Worker {
     uint32_t pending_signals; // that it gets once it is ready: a bit for each number
     int32_t pid;
     State state;
-    bool killed;        // aborting: SIGKILL has been sent
-    uint8_t refusals;   // of SIGKILL, in a row
+    bool killed;      // aborting: SIGKILL has been sent
+    uint8_t refusals; // of SIGKILL, in a row
+    bool said_ready;
     bool retires;       // it has asked to be replaced
     bool kill_reported; // by KILLED, or by the failure in its place
     uint8_t renewals;   // of its time to stop

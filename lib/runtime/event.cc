@@ -96,8 +96,13 @@ void format(const Event &event, Text &text) {
         add_exit(text, event);
         break;
     case EventType::gave_up:
-        text.add(event.error == base::code_fatal ? "A child exited with a fatal status, giving up"
-                                                 : "Too many child restarts, giving up");
+        if (event.error == base::code_fatal) {
+            text.add("A child exited with a fatal status, giving up");
+        } else if (event.before_ready) {
+            text.add("No child became ready, giving up");
+        } else {
+            text.add("Too many child restarts, giving up");
+        }
         break;
     case EventType::start_failed:
         add_start_failure(text, event);

@@ -38,6 +38,7 @@ static int setters_that_differ(pf_pool *pool, int wanted) {
         pf_pool_set_stop(pool, SIGINT, 500),
         pf_pool_set_exit_action(pool, 3, PF_EXIT_FATAL),
         pf_pool_set_min_uptime(pool, 0),
+        pf_pool_set_boot_limit(pool, 5),
         pf_pool_set_signals(pool, PF_SIGNALS_STANDARD),
         pf_pool_set_thread_policy(pool, PF_THREADS_ALLOW),
         pf_pool_set_process_groups(pool, 1),
@@ -178,6 +179,7 @@ static void values_out_of_range_are_refused(void **state) {
     assert_int_equal(pf_pool_set_exit_action(pool, 1, -1), -EINVAL);
     assert_int_equal(pf_pool_set_exit_action(pool, 1, 4), -EINVAL);
     assert_int_equal(pf_pool_set_min_uptime(pool, UINT64_MAX), -EINVAL);
+    assert_int_equal(pf_pool_set_boot_limit(pool, -1), -EINVAL);
     assert_int_equal(pf_pool_set_signals(pool, -1), -EINVAL);
     assert_int_equal(pf_pool_set_signals(pool, 3), -EINVAL);
     assert_int_equal(pf_pool_set_thread_policy(pool, -1), -EINVAL);
@@ -223,6 +225,8 @@ static void values_at_the_edge_are_taken(void **state) {
     assert_int_equal(pf_pool_set_exit_action(pool, 0, PF_EXIT_DEFAULT), 0);
     assert_int_equal(pf_pool_set_min_uptime(pool, 0), 0);
     assert_int_equal(pf_pool_set_min_uptime(pool, year_ms), 0);
+    assert_int_equal(pf_pool_set_boot_limit(pool, INT_MAX), 0);
+    assert_int_equal(pf_pool_set_boot_limit(pool, 0), 0);
     assert_int_equal(pf_pool_set_parent_death_signal(pool, SIGRTMAX), 0);
     assert_int_equal(pf_pool_set_parent_death_signal(pool, 0), 0);
     assert_int_equal(pf_pool_set_backend(pool, PF_BACKEND_AUTO), 0);

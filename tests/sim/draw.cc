@@ -125,6 +125,7 @@ void draw_limits(History *history, Random &random) {
         history->set(Choice::backoff_first_ms, first_ms);
         history->set(Choice::backoff_max_ms, first_ms * (1 + random.below(20)));
     }
+    history->set(Choice::boot_limit, random.below(4) == 0 ? 1 + random.below(8) : 0);
     history->set(Choice::on_limit, random.below(2));
     const auto fatal_of_3 = static_cast<uint32_t>(core::ExitAction::fatal) << 6;
     history->set(Choice::exit_actions, random.below(4) == 0   ? random.below(1024)
@@ -175,6 +176,7 @@ int64_t plain_value(Choice choice) {
     case Choice::window_ms:
     case Choice::backoff_first_ms:
     case Choice::backoff_max_ms:
+    case Choice::boot_limit:
     case Choice::on_limit:
     case Choice::exit_actions:
     case Choice::jitter_seed:
@@ -225,6 +227,7 @@ void draw(History *history, uint64_t seed, uint32_t steps) {
         history->set(Choice::window_max, 0);
         history->set(Choice::window_ms, 0);
         history->set(Choice::exit_actions, 0);
+        history->set(Choice::boot_limit, 0);
     }
     draw_operations(history, random, steps, endless);
 }
@@ -244,6 +247,7 @@ runtime::PoolOptions options_of(const History &history) {
     settings.window = duration(Choice::window_ms);
     settings.backoff_first = duration(Choice::backoff_first_ms);
     settings.backoff_max = duration(Choice::backoff_max_ms);
+    settings.boot_limit = static_cast<uint32_t>(history.get(Choice::boot_limit));
     settings.on_limit = static_cast<core::OnLimit>(history.get(Choice::on_limit));
     for (uint32_t index = 0; index < 5; index++) {
         const auto action = history.get(Choice::exit_actions) >> 2 * index & 3;

@@ -20,6 +20,7 @@ enum class Choice : uint8_t {
     window_ms,
     backoff_first_ms,
     backoff_max_ms,
+    boot_limit,
     on_limit,
     exit_actions, // of the statuses that are drawn: two bits each
     jitter_seed,

@@ -119,6 +119,7 @@ class Model {
         Instant expires = never;  // when it is too old
         Instant beat_at = never;  // when it was last seen to be well
         uint32_t beats = 0;
+        bool well = false;         // it has said that it is ready
         bool floods = false;       // the pool with messages
         bool overdue = false;      // too old already
         bool retires = false;      // wants to be replaced
@@ -242,6 +243,9 @@ class Model {
                                     const Exit &exit) const;
     [[nodiscard]] bool counts(core::ExitAction action, const Life &life, const Exit &exit) const;
     void give_up(uint32_t slot, bool fatal);
+    [[nodiscard]] bool has_booted(const Life &life) const;
+    bool is_last_boot();
+    void give_up_boot();
     bool allow_restart();
     Duration draw_delay(Slot &slot);
     Duration draw_lifetime();
@@ -310,6 +314,7 @@ class Model {
     uint64_t next_key_ = 0;
     uint64_t random_ = 0;
     int32_t counted_ = 0;
+    uint32_t boots_failed_ = 0; // in a row
     int32_t result_ = 0;
     int32_t stop_signal_ = 0;
     Instant stop_signal_time_ = 0;

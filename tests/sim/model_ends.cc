@@ -27,6 +27,7 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
     const bool was_present = slot.present == instance;
     (was_present ? slot.present : slot.second) = -1;
     left_ -= life.stage == Stage::left ? 1 : 0;
+    boots_failed_ = has_booted(life) ? 0 : boots_failed_;
     if (phase_ == Phase::done) {
         untold_ += 1;
         return;
@@ -51,7 +52,14 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
         // Its restart is there or on its way, and counts as one if any other would.
         core::ExitAction action = action_of(life, exit);
         action = action == core::ExitAction::fatal ? core::ExitAction::standard : action;
-        if (is_restarted(action, life, exit) && counts(action, life, exit) && allow_restart()) {
+        const bool restarts = is_restarted(action, life, exit);
+        if (restarts && !has_booted(life) && is_last_boot()) {
+            tell_exit(number, life, exit, false, 0);
+            give_up_boot();
+            conclude();
+            return;
+        }
+        if (restarts && counts(action, life, exit) && allow_restart()) {
             slot.restarts += 1;
         }
         tell_exit(number, life, exit, true, 0, action == core::ExitAction::done);
@@ -98,6 +106,12 @@ void Model::ended_in_service(uint32_t number, const Life &life, const Exit &exit
     const bool done = action == core::ExitAction::done;
     const bool wanted = is_restarted(action, life, exit);
     const bool counts = this->counts(action, life, exit);
+    if (wanted && !was_new && !has_booted(life) && is_last_boot()) {
+        slot.finished = false;
+        tell_exit(number, life, exit, false, 0);
+        give_up_boot();
+        return;
+    }
     if (!wanted || (counts && !allow_restart())) {
         slot.finished = !wanted && (done || (exit.normal() && life.stage != Stage::dying));
         tell_exit(number, life, exit, false, 0, done);

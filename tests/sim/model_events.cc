@@ -155,6 +155,7 @@ void Model::told(const core::Event &event) {
     same("error", event.error, wanted.error, "event-error");
     same("count of restarts", event.restarts, wanted.restarts, "restarts");
     same("count", event.count, wanted.count, "event-count");
+    same("limit", event.before_ready, wanted.before_ready, "event-limit");
     same("restart", event.will_restart, wanted.will_restart, "event-restart");
     same("uptime", static_cast<int64_t>(event.uptime), static_cast<int64_t>(wanted.uptime),
          "event-uptime");

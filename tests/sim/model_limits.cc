@@ -28,6 +28,36 @@ bool Model::allow_restart() {
     return true;
 }
 
+// A worker that was ready, or has lived long enough where none has to say so.
+bool Model::has_booted(const Life &life) const {
+    return life.well ||
+           (settings_.ready_timeout == 0 && world.clock - life.started >= settings_.minimum_uptime);
+}
+
+// One more has ended before it was ready, or could not be started. Those that end while another
+// one is there that was ready do not count.
+bool Model::is_last_boot() {
+    for (const Slot &slot : table_) {
+        for (const Life &life : slot.lives) {
+            if (life.stage != Stage::none && has_booted(life)) {
+                boots_failed_ = 0;
+                return false;
+            }
+        }
+    }
+    boots_failed_ += 1;
+    return boots_failed_ == settings_.boot_limit;
+}
+
+void Model::give_up_boot() {
+    core::Event event = event_of(EventType::gave_up, Level::error);
+    event.error = prefork::base::code_gave_up;
+    event.reason = core::Reason::limit;
+    event.before_ready = true;
+    tell(event);
+    fail(event.error);
+}
+
 // The drawn numbers are those of the pool's seed, one for each delay.
 Duration Model::draw_delay(Slot &slot) {
     if (settings_.backoff_first == 0) {

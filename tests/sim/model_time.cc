@@ -207,7 +207,11 @@ void Model::looked(uint32_t worker, uint32_t beats) {
 // It says that it is ready, for the first time or again.
 void Model::said_ready(uint32_t worker) {
     settle();
-    const Life &life = table_[worker / 2].lives[worker % 2];
+    Life &life = table_[worker / 2].lives[worker % 2];
+    if (life.stage == Stage::trial || life.stage == Stage::serving) {
+        life.well = true;
+        boots_failed_ = 0;
+    }
     if (life.stage == Stage::trial) {
         get_ready(worker / 2, static_cast<int>(worker % 2));
     }

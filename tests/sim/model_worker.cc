@@ -283,7 +283,9 @@ void Model::end_start(uint32_t number, int32_t error, Instant tie, uint64_t key)
     underway_ -= 1;
     // Its room in the queue of events is only given back after what is told now.
     const bool wanted = is_wanted(number);
-    const bool counted = wanted && !passes && !replaces && some_ran_ && allow_restart();
+    const bool counts = wanted && !passes && !replaces && some_ran_;
+    const bool last_boot = counts && slot.plan == Plan::none && is_last_boot();
+    const bool counted = counts && !last_boot && allow_restart();
     const bool again = wanted && (passes || counted);
     slot.restarts += counted ? 1 : 0;
     slot.unproven = slot.unproven || (!replaces && !passes && slot.plan != Plan::none);
@@ -298,7 +300,9 @@ void Model::end_start(uint32_t number, int32_t error, Instant tie, uint64_t key)
     }
     tell_start_failure(number, error, again, tie);
     if (wanted && !again && !replaces) {
-        if (some_ran_) {
+        if (last_boot) {
+            give_up_boot();
+        } else if (some_ran_) {
             give_up(number, false);
         } else {
             fail(error);

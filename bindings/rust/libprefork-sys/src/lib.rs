@@ -165,6 +165,7 @@ extern "C" {
     pub fn pf_pool_set_max_restarts(pool: *mut pf_pool, max: c_int) -> c_int;
     pub fn pf_pool_set_restart_window(pool: *mut pf_pool, max: c_int, window_ms: u64) -> c_int;
     pub fn pf_pool_set_backoff(pool: *mut pf_pool, first_ms: u64, max_ms: u64) -> c_int;
+    pub fn pf_pool_set_boot_limit(pool: *mut pf_pool, max: c_int) -> c_int;
     pub fn pf_pool_set_limit_action(pool: *mut pf_pool, action: c_int) -> c_int;
     pub fn pf_pool_set_stop(pool: *mut pf_pool, signal: c_int, timeout_ms: u64) -> c_int;
     pub fn pf_pool_set_exit_action(pool: *mut pf_pool, code: c_int, action: c_int) -> c_int;
