@@ -1,5 +1,5 @@
-// The numbers that the core speaks of; os and api check that they are the system's and the
-// header's.
+// Numbers that the core uses. os and api check that they equal the numbers of the system and of
+// the header.
 //
 // SPDX-License-Identifier: MIT
 #pragma once

@@ -5,8 +5,8 @@
 
 namespace prefork::base {
 
-// Tells whether an invariant holds. Built for tests (PF_TESTING) a broken one aborts at once;
-// in a release build the caller is told and gives up in an orderly way: the host is never aborted.
+// Returns whether an invariant holds. Built for tests (PF_TESTING), a broken one aborts at once. In
+// a release build the caller fails in an orderly way: the host is never aborted.
 [[nodiscard]] inline bool holds(bool condition) {
 #ifdef PF_TESTING
     if (!condition) {

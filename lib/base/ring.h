@@ -53,7 +53,7 @@ class Ring {
     Value pop() {
         Value value = values_[first_];
         size_ -= 1;
-        // An empty ring begins anew at its start, so that only the memory in real use is touched.
+        // An empty ring starts at its first place again, so that only memory in use is touched.
         first_ = size_ == 0 ? 0 : wrapped(first_ + 1);
         return value;
     }

@@ -1,4 +1,4 @@
-// Workers that the host forks by itself when it is asked to.
+// Workers that the host forks when the pool asks for them.
 //
 // SPDX-License-Identifier: MIT
 #include <errno.h>

@@ -94,9 +94,9 @@ Pool::Role Pool::start_one(os::SpawnParameters *parameters, os::SignalBlock &blo
     return Role::supervisor;
 }
 
-// Forks all first and opens their pidfds afterwards, because each fork copies the table of
-// descriptors; and touches little memory meanwhile, because each fork makes it be copied anew. No
-// worker can vanish: nobody else reaps them. What another thread asks for meanwhile comes first.
+// Forks all workers and then opens their pidfds, because each fork copies the table of descriptors.
+// Touches little memory in between, because each fork makes it copied again. No worker can vanish:
+// nothing else reaps them. Requests of other threads come first.
 Pool::Role Pool::start_batch(uint32_t room, os::SpawnParameters *parameters,
                              os::SignalBlock &block) {
     uint32_t count = 0;
@@ -114,8 +114,8 @@ Pool::Role Pool::start_batch(uint32_t room, os::SpawnParameters *parameters,
         batch_[size_t{2} * forked + 1] = pid;
         forked += 1;
     }
-    // A failure is reported after the starts that succeeded before it, so that they do not speak
-    // for the time after it.
+    // A failure is reported after the starts that succeeded before it: they must not reset what
+    // follows from it.
     for (uint32_t index = 0; index < count; index++) {
         const auto worker = static_cast<uint32_t>(batch_[size_t{2} * index]);
         if (index >= forked) {

@@ -30,8 +30,8 @@ int KeyPage::open() {
     if (memory == MAP_FAILED) {
         return -errno;
     }
-    // Where this is refused, a worker could read the key and speak for its siblings. It could kill
-    // them as well: a pool without the rest of what the channel does would be no better.
+    // If this is refused, a worker can read the key and send records of its siblings. It could kill
+    // them as well: to refuse the pool would protect nobody.
     (void)madvise(memory, page_size(), MADV_DONTFORK);
     key_ = static_cast<SipKey *>(memory);
     key_->words[0] = random_seed();

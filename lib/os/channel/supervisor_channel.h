@@ -3,9 +3,9 @@
 // SPDX-License-Identifier: MIT
 //
 // Up: one pipe for the pool, whose write end every worker inherits. A worker's records carry a
-// token that only the supervisor can compute, so that a process speaks for nobody but the worker
-// that it is, or is a child of. Down: one pipe for each worker that can be asked to stop by a
-// descriptor, or that the host forks.
+// token that only the supervisor can compute, so that a process can only send records of the
+// worker that it is, or is a child of. Down: one pipe for each worker that can be asked to stop by
+// a descriptor, or that the host forks.
 #pragma once
 
 #include <cstddef>
@@ -87,10 +87,10 @@ class SupervisorChannel {
     // Admits no workers any more: refuses those that wait.
     void close();
 
-    // Whether its descriptors are still there, as far as one can tell for all: a host that closes
-    // what it does not know closes all of them.
+    // Whether its descriptors are still open. One stands for all: a host that closes descriptors
+    // that it does not know closes all of them.
     [[nodiscard]] bool is_whole() const { return file_.matches(read_end_.get()); }
-    // Lets go of the numbers of those that are not.
+    // Forgets the numbers of those that are not.
     void let_go_of_lost();
 
     // In another process: lets go of everything but memory.

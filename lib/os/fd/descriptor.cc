@@ -68,8 +68,8 @@ void note_in_table(int descriptor) {
     }
 }
 
-// What a worker has inherited speaks of descriptors that it closed when it began. It is forgotten
-// only when the worker opens some itself, because few do.
+// The notes that a worker inherited describe descriptors that it closed at its start. They are
+// cleared when the worker opens a descriptor, because few workers do.
 void forget_earlier_generation() {
     if (noted_generation.load(std::memory_order_acquire) == generation()) {
         return;

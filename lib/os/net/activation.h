@@ -1,4 +1,4 @@
-// The descriptors that systemd, or who speaks its protocol, has opened for this process.
+// The descriptors that systemd, or a manager with the same protocol, passed to this process.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -15,8 +15,8 @@ void note_passed_descriptors();
 // errno that it answers with.
 void set_passed_descriptors(int count);
 
-// How many there are, from first_passed_descriptor on; or the negative errno that says why what the
-// environment told, when the library was loaded, cannot be. Processes forked since say the same.
+// How many there are, from first_passed_descriptor on; or a negative errno if the environment was
+// not valid when the library was loaded. Processes that were forked since return the same.
 int passed_descriptor_count();
 
 // The same, but -EBADF if one has been closed since, or is another file.

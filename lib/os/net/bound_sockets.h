@@ -15,7 +15,7 @@ namespace prefork::os {
 
 inline constexpr size_t bound_sockets_max = 64; // of one set
 
-// What the host asked for; sets with equal keys are told apart by their order.
+// What the host asked for. Sets with equal keys are distinguished by their order.
 struct SocketKey {
     const char *name; // the host, "" for any address; or the path
     int port;

@@ -63,8 +63,8 @@ int bind_unix_socket(const char *path, uint32_t mode, int backlog) {
     if (descriptor < 0) {
         return descriptor;
     }
-    // The kernel makes the file with the mode of the socket, so that it is at no time open to more
-    // than it shall be.
+    // The kernel creates the file with the mode of the socket, so that it never has more
+    // permissions than it should.
     int result = fchmod(descriptor, mode) == 0 ? 0 : -errno;
     if (result == 0) {
         result = note_bound_sockets(key, {&descriptor, 1});

@@ -1,4 +1,4 @@
-// Writing to standard error without waiting for whoever reads it.
+// Writes to standard error without waiting for its reader.
 //
 // Its open file description is shared with other processes, so O_NONBLOCK is not ours to set. Each
 // kind of file has a way of its own that does not block.
@@ -92,7 +92,8 @@ ssize_t write_to_pipe(const char *text, size_t length) {
     return count;
 }
 
-// A terminal can be stopped, and have less room than it takes. It is opened anew for that.
+// A terminal can be stopped, or have too little room. It is opened again, so that the write does
+// not block.
 ssize_t write_to_terminal(const char *text, size_t length) {
     const int terminal = open("/proc/self/fd/2", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     if (terminal < 0) {

@@ -183,7 +183,7 @@ Notifier::Result Notifier::send_text(const char *text, size_t length) {
         case ECONNREFUSED:
         case ECONNRESET:
         case ENOTCONN:
-            connected_ = false; // the manager may listen anew at the same place
+            connected_ = false; // the manager may open a new socket at the same path
             break;
         default:
             return Result::nobody_listens;

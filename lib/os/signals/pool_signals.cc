@@ -69,8 +69,8 @@ bool is_of_a_copy(const struct sigaction &action) {
 
 // Written under the lock of the process, but for what has arrived; read by the handler at any time.
 struct {
-    std::atomic<ProcessId> owner; // the process that the rest speaks of
-    std::atomic<int32_t> session; // with a terminal, when SIGHUP was claimed; 0: none
+    std::atomic<ProcessId> owner;  // the process that the rest belongs to
+    std::atomic<int32_t> session;  // with a terminal, when SIGHUP was claimed; 0: none
     std::atomic<uint32_t> changes; // of hangups and arrived, after each
     std::atomic<uint32_t> hangups;
     std::atomic<uint32_t> arrived[pool_signal_count];
@@ -187,8 +187,8 @@ void on_signal(int signal, siginfo_t *info, void *context) {
     const int saved_errno = errno;
     const uint32_t index = index_of(signal);
     if (!is_this_process(shared.owner.load(std::memory_order_relaxed))) {
-        // A child that the host forked by itself has inherited the handler. It is to behave as if
-        // the library were not there: the signal comes again once the handler has returned.
+        // A child of the host has inherited the handler. It must behave as without the library: the
+        // signal is delivered again when the handler has returned.
         reset_to_default(signal);
         kill(getpid(), signal);
     } else if (is_job_control(signal, *info)) {
@@ -207,9 +207,9 @@ void on_signal(int signal, siginfo_t *info, void *context) {
     errno = saved_errno;
 }
 
-// What is noted of holders speaks of the process that noted it: a worker has given all back when it
-// began, and a child that the host forked has nothing to do with the pools of its parent. The owner
-// comes last: until then the handler does as if the library were not there.
+// The holders belong to the process that noted them: a worker has restored all dispositions at its
+// start, and a child of the host has no part in the pools of its parent. The owner is set last:
+// until then the handler behaves as without the library.
 void forget_other_process() {
     if (is_this_process(shared.owner.load())) {
         return;

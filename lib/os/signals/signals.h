@@ -29,7 +29,7 @@ class SignalBlock {
     void block();
     [[nodiscard]] bool is_blocking() const { return is_blocking_; }
 
-    // Whether the kernel reaps children by itself, because SIGCHLD is ignored: as it was when the
+    // Whether the kernel reaps children, because SIGCHLD is ignored: as it was when the
     // signals were blocked last.
     [[nodiscard]] bool children_reap_themselves() const { return children_reap_themselves_; }
 

@@ -13,7 +13,7 @@ namespace prefork::os {
 bool keep_from_children(int descriptor);
 
 // Adopts what the text lists, those with names as resources. A text that no supervisor has
-// written, or that speaks of descriptors that are not open, changes nothing. Returns 0 or a
+// written, or that lists a descriptor that is not open, changes nothing. Returns 0 or a
 // negative errno.
 [[nodiscard]] int adopt_inherited_fds(const char *text, WorkerResources *resources);
 

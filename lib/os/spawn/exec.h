@@ -1,4 +1,4 @@
-// Making a worker by exec: this program or another, started anew.
+// Making a worker by exec: it executes this program or another one.
 //
 // SPDX-License-Identifier: MIT
 #pragma once

@@ -38,7 +38,7 @@ void settle_in(const SpawnParameters &parameters) {
     if (!parameters.threads) {
         announce_exit_at_end();
         if (parameters.notifies) {
-            unsetenv(notify_variable); // not waited for by who speaks there
+            unsetenv(notify_variable); // the manager expects no message of a worker
         }
     }
 }

@@ -23,7 +23,7 @@ struct SpawnParameters {
     int barrier = -1; // wait there before anything else; -1: do not wait
 };
 
-// In a child that the host forked by itself: makes it a worker once its supervisor has admitted it
+// In a child of the host's own fork: makes it a worker once its supervisor has admitted it
 // at the read end of a pipe; -1: it is not expected. Returns false if that cannot be any more.
 // Either way the host's dispositions hold again and no descriptor of the library is open but those
 // of a worker.

@@ -11,7 +11,7 @@ namespace prefork::os {
 // Pids are given in order, so all others are smaller.
 int32_t newest_pid();
 
-// Whether /proc speaks of this process's pid namespace.
+// Whether /proc shows the pid namespace of this process.
 bool has_own_proc();
 
 // Process ids, sorted. Grows: what a host forks has no bound that the library could know.

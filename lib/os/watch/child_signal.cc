@@ -32,7 +32,7 @@ struct Visit {
 
 // Guarded by the lock of the process, which handlers may take: no handler interrupts its holder.
 struct {
-    ProcessId owner; // the process that it speaks of
+    ProcessId owner; // the process that it belongs to
     int32_t count;   // of calls that hold the handler
     int32_t keepers; // of those that want statuses to be kept
     uint32_t level;  // of those below
@@ -46,7 +46,7 @@ bool has_function(const struct sigaction &action) {
            (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN);
 }
 
-// Whether the kernel reaps children with this disposition by itself.
+// Whether the kernel reaps children with this disposition.
 bool discards(const struct sigaction &action) {
     return (action.sa_flags & SA_NOCLDWAIT) != 0 ||
            (!has_function(action) && action.sa_handler == SIG_IGN);
@@ -131,7 +131,7 @@ struct Entry {
 
 void enter(int32_t thread, const void *frame, Entry *ret_entry) {
     const ProcessLock lock;
-    forget_other_process(); // a child that the host forked by itself
+    forget_other_process(); // in a child of the host
     ret_entry->wakes = handler.count > 0;
     ret_entry->reaps = keeps_now();
     const Visit *visit = visit_of(thread, frame);

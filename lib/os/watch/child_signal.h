@@ -6,8 +6,8 @@
 namespace prefork::os {
 
 // Installs a handler that wakes all pools and then does what the host's handler would do. Calls
-// are counted. Where statuses are to be kept, the kernel reaps no child by itself: if the host has
-// it reap its children, the handler does so, but for workers.
+// are counted. While statuses are kept, the kernel reaps no child: if the host has it reap its
+// children, the handler reaps them instead, except workers.
 void hold_child_handler(bool keeps_statuses);
 void release_child_handler(bool keeps_statuses);
 

@@ -20,7 +20,7 @@ namespace {
 constexpr base::Duration first_look_delay = 10 * base::millisecond;
 constexpr base::Duration last_look_delay = 1 * base::second;
 
-// An end is told of once: a pidfd that is closed may live on as a copy in a child that was forked
+// An end is reported once: a pidfd that is closed may live on as a copy in a child that was forked
 // beside it, and its registration with it.
 constexpr uint32_t watched_events = uint32_t{EPOLLIN} | uint32_t{EPOLLONESHOT};
 

@@ -318,7 +318,7 @@ int EventLoop::wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result) 
         const uint32_t tag = events[index].data.u32;
         uint64_t value = 0;
         if (tag == tag_timer) {
-            // Once read it is at rest, and armed anew by whatever deadline is next.
+            // After the read it is disarmed. The next deadline arms it again.
             (void)!read(timer_.get(), &value, sizeof(value));
             deadline_ = base::never;
             ret_result->timer = true;

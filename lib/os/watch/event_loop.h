@@ -114,9 +114,9 @@ class EventLoop {
     // Without pidfds: the end of a pipe that workers keep, whose other end only the supervisor has.
     [[nodiscard]] int liveness() const { return liveness_.read_end(); }
     [[nodiscard]] int supervisor_pidfd() const { return supervisor_.get(); }
-    // Whether the status of every worker gets known, whoever reaps it.
-    // Where the kernel reaps children by itself, and reports no status afterwards: ensures, until
-    // the end, that it does not. The host's other children are then reaped as it would have.
+    // Makes sure that the status of every worker is known. If the kernel reaps children, and
+    // reports no status afterwards, it is kept from it until the end. The other children of the
+    // host are then reaped as before.
     void keep_statuses();
     void reap_for_host() const;
 

@@ -47,7 +47,7 @@ class OrphanReaper {
 
     ReapMode mode_ = ReapMode::none;
     bool is_informed_ = false;
-    bool has_own_proc_ = false; // /proc speaks of this process's pid namespace
+    bool has_own_proc_ = false; // /proc shows the pid namespace of this process
     bool beside_threads_ = false;
     int32_t newest_ = 0; // without it: the newest pid before the host's code
     ChildList of_host_;

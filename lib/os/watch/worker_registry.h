@@ -1,4 +1,4 @@
-// The workers of all pools of this process, which whoever reaps other children leaves alone.
+// The workers of all pools of this process, so that code that reaps other children skips them.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
