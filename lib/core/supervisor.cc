@@ -266,7 +266,7 @@ void Supervisor::kill_all() {
     }
 }
 
-// Once a step, however many were withdrawn.
+// Once a step, however many were cancelled.
 void Supervisor::forget_withdrawn_starts() {
     starts_withdrawn_ = false;
     start_queue_.remove_if([this](uint32_t worker) { return state_of(worker) != State::waiting; });

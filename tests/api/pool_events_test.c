@@ -98,8 +98,8 @@ static void a_host_that_is_slow_misses_nothing(void **state) {
     assert_int_equal(host_begin(host, CRASHING), 0);
 
     go_on_without_taking(host);
-    unsigned untold = board_count(host->board, KIND_WORKER, ANY_TASK);
-    assert_in_range(untold, MANY, CRASHING * RUNS - 1); /* but not without bound */
+    unsigned unreported = board_count(host->board, KIND_WORKER, ANY_TASK);
+    assert_in_range(unreported, MANY, CRASHING * RUNS - 1); /* but not without bound */
     assert_int_equal(board_count(host->board, PF_EVENT_STARTED, ANY_TASK), 0);
 
     assert_int_equal(host_finishes(host), 0);

@@ -339,7 +339,7 @@ void Host::check_end() {
     require(world.timer == never, "timer", "armed after the end");
     require(world.retired, "retire", "a pool that is done still watches");
     require(!world.signals_held, "own-signals", "not given back after the end");
-    require(witness.ends_missing() == model.left() + model.untold(), "told-once",
+    require(witness.ends_missing() == model.left() + model.unreported(), "told-once",
             "not as many ends as starts");
     require(pool_->finished(), "done", "it does not say that it has finished");
     outcome_.done = true;

@@ -97,7 +97,7 @@ class Model {
     [[nodiscard]] const core::Settings &settings() const { return settings_; }
     [[nodiscard]] uint32_t alive() const { return alive_; }
     [[nodiscard]] uint32_t left() const { return left_; } // that could not be killed
-    [[nodiscard]] uint32_t untold() const { return untold_; }
+    [[nodiscard]] uint32_t unreported() const { return unreported_; }
 
     // To be compared with what the pool says of itself.
     void check_armed();
@@ -307,8 +307,8 @@ class Model {
     bool killing_ = false;
     uint32_t slots_ = 0;
     uint32_t alive_ = 0;
-    uint32_t left_ = 0;   // of these, who could not be killed when the pool stopped
-    uint32_t untold_ = 0; // of those, who ended after the pool
+    uint32_t left_ = 0;       // of these, who could not be killed when the pool stopped
+    uint32_t unreported_ = 0; // of those, who ended after the pool
     uint32_t underway_ = 0;
     uint32_t pending_ = 0; // slots with something pending
     uint64_t next_key_ = 0;

@@ -29,7 +29,7 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
     left_ -= life.stage == Stage::left ? 1 : 0;
     boots_failed_ = has_booted(life) ? 0 : boots_failed_;
     if (phase_ == Phase::done) {
-        untold_ += 1;
+        unreported_ += 1;
         return;
     }
     if (life.stage == Stage::asked || life.stage == Stage::killed || life.stage == Stage::left) {
