@@ -14,8 +14,8 @@ export LC_ALL=C
 prefix=$1
 shift
 here=$(cd "$(dirname "$0")" && pwd)
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+logs=$(mktemp -d)
+trap 'rm -rf "$logs"' EXIT
 trap 'exit 130' INT TERM HUP
 passed=0
 failed=0
@@ -29,20 +29,26 @@ tool_of() { # language
     esac
 }
 
+# All at the same time, for their tests mostly wait. The status of a script is in its log.
+for language; do
+    command -v "$(tool_of "$language")" >/dev/null 2>&1 || continue
+    # What runs in the background ignores signals, which the tests must not.
+    {
+        env --default-signal sh "$here/$language/check.sh" "$prefix" 2>&1 ||
+            echo "check.sh ended with $?"
+    } >"$logs/$language" &
+done
+wait
+
 for language; do
     printf '\n== %s\n' "$language"
-    if ! command -v "$(tool_of "$language")" >/dev/null 2>&1; then
+    if ! test -e "$logs/$language"; then
         echo "  skip $language: there is no $(tool_of "$language")"
         skipped=$((skipped + 1))
         continue
     fi
-    # The status of the script, not that of tee. A make that runs in the background ignores signals,
-    # which the tests must not.
-    {
-        env --default-signal sh "$here/$language/check.sh" "$prefix" 2>&1 ||
-            echo "check.sh ended with $?"
-    } | tee "$log"
-    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$log" | tail -n 1)
+    cat "$logs/$language"
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$logs/$language" | tail -n 1)
     if test -z "$line"; then
         failed=$((failed + 1))
         continue
@@ -51,7 +57,7 @@ for language; do
     bad=${bad% failed}
     passed=$((passed + ${line%% *}))
     # One that ends badly has failed, whatever it counted.
-    if test "$bad" -eq 0 && grep -q '^check.sh ended with ' "$log"; then
+    if test "$bad" -eq 0 && grep -q '^check.sh ended with ' "$logs/$language"; then
         bad=1
     fi
     failed=$((failed + bad))

@@ -6,10 +6,10 @@
 #   check.sh PREFIX [PYTHON...]
 #
 # The library is the one that was installed under PREFIX, found by pkg-config. For each PYTHON
-# (default: python3, and pypy3 if it is there) the package is installed twice in new virtual
-# environments, from the checkout, and from a wheel that bundles the library, and is tested in
-# both. What the tests need comes from PyPI. BUILD_DIR (default: build of the checkout) gets all
-# that is made.
+# (default: python3, and pypy3 if it is there; all at the same time) the package is installed in a
+# new virtual environment from the checkout, where all tests run, then from a wheel that bundles the
+# library: that one differs in where the library is, so the tests of the basics are enough. What the
+# tests need comes from PyPI. BUILD_DIR (default: build of the checkout) gets all that is made.
 set -eu
 
 [ $# -ge 1 ] || {
@@ -28,6 +28,31 @@ here=$(cd "$(dirname "$0")" && pwd)
 work=${BUILD_DIR:-$here/../../build}/bindings/python
 mkdir -p "$work"
 work=$(cd "$work" && pwd)
+
+if [ $# -gt 1 ]; then
+    # What runs in the background ignores signals, which the tests must not.
+    for python; do
+        env --default-signal sh "$here/check.sh" "$prefix" "$python" \
+            >"$work/$(basename "$python").log" 2>&1 &
+    done
+    wait
+    for python; do
+        cat "$work/$(basename "$python").log"
+    done >"$work/all.log"
+    cat "$work/all.log"
+    awk -v asked=$# '
+        /^[0-9]+ passed, [0-9]+ failed$/ { passed += $1; failed += $3; ended++ }
+        END {
+            failed += asked - ended
+            printf "%d passed, %d failed\n", passed, failed
+            exit failed > 0
+        }
+    ' "$work/all.log"
+    exit
+fi
+name=$(basename "$1")
+work=$work/$name
+mkdir -p "$work"
 passed=0
 failed=0
 
@@ -60,13 +85,6 @@ judge() {
     fi
 }
 
-# environment NAME PYTHON: a new virtual environment with what the tests need.
-environment() {
-    rm -rf "${work:?}/$1"
-    "$2" -m venv "$work/$1"
-    "$work/$1/bin/python" -m pip install -q pytest tornado
-}
-
 # The library that was loaded is the one that is meant, not another one of the machine.
 loads_from() {
     "$1" -c '
@@ -78,11 +96,11 @@ sys.exit(not all(path.startswith(sys.argv[1]) for path in paths))
 ' "$2"
 }
 
-# run_tests PYTHON: pytest's own numbers, added up.
+# run_tests [FILE...]: pytest's own numbers, added up.
 run_tests() {
     log=$work/pytest.log
     status=0
-    (cd "$work/source" && "$1" -m pytest -p no:cacheprovider) >"$log" 2>&1 || status=$?
+    (cd "$work/source" && "$tested" -m pytest -p no:cacheprovider "$@") >"$log" 2>&1 || status=$?
     cat "$log"
     count() {
         sed -n "\$s/.*[ =]\([0-9][0-9]*\) $1.*/\1/p" "$log"
@@ -113,34 +131,30 @@ found_by pkg-config
 PREFORK_INTERFACE=$(pkg-config --variable=interface prefork)
 export PREFORK_INTERFACE
 
-for python; do
-    name=$(basename "$python")
-    echo "== $name: $("$python" --version 2>&1 | tr '\n' ' ')"
+echo "== $name: $("$1" --version 2>&1 | tr '\n' ' ')"
 
-    echo "-- from the checkout, with the library of $prefix"
-    environment "$name-checkout" "$python"
-    tested=$work/$name-checkout/bin/python
-    "$tested" -m pip install -q "$work/source"
-    found_by pkg-config
-    judge "$name: the library of the prefix" loads_from "$tested" "$prefix/"
-    run_tests "$tested"
-    if "$python" -c 'import sys; sys.exit(sys.implementation.name != "cpython")'; then
-        "$tested" -m pip install -q mypy
-        judge "$name: mypy --strict" types "$tested"
-    fi
+echo "-- from the checkout, with the library of $prefix"
+rm -rf "$work/environment" "$work/wheels"
+"$1" -m venv "$work/environment"
+tested=$work/environment/bin/python
+"$tested" -m pip install -q pytest tornado
+"$tested" -m pip install -q "$work/source"
+judge "$name: the library of the prefix" loads_from "$tested" "$prefix/"
+run_tests
+if "$1" -c 'import sys; sys.exit(sys.implementation.name != "cpython")'; then
+    "$tested" -m pip install -q mypy
+    judge "$name: mypy --strict" types "$tested"
+fi
 
-    echo "-- from a wheel that bundles the library"
-    rm -rf "$work/wheels"
-    PREFORK_BUNDLE=$(pkg-config --variable=libdir prefork)/libprefork.so.0 \
-        "$tested" -m pip wheel -q --no-deps -w "$work/wheels" "$work/source"
-    ls "$work/wheels"
-    environment "$name-wheel" "$python"
-    tested=$work/$name-wheel/bin/python
-    "$tested" -m pip install -q --no-index "$work"/wheels/prefork-*.whl
-    found_by nobody
-    judge "$name: the library of the wheel" loads_from "$tested" "$work/$name-wheel/"
-    run_tests "$tested"
-done
+echo "-- from a wheel that bundles the library"
+PREFORK_BUNDLE=$(pkg-config --variable=libdir prefork)/libprefork.so.0 \
+    "$tested" -m pip wheel -q --no-deps -w "$work/wheels" "$work/source"
+ls "$work/wheels"
+"$tested" -m pip uninstall -q -y prefork
+"$tested" -m pip install -q --no-index "$work"/wheels/prefork-*.whl
+found_by nobody
+judge "$name: the library of the wheel" loads_from "$tested" "$work/environment/"
+run_tests tests/test_runtime.py
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
