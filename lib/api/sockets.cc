@@ -7,6 +7,7 @@
 
 #include "base/codes.h"
 #include "os/net/activation.h"
+#include "os/spawn/identity.h"
 #include "prefork.h"
 
 namespace base = prefork::base;
@@ -60,6 +61,7 @@ int pf_listen_fds(int *ret_fds, int max_fds) {
     if (!is_place(ret_fds, max_fds)) {
         return -EINVAL;
     }
+    os::look_at_load();
     if (os::passed_descriptor_count() > max_fds) {
         return -ENOBUFS;
     }

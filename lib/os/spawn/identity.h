@@ -10,6 +10,11 @@
 
 namespace prefork::os {
 
+// Does nothing. A static link takes the file with the constructor that looks at the process only if
+// the program refers to something in it. Whoever depends on what the constructor found, and calls
+// nothing else here, calls this.
+void look_at_load();
+
 // The task id of this process and of the children it made; -1 in no worker.
 int task_id();
 // The pool of this worker; nullptr in no worker.
