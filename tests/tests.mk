@@ -187,7 +187,7 @@ demo:
 	@$(MAKE) --no-print-directory demo-run
 
 demo-run: all examples
-	$(Q)EXAMPLES_DIR='$(BUILD)/examples' tests/demo/demo.sh
+	$(Q)$(SCRIPT_ENV) tests/demo/demo.sh
 
 check:
 	@CC='$(CC)' CXX='$(CXX)' tests/support/deps.sh check
@@ -221,8 +221,8 @@ load:
 	@$(MAKE) --no-print-directory load-run
 
 load-run: all examples
-	$(Q)EXAMPLES_DIR='$(BUILD)/examples' tests/bench/reload_load.sh
-	$(Q)EXAMPLES_DIR='$(BUILD)/examples' tests/bench/reload_load.sh -x
+	$(Q)$(SCRIPT_ENV) tests/bench/reload_load.sh
+	$(Q)$(SCRIPT_ENV) tests/bench/reload_load.sh -x
 
 lint:
 	@CC='$(CC)' CXX='$(CXX)' tests/support/deps.sh lint

@@ -5,8 +5,7 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+. tests/support/script.sh
 
 version=$(sed -n 's/^#define PF_VERSION_[MP][A-Z]* //p' include/prefork.h | paste -s -d .)
 # shellcheck disable=SC2086 # the compiler may come with options

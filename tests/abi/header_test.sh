@@ -5,9 +5,7 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-found=0
+. tests/support/script.sh
 
 use='int use(void);
 int use(void) { return pf_task_id() + (int)sizeof(pf_event_fn) + PF_EGAVEUP + PF_EVENT_DONE; }'

@@ -6,14 +6,10 @@
 set -eu
 export LC_ALL=C
 
-command -v jq >/dev/null 2>&1 || {
-    echo "skipped: jq is not installed"
-    exit 77
-}
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+. tests/support/script.sh
+
+need jq
 description=$BUILD_DIR/prefork.json
-found=0
 
 same() { # what, one list, another list
     diff "$2" "$3" >"$scratch/difference" || {

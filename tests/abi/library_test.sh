@@ -8,14 +8,7 @@ export LC_ALL=C
 
 size_max=106496
 library=$BUILD_DIR/libprefork.so
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-found=0
-
-complain() {
-    echo "$1"
-    found=1
-}
+. tests/support/script.sh
 
 field() {
     readelf -dW "$library" | sed -n "s/.*($1).*\[\(.*\)\]/\1/p"

@@ -9,15 +9,8 @@
 set -eu
 export LC_ALL=C
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-found=0
+. tests/support/script.sh
 tried=0
-
-complain() {
-    echo "$1"
-    found=1
-}
 
 can_compile() { # compiler with options, language
     # shellcheck disable=SC2086 # words on purpose

@@ -5,8 +5,7 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+. tests/support/script.sh
 
 # shellcheck disable=SC2086 # the compiler may come with options
 ${CC:-gcc} -std=c99 -Wall -Wextra -Wpedantic -Werror -Iinclude -fPIC -shared \

@@ -8,8 +8,7 @@ test "$(id -u)" = 0 || {
     echo "skipped: only root can make such a program"
     exit 77
 }
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+. tests/support/script.sh
 chmod 755 "$scratch"
 
 cat >"$scratch/count.c" <<'END'

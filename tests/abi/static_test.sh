@@ -7,15 +7,8 @@ set -eu
 export LC_ALL=C
 
 library=$BUILD_DIR/libprefork.a
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-found=0
+. tests/support/script.sh
 tried=0
-
-complain() {
-    echo "$1"
-    found=1
-}
 
 # What a compiler keeps for the link would be compiled there, with the options of the program.
 readelf -SW "$library" >"$scratch/sections"

@@ -6,9 +6,7 @@
 set -eu
 export LC_ALL=C
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-found=0
+. tests/support/script.sh
 
 same() { # what, file
     diff tests/abi/symbols.txt "$2" >"$scratch/difference" || {

@@ -1,7 +1,7 @@
 #!/bin/sh
 # What reloads of a server, and kills of its workers, cost those who are using it.
 #
-#   EXAMPLES_DIR=DIRECTORY [RELOADS=50] [KILLS=200] [LOAD=PROGRAM] [SAVE=1] \
+#   PF_EXAMPLES_DIR=DIRECTORY [RELOADS=50] [KILLS=200] [LOAD=PROGRAM] [SAVE=1] \
 #       tests/bench/reload_load.sh [-x] [SERVER]
 #
 # SERVER  the program to load, by default the example reload; it is called as that is: SERVER PORT
@@ -25,6 +25,8 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
+. tests/support/script.sh
+
 here=$(dirname "$0")
 reloads=${RELOADS:-50}
 kills=${KILLS:-200}
@@ -38,17 +40,16 @@ if [ "${1:-}" = -x ]; then
     option=-x
     shift
 fi
-original=${1:-${EXAMPLES_DIR:?is the directory of the built examples}/reload}
+original=${1:-$examples/reload}
 original=$(realpath "$original")
-port=$((20000 + $$ % 10000))
-directory=$(mktemp -d)
+port=$(free_port)
 program=$original
-log=$directory/log
-server=
+log=$scratch/log
+fail_shows=$log
 load=
 failed=0
 if [ "$executes" -eq 1 ]; then
-    program=$directory/server
+    program=$scratch/server
     grep -q 'release 0000' "$original" || {
         echo "$original does not have the words: release 0000" >&2
         exit 2
@@ -58,26 +59,11 @@ if [ "$executes" -eq 1 ]; then
     export LD_LIBRARY_PATH
 fi
 
-clean_up() {
+on_exit() {
     [ -z "$load" ] || kill -s KILL "$load" 2>/dev/null || true
-    [ -z "$server" ] || kill -s KILL -- "-$server" 2>/dev/null || true
-    rm -rf "$directory"
-}
-trap clean_up EXIT
-trap 'exit 130' HUP INT PIPE TERM
-
-fail() {
-    echo "FAILED: $*"
-    tail -n 20 "$log" | sed 's/^/   /'
-    exit 1
 }
 
-for command in "${load_program%% *}" curl pgrep shuf setsid; do
-    command -v "$command" >/dev/null || {
-        echo "skipped: $command is not there"
-        exit 77
-    }
-done
+need "${load_program%% *}" curl pgrep shuf setsid
 
 # ---- the server ----------------------------------------------------------------------------
 
@@ -104,8 +90,8 @@ renew() {
         chmod +x "$program.new"
         mv "$program.new" "$program"
     else
-        echo "Hello, world, $wanted" >"$directory/text.new"
-        mv "$directory/text.new" "$directory/text"
+        echo "Hello, world, $wanted" >"$scratch/text.new"
+        mv "$scratch/text.new" "$scratch/text"
     fi
 }
 
@@ -116,12 +102,12 @@ is_renewed() {
 }
 
 start_server() {
-    echo "Hello, world" >"$directory/text"
+    echo "Hello, world" >"$scratch/text"
     renew 0
     while :; do
         : >"$log"
         # shellcheck disable=SC2086 # an option, or none
-        setsid "$program" $option "$port" "$directory/text" "$workers" >"$log" 2>&1 &
+        setsid "$program" $option "$port" "$scratch/text" "$workers" >"$log" 2>&1 &
         server=$!
         until grep -q 'is ready' "$log" || ! kill -s 0 "$server" 2>/dev/null; do
             sleep 0.02
@@ -154,7 +140,7 @@ start_load() {
         set -- wrk -t 1 -c "$connections" -d 900 --timeout 30 -H 'Connection: close' \
             "http://127.0.0.1:$port/"
     fi
-    "$@" >"$directory/said" 2>&1 &
+    "$@" >"$scratch/said" 2>&1 &
     load=$!
     sleep 0.5 # not needed: so that there is a time before the first reload
 }
@@ -166,7 +152,7 @@ translate() {
         /Socket errors:/ { gsub(/,/, ""); refused = $4; lost = $6 + $8; late = $10 }
         /Non-2xx/ { lost += $NF }
         END { printf "answered %d lost %d refused %d late %d\n", answered, lost, refused, late }
-    ' "$directory/said"
+    ' "$scratch/said"
 }
 
 # Sets answered, lost, refused and late.
@@ -177,23 +163,23 @@ stop_load() {
     if [ "$load_program" = wrk ]; then
         counts=$(translate)
     else
-        counts=$(tail -n 1 "$directory/said")
+        counts=$(tail -n 1 "$scratch/said")
     fi
     # shellcheck disable=SC2086 # words
     set -- $counts
-    [ $# -eq 8 ] || fail "$load_program said: $(cat "$directory/said")"
+    [ $# -eq 8 ] || fail "$load_program said: $(cat "$scratch/said")"
     answered=$2 lost=$4 refused=$6 late=$8
     [ "$answered" -gt 0 ] || fail "no request was answered"
 }
 
 # expect WHAT KIND MOST: no more than so many requests were lost, and nothing else.
 expect() {
-    echo "| $1 | $2 | $answered | $3 | $lost | $refused | $late |" >>"$directory/rows"
+    echo "| $1 | $2 | $answered | $3 | $lost | $refused | $late |" >>"$scratch/rows"
     echo "$1, connections $2: answered $answered; lost $lost of at most $3," \
         "refused $refused, late $late"
     if [ "$lost" -gt "$3" ] || [ "$refused" -ne 0 ] || [ "$late" -ne 0 ]; then
         echo "FAILED: more was lost than may be"
-        grep -v '^answered' "$directory/said" || true
+        grep -v '^answered' "$scratch/said" || true
         failed=1
     fi
 }
@@ -222,12 +208,12 @@ reload_under() {
 
 # count_accepted PID: the connections to the server's port that a process holds.
 count_accepted() {
-    find "/proc/$1/fd" -lname 'socket:*' -printf '%l\n' | tr -dc '0-9\n' >"$directory/held"
+    find "/proc/$1/fd" -lname 'socket:*' -printf '%l\n' | tr -dc '0-9\n' >"$scratch/held"
     awk -v port=":$(printf '%04X' "$port")" '
         NR == FNR { held[$1] = 1; next }
         $2 ~ port "$" && $4 != "0A" && $10 in held { count++ }
         END { print count + 0 }
-    ' "$directory/held" /proc/net/tcp
+    ' "$scratch/held" /proc/net/tcp
 }
 
 kill_under() {
@@ -278,14 +264,14 @@ describe() {
     echo
     echo "| what | connections | answered | may be lost | lost | refused | late |"
     echo "|---|---|---:|---:|---:|---:|---:|"
-    cat "$directory/rows"
+    cat "$scratch/rows"
 }
 
 if [ "${SAVE:-0}" = 1 ] && [ "$failed" -eq 0 ]; then
     # The other sections stay as they are.
     awk -v title="$title" '/^## /{ skips = ($0 == title) } !skips' "$here/RESULTS.md" |
-        sed -e :a -e '/^\n*$/{$d;N;ba' -e '}' >"$directory/results"
-    { cat "$directory/results" && echo && describe; } >"$here/RESULTS.md"
+        sed -e :a -e '/^\n*$/{$d;N;ba' -e '}' >"$scratch/results"
+    { cat "$scratch/results" && echo && describe; } >"$here/RESULTS.md"
     echo "kept in $here/RESULTS.md"
 fi
 [ "$failed" -eq 0 ]

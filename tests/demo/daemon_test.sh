@@ -5,52 +5,24 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-daemon=${PF_EXAMPLES_DIR:-${EXAMPLES_DIR:-build/examples}}/daemon
-directory=$(mktemp -d)
-pid_file=$directory/daemon.pid
-port=$((30000 + $$ % 10000))
+. tests/support/script.sh
+
+daemon=$examples/daemon
+
+pid_file=$scratch/daemon.pid
+port=$(free_port)
 rounds=20
 
-fail() {
-    echo "FAILED: $*"
-    exit 1
-}
-
-clean_up() {
-    for file in "$directory"/*.pid; do
+on_exit() {
+    for file in "$scratch"/*.pid; do
         [ ! -s "$file" ] || kill -s KILL "$(cat "$file")" 2>/dev/null || true
     done
-    rm -rf "$directory"
-}
-trap clean_up EXIT
-trap 'exit 130' HUP INT PIPE TERM
-
-command -v curl >/dev/null || {
-    echo "skipped: curl is not there"
-    exit 77
 }
 
-# expect WHAT WANTED GOT
-expect() {
-    [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
-}
-
-until_true() {
-    tries=0
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 500 ] || fail "waited in vain for: $*"
-        sleep 0.02
-    done
-}
+need curl
 
 answer() {
     curl -q --noproxy '*' --silent --show-error --max-time 5 "http://127.0.0.1:$port/"
-}
-
-# Whoever is the parent of a daemon may take its time to reap it.
-is_gone() {
-    ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status"
 }
 
 # launch PID_FILE: its status in $status, what it wrote in $written. A substitution would wait
@@ -83,8 +55,8 @@ stop
 round=0
 while [ "$round" -lt "$rounds" ]; do
     "$daemon" "$port" "$pid_file"
-    answer >"$directory/answer" || fail "round $round: the next line finds nobody"
-    grep -q '^Hello from task [0-9]*$' "$directory/answer" || fail "round $round: a wrong answer"
+    answer >"$scratch/answer" || fail "round $round: the next line finds nobody"
+    grep -q '^Hello from task [0-9]*$' "$scratch/answer" || fail "round $round: a wrong answer"
     stop
     round=$((round + 1))
 done
@@ -93,10 +65,10 @@ done
 
 launch "$pid_file"
 expect "status of the first" "0 " "$status $written"
-launch "$directory/second.pid"
+launch "$scratch/second.pid"
 expect "status on a port that is taken" 1 "$status"
 expect "message on a port that is taken" "daemon: port $port: Address already in use" "$written"
-[ ! -e "$directory/second.pid" ] || fail "a daemon that failed left its pid file"
+[ ! -e "$scratch/second.pid" ] || fail "a daemon that failed left its pid file"
 
 # ---- two at once -----------------------------------------------------------------------------
 
@@ -108,15 +80,15 @@ stop
 for name in first second third; do
     {
         status=0
-        "$daemon" "$port" "$pid_file" 2>"$directory/$name.message" || status=$?
-        echo "$status" >"$directory/$name.status"
+        "$daemon" "$port" "$pid_file" 2>"$scratch/$name.message" || status=$?
+        echo "$status" >"$scratch/$name.status"
     } &
 done
 wait
 expect "statuses of three at once" "0 1 1 " \
-    "$(sort "$directory"/*.status | tr '\n' ' ')"
+    "$(sort "$scratch"/*.status | tr '\n' ' ')"
 answer >/dev/null || fail "of three at once none serves"
-expect "those who were told" 2 "$(cat "$directory"/*.message | grep -c 'already running')"
+expect "those who were told" 2 "$(cat "$scratch"/*.message | grep -c 'already running')"
 
 # ---- killed and started again ------------------------------------------------------------------
 

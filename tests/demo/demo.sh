@@ -4,37 +4,17 @@
 # SPDX-License-Identifier: MIT
 #
 # Prints a transcript. Every claim in it is checked; the first that is not true ends the
-# script with status 1. Builds nothing: hello is taken from EXAMPLES_DIR.
+# script with status 1. Builds nothing: hello is taken from PF_EXAMPLES_DIR.
 set -eu
 
-hello=${EXAMPLES_DIR:-build/examples}/hello
-directory=$(mktemp -d)
-log=$directory/log
-server=
+. tests/support/script.sh
+
+hello=${examples#"$PWD/"}/hello
+log=$scratch/log
+fail_shows=$log
 port=8090
 shown=0
 checks=0
-
-fail() {
-    echo "demo: FAILED: $*" >&2
-    if [ -s "$log" ]; then
-        echo "demo: what the server wrote:" >&2
-        cat "$log" >&2
-    fi
-    exit 1
-}
-
-clean_up() {
-    if [ -n "$server" ]; then
-        kill -s KILL -- "-$server" 2>/dev/null || true
-    fi
-    rm -rf "$directory"
-}
-trap clean_up EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 141' PIPE
-trap 'exit 143' TERM
 
 step() {
     printf '\n== %s\n' "$*"
@@ -46,23 +26,11 @@ passed() {
     echo "   ok: $*"
 }
 
-# until_true WHAT COMMAND...: wait until the command succeeds, for at most 5 seconds.
-until_true() {
-    what=$1
-    shift
-    tries=0
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 250 ] || fail "waited in vain for: $what"
-        sleep 0.02
-    done
-}
-
 # show_log: the lines of the server that have not been shown yet.
 show_log() {
-    tail -n "+$((shown + 1))" "$log" >"$directory/new"
-    shown=$((shown + $(wc -l <"$directory/new")))
-    sed 's/^/   /' "$directory/new"
+    tail -n "+$((shown + 1))" "$log" >"$scratch/new"
+    shown=$((shown + $(wc -l <"$scratch/new")))
+    sed 's/^/   /' "$scratch/new"
 }
 
 # log_has COUNT PATTERN: at least so many lines of the log match.
@@ -90,13 +58,13 @@ task_in() {
 ask_both() {
     held_before=$(grep -c 'sleeps' "$log" || true)
     echo "\$ curl 'http://127.0.0.1:$port/?sleep=1' &"
-    get '/?sleep=1' >"$directory/held" &
+    get '/?sleep=1' >"$scratch/held" &
     held_request=$!
-    until_true 'a worker to be held' log_has $((held_before + 1)) 'sleeps'
+    until_true log_has $((held_before + 1)) 'sleeps'
     echo "\$ curl 'http://127.0.0.1:$port$1'"
-    get "$1" >"$directory/free" || fail "no answer to $1"
+    get "$1" >"$scratch/free" || fail "no answer to $1"
     wait "$held_request" || fail "no answer to /?sleep=1"
-    cat "$directory/held" "$directory/free"
+    cat "$scratch/held" "$scratch/free"
 }
 
 start_server() {
@@ -104,7 +72,7 @@ start_server() {
     # In a session of its own, so that all that belongs to it can be found by its group.
     setsid "$hello" -p "$port" -n 2 >"$log" 2>&1 &
     server=$!
-    until_true 'the server to start' server_started_or_ended
+    until_true server_started_or_ended
 }
 # Another server may have the port: an answer alone does not tell that it is this one.
 server_started_or_ended() {
@@ -115,8 +83,8 @@ group_is_there() {
     kill -s 0 -- "-$server" 2>/dev/null
 }
 
+need curl
 [ -x "$hello" ] || fail "$hello is not there: run make examples"
-command -v curl >/dev/null || fail "curl is not there"
 
 step "A server with two workers"
 until start_server && kill -0 "$server" 2>/dev/null; do
@@ -146,18 +114,18 @@ for address in 127.0.0.1 '[::1]'; do
         continue
     fi
     echo "\$ curl 'http://$address:$port/'"
-    get / "$address" >"$directory/answer" || fail "no answer from $address"
-    cat "$directory/answer"
-    [ -n "$(pid_in "$directory/answer")" ] || fail "this is not the answer of a worker"
-    [ "$(pid_in "$directory/answer")" != "$server" ] || fail "the supervisor has answered"
+    get / "$address" >"$scratch/answer" || fail "no answer from $address"
+    cat "$scratch/answer"
+    [ -n "$(pid_in "$scratch/answer")" ] || fail "this is not the answer of a worker"
+    [ "$(pid_in "$scratch/answer")" != "$server" ] || fail "the supervisor has answered"
 done
 passed "a worker has answered each of them"
 
 step "Two slow requests at the same time"
 ask_both '/?sleep=1'
 show_log
-first=$(pid_in "$directory/held")
-second=$(pid_in "$directory/free")
+first=$(pid_in "$scratch/held")
+second=$(pid_in "$scratch/free")
 [ -n "$first" ] || fail "the first was not answered by a worker"
 [ -n "$second" ] || fail "the second was not answered by a worker"
 [ "$first" != "$second" ] || fail "both were answered by pid $first"
@@ -165,41 +133,40 @@ passed "they were answered by two processes, $first and $second"
 
 step "A worker crashes"
 echo "\$ curl 'http://127.0.0.1:$port/?signal=9'"
-get '/?signal=9' >"$directory/answer" || fail "no answer to /?signal=9"
-cat "$directory/answer"
-old=$(pid_in "$directory/answer")
-task=$(task_in "$directory/answer")
+get '/?signal=9' >"$scratch/answer" || fail "no answer to /?signal=9"
+cat "$scratch/answer"
+old=$(pid_in "$scratch/answer")
+task=$(task_in "$scratch/answer")
 sibling=$first
 [ "$old" = "$first" ] && sibling=$second
-until_true 'the report of the restart' \
-    log_has 1 "child $task (pid $old) killed by signal 9, restarting"
-until_true 'the report of a new worker' log_has 2 "child $task (pid [0-9]*) started"
+until_true log_has 1 "child $task (pid $old) killed by signal 9, restarting"
+until_true log_has 2 "child $task (pid [0-9]*) started"
 show_log
 new=$(sed -n "s/.*child $task (pid \([0-9]*\)) started\$/\1/p" "$log" | tail -n 1)
 passed "the supervisor saw it and started task $task again, as pid $new"
 ask_both /
 show_log
-{ pid_in "$directory/held" && pid_in "$directory/free"; } | sort >"$directory/pids"
-printf '%s\n' "$new" "$sibling" | sort | cmp -s - "$directory/pids" ||
+{ pid_in "$scratch/held" && pid_in "$scratch/free"; } | sort >"$scratch/pids"
+printf '%s\n' "$new" "$sibling" | sort | cmp -s - "$scratch/pids" ||
     fail "expected answers from pids $new and $sibling"
-cat "$directory/held" "$directory/free" | grep -q "pid $new, task $task\$" ||
+cat "$scratch/held" "$scratch/free" | grep -q "pid $new, task $task\$" ||
     fail "pid $new does not have task $task"
 passed "pid $new now answers with the task id of pid $old; pid $sibling went on unharmed"
 
 step "The server is stopped in the middle of a request"
 echo "\$ curl 'http://127.0.0.1:$port/?sleep=1' &"
 slept=$(grep -c 'sleeps' "$log")
-get '/?sleep=1' >"$directory/answer" &
+get '/?sleep=1' >"$scratch/answer" &
 request=$!
-until_true 'a worker to be held' log_has $((slept + 1)) 'sleeps'
+until_true log_has $((slept + 1)) 'sleeps'
 echo "\$ kill -TERM $server"
 kill -TERM "$server"
 wait "$request" || fail "the request under way was cut off"
 status=0
 wait "$server" 2>/dev/null || status=$? # or a shell writes "Terminated"
-cat "$directory/answer"
+cat "$scratch/answer"
 show_log
-[ -n "$(pid_in "$directory/answer")" ] || fail "the answer under way was cut off"
+[ -n "$(pid_in "$scratch/answer")" ] || fail "the answer under way was cut off"
 passed "the answer under way was finished first"
 [ "$status" -eq 143 ] || fail "the status of the server is $status, not 143"
 passed "the server's status is 143: it died of SIGTERM, once its workers had ended"

@@ -5,30 +5,14 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-examples=${PF_EXAMPLES_DIR:-${EXAMPLES_DIR:-build/examples}}
 root=$(dirname "$0")/../..
-directory=$(mktemp -d)
-log=$directory/log
-server=
-port=$((20000 + $$ % 10000))
+. tests/support/script.sh
 
-fail() {
-    echo "FAILED: $*"
-    sed 's/^/   /' "$log"
-    exit 1
-}
+log=$scratch/log
+fail_shows=$log
+port=$(free_port)
 
-clean_up() {
-    [ -z "$server" ] || kill -s KILL -- "-$server" 2>/dev/null || true
-    rm -rf "$directory"
-}
-trap clean_up EXIT
-trap 'exit 130' HUP INT PIPE TERM
-
-command -v curl >/dev/null || {
-    echo "skipped: curl is not there"
-    exit 77
-}
+need curl
 
 get() {
     curl -q --noproxy '*' --silent --show-error --globoff --max-time 5 "$@"
@@ -40,22 +24,8 @@ raw() {
     printf "$1" | get "telnet://127.0.0.1:$port" | tr -d '\r'
 }
 
-# expect WHAT WANTED GOT
-expect() {
-    [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
-}
-
 log_has() {
     grep -q -e "$1" "$log"
-}
-
-until_true() {
-    tries=0
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 250 ] || fail "waited in vain for: $*"
-        sleep 0.02
-    done
 }
 
 started_or_ended() {
@@ -90,9 +60,9 @@ ends_with() {
 expect "workers of minimal" 4 "$(grep -c '^worker [0-3]: [0-9]*$' "$log")"
 expect "sum of minimal" 499999500000 "$(awk '{ sum += $3 } END { printf "%.0f", sum }' "$log")"
 
-sed -n '/^#include/,$p' "$root/man/examples/minimal.c" >"$directory/minimal"
+sed -n '/^#include/,$p' "$root/man/examples/minimal.c" >"$scratch/minimal"
 # shellcheck disable=SC2016 # the quotes are markdown's
-sed -n '/^```c$/,/^```$/{/^```/!p;}' "$root/README.md" | cmp - "$directory/minimal" ||
+sed -n '/^```c$/,/^```$/{/^```/!p;}' "$root/README.md" | cmp - "$scratch/minimal" ||
     fail "README.md and minimal.c differ"
 
 # ---- what hello refuses ------------------------------------------------------------------
@@ -107,10 +77,10 @@ done
 start -n 1
 url=http://127.0.0.1:$port/
 status=0
-"$examples/hello" -p "$port" >"$directory/second" 2>&1 || status=$?
+"$examples/hello" -p "$port" >"$scratch/second" 2>&1 || status=$?
 expect "status on a port that is taken" 1 "$status"
 expect "message on a port that is taken" \
-    "hello: 127.0.0.1 port $port: Address already in use" "$(cat "$directory/second")"
+    "hello: 127.0.0.1 port $port: Address already in use" "$(cat "$scratch/second")"
 
 # ---- requests ----------------------------------------------------------------------------
 
@@ -143,18 +113,18 @@ done
 
 # ---- the ends of workers and of the server ------------------------------------------------
 
-get "$url?exit=3" >"$directory/answer"
-grep -q '^Hello, world from pid [0-9]*, task 0$' "$directory/answer" || fail "no answer to exit=3"
+get "$url?exit=3" >"$scratch/answer"
+grep -q '^Hello, world from pid [0-9]*, task 0$' "$scratch/answer" || fail "no answer to exit=3"
 until_true log_has 'child 0 (pid [0-9]*) exited with status 3, restarting'
 get "$url?signal=11" >/dev/null
 until_true log_has 'child 0 (pid [0-9]*) killed by signal 11, restarting'
 
-get "$url?sleep=0.5" >"$directory/answer" &
+get "$url?sleep=0.5" >"$scratch/answer" &
 request=$!
 until_true log_has 'sleeps, in seconds: 0.5'
 kill -TERM "$server"
 wait "$request" || fail "the request under way was cut off"
-grep -q '^Hello, world' "$directory/answer" || fail "the answer under way was cut off"
+grep -q '^Hello, world' "$scratch/answer" || fail "the answer under way was cut off"
 ends_with 143
 
 start -n 1

@@ -5,37 +5,12 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-examples=${PF_EXAMPLES_DIR:-${EXAMPLES_DIR:-build/examples}}
-directory=$(mktemp -d)
-log=$directory/log
-server=
+. tests/support/script.sh
 
-fail() {
-    echo "FAILED: $*"
-    sed 's/^/   /' "$log"
-    exit 1
-}
+log=$scratch/log
+fail_shows=$log
 
-clean_up() {
-    [ -z "$server" ] || kill -s KILL -- "-$server" 2>/dev/null || true
-    rm -rf "$directory"
-}
-trap clean_up EXIT
-trap 'exit 130' HUP INT PIPE TERM
-
-command -v curl >/dev/null || {
-    echo "skipped: curl is not there"
-    exit 77
-}
-
-until_true() {
-    tries=0
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 250 ] || fail "waited in vain for: $*"
-        sleep 0.02
-    done
-}
+need curl
 
 has_url() {
     url=$(sed -n 's|^\(http://127.0.0.1:[0-9]*/\)$|\1|p' "$log")
@@ -44,15 +19,15 @@ has_url() {
 
 # The answers so far, one a line.
 ask() {
-    curl -q --noproxy '*' --silent --show-error --max-time 5 "$url" >>"$directory/answers"
+    curl -q --noproxy '*' --silent --show-error --max-time 5 "$url" >>"$scratch/answers"
 }
 
 answers_from() {
-    ask && grep -q "^Hello from worker $1, pid [0-9]*\$" "$directory/answers"
+    ask && grep -q "^Hello from worker $1, pid [0-9]*\$" "$scratch/answers"
 }
 
 pid_of() {
-    sed -n "s/^Hello from worker $1, pid //p" "$directory/answers" | tail -n 1
+    sed -n "s/^Hello from worker $1, pid //p" "$scratch/answers" | tail -n 1
 }
 
 answers_from_successor() {

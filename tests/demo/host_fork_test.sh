@@ -5,15 +5,10 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-examples=${PF_EXAMPLES_DIR:-${EXAMPLES_DIR:-build/examples}}
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+. tests/support/script.sh
 
-fail() {
-    echo "FAILED: $*"
-    sed 's/^/   /' "$log"
-    exit 1
-}
+log=$scratch/log
+fail_shows=$log
 
 # count WANTED PATTERN
 count() {

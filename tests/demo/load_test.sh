@@ -5,7 +5,6 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-export EXAMPLES_DIR="${PF_EXAMPLES_DIR:-build/examples}"
 export LOAD="${PF_PROGRAMS_DIR:-build/tests/programs}/load"
 export RELOADS=5 KILLS=5
 "$(dirname "$0")/../bench/reload_load.sh"

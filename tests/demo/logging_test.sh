@@ -6,11 +6,6 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-command -v curl >/dev/null || {
-    echo "skipped: curl is not there"
-    exit 77
-}
-
 # What goes to syslog is seen only where this script can have a /dev of its own. Elsewhere, with
 # LOGGED_TO empty, all the rest is tried.
 if [ -z "${LOGGED_TO+set}" ]; then
@@ -24,32 +19,18 @@ if [ -z "${LOGGED_TO+set}" ]; then
     LOGGED_TO=
 fi
 
-logging=${PF_EXAMPLES_DIR:-build/examples}/logging
-directory=$(mktemp -d)
-pid_file=$directory/pid
-log=$directory/log
-port=$((30000 + $$ % 10000))
+. tests/support/script.sh
 
-fail() {
-    echo "FAILED: $*"
-    [ -z "$LOGGED_TO" ] || sed 's/^/   syslog: /' "$LOGGED_TO"
-    exit 1
-}
+need curl
 
-clean_up() {
+logging=$examples/logging
+pid_file=$scratch/pid
+log=$scratch/log
+port=$(free_port)
+fail_shows=$LOGGED_TO
+
+on_exit() {
     [ ! -s "$pid_file" ] || kill -s KILL "$(cat "$pid_file")" 2>/dev/null || true
-    rm -rf "$directory"
-}
-trap clean_up EXIT
-trap 'exit 130' HUP INT PIPE TERM
-
-until_true() {
-    tries=0
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 500 ] || fail "waited in vain for: $*"
-        sleep 0.02
-    done
 }
 
 # syslog_has LEVEL PATTERN: from the daemon, that is facility 3.
@@ -76,10 +57,6 @@ all_have_it() {
         find "/proc/$worker/fd" -lname "$log" | grep -q . || return 1
     done
 }
-is_gone() {
-    ! kill -0 "$1" 2>/dev/null || grep -q '^State:.Z' "/proc/$1/status"
-}
-
 launch() { # LOG_FILE
     status=0
     written=$("$logging" "$port" "$pid_file" "$1" 2>&1) || status=$?
@@ -92,7 +69,7 @@ while [ "$status" -ne 0 ]; do
     launch "$log"
 done
 [ -z "$written" ] || fail "it wrote: $written"
-syslog_has 6 'Starting 2 processes' || fail "the start was not logged"
+until_true syslog_has 6 'Starting 2 processes'
 asked || fail "the request was not logged"
 
 # ---- the file is moved away --------------------------------------------------------------------
@@ -118,9 +95,9 @@ until_true asked
 # ---- what goes wrong, and the end --------------------------------------------------------------
 
 status=0
-written=$("$logging" "$port" "$directory/other" "$log" 2>&1) || status=$?
+written=$("$logging" "$port" "$scratch/other" "$log" 2>&1) || status=$?
 [ "$status $written" = "1 logging: $port: Address already in use" ] || fail "$status: $written"
-syslog_has 3 "$port: Address already in use" || fail "the failure was not logged"
+until_true syslog_has 3 "$port: Address already in use"
 
 pid=$(cat "$pid_file")
 kill -TERM "$pid"

@@ -6,34 +6,13 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-examples=${PF_EXAMPLES_DIR:-build/examples}
-directory=$(mktemp -d)
-log=$directory/log
-server=
-port=$((20000 + $$ % 10000))
+. tests/support/script.sh
 
-fail() {
-    echo "FAILED: $*"
-    sed 's/^/   /' "$log"
-    exit 1
-}
+log=$scratch/log
+fail_shows=$log
+port=$(free_port)
 
-clean_up() {
-    [ -z "$server" ] || kill -s KILL -- "-$server" 2>/dev/null || true
-    rm -rf "$directory"
-}
-trap clean_up EXIT
-trap 'exit 130' HUP INT PIPE TERM
-
-command -v curl >/dev/null || {
-    echo "skipped: curl is not there"
-    exit 77
-}
-
-# expect WHAT WANTED GOT
-expect() {
-    [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
-}
+need curl
 
 count() {
     grep -c -e "$1" "$log" || true
@@ -42,15 +21,6 @@ count() {
 # has NUMBER PATTERN
 has() {
     [ "$(count "$2")" -ge "$1" ]
-}
-
-until_true() {
-    tries=0
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 1500 ] || fail "waited in vain for: $*"
-        sleep 0.02
-    done
 }
 
 # run PROGRAM...: in a group of its own.
@@ -79,7 +49,7 @@ echoes_or_has_ended() {
     echoes hello || ! kill -s 0 "$server"
 }
 has_lines() {
-    [ "$(wc -l <"$directory/echo")" -eq "$1" ]
+    [ "$(wc -l <"$scratch/echo")" -eq "$1" ]
 }
 run "$examples/drain" "$port"
 until_true echoes_or_has_ended
@@ -91,12 +61,12 @@ while ! kill -s 0 "$server" 2>/dev/null; do
 done
 
 # A connection that is open when the server stops.
-mkfifo "$directory/say"
-: >"$directory/echo"
+mkfifo "$scratch/say"
+: >"$scratch/echo"
 curl -q --noproxy '*' -sN --max-time 20 "telnet://127.0.0.1:$port" \
-    <"$directory/say" >"$directory/echo" &
+    <"$scratch/say" >"$scratch/echo" &
 client=$!
-exec 3>"$directory/say"
+exec 3>"$scratch/say"
 echo before >&3
 until_true has_lines 1
 kill -s TERM "$server"
@@ -114,7 +84,7 @@ status=0
 wait "$server" || status=$?
 server=
 expect "status of drain" 0 "$status"
-expect "the echo" "before after" "$(tr -d '\r' <"$directory/echo" | paste -s -d ' ')"
+expect "the echo" "before after" "$(tr -d '\r' <"$scratch/echo" | paste -s -d ' ')"
 
 # ---- recycle -------------------------------------------------------------------------------
 
@@ -169,9 +139,9 @@ expect "restarts of such a program" 0 "$(count restarting)"
 
 # A shell, with what it starts: all of it ends.
 # shellcheck disable=SC2016 # it is for that shell
-run "$keep" shells 1 sh -c 'sleep 1001 & echo "$$ $!" >>"$0"; wait' "$directory/pids"
-until_true test -s "$directory/pids"
+run "$keep" shells 1 sh -c 'sleep 1001 & echo "$$ $!" >>"$0"; wait' "$scratch/pids"
+until_true test -s "$scratch/pids"
 stop 143
 # shellcheck disable=SC2046 # two numbers
-! kill -s 0 $(cat "$directory/pids") 2>/dev/null ||
-    fail "something is left: $(cat "$directory/pids")"
+! kill -s 0 $(cat "$scratch/pids") 2>/dev/null ||
+    fail "something is left: $(cat "$scratch/pids")"

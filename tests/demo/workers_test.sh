@@ -5,35 +5,13 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-examples=${PF_EXAMPLES_DIR:-${EXAMPLES_DIR:-build/examples}}
-examples=$(cd "$examples" && pwd)
-directory=$(mktemp -d)
-log=$directory/log
-server=
-port=$((20000 + $$ % 10000))
+. tests/support/script.sh
 
-fail() {
-    echo "FAILED: $*"
-    sed 's/^/   /' "$log"
-    exit 1
-}
+log=$scratch/log
+fail_shows=$log
+port=$(free_port)
 
-clean_up() {
-    [ -z "$server" ] || kill -s KILL -- "-$server" 2>/dev/null || true
-    rm -rf "$directory"
-}
-trap clean_up EXIT
-trap 'exit 130' HUP INT PIPE TERM
-
-command -v curl >/dev/null || {
-    echo "skipped: curl is not there"
-    exit 77
-}
-
-# expect WHAT WANTED GOT
-expect() {
-    [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
-}
+need curl
 
 count() {
     grep -c -e "$1" "$log" || true
@@ -42,15 +20,6 @@ count() {
 # has NUMBER PATTERN
 has() {
     [ "$(count "$2")" -ge "$1" ]
-}
-
-until_true() {
-    tries=0
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        [ "$tries" -lt 1500 ] || fail "waited in vain for: $*"
-        sleep 0.02
-    done
 }
 
 # run PROGRAM...: in a group of its own.
@@ -100,7 +69,7 @@ expect "lines of a stop" 1 "$(count '^Stopping [34] processes')"
 # ---- heartbeat -----------------------------------------------------------------------------
 
 # It may leave a core dump there.
-(cd "$directory" && "$examples/heartbeat") >"$log" || fail "heartbeat: status $?"
+(cd "$scratch" && "$examples/heartbeat") >"$log" || fail "heartbeat: status $?"
 expect "workers that do not respond" 2 "$(count ' does not respond, killing$')"
 expect "one never got ready" 1 "$(count '^child 0 (pid [0-9]*) killed by signal 9, restarting$')"
 expect "one hung" 1 "$(count '^child 1 (pid [0-9]*) killed by signal 6, restarting$')"
@@ -108,7 +77,7 @@ expect "workers that were ready" 3 "$(count 'is ready$')"
 
 # ---- reload --------------------------------------------------------------------------------
 
-get() {
+text() {
     curl -q --noproxy '*' --silent --show-error --fail --max-time 30 "http://127.0.0.1:$port/"
 }
 
@@ -118,7 +87,7 @@ is_ready_or_has_ended() {
 
 start() {
     while :; do
-        run "$examples/reload" "$port" "$directory/text" 2
+        run "$examples/reload" "$port" "$scratch/text" 2
         until_true is_ready_or_has_ended
         ! kill -s 0 "$server" 2>/dev/null || return 0
         has 1 'Address already in use' || fail "reload did not start"
@@ -130,22 +99,22 @@ group_is_gone() {
     ! kill -s 0 -- "-$server"
 }
 
-echo 'text 0' >"$directory/text"
+echo 'text 0' >"$scratch/text"
 start
-expect "the first text" 'text 0' "$(get)"
+expect "the first text" 'text 0' "$(text)"
 expect "connections for two requests" '1 0 ' "$(curl -q --noproxy '*' --silent --max-time 30 \
     --output /dev/null --output /dev/null --write-out '%{num_connects} ' \
     "http://127.0.0.1:$port/" "http://127.0.0.1:$port/")"
-echo 'text 1' >"$directory/text"
+echo 'text 1' >"$scratch/text"
 kill -s HUP "$server"
 until_true has 1 '^Reloaded 2 processes$'
 until_true has 2 'exited normally$' # until then an old one may answer
-expect "the text after a reload" 'text 1' "$(get)"
+expect "the text after a reload" 'text 1' "$(text)"
 
-rm "$directory/text"
+rm "$scratch/text"
 kill -s HUP "$server"
 until_true has 1 '^child 0 could not be replaced$'
-expect "the text after a reload that failed" 'text 1' "$(get)"
+expect "the text after a reload that failed" 'text 1' "$(text)"
 expect "old workers that ended" 2 "$(count 'exited normally$')"
 # A signal to the whole group, as a terminal sends it: the workers leave it to the supervisor.
 kill -s TERM -- "-$server"
@@ -155,7 +124,7 @@ expect "status after a stop" 0 "$status"
 expect "workers that ended well" 4 "$(count 'exited normally$')"
 
 # Without their supervisor the workers end by themselves.
-echo 'text 2' >"$directory/text"
+echo 'text 2' >"$scratch/text"
 start
 kill -s KILL "$server"
 wait "$server" 2>/dev/null || true

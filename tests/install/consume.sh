@@ -6,8 +6,7 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+. tests/support/script.sh
 pkg_config=${PKG_CONFIG:-pkg-config}
 
 version=$(sed -n 's/^#define PF_VERSION_[MP][A-Z]* //p' include/prefork.h | paste -s -d .)

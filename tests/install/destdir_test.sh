@@ -6,9 +6,8 @@
 set -eu
 
 # A space in its name shows a path that was not quoted.
-scratch=$(mktemp -d)
+. tests/support/script.sh
 root="$scratch/root"
-trap 'rm -rf "$scratch"' EXIT
 make="${MAKE:-make} --no-print-directory"
 paths="prefix=/opt/prefork libdir=/opt/prefork/lib/tuple"
 

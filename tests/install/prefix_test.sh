@@ -5,8 +5,9 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-prefix=$(mktemp -d)
-trap 'rm -rf "$prefix"' EXIT
+. tests/support/script.sh
+
+prefix=$scratch/prefix
 make="${MAKE:-make} --no-print-directory"
 
 # shellcheck disable=SC2086 # a command and its options are words

@@ -5,15 +5,13 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+. tests/support/script.sh
 
 man/html.sh "$scratch" 2>"$scratch/errors"
 test ! -s "$scratch/errors" || {
     cat "$scratch/errors"
     exit 1
 }
-found=0
 for page in man/*.[37]; do
     test -s "$scratch/${page##*/}.html" || {
         echo "$page: there is no HTML of it"

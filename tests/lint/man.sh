@@ -9,14 +9,7 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-found=0
-
-complain() {
-    echo "$1"
-    found=1
-}
+. tests/support/script.sh
 
 # One prototype or type a line, sorted, from the header and from the pages.
 awk '

@@ -10,7 +10,7 @@ set -eu
 play() { # directory of the case
     mkdir -p "$1/tree/tests"
     cp -R include lib man CHANGELOG.md "$1/tree"
-    cp -R tests/lint tests/abi "$1/tree/tests"
+    cp -R tests/lint tests/abi tests/support "$1/tree/tests"
     cd "$1/tree"
     sh -c "$(cat "$1/breaks")"
     read -r check page <"$1/check"
@@ -30,9 +30,8 @@ if test $# -eq 1; then
     exit
 fi
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT TERM HUP
+. tests/support/script.sh
+
 rules=0
 
 bites() { # check and page, what it must say, a command that breaks the rule in the copy

@@ -10,14 +10,7 @@ command -v systemd-analyze >/dev/null || {
     exit 77
 }
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-found=0
-
-complain() {
-    echo "$unit: $1"
-    found=1
-}
+. tests/support/script.sh
 
 # What it is to start is not installed here.
 sed "s|^ExecStart=[^ ]*|ExecStart=$(command -v true)|" "$unit" >"$scratch/prefork.service"

@@ -17,31 +17,10 @@ if test $# -gt 2 && ! "$pkg_config" --exists "$3"; then
     exit 77
 fi
 
-directory=$(mktemp -d)
-log=$directory/log
-server=
+. tests/support/script.sh
 
-fail() {
-    echo "FAILED: $*"
-    sed 's/^/   /' "$log"
-    exit 1
-}
-
-clean_up() {
-    test -z "$server" || kill -s KILL -- "-$server" 2>/dev/null || true
-    rm -rf "$directory"
-}
-trap clean_up EXIT
-trap 'exit 130' HUP INT PIPE TERM
-
-until_true() {
-    local tries=0
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries + 1))
-        test "$tries" -lt 500 || fail "waited in vain for: $*"
-        sleep 0.02
-    done
-}
+log=$scratch/log
+fail_shows=$log
 
 log_has() {
     grep -q -x -e "$1" "$log"
@@ -62,8 +41,8 @@ at_work() {
 }
 
 answer_has() {
-    bash -c 'exec timeout 5 cat <"/dev/tcp/127.0.0.1/$1"' - "$port" >"$directory/answer" &&
-        grep -q -x -e "$1" "$directory/answer"
+    bash -c 'exec timeout 5 cat <"/dev/tcp/127.0.0.1/$1"' - "$port" >"$scratch/answer" &&
+        grep -q -x -e "$1" "$scratch/answer"
 }
 
 start() {
@@ -126,12 +105,12 @@ own_work_goes_on() {
 # ---- built as its page says ---------------------------------------------------------------
 
 # With prefork.pc as it will be installed, but for the directories.
-cp "$BUILD_DIR/prefork.pc" "$directory"
+cp "$BUILD_DIR/prefork.pc" "$scratch"
 options=$("$pkg_config" --define-variable=includedir="$PWD/include" \
-    --define-variable=libdir="$BUILD_DIR" --cflags --libs "$directory/prefork.pc")
+    --define-variable=libdir="$BUILD_DIR" --cflags --libs "$scratch/prefork.pc")
 options="$options ${3:+$("$pkg_config" --cflags --libs "$3")}"
 # shellcheck disable=SC2086 # options are words
-"${CC:-gcc}" -o "$directory/built" "$source" $options >"$log" 2>&1 || fail "$source: no program"
+"${CC:-gcc}" -o "$scratch/built" "$source" $options >"$log" 2>&1 || fail "$source: no program"
 
 # ---- one worker is killed, the others are not touched -------------------------------------
 

@@ -11,9 +11,7 @@ here=$(dirname "$0")
 build=${BUILD_DIR:-build}
 cxx=${CXX:-g++}
 histories=${HISTORIES:-300000}
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT TERM HUP
+. tests/support/script.sh
 
 compile() { # source, object; the mutated copy of lib/ comes first
     "$cxx" -std=c++20 -O1 -w -fno-exceptions -fno-rtti -fPIC -fvisibility=hidden \
