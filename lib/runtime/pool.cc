@@ -93,19 +93,17 @@ int Pool::run_once(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
     }
     *ret_role = run_actions(block);
     int result = 1;
-    if (*ret_role == Role::supervisor && !supervisor_.done() && !supervisor_.broken() && !lost_) {
+    if (*ret_role == Role::supervisor && !supervisor_.done() && !supervisor_.broken() &&
+        failure_ == 0) {
         result = wait_once(timeout_ms, block);
-        if (result < 0 && !lost_) {
-            wait_error_ = result;
-            block.block();
-            return finish();
-        }
+        failure_ = result < 0 && failure_ == 0 ? result : failure_;
         *ret_role = run_actions(block);
     }
     if (*ret_role == Role::detached_child) {
         return leave_as_detached_child();
     }
-    if (*ret_role == Role::supervisor && (supervisor_.done() || supervisor_.broken() || lost_)) {
+    if (*ret_role == Role::supervisor &&
+        (supervisor_.done() || supervisor_.broken() || failure_ != 0)) {
         block.block();
         return finish();
     }
@@ -115,7 +113,7 @@ int Pool::run_once(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
 int Pool::wait_once(int timeout_ms, os::SignalBlock &block) {
     os::await_no_more_pools();
     check_late();
-    if (lost_) {
+    if (failure_ != 0) {
         return 1; // what is left to do is at the end of the round
     }
     const int result = wait_for_inputs(supervisor_.has_event() ? 0 : timeout_ms, block);
@@ -223,7 +221,7 @@ int Pool::signal_all(int number) {
 Pool::Role Pool::run_actions(os::SignalBlock &block) {
     (void)handle_all_requests();
     Role role = deliver_events(block);
-    while (role == Role::supervisor && !supervisor_.broken() && !lost_) {
+    while (role == Role::supervisor && !supervisor_.broken() && failure_ == 0) {
         if (!handle_all_requests()) {
             if (supervisor_.startable() == 0) {
                 break;
@@ -240,7 +238,7 @@ Pool::Role Pool::run_actions(os::SignalBlock &block) {
             role = deliver_events(block);
         }
     }
-    if (role == Role::supervisor && !lost_) {
+    if (role == Role::supervisor && failure_ == 0) {
         notify_manager();
     }
     return role;
@@ -297,11 +295,11 @@ void Pool::after_host_code() {
 // A host that makes itself a daemon, or reads an old book, closes all descriptors that it does not
 // know. Nothing can be waited for then. Returns whether it is so.
 bool Pool::look_for_loss() {
-    if (!lost_ && !finished_ && !(channel_.is_whole() && loop_.is_whole())) {
-        lost_ = true;
+    if (failure_ == 0 && !finished_ && !(channel_.is_whole() && loop_.is_whole())) {
+        failure_ = -EBADF;
         lose_descriptors();
     }
-    return lost_;
+    return failure_ != 0;
 }
 
 void Pool::lose_descriptors() {
@@ -313,7 +311,7 @@ void Pool::lose_descriptors() {
     }
 }
 
-int Pool::descriptor() const { return lost_ ? -EBADF : loop_.descriptor(); }
+int Pool::descriptor() const { return failure_ != 0 ? -EBADF : loop_.descriptor(); }
 
 // A child that the host forked in its callback has come back from it. The pool is not its.
 int Pool::leave_as_detached_child() {
@@ -343,9 +341,9 @@ int Pool::finish() {
         loop_.retire();
         channel_.close();
     }
-    if (supervisor_.broken() || lost_ || wait_error_ != 0) {
+    if (supervisor_.broken() || failure_ != 0) {
         loop_.abandon();
-        return lost_ ? -EBADF : wait_error_ != 0 ? wait_error_ : -ENOTRECOVERABLE;
+        return failure_ != 0 ? failure_ : -ENOTRECOVERABLE;
     }
     return supervisor_.result();
 }

@@ -163,8 +163,8 @@ class Pool {
     bool host_has_threads_ = false; // when it was asked to fork
     bool opened_ = false;
     bool finished_ = false;
-    bool lost_ = false;      // the host has closed descriptors of the library
-    int wait_error_ = 0;     // it may not wait any more
+    int failure_ = 0;        // -EBADF: the host has closed descriptors of the library; else it may
+                             // not wait any more
     bool was_ready_ = false; // all workers at one time
     bool awaited_ = false;   // by who launched the daemon
     bool reload_reported_ = false;
