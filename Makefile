@@ -80,11 +80,12 @@ PF_CXXFLAGS_LAST = -U_GLIBCXX_ASSERTIONS
 PF_LDFLAGS = -shared -Wl,-soname,$(SONAME) -Wl,--version-script,lib/prefork.map \
 	-Wl,-z,relro,-z,now -Wl,-z,noseparate-code -Wl,-z,nodelete
 
-# Seen as a whole the shared library is a seventh smaller. The objects hold plain code besides, and
+# Seen as a whole, and not in parts for several processors, the shared library is a seventh smaller. The objects hold plain code besides, and
 # the archive holds that alone: the link of a program would compile the rest anew, with options of
 # the program that need not fit (code made for strict aliasing, linked with -O1, crashes).
 ifeq ($(is_clang)$(SAN),)
 PF_LTO = -flto=auto -ffat-lto-objects
+PF_LDFLAGS += -flto-partition=one
 without_lto = $(OBJCOPY) --wildcard --remove-section='.gnu.lto_*' \
 	--remove-section='.gnu.debuglto_*' --strip-symbol='__gnu_lto_*'
 else
