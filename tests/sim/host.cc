@@ -143,10 +143,11 @@ void Host::on_event(const pf_event *event, void *user) {
 
 void Host::see(const pf_event &event) {
     const prefork::core::Event &value = event.value;
-    SIM_TRACE("event: %s", event.message);
+    const char *message = prefork::runtime::message_of(event);
+    SIM_TRACE("event: %s", message);
     model.told(value);
     outcome_.events += 1;
-    require(event.message[0] != '\0', "event-message", "there is none");
+    require(message[0] != '\0', "event-message", "there is none");
     witness.told(value);
     done_seen_ = value.type == EventType::done;
 }
