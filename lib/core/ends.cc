@@ -28,7 +28,7 @@ void Supervisor::exited(const Input &input, Instant now) {
     } else {
         end_current(input, now);
     }
-    release(slot_of(input.worker));
+    rollout_.release(slot_of(input.worker));
     reporter_.release_life();
 }
 

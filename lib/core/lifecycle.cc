@@ -15,13 +15,6 @@ bool Supervisor::is_being_replaced(uint32_t slot) const {
            is_busy(state_of(other_instance(current(slot))));
 }
 
-// The instance is not the slot's worker, and not on its way out.
-bool Supervisor::is_replacement(uint32_t worker) const {
-    const State state = state_of(worker);
-    return worker != current(slot_of(worker)) && state != State::stopping &&
-           state != State::killing && state != State::abandoned;
-}
-
 void Supervisor::started(const Input &input, Instant now) {
     Worker &worker = instance(input.worker);
     if (!expect(worker.state == State::starting) || !expect(input.pid > 0)) {
@@ -103,7 +96,7 @@ void Supervisor::start_failed(const Input &input, Instant now) {
     if (wanted && !input.transient) {
         end_plan(slot_of(worker), false, input.error, now); // tried again or not
     }
-    release(slot_of(worker));
+    rollout_.release(slot_of(worker));
     reporter_.release_life();
 }
 
@@ -196,7 +189,7 @@ void Supervisor::become_ready(uint32_t worker, Instant now) {
     expect_heartbeat(worker, now);
     pass_on_pending(worker);
     if (fresh.retires) {
-        request_replacement(slot, Plan::retire);
+        rollout_.request(slot, Plan::retire);
     }
     if (replacement) {
         slot_table_[slot].current ^= 1U;

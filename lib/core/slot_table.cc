@@ -30,6 +30,17 @@ uint32_t SlotTable::find(uint32_t slot, State state) const {
     return no_worker;
 }
 
+bool SlotTable::is_replacement(uint32_t id) const {
+    const State state = state_of(id);
+    return id != current(slot_of(id)) && state != State::stopping && state != State::killing &&
+           state != State::abandoned;
+}
+
+bool SlotTable::has_replacement(uint32_t id) const {
+    const uint32_t other = other_instance(id);
+    return is_busy(state_of(other)) && is_replacement(other);
+}
+
 void SlotTable::set_state(uint32_t id, State state) {
     Worker &changed = worker(id);
     counts_.remove(changed.state);

@@ -33,6 +33,11 @@ class SlotTable {
     // The slot's worker in that state, of which there is at most one; no_worker: none.
     [[nodiscard]] uint32_t find(uint32_t slot, State state) const;
 
+    // Whether the instance is not the slot's worker, and not on its way out.
+    [[nodiscard]] bool is_replacement(uint32_t id) const;
+    // Whether the new worker for its slot exists already, or is on its way.
+    [[nodiscard]] bool has_replacement(uint32_t id) const;
+
     // The only place where a state changes, and with it the counts.
     void set_state(uint32_t id, State state);
     // Whether the slot has a part of the budget of replacements.

@@ -15,9 +15,9 @@ bool Supervisor::reserve(uint32_t slots) {
     const uint32_t count = slots * instances;
     // One step sends each worker at most what it gets once it is ready, and then another. The slots
     // come last: their number is the capacity.
-    return signals_.grow(size_t{2} * count) && looks_.grow(count) &&
-           replacements_.grow(size_t{slots} * replacement_reasons) && start_queue_.grow(count) &&
-           deadlines_.grow(count) && reporter_.grow(count) && slot_table_.grow(slots);
+    return signals_.grow(size_t{2} * count) && looks_.grow(count) && rollout_.grow(slots) &&
+           start_queue_.grow(count) && deadlines_.grow(count) && reporter_.grow(count) &&
+           slot_table_.grow(slots);
 }
 
 void Supervisor::step(const Input &input, Instant now) {
@@ -201,7 +201,7 @@ void Supervisor::resize(uint32_t count, Instant now) {
         slot_table_.set_stopped(slot - 1, false);
     }
     if (count < before) {
-        cancel_replacements_from(count);
+        rollout_.cancel_from(count);
     }
 }
 
@@ -212,7 +212,7 @@ void Supervisor::stop_worker(uint32_t slot, Instant now) {
     }
     leave_slot(slot, Reason::stop, now);
     slot_table_.set_stopped(slot, true);
-    cancel_replacements_of(slot);
+    rollout_.cancel_of(slot);
 }
 
 // Whoever is in the slot ends, and what was planned for it goes with it.
@@ -297,16 +297,8 @@ void Supervisor::finish_if_nothing_is_busy(Instant now) {
 }
 
 bool Supervisor::audit() const {
-    uint32_t reload_left = 0;
-    bool good = slot_table_.audit();
-    for (uint32_t slot = 0; slot < slot_table_.size(); slot++) {
-        const Slot &audited = slot_table_[slot];
-        reload_left += audited.wants(Plan::reload) || audited.plan == Plan::reload ? 1U : 0U;
-        good = good && (slot < slot_table_.slots() || audited.requests == 0);
-    }
-    good = good && slot_table_.replacing() <= settings_.reload_width;
-    good = good && slot_table_.slots() <= slot_table_.size() && reload_left == reload_left_;
-    return good && (reloading_ || reload_left_ == 0);
+    return slot_table_.audit() && slot_table_.slots() <= slot_table_.size() &&
+           rollout_.audit(settings_.reload_width);
 }
 
 // An impossible input or state: the runtime ends the pool and its workers.

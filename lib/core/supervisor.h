@@ -16,6 +16,7 @@
 #include "core/exit_policy.h"
 #include "core/input.h"
 #include "core/reporter.h"
+#include "core/rollout.h"
 #include "core/settings.h"
 #include "core/slot_table.h"
 #include "core/start_queue.h"
@@ -72,8 +73,8 @@ class Supervisor {
     [[nodiscard]] bool is_stopped(uint32_t slot) const { return slot_table_[slot].stopped; }
 
     // Reloads that have begun, and whether the last one has not ended.
-    [[nodiscard]] uint32_t reloads() const { return reloads_; }
-    [[nodiscard]] bool reloading() const { return reloading_; }
+    [[nodiscard]] uint32_t reloads() const { return rollout_.reloads(); }
+    [[nodiscard]] bool reloading() const { return rollout_.reloading(); }
 
     // The worker of a slot that the host was asked to fork and has heard of; no_worker: none.
     [[nodiscard]] uint32_t pending_fork(uint32_t slot) const {
@@ -140,7 +141,10 @@ class Supervisor {
     void ask_to_stop(uint32_t worker, Reason reason, Instant now);
     void note_end_reason(uint32_t worker, Reason reason);
     void become_ready(uint32_t worker, Instant now);
-    [[nodiscard]] bool is_replacement(uint32_t worker) const;
+    [[nodiscard]] bool is_replacement(uint32_t id) const { return slot_table_.is_replacement(id); }
+    [[nodiscard]] bool has_replacement(uint32_t id) const {
+        return slot_table_.has_replacement(id);
+    }
     [[nodiscard]] State state_of(uint32_t id) const { return slot_table_.state_of(id); }
     Worker &instance(uint32_t id) { return slot_table_.worker(id); }
     void set_state(uint32_t worker, State state) { slot_table_.set_state(worker, state); }
@@ -184,30 +188,19 @@ class Supervisor {
     void abort(uint32_t worker, Reason reason, Instant now);
     void renew_after_pause(Duration late, Instant now);
 
-    // Replacements: rollout.cc.
+    // Replacements: replacements.cc.
     void reload();
     void replace(uint32_t slot, Instant now);
     void resume_slot(uint32_t slot, Instant now);
-    void request_replacement(uint32_t slot, Plan reason);
-    template <typename Predicate>
-    void cancel_replacements(Predicate is_cancelled);
-    void cancel_replacements_from(uint32_t slot);
-    void cancel_replacements_of(uint32_t slot);
-    void forget_request(const Replacement &request);
     void advance_replacements(Instant now);
-    bool pop_replacement(Replacement *ret_next);
-    [[nodiscard]] bool has_to_wait(const Replacement &request) const;
-    bool begin_replacement(const Replacement &request, Instant now);
+    void begin_replacement(const Replacement &request, Instant now);
     void begin_anew(uint32_t slot, Reason reason);
     void end_plan(uint32_t number, bool good, int32_t error, Instant now);
-    void release(uint32_t number);
     [[nodiscard]] bool can_begin_reload() const {
-        return reload_wanted_ && !reloading_ && reporter_.has_room_for_extra();
+        return rollout_.can_begin_reload() && reporter_.has_room_for_extra();
     }
     void begin_reload(Instant now);
     void finish_reload(Instant now);
-    void fail_reload();
-    [[nodiscard]] bool has_replacement(uint32_t worker) const;
     bool hand_over(uint32_t worker, Instant now);
     void expire(uint32_t worker);
 
@@ -217,16 +210,14 @@ class Supervisor {
     RestartPolicy policy_;
     BootLimit boot_;
     SlotTable slot_table_;
+    Rollout rollout_{slot_table_};
     base::Ring<Signal> signals_;
     base::Ring<uint32_t> looks_;
-    base::Ring<Replacement> replacements_; // that wait for their turn
     StartQueue start_queue_;
     Deadlines deadlines_;
     Reporter reporter_{slot_table_, policy_};
     Instant stop_signal_time_ = 0;
     uint32_t booted_worker_ = 0; // perhaps: the last one that was looked for
-    uint32_t reloads_ = 0;       // begun
-    uint32_t reload_left_ = 0;   // slots that have not got their new worker
     int32_t result_ = 0;
     int32_t stop_signal_ = 0;
     int32_t abandon_error_ = 0; // of the last SIGKILL to a worker that was given up
@@ -235,8 +226,6 @@ class Supervisor {
     bool killing_ = false; // whoever is still to come too
     bool some_worker_ran_ = false;
     bool some_slot_given_up_ = false;
-    bool reloading_ = false;
-    bool reload_wanted_ = false;    // as soon as there is none under way
     bool starts_withdrawn_ = false; // the start queue holds workers that wait no more
     bool broken_ = false;
 };
