@@ -3,7 +3,7 @@
 
 namespace prefork::core {
 
-bool Deadlines::grow(uint32_t owners) { return entries_.grow(owners) && places_.grow(owners); }
+bool Deadlines::grow(uint32_t owners) { return entries_.grow(owners) && indexes_.grow(owners); }
 
 void Deadlines::arm(uint32_t owner, Instant deadline) {
     disarm(owner);
@@ -12,7 +12,7 @@ void Deadlines::arm(uint32_t owner, Instant deadline) {
 }
 
 void Deadlines::arm_at_latest(uint32_t owner, Instant deadline) {
-    if (!armed(owner) || entries_[places_[owner] - 1].deadline > deadline) {
+    if (!armed(owner) || entries_[indexes_[owner] - 1].deadline > deadline) {
         arm(owner, deadline);
     }
 }
@@ -21,18 +21,18 @@ void Deadlines::disarm(uint32_t owner) {
     if (!armed(owner)) {
         return;
     }
-    const uint32_t place = places_[owner] - 1;
-    places_[owner] = 0;
+    const uint32_t index = indexes_[owner] - 1;
+    indexes_[owner] = 0;
     size_ -= 1;
-    if (place == size_) {
+    if (index == size_) {
         return;
     }
-    // The last entry takes the free place and goes where it belongs from there.
+    // The last entry moves to the free index, then up or down from there.
     const Entry last = entries_[size_];
-    if (place > 0 && last.is_before(entries_[(place - 1) / 2])) {
-        rise(place, last);
+    if (index > 0 && last.is_before(entries_[(index - 1) / 2])) {
+        rise(index, last);
     } else {
-        sink(place, last);
+        sink(index, last);
     }
 }
 
@@ -45,26 +45,26 @@ bool Deadlines::list_due(Instant now, uint32_t *ret_owner) {
     return true;
 }
 
-void Deadlines::put(uint32_t place, const Entry &entry) {
-    entries_[place] = entry;
-    places_[entry.owner] = place + 1;
+void Deadlines::put(uint32_t index, const Entry &entry) {
+    entries_[index] = entry;
+    indexes_[entry.owner] = index + 1;
 }
 
-void Deadlines::rise(uint32_t place, const Entry &entry) {
-    while (place > 0) {
-        const uint32_t parent = (place - 1) / 2;
+void Deadlines::rise(uint32_t index, const Entry &entry) {
+    while (index > 0) {
+        const uint32_t parent = (index - 1) / 2;
         if (!entry.is_before(entries_[parent])) {
             break;
         }
-        put(place, entries_[parent]);
-        place = parent;
+        put(index, entries_[parent]);
+        index = parent;
     }
-    put(place, entry);
+    put(index, entry);
 }
 
-void Deadlines::sink(uint32_t place, const Entry &entry) {
+void Deadlines::sink(uint32_t index, const Entry &entry) {
     for (;;) {
-        uint32_t child = 2 * place + 1;
+        uint32_t child = 2 * index + 1;
         if (child >= size_) {
             break;
         }
@@ -74,10 +74,10 @@ void Deadlines::sink(uint32_t place, const Entry &entry) {
         if (!entries_[child].is_before(entry)) {
             break;
         }
-        put(place, entries_[child]);
-        place = child;
+        put(index, entries_[child]);
+        index = child;
     }
-    put(place, entry);
+    put(index, entry);
 }
 
 } // namespace prefork::core

@@ -20,7 +20,7 @@ class Deadlines {
     void arm_at_latest(uint32_t owner, Instant deadline);
     void disarm(uint32_t owner);
 
-    [[nodiscard]] bool armed(uint32_t owner) const { return places_[owner] != 0; }
+    [[nodiscard]] bool armed(uint32_t owner) const { return indexes_[owner] != 0; }
     [[nodiscard]] Instant nearest() const { return size_ == 0 ? never : entries_[0].deadline; }
 
     // Takes out an owner whose deadline has come; returns false if there is none.
@@ -37,12 +37,12 @@ class Deadlines {
         }
     };
 
-    void put(uint32_t place, const Entry &entry);
-    void rise(uint32_t place, const Entry &entry);
-    void sink(uint32_t place, const Entry &entry);
+    void put(uint32_t index, const Entry &entry);
+    void rise(uint32_t index, const Entry &entry);
+    void sink(uint32_t index, const Entry &entry);
 
     base::Array<Entry> entries_;
-    base::Array<uint32_t> places_; // of each owner in entries_, plus 1; 0: none
+    base::Array<uint32_t> indexes_; // of each owner in entries_, plus 1; 0: none
     uint32_t size_ = 0;
 };
 

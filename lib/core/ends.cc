@@ -42,9 +42,10 @@ void Supervisor::end_asked(uint32_t worker, Instant now) {
     Slot &slot = slot_table_[number];
     const Reason again = slot.again;
     slot.again = Reason::none;
-    if (is_wanted(number) && !hand_over(worker, now)) {
+    if (is_wanted(number) && !promote_replacement(worker, now)) {
         // Stopped for its replacement, or by the host, or because its slot was no more for a time.
-        const Reason reason = slot.plan == Plan::none ? again : reason_of(slot.plan);
+        const Reason reason =
+            slot.replaced_for == ReplacementReason::none ? again : reason_of(slot.replaced_for);
         begin(worker, reason == Reason::none ? Reason::resize : reason);
     }
 }
@@ -53,7 +54,7 @@ void Supervisor::end_asked(uint32_t worker, Instant now) {
 void Supervisor::end_replacement(const Input &input, Instant now) {
     report_exit(input, false, 0, now);
     set_state(input.worker, State::empty);
-    end_plan(slot_of(input.worker), false, 0, now);
+    finish_replacement(slot_of(input.worker), false, 0, now);
 }
 
 void Supervisor::end_current(const Input &input, Instant now) {
@@ -64,11 +65,12 @@ void Supervisor::end_current(const Input &input, Instant now) {
     }
     // A replacement that has its slot already, and was not good yet.
     Slot &slot = slot_table_[slot_of(worker)];
-    const bool failed = slot.plan != Plan::none && state_of(worker) != State::ready;
+    const bool failed =
+        slot.replaced_for != ReplacementReason::none && state_of(worker) != State::ready;
     slot.unproven = slot.unproven || failed;
     decide_restart(input, now);
     if (failed) {
-        end_plan(slot_of(worker), false, 0, now);
+        finish_replacement(slot_of(worker), false, 0, now);
     }
 }
 
@@ -85,7 +87,7 @@ void Supervisor::end_replaced(const Input &input, Instant now) {
     slot_table_[slot_of(worker)].count(verdict.restart && verdict.counts && policy_.allow(now));
     report_exit(input, true, 0, now);
     set_state(worker, State::empty);
-    (void)hand_over(worker, now);
+    (void)promote_replacement(worker, now);
 }
 
 // A replacement fails whatever the host says of its status, and neither that of its successors in
@@ -94,7 +96,8 @@ ExitAction Supervisor::action_of(const Input &input) const {
     const uint32_t worker = input.worker;
     const Slot &slot = slot_table_[slot_of(worker)];
     const bool is_old = has_replacement(worker);
-    const bool is_unready = slot.plan != Plan::none && state_of(worker) != State::ready;
+    const bool is_unready =
+        slot.replaced_for != ReplacementReason::none && state_of(worker) != State::ready;
     if (state_of(worker) == State::aborting || is_replacement(worker) || (is_unready && !is_old)) {
         return ExitAction::standard;
     }
@@ -120,7 +123,8 @@ void Supervisor::decide_restart(const Input &input, Instant now) {
     const bool normal = ended_normally(input);
     const Duration uptime = elapsed(this->worker(worker).started, now);
     const ExitVerdict verdict = judge_exit(settings_, action_of(input), normal, uptime);
-    const bool is_boot = verdict.restart && slot.plan == Plan::none && !has_booted(worker, now);
+    const bool is_boot =
+        verdict.restart && slot.replaced_for == ReplacementReason::none && !has_booted(worker, now);
     if (is_boot && is_last_boot(now)) {
         end_last_boot(input, now);
         return;

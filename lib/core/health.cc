@@ -8,10 +8,11 @@ namespace prefork::core {
 // The worker runs and is not ready yet.
 void Supervisor::expect_ready(uint32_t worker, Instant now) {
     const Slot &slot = slot_table_[slot_of(worker)];
-    const bool on_trial = is_replacement(worker) || slot.plan != Plan::none || slot.unproven;
+    const bool is_unproven =
+        is_replacement(worker) || slot.replaced_for != ReplacementReason::none || slot.unproven;
     if (settings_.ready_timeout != 0) {
         deadlines_.arm(worker, after(now, settings_.ready_timeout));
-    } else if (on_trial && settings_.minimum_uptime != 0) {
+    } else if (is_unproven && settings_.minimum_uptime != 0) {
         deadlines_.arm(worker, after(now, settings_.minimum_uptime));
     } else {
         become_ready(worker, now);
@@ -22,8 +23,9 @@ void Supervisor::expect_ready(uint32_t worker, Instant now) {
 void Supervisor::expect_heartbeat(uint32_t worker, Instant now) {
     Instant next = this->worker(worker).expires;
     if (settings_.heartbeat_timeout != 0) {
-        const Instant look = after(now, settings_.heartbeat_timeout / heartbeat_looks + 1);
-        next = look < next ? look : next;
+        const Instant check =
+            after(now, settings_.heartbeat_timeout / heartbeat_checks_per_timeout + 1);
+        next = check < next ? check : next;
     }
     if (next != never) {
         deadlines_.arm(worker, next);

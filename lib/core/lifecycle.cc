@@ -10,7 +10,8 @@ bool Supervisor::is_being_replaced(uint32_t slot) const {
     if (asked.stopped) {
         return false;
     }
-    const bool planned = asked.plan != Plan::none || asked.wants(Plan::host);
+    const bool planned =
+        asked.replaced_for != ReplacementReason::none || asked.wants(ReplacementReason::host);
     return (phase_ == Phase::running && planned) || asked.again != Reason::none ||
            is_busy(state_of(other_instance(current(slot))));
 }
@@ -44,7 +45,8 @@ void Supervisor::started(const Input &input, Instant now) {
         reporter_.report_stopping(stop_signal_, stop_reason_, now);
     }
     const uint32_t slot = slot_of(input.worker);
-    const bool dropped = is_replacement(input.worker) && slot_table_[slot].plan == Plan::none;
+    const bool dropped =
+        is_replacement(input.worker) && slot_table_[slot].replaced_for == ReplacementReason::none;
     if (killing_) {
         send_kill(input.worker, false);
     } else if (!is_wanted(slot) || dropped) {
@@ -69,11 +71,13 @@ void Supervisor::start_failed(const Input &input, Instant now) {
     const bool wanted = is_wanted(slot_of(worker));
     const bool counts = wanted && !input.transient && !replacement && some_worker_ran_;
     Slot &slot = slot_table_[slot_of(worker)];
-    const bool was_last_boot = counts && slot.plan == Plan::none && is_last_boot(now);
+    const bool was_last_boot =
+        counts && slot.replaced_for == ReplacementReason::none && is_last_boot(now);
     const bool counted = counts && !was_last_boot && policy_.allow(now);
     const bool again = wanted && (input.transient || counted);
     slot.count(counted);
-    slot.unproven = slot.unproven || (!replacement && !input.transient && slot.plan != Plan::none);
+    slot.unproven = slot.unproven || (!replacement && !input.transient &&
+                                      slot.replaced_for != ReplacementReason::none);
     if (again) {
         if (input.error != code_timed_out) {
             start_queue_.failed(now);
@@ -94,7 +98,7 @@ void Supervisor::start_failed(const Input &input, Instant now) {
         }
     }
     if (wanted && !input.transient) {
-        end_plan(slot_of(worker), false, input.error, now); // tried again or not
+        finish_replacement(slot_of(worker), false, input.error, now); // tried again or not
     }
     rollout_.release(slot_of(worker));
     reporter_.release_life();
@@ -144,7 +148,7 @@ void Supervisor::due(uint32_t worker, Instant now) {
             expire(worker);
         }
         if (settings_.heartbeat_timeout != 0) {
-            (void)looks_.push(worker);
+            (void)heartbeat_checks_.push(worker);
         } else {
             expect_heartbeat(worker, now);
         }
@@ -189,15 +193,15 @@ void Supervisor::become_ready(uint32_t worker, Instant now) {
     expect_heartbeat(worker, now);
     pass_on_pending(worker);
     if (fresh.retires) {
-        rollout_.request(slot, Plan::retire);
+        rollout_.request(slot, ReplacementReason::retire);
     }
     if (replacement) {
         slot_table_[slot].current ^= 1U;
-        ask_to_stop(other_instance(worker), reason_of(slot_table_[slot].plan), now);
+        ask_to_stop(other_instance(worker), reason_of(slot_table_[slot].replaced_for), now);
     }
     if (!old) {
         slot_table_[slot].unproven = false;
-        end_plan(slot, true, 0, now);
+        finish_replacement(slot, true, 0, now);
     }
 }
 
@@ -226,7 +230,7 @@ void Supervisor::ask_to_stop(uint32_t worker, Reason reason, Instant now) {
         reporter_.release_life();
         [[fallthrough]];
     case State::waiting:
-        starts_withdrawn_ = true;
+        starts_cancelled_ = true;
         set_state(worker, State::empty);
         break;
     case State::backing_off:

@@ -43,7 +43,7 @@ inline constexpr uint8_t kill_retries = 3;
 inline constexpr uint32_t window_restarts_max = 65'536;
 
 // Heartbeats are looked at so many times in a time-out.
-inline constexpr uint64_t heartbeat_looks = 4;
+inline constexpr uint64_t heartbeat_checks_per_timeout = 4;
 
 // A worker whose replacement for its age failed is not replaced again sooner.
 inline constexpr Duration lifetime_retry = 1 * second;

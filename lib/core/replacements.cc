@@ -18,7 +18,7 @@ void Supervisor::replace(uint32_t slot, Instant now) {
     if (slot_table_[slot].stopped) {
         resume_slot(slot, now);
     } else if (state == State::running || state == State::ready) {
-        rollout_.request(slot, Plan::host);
+        rollout_.request(slot, ReplacementReason::host);
     } else {
         begin_anew(slot, Reason::replace); // nobody has to go for it
     }
@@ -30,7 +30,7 @@ void Supervisor::resume_slot(uint32_t slot, Instant now) {
     slot_table_.set_stopped(slot, false);
     if (is_alive(state_of(worker))) {
         slot_table_[slot].again = Reason::replace;
-    } else if (state_of(worker) == State::empty && !hand_over(worker, now)) {
+    } else if (state_of(worker) == State::empty && !promote_replacement(worker, now)) {
         begin(worker, Reason::replace);
     }
 }
@@ -71,15 +71,15 @@ void Supervisor::begin_replacement(const Replacement &request, Instant now) {
     const uint32_t worker = current(request.slot);
     const State state = state_of(worker);
     const bool is_at_work = state == State::running || state == State::ready;
-    if (request.reason == Plan::lifetime &&
+    if (request.reason == ReplacementReason::lifetime &&
         (state != State::ready || this->worker(worker).expires != never)) {
         return; // another one has its place by now
     }
-    if (request.reason == Plan::retire &&
+    if (request.reason == ReplacementReason::retire &&
         (state != State::ready || !this->worker(worker).retires)) {
         return; // neither asks the one that is there now
     }
-    if (request.reason != Plan::reload && !is_at_work) {
+    if (request.reason != ReplacementReason::reload && !is_at_work) {
         begin_anew(request.slot, reason_of(request.reason));
         return;
     }
@@ -112,19 +112,21 @@ void Supervisor::begin_anew(uint32_t slot, Reason reason) {
 }
 
 // A slot has its new worker, or does not get it.
-void Supervisor::end_plan(uint32_t number, bool good, int32_t error, Instant now) {
-    const Plan plan = rollout_.finish(number);
-    if (good || phase_ != Phase::running || plan == Plan::none || plan == Plan::failed_reload) {
+void Supervisor::finish_replacement(uint32_t number, bool good, int32_t error, Instant now) {
+    const ReplacementReason reason = rollout_.finish(number);
+    if (good || phase_ != Phase::running || reason == ReplacementReason::none ||
+        reason == ReplacementReason::failed_reload) {
         return;
     }
     reporter_.count(Counter::replace_failed);
     reporter_.report_worker(EventType::reload_failed, Level::error, other_instance(current(number)),
-                            error, now, reason_of(plan));
-    if (plan == Plan::reload) {
+                            error, now, reason_of(reason));
+    if (reason == ReplacementReason::reload) {
         rollout_.fail_reload();
     }
     Worker &old = instance(current(number));
-    if ((plan == Plan::lifetime || plan == Plan::retire) && old.state == State::ready) {
+    if ((reason == ReplacementReason::lifetime || reason == ReplacementReason::retire) &&
+        old.state == State::ready) {
         const Duration pause =
             settings_.backoff_first > lifetime_retry ? settings_.backoff_first : lifetime_retry;
         const Instant retry = after(now, pause);
@@ -145,16 +147,16 @@ void Supervisor::finish_reload(Instant now) {
 }
 
 // The current worker has left the slot to its successor, if it has one.
-bool Supervisor::hand_over(uint32_t worker, Instant now) {
+bool Supervisor::promote_replacement(uint32_t worker, Instant now) {
     if (!has_replacement(worker)) {
         return false;
     }
     const uint32_t other = other_instance(worker);
     Slot &slot = slot_table_[slot_of(worker)];
     slot.current ^= 1U;
-    if (slot.plan == Plan::host) {
+    if (slot.replaced_for == ReplacementReason::host) {
         slot.unproven = true;
-        end_plan(slot_of(worker), true, 0, now); // it is a restart like any other now
+        finish_replacement(slot_of(worker), true, 0, now); // it is a restart like any other now
         if (state_of(other) == State::running && settings_.ready_timeout == 0) {
             deadlines_.disarm(other);
             become_ready(other, now);
@@ -167,7 +169,8 @@ bool Supervisor::hand_over(uint32_t worker, Instant now) {
 // The worker is old enough.
 void Supervisor::expire(uint32_t worker) {
     instance(worker).expires = never;
-    rollout_.request(slot_of(worker), instance(worker).retires ? Plan::retire : Plan::lifetime);
+    rollout_.request(slot_of(worker), instance(worker).retires ? ReplacementReason::retire
+                                                               : ReplacementReason::lifetime);
 }
 
 // A worker asks to be replaced. One that does not serve yet is, once it does.
@@ -178,7 +181,7 @@ void Supervisor::retire(uint32_t worker) {
     }
     old.retires = true;
     if (old.state == State::ready) {
-        rollout_.request(slot_of(worker), Plan::retire);
+        rollout_.request(slot_of(worker), ReplacementReason::retire);
     }
 }
 

@@ -21,7 +21,7 @@ class Rollout {
     }
 
     // Each reason counts once for a slot.
-    void request(uint32_t slot, Plan reason);
+    void request(uint32_t slot, ReplacementReason reason);
     void cancel_of(uint32_t slot);
     void cancel_from(uint32_t slot); // also of all slots after it
 
@@ -40,7 +40,7 @@ class Rollout {
     bool pop(uint32_t width, Replacement *ret_next);
     void begin(const Replacement &replacement, bool uses_budget);
     // Returns why the slot was being replaced; none: it was not.
-    Plan finish(uint32_t slot);
+    ReplacementReason finish(uint32_t slot);
     // The slot leaves its part of the budget to others, once no more workers than usual are there.
     void release(uint32_t slot);
 

@@ -15,9 +15,9 @@ bool Supervisor::reserve(uint32_t slots) {
     const uint32_t count = slots * instances;
     // One step sends each worker at most what it gets once it is ready, and then another. The slots
     // come last: their number is the capacity.
-    return signals_.grow(size_t{2} * count) && looks_.grow(count) && rollout_.grow(slots) &&
-           start_queue_.grow(count) && deadlines_.grow(count) && reporter_.grow(count) &&
-           slot_table_.grow(slots);
+    return signals_.grow(size_t{2} * count) && heartbeat_checks_.grow(count) &&
+           rollout_.grow(slots) && start_queue_.grow(count) && deadlines_.grow(count) &&
+           reporter_.grow(count) && slot_table_.grow(slots);
 }
 
 void Supervisor::step(const Input &input, Instant now) {
@@ -25,8 +25,8 @@ void Supervisor::step(const Input &input, Instant now) {
         return;
     }
     apply(input, now);
-    if (starts_withdrawn_) {
-        forget_withdrawn_starts();
+    if (starts_cancelled_) {
+        remove_cancelled_starts();
     }
     advance_replacements(now);
     finish_if_nothing_is_busy(now);
@@ -118,10 +118,10 @@ uint32_t Supervisor::pop_start() {
 }
 
 bool Supervisor::pop_heartbeat_check(uint32_t *ret_worker) {
-    if (looks_.empty()) {
+    if (heartbeat_checks_.empty()) {
         return false;
     }
-    *ret_worker = looks_.pop();
+    *ret_worker = heartbeat_checks_.pop();
     return true;
 }
 
@@ -192,7 +192,7 @@ void Supervisor::resize(uint32_t count, Instant now) {
     reporter_.report_resized(now);
     for (uint32_t slot = before; slot < count; slot++) {
         // One that is still on its way out from an earlier resize begins anew at its end.
-        if (state_of(current(slot)) == State::empty && !hand_over(current(slot), now)) {
+        if (state_of(current(slot)) == State::empty && !promote_replacement(current(slot), now)) {
             begin(current(slot), Reason::resize);
         }
     }
@@ -219,7 +219,7 @@ void Supervisor::stop_worker(uint32_t slot, Instant now) {
 void Supervisor::leave_slot(uint32_t number, Reason reason, Instant now) {
     ask_to_stop(instance_of(number, 0), reason, now);
     ask_to_stop(instance_of(number, 1), reason, now);
-    end_plan(number, true, 0, now);
+    finish_replacement(number, true, 0, now);
     Slot &slot = slot_table_[number];
     slot.unproven = false;
     slot.given_up = false;
@@ -267,8 +267,8 @@ void Supervisor::kill_all() {
 }
 
 // Once a step, however many were cancelled.
-void Supervisor::forget_withdrawn_starts() {
-    starts_withdrawn_ = false;
+void Supervisor::remove_cancelled_starts() {
+    starts_cancelled_ = false;
     start_queue_.remove_if([this](uint32_t worker) { return state_of(worker) != State::waiting; });
     reporter_.cancel_fork_requests();
     if (start_queue_.empty()) {

@@ -6,7 +6,7 @@
 // The states of a worker are drawn in core/worker.h. The pool's phases: idle -start-> running
 // -stop, kill, limit or failure-> stopping -> done; it is done when nothing is busy any more.
 //
-// One step takes one input. What it decided is left to be taken: signals (all of them before the
+// One step handles one input. What it decided is then popped: signals (all of them before the
 // next step), workers to start, events, the next deadline, the result.
 #pragma once
 
@@ -127,7 +127,7 @@ class Supervisor {
     void begin_stopping(Reason reason, Instant now);
     void ask_all_to_stop(Instant now);
     void kill_all();
-    void forget_withdrawn_starts();
+    void remove_cancelled_starts();
     void finish_if_nothing_is_busy(Instant now);
 
     // A worker's inputs: lifecycle.cc. Each comes only in the states that allow it.
@@ -195,13 +195,13 @@ class Supervisor {
     void advance_replacements(Instant now);
     void begin_replacement(const Replacement &request, Instant now);
     void begin_anew(uint32_t slot, Reason reason);
-    void end_plan(uint32_t number, bool good, int32_t error, Instant now);
+    void finish_replacement(uint32_t number, bool good, int32_t error, Instant now);
     [[nodiscard]] bool can_begin_reload() const {
         return rollout_.can_begin_reload() && reporter_.has_room_for_extra();
     }
     void begin_reload(Instant now);
     void finish_reload(Instant now);
-    bool hand_over(uint32_t worker, Instant now);
+    bool promote_replacement(uint32_t worker, Instant now);
     void expire(uint32_t worker);
 
     bool expect(bool condition);
@@ -212,7 +212,7 @@ class Supervisor {
     SlotTable slot_table_;
     Rollout rollout_{slot_table_};
     base::Ring<Signal> signals_;
-    base::Ring<uint32_t> looks_;
+    base::Ring<uint32_t> heartbeat_checks_;
     StartQueue start_queue_;
     Deadlines deadlines_;
     Reporter reporter_{slot_table_, policy_};
@@ -226,7 +226,7 @@ class Supervisor {
     bool killing_ = false; // whoever is still to come too
     bool some_worker_ran_ = false;
     bool some_slot_given_up_ = false;
-    bool starts_withdrawn_ = false; // the start queue holds workers that wait no more
+    bool starts_cancelled_ = false; // the start queue holds workers that wait no more
     bool broken_ = false;
 };
 

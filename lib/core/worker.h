@@ -62,7 +62,7 @@ struct Worker {
     Instant started;
     Instant expires;          // when it is old enough to be replaced
     Instant last_beat;        // never: the clock has not begun
-    uint32_t beats;           // at the last look
+    uint32_t beats;           // at the last check
     uint32_t pending_signals; // that it gets once it is ready: a bit for each number
     int32_t pid;
     State state;
@@ -77,20 +77,20 @@ struct Worker {
 };
 
 // Why a slot's worker is being replaced. What a reload had begun before it failed goes on.
-enum class Plan : uint8_t { none, host, lifetime, reload, failed_reload, retire };
+enum class ReplacementReason : uint8_t { none, host, lifetime, reload, failed_reload, retire };
 
-constexpr Reason reason_of(Plan plan) {
-    switch (plan) {
-    case Plan::none:
+constexpr Reason reason_of(ReplacementReason reason) {
+    switch (reason) {
+    case ReplacementReason::none:
         return Reason::none;
-    case Plan::host:
+    case ReplacementReason::host:
         return Reason::replace;
-    case Plan::lifetime:
+    case ReplacementReason::lifetime:
         return Reason::lifetime;
-    case Plan::retire:
+    case ReplacementReason::retire:
         return Reason::retire;
-    case Plan::reload:
-    case Plan::failed_reload:
+    case ReplacementReason::reload:
+    case ReplacementReason::failed_reload:
         return Reason::reload;
     }
     return Reason::none;
@@ -98,13 +98,13 @@ constexpr Reason reason_of(Plan plan) {
 
 // The reasons for which a replacement can be waited for.
 inline constexpr uint32_t replacement_reasons = 4;
-constexpr uint8_t request_bit(Plan reason) {
+constexpr uint8_t request_bit(ReplacementReason reason) {
     return static_cast<uint8_t>(1U << static_cast<unsigned>(reason));
 }
 
 struct Replacement {
     uint32_t slot;
-    Plan reason;
+    ReplacementReason reason;
 };
 
 inline constexpr uint32_t instances = 2;
@@ -112,18 +112,20 @@ inline constexpr uint32_t no_worker = UINT32_MAX;
 
 struct Slot {
     Worker workers[instances];
-    Duration backoff; // the last delay, before it was drawn
-    int32_t restarts; // counted ones, of this slot
-    uint8_t current;  // which instance is the slot's worker
-    Plan plan;        // of the replacement that is under way
-    uint8_t requests; // that wait in the queue
-    bool replacing;   // it has a part of the budget
-    bool unproven;    // a replacement that was not good yet has ended in it
-    bool given_up;    // its worker was not restarted because of a limit
-    bool stopped;     // the host wants no worker in it
-    Reason again;     // why it gets a worker once the one that was stopped has ended; none: not so
+    Duration backoff;               // the last delay, before it was drawn
+    int32_t restarts;               // counted ones, of this slot
+    uint8_t current;                // which instance is the slot's worker
+    ReplacementReason replaced_for; // of the replacement that is under way
+    uint8_t requests;               // that wait in the queue
+    bool replacing;                 // it has a part of the budget
+    bool unproven;                  // a replacement that was not good yet has ended in it
+    bool given_up;                  // its worker was not restarted because of a limit
+    bool stopped;                   // the host wants no worker in it
+    Reason again; // why it gets a worker once the one that was stopped has ended; none: not so
 
-    [[nodiscard]] bool wants(Plan reason) const { return (requests & request_bit(reason)) != 0; }
+    [[nodiscard]] bool wants(ReplacementReason reason) const {
+        return (requests & request_bit(reason)) != 0;
+    }
     void count(bool restart) { restarts += restart && restarts < INT32_MAX ? 1 : 0; }
 };
 

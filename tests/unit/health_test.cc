@@ -52,11 +52,11 @@ void worker_whose_heart_stops_is_aborted_and_then_killed(void **) {
     pool.start_all();
 
     for (uint32_t beat = 1; beat < 20; beat++) {
-        pool.pass_and_beat(limit / heartbeat_looks + 1, beat);
+        pool.pass_and_beat(limit / heartbeat_checks_per_timeout + 1, beat);
     }
     assert_true(pool.state(0) == State::ready);
     while (pool.state(0) == State::ready) {
-        pool.pass_and_beat(limit / heartbeat_looks + 1, 19);
+        pool.pass_and_beat(limit / heartbeat_checks_per_timeout + 1, 19);
     }
 
     assert_int_equal(pool.count_signals(signal_abort), 1);
@@ -75,7 +75,7 @@ void heart_that_never_beat_has_not_stopped(void **) {
     pool.start_all();
 
     for (int look = 0; look < 40; look++) {
-        pool.pass_and_beat(limit / heartbeat_looks + 1, 0);
+        pool.pass_and_beat(limit / heartbeat_checks_per_timeout + 1, 0);
     }
 
     assert_true(pool.state(0) == State::ready);

@@ -142,8 +142,8 @@ void kill_that_succeeds_after_all_is_not_reported_twice(void **) {
     settings.heartbeat_timeout = second;
     assert_true(pool.begin(1, settings));
     pool.start_all();
-    for (uint32_t look = 0; look < 2 * heartbeat_looks + 2; look++) {
-        pool.pass_and_beat(second / heartbeat_looks + 1, 1);
+    for (uint32_t look = 0; look < 2 * heartbeat_checks_per_timeout + 2; look++) {
+        pool.pass_and_beat(second / heartbeat_checks_per_timeout + 1, 1);
     }
     assert_true(pool.state(0) == State::aborting);
     assert_int_equal(refuse_signals(&pool), 1); // SIGABRT
