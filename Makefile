@@ -93,10 +93,14 @@ PF_LTO = -fno-lto
 without_lto = :
 endif
 
+# Only the linkers for some machines have it.
+no_unwind_info := $(shell $(CC) -Wl,--help 2>/dev/null | grep -q 'no-ld-generated-unwind-info' && \
+	echo -Wl,--no-ld-generated-unwind-info)
+
 ifeq ($(SAN),)
 # With -z defs a symbol of the C++ runtime is an error of the link. The linker need not make tables
 # for exceptions either.
-PF_LDFLAGS += -Wl,-z,defs -Wl,--no-eh-frame-hdr -Wl,--no-ld-generated-unwind-info
+PF_LDFLAGS += -Wl,-z,defs -Wl,--no-eh-frame-hdr $(no_unwind_info)
 else
 # Sanitizers find their own symbols in the program; a broken invariant must abort.
 PF_SANITIZE = -fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer -DPF_TESTING
