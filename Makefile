@@ -80,11 +80,14 @@ PF_CXXFLAGS_LAST = -U_GLIBCXX_ASSERTIONS
 PF_LDFLAGS = -shared -Wl,-soname,$(SONAME) -Wl,--version-script,lib/prefork.map \
 	-Wl,-z,relro,-z,now -Wl,-z,noseparate-code -Wl,-z,nodelete
 
-# Seen as a whole, and not in parts for several processors, the shared library is a seventh smaller. The objects hold plain code besides, and
-# the archive holds that alone: the link of a program would compile the rest anew, with options of
+# Optimisations of gcc that make code like this larger, and no faster where it waits for the kernel.
+PF_SMALL = -fipa-pta -fno-ipa-cp -fno-move-loop-invariants -fno-gcse -fno-tree-pre
+
+# Seen as a whole, and not in parts for several processors, the shared library is a seventh
+# smaller. The objects hold plain code besides, and the archive holds that alone: the link of a program would compile the rest anew, with options of
 # the program that need not fit (code made for strict aliasing, linked with -O1, crashes).
 ifeq ($(is_clang)$(SAN),)
-PF_LTO = -flto=auto -ffat-lto-objects
+PF_LTO = -flto=auto -ffat-lto-objects $(PF_SMALL)
 PF_LDFLAGS += -flto-partition=one
 without_lto = $(OBJCOPY) --wildcard --remove-section='.gnu.lto_*' \
 	--remove-section='.gnu.debuglto_*' --strip-symbol='__gnu_lto_*'

@@ -74,7 +74,7 @@ int bind_with_own_mode(int descriptor, const sockaddr_un &address) {
     const pid_t child = clone(run_child, end - reinterpret_cast<uintptr_t>(end) % stack_alignment,
                               CLONE_VM | CLONE_VFORK | CLONE_FILES, &binding);
     if (child >= 0) {
-        waitpid(child, nullptr, __WALL);
+        wait4(child, nullptr, __WALL, nullptr);
         return binding.result;
     }
     if (has_threads()) {

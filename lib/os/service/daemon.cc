@@ -103,7 +103,7 @@ void await_readiness(int pipe, pid_t process) {
 // In the launching process, with a read end that does not wait. The daemon says first what its pid
 // is, or why there is none, and later that it is ready.
 int await_daemon(int pipe, pid_t child) {
-    while (waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+    while (wait4(child, nullptr, 0, nullptr) < 0 && errno == EINTR) {
     }
     int32_t answer = 0;
     pollfd end = {pipe, POLLIN, 0};

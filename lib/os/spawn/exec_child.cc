@@ -119,7 +119,7 @@ int enter_program(const ExecChild &child) {
         return r;
     }
     child.environment->set_listener(getpid());
-    sigprocmask(SIG_SETMASK, child.mask, nullptr);
+    pthread_sigmask(SIG_SETMASK, child.mask, nullptr);
     const Program &program = *child.program;
     char *const *environment = child.environment->get();
     execve(program.path(), program.arguments(), environment);

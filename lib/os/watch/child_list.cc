@@ -48,7 +48,7 @@ int32_t newest_pid() {
     const ssize_t length = read_again(file.get(), text, sizeof(text) - 1);
     text[length > 0 ? length : 0] = '\0';
     const char *last_field = strrchr(text, ' ');
-    return last_field == nullptr ? 0 : static_cast<int32_t>(strtol(last_field, nullptr, 10));
+    return last_field == nullptr ? 0 : static_cast<int32_t>(strtoul(last_field, nullptr, 10));
 }
 
 bool has_own_proc() {

@@ -106,7 +106,7 @@ void OrphanReaper::reap() {
             reap_hidden();
             return;
         }
-        waitpid(info.si_pid, nullptr, WNOHANG);
+        wait4(info.si_pid, nullptr, WNOHANG, nullptr);
     }
 }
 
@@ -117,7 +117,7 @@ void OrphanReaper::reap_hidden() {
     }
     for (uint32_t index = 0; index < now_.count(); index++) {
         if (!is_spared(now_[index])) {
-            waitpid(now_[index], nullptr, WNOHANG);
+            wait4(now_[index], nullptr, WNOHANG, nullptr);
         }
     }
 }

@@ -24,7 +24,7 @@ bool reap_up_to_worker() {
         if (!is_no_worker(info.si_pid)) {
             return true;
         }
-        waitpid(info.si_pid, nullptr, WNOHANG);
+        wait4(info.si_pid, nullptr, WNOHANG, nullptr);
     }
 }
 
@@ -39,7 +39,7 @@ void reap_other_children() {
     }
     for (uint32_t index = 0; index < children.count(); index++) {
         if (is_no_worker(children[index])) {
-            waitpid(children[index], nullptr, WNOHANG);
+            wait4(children[index], nullptr, WNOHANG, nullptr);
         }
     }
 }

@@ -53,7 +53,7 @@ ChildState state_in_proc(int32_t pid) {
     if (name_end == nullptr || name_end[1] == '\0') {
         return ChildState::unknown;
     }
-    if (strtol(name_end + 3, nullptr, 10) != getpid()) {
+    if (static_cast<pid_t>(strtoul(name_end + 3, nullptr, 10)) != getpid()) {
         return ChildState::none;
     }
     return name_end[2] == 'Z' ? ChildState::zombie : ChildState::running;
