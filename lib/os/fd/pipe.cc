@@ -31,14 +31,11 @@ void put_write_end_first(Descriptor *read_end, Descriptor *write_end) {
     if (copy < 0) {
         return;
     }
-    if (dup3(second, first, O_CLOEXEC) >= 0) {
-        const bool swapped = dup3(copy, second, O_CLOEXEC) >= 0 || dup3(copy, first, O_CLOEXEC) < 0;
-        if (swapped) {
-            (void)read_end->release();
-            (void)write_end->release();
-            read_end->attach(second);
-            write_end->attach(first);
-        }
+    // Where the first one succeeds, so does the second: both replace what is open.
+    if (dup3(second, first, O_CLOEXEC) >= 0 && dup3(copy, second, O_CLOEXEC) >= 0) {
+        const int write_number = write_end->release();
+        write_end->attach(read_end->release());
+        read_end->attach(write_number);
     }
     close(copy);
 }

@@ -107,8 +107,7 @@ bool is_this_process(ProcessId id) { return is_marked(own_mark.load(), id); }
 
 bool has_memory_of(ProcessId id) {
     const Mark *mark = own_mark.load();
-    return mark == &copied_mark ? is_marked(mark, id)
-                                : mark != nullptr && id != 0 && mark->id.load() == id;
+    return mark == &copied_mark ? is_marked(mark, id) : mark != nullptr && mark->id.load() == id;
 }
 
 } // namespace prefork::os

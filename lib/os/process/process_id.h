@@ -20,8 +20,8 @@ int32_t own_pid();
 // Takes one system call. Async-signal-safe.
 bool is_this_process(ProcessId id);
 
-// The same, or a child of vfork() of that process, which must not return from where it was made.
-// Takes no system call where the kernel wipes pages for children.
+// The same for an id that is not 0, or a child of vfork() of that process, which must not return
+// from where it was made. Takes no system call where the kernel wipes pages for children.
 bool has_memory_of(ProcessId id);
 
 } // namespace prefork::os

@@ -26,23 +26,17 @@ uint64_t next_value(uint64_t *state) {
 // The state that initstate(3) and setstate(3) work with: the first word is the type plus five times
 // an index, then follow the words of that type. Other programs keep states in files, so the layout
 // does not change.
-constexpr int32_t types = 5;
+constexpr uint32_t types = 5;
 constexpr uint32_t words_of_type[types] = {1, 7, 15, 31, 63};
 
 // srandom(3) fills the state by a weak generator and discards the first 310 values, because these
 // are alike for similar seeds. Random words in the state need nothing discarded.
 void reseed_random(uint64_t *state) {
     int32_t other[2] = {0, 1}; // of type 0, for the time of the change
-    char *current = setstate(reinterpret_cast<char *>(other));
-    int32_t type = types;
-    if (current != nullptr) {
-        memcpy(&type, current, sizeof(type));
-        type %= types;
-    }
-    if (current == nullptr || type < 0 || type >= types) {
-        srandom(static_cast<unsigned int>(next_value(state)));
-        return;
-    }
+    char *current = setstate(reinterpret_cast<char *>(other)); // which writes the first word
+    uint32_t type = 0;
+    memcpy(&type, current, sizeof(type));
+    type %= types;
     memcpy(current, &type, sizeof(type)); // index 0
     uint64_t value = 0;
     for (uint32_t word = 1; word <= words_of_type[type]; word++) {

@@ -75,13 +75,19 @@ struct {
     std::atomic<uint32_t> hangups;
     std::atomic<uint32_t> arrived[pool_signal_count];
     std::atomic<uint32_t> holders[pool_signal_count];
-    base::Flag installed[pool_signal_count]; // or about to be, or just given back
-    bool stopping[pool_signal_count];        // given back for the time of a stop
-    bool left[pool_signal_count];            // given back while another copy calls it
+    bool stopping[pool_signal_count]; // given back for the time of a stop
+    bool left[pool_signal_count];     // given back while another copy calls it
     // Noted before it is replaced: a default one, or that of another copy of the library.
     struct sigaction host_action[pool_signal_count];
     std::atomic<Handler> other_copy[pool_signal_count]; // which ours calls; nullptr: none
 } shared{};
+
+// What a new worker writes. Not zero, so that it lies on the page of the other data that a worker
+// writes: each page costs a copy.
+struct {
+    uint32_t is_not_zero;
+    base::Flag installed[pool_signal_count]; // or about to be, or just given back
+} written_by_workers = {1, {}};
 
 void reset_to_default(int signal) {
     struct sigaction action {};
@@ -115,13 +121,13 @@ bool install(uint32_t index) {
         return false;
     }
     if (is_of_other && shared.left[index]) {
-        shared.installed[index].store(1);
+        written_by_workers.installed[index].store(1);
         return true; // which calls ours
     }
     shared.left[index] = false;
     shared.host_action[index] = current;
     shared.other_copy[index].store(is_of_other ? current.sa_sigaction : nullptr);
-    shared.installed[index].store(1);
+    written_by_workers.installed[index].store(1);
     struct sigaction action {};
     action.sa_sigaction = on_signal;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
@@ -139,7 +145,7 @@ void uninstall(uint32_t index) {
     } else {
         shared.left[index] = is_of_a_copy(current);
     }
-    shared.installed[index].store(0);
+    written_by_workers.installed[index].store(0);
 }
 
 // The call that touched the terminal begins again when the handler returns. If the process were not
@@ -311,7 +317,7 @@ SignalRequest standard_request(uint32_t index) {
 // install() or uninstall() leaves a signal marked that has, or has not yet, the handler.
 void restore_pool_signals() {
     for (uint32_t index = 0; index < pool_signal_count; index++) {
-        if (shared.installed[index].exchange(0) == 0) {
+        if (written_by_workers.installed[index].exchange(0) == 0) {
             continue;
         }
         const int signal = pool_signals[index].number;
@@ -321,7 +327,8 @@ void restore_pool_signals() {
         if (shared.other_copy[index].load() != nullptr) {
             reset_to_default(signal);
         }
-        if (!is_ours(replaced) && !is_of_a_copy(replaced)) {
+        // Not by is_ours(), which may lie on a page that a new worker has to fetch.
+        if (replaced.sa_sigaction != on_signal && !is_of_a_copy(replaced)) {
             sigaction(signal, &replaced, nullptr);
         }
     }

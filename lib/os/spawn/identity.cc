@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "base/heap_object.h"
-#include "base/text.h"
 #include "os/fd/descriptor.h"
 #include "os/net/activation.h"
 #include "os/process/generation.h"
@@ -77,7 +76,12 @@ bool adopt_resources(WorkerIdentity *worker) {
 void note_worker(ProcessIdentity *process, uint32_t task_id, const char *pool_name) {
     process->task_id = static_cast<int32_t>(task_id);
     process->pid = self.pid;
-    base::Text(process->pool_name, sizeof(process->pool_name)).add(pool_name);
+    // By hand, as each function that lies elsewhere costs a new worker a fault of its page.
+    // Its length was checked where it came from.
+    char *character = process->pool_name;
+    do {
+        *character++ = *pool_name;
+    } while (*pool_name++ != '\0');
 }
 
 // The copy of the library that all others use may be unloaded.

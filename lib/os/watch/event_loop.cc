@@ -219,10 +219,7 @@ bool EventLoop::is_our_epoll(int epoll) const {
 
 // Adding what is there already changes nothing.
 bool EventLoop::knows_newest() const {
-    const int newest = newest_ < children_.size() ? children_.handle(newest_).pidfd : -1;
-    if (newest < 0) {
-        return false;
-    }
+    const int newest = children_.has(newest_) ? children_.handle(newest_).pidfd : -1;
     epoll_event event{};
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, newest, &event) < 0) {
         return errno == EEXIST;

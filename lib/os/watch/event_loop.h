@@ -143,7 +143,7 @@ class EventLoop {
     base::Instant deadline_ = base::never;   // that the timer is armed for
     base::Instant next_check_ = base::never; // whether the host has replaced the SIGCHLD handler
     uint32_t next_look_ = 0;                 // the worker with which the next check begins
-    uint32_t newest_ = UINT32_MAX;           // the worker that was added last
+    uint32_t newest_ = 0;                    // the worker that was added last
     Backend backend_ = Backend::automatic;
     BorrowedFd messages_; // the read end of the pool's pipe
     bool waits_for_messages_ = true;

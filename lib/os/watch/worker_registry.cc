@@ -18,9 +18,15 @@ struct {
     ProcessId owner;
     const Children *pools[wakeups_max]; // nullptr: unused
     int pools_end;
+} registry{};
+
+// What a new worker writes. Not zero, so that it lies on the page of the other data that a worker
+// writes.
+struct {
+    uint32_t is_not_zero;
     std::atomic<int32_t> starts;
     base::Flag postponed;
-} registry{};
+} counted = {1, {}, {}};
 
 // A child has none of its parent's workers.
 void forget_other_process() {
@@ -29,7 +35,7 @@ void forget_other_process() {
         return;
     }
     registry.owner = own;
-    registry.starts.store(0);
+    counted.starts.store(0);
     for (int index = 0; index < registry.pools_end; index++) {
         registry.pools[index] = nullptr;
     }
@@ -60,10 +66,10 @@ void unregister_workers(const Children *workers) {
     }
 }
 
-void begin_starts() { registry.starts.fetch_add(1); }
+void begin_starts() { counted.starts.fetch_add(1); }
 
 void end_starts() {
-    if (registry.starts.fetch_sub(1) == 1 && registry.postponed.exchange(0) != 0) {
+    if (counted.starts.fetch_sub(1) == 1 && counted.postponed.exchange(0) != 0) {
         wake_all();
     }
 }
@@ -71,9 +77,9 @@ void end_starts() {
 bool is_no_worker(int32_t pid) {
     const ProcessLock lock;
     forget_other_process();
-    if (registry.starts.load() > 0) {
-        registry.postponed.store(1);
-        if (registry.starts.load() > 0) { // else its end may have been missed
+    if (counted.starts.load() > 0) {
+        counted.postponed.store(1);
+        if (counted.starts.load() > 0) { // else its end may have been missed
             return false;
         }
     }
