@@ -126,6 +126,26 @@ void start_under_way_in_a_slot_that_was_given_up_is_stopped(void **) {
     assert_int_equal(pool.core.alive(), 1);
 }
 
+void slots_that_the_host_has_stopped_are_not_waited_for(void **) {
+    Supervised pool;
+    Input input;
+    input.kind = Input::Kind::stop_worker;
+    assert_true(pool.begin(2, 5));
+    assert_int_equal(pool.start_one(), 0);
+    assert_false(pool.core.all_ready());
+
+    input.worker = 1;
+    pool.step(input);
+    assert_true(pool.core.all_ready());
+    input.worker = 0;
+    pool.step(input);
+    pool.end(0, killed_by(15));
+
+    assert_true(pool.core.all_ready());
+    assert_true(pool.core.running());
+    assert_true(pool.core.next_deadline() == never); /* nothing wakes it */
+}
+
 void replacement_takes_over_once_it_has_lived_for_a_while(void **) {
     Supervised pool;
     assert_true(pool.begin(1, 5));
@@ -322,6 +342,7 @@ const CMUnitTest tests_of_control[] = {
     cmocka_unit_test(smaller_pool_forgets_a_slot_in_backoff),
     cmocka_unit_test(smaller_pool_withdraws_starts_that_wait),
     cmocka_unit_test(start_under_way_in_a_slot_that_was_given_up_is_stopped),
+    cmocka_unit_test(slots_that_the_host_has_stopped_are_not_waited_for),
     cmocka_unit_test(replacement_takes_over_once_it_has_lived_for_a_while),
     cmocka_unit_test(replacement_that_ends_too_soon_leaves_the_old_worker),
     cmocka_unit_test(old_worker_that_crashes_meanwhile_is_followed_by_the_new_one),
