@@ -58,7 +58,7 @@ static void who_retires_is_replaced(void **state) {
 
     assert_reported("0 retires result=0");
     assert_int_equal(board_find(host->board, PF_EVENT_STARTED, 0, 1)->reason, PF_REASON_RETIRE);
-    assert_int_equal(board_find(host->board, PF_EVENT_EXITED, 0, 0)->exit_code, 0);
+    assert_int_equal(board_find(host->board, PF_EVENT_EXITED, 0, 0)->reason, PF_REASON_RETIRE);
     assert_int_equal(host_stops(host), 0);
 }
 

@@ -50,6 +50,7 @@ static void a_new_worker_comes_first_and_does_not_count(void **state) {
     pid_t old = host_pid(host, 0, 0);
 
     gate_open(host->board, 0);
+    assert_true(board_reaches(host->board, NOTE_READY, 0, 1)); /* it has its handler */
     assert_true(host_reaches(host, PF_EVENT_EXITED, 0, 1));
 
     const struct record *exited = find(host, PF_EVENT_EXITED, 0);

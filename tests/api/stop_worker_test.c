@@ -26,6 +26,8 @@ static void begin(struct host *host, int workers) {
     assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
     assert_int_equal(host_begin(host, workers), 0);
     assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, (unsigned)workers));
+    /* They have their handlers. */
+    assert_true(host_reaches(host, NOTE_READY, ANY_TASK, (unsigned)workers));
 }
 
 static void stop(struct host *host, int task_id) {
