@@ -12,8 +12,8 @@ bool Supervisor::has_booted(uint32_t id, Instant now) const {
                                  elapsed(worker.started, now) >= settings_.minimum_uptime);
 }
 
-// The one that was found last is looked at first: in a large pool of which one part cannot start,
-// each end would otherwise cost a look at all.
+// Checks the one that was found last first: in a large pool of which one part cannot start, each
+// end would otherwise cost a pass over all workers.
 bool Supervisor::has_booted_worker(Instant now) {
     const auto is_well = [this, now](uint32_t worker) {
         return is_alive(state_of(worker)) && has_booted(worker, now);

@@ -12,7 +12,7 @@ void Supervisor::exited(const Input &input, Instant now) {
     }
     deadlines_.disarm(input.worker);
     start_queue_.probe();
-    if (phase_ == Phase::done) { // it had been given up, and nothing is told after the end
+    if (phase_ == Phase::done) { // it was abandoned, and nothing is reported after the end
         set_state(input.worker, State::empty);
         reporter_.release_life();
         return;
@@ -32,7 +32,7 @@ void Supervisor::exited(const Input &input, Instant now) {
     reporter_.release_life();
 }
 
-// A worker that was asked to end has done so.
+// A worker that was asked to stop has ended.
 void Supervisor::end_asked(uint32_t worker, Instant now) {
     set_state(worker, State::empty);
     const uint32_t number = slot_of(worker);
@@ -90,8 +90,9 @@ void Supervisor::end_replaced(const Input &input, Instant now) {
     (void)promote_replacement(worker, now);
 }
 
-// A replacement fails whatever the host says of its status, and neither that of its successors in
-// the slot, until one is good, nor that of an old worker says anything about those that serve.
+// The action of the host's table. It does not apply to a replacement, which fails with any status.
+// A fatal status of an old worker, or in a slot whose replacement failed, does not stop the workers
+// that serve.
 ExitAction Supervisor::action_of(const Input &input) const {
     const uint32_t worker = input.worker;
     const Slot &slot = slot_table_[slot_of(worker)];
@@ -110,13 +111,13 @@ bool Supervisor::ended_normally(const Input &input) const {
            (input.exit.normal() || action_of(input) == ExitAction::done);
 }
 
-// Reports an exit that nobody asked for.
+// Reports an exit without a stop request.
 void Supervisor::report_exit(const Input &input, bool will_restart, Duration delay, Instant now) {
     const Level level = ended_normally(input) ? Level::information : Level::warning;
     reporter_.report_exit(input, level, will_restart, delay, now);
 }
 
-// What follows from the end of a worker that nobody asked for.
+// Decides what follows from the end of a worker that was not asked to stop.
 void Supervisor::decide_restart(const Input &input, Instant now) {
     const uint32_t worker = input.worker;
     Slot &slot = slot_table_[slot_of(worker)];
@@ -161,7 +162,7 @@ void Supervisor::end_for_good(uint32_t worker, bool fatal, Instant now) {
         reporter_.report_pool(EventType::gave_up, Level::error, code_gave_up, now, Reason::limit);
         fail_with(code_gave_up, now);
     } else {
-        // A replacement that fails takes nobody else down.
+        // A replacement that fails stops no other worker.
         some_slot_given_up_ = true;
         slot_table_[slot_of(worker)].given_up = true;
         reporter_.report_worker(EventType::gave_up, Level::error, worker, code_gave_up, now,

@@ -1,4 +1,4 @@
-// What the host is told: facts in the order in which they happened.
+// Events: what happened, in the order in which the host is to know it.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -58,7 +58,7 @@ struct Event {
     bool before_ready : 1 = false; // GAVE_UP: no worker became ready
     int32_t task_id = -1;          // -1: the whole pool
     int32_t pid = 0;
-    int32_t signal = 0; // STOPPING: that asked for it; SIGNAL_UNAVAILABLE: which; UNRESPONSIVE:
+    int32_t signal = 0; // STOPPING: that stopped the pool; SIGNAL_UNAVAILABLE: which; UNRESPONSIVE:
                         // that could not be sent
     int32_t error = 0;
     int32_t restarts = 0;

@@ -24,7 +24,7 @@ class EventQueue {
     void reserve_life() { reserved_ += events_per_life; }
     void release_life() { reserved_ -= events_per_life; }
 
-    // Whether an event that may be left out can be taken in without touching what is reserved.
+    // Whether an optional event can be queued without using reserved room.
     [[nodiscard]] bool has_room_for_extra() const {
         return events_.room() > reserved_ + events_of_pool;
     }

@@ -1,4 +1,4 @@
-// What the host says of each exit status.
+// The action that the host has set for each exit status.
 //
 // SPDX-License-Identifier: MIT
 #pragma once

@@ -1,4 +1,4 @@
-// What follows from the end of a worker that nobody asked for.
+// Decides what follows from the end of a worker that was not asked to stop.
 //
 // SPDX-License-Identifier: MIT
 #pragma once
@@ -14,7 +14,7 @@ struct ExitVerdict {
 };
 
 // The action for its status comes first, and the restart policy decides the rest. A normal exit
-// is one that needs no restart by itself.
+// is one that needs no restart.
 [[nodiscard]] ExitVerdict judge_exit(const Settings &settings, ExitAction action, bool normal,
                                      Duration uptime);
 

@@ -1,4 +1,4 @@
-// Whether a worker is well: that it gets ready, and goes on giving signs of life.
+// Whether a worker gets ready, and keeps sending heartbeats.
 //
 // SPDX-License-Identifier: MIT
 #include "core/supervisor.h"
@@ -19,7 +19,7 @@ void Supervisor::expect_ready(uint32_t worker, Instant now) {
     }
 }
 
-// The next time at which a ready worker is looked at: for its heartbeat, or for its age.
+// When a ready worker is checked next: for its heartbeat, or for its age.
 void Supervisor::expect_heartbeat(uint32_t worker, Instant now) {
     Instant next = this->worker(worker).expires;
     if (settings_.heartbeat_timeout != 0) {
@@ -42,7 +42,7 @@ void Supervisor::heartbeat(uint32_t worker, uint32_t beats, Instant now) {
         seen.last_beat = now;
     } else if (seen.last_beat != never &&
                elapsed(seen.last_beat, now) >= settings_.heartbeat_timeout) {
-        // A core dump tells where it hangs.
+        // A core dump shows where it hangs.
         abort(worker, Reason::heartbeat_timeout, now);
         return;
     }
@@ -73,7 +73,7 @@ void Supervisor::abort(uint32_t worker, Reason reason, Instant now) {
 }
 
 // A supervisor that was stopped, or did not get the processor, has not seen what its workers did
-// meanwhile, and they may have been stopped with it: their clocks begin anew.
+// meanwhile, and they may have been stopped with it: their time-outs begin again.
 void Supervisor::renew_after_pause(Duration late, Instant now) {
     const auto missed = [late](Duration timeout) { return timeout != 0 && late > timeout / 2; };
     const bool missed_ready = missed(settings_.ready_timeout);

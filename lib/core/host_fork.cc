@@ -1,4 +1,4 @@
-// Starts that the host is asked for.
+// Starts by the host's own fork.
 //
 // SPDX-License-Identifier: MIT
 #include "core/supervisor.h"
@@ -20,7 +20,7 @@ void Supervisor::request_delivered(uint32_t slot, Instant now) {
     }
 }
 
-// The host has not told what came of it: it is asked again.
+// The host has not reported the result in time: it is asked again.
 void Supervisor::unanswered(uint32_t worker, Instant now) {
     Input input;
     input.kind = Input::Kind::start_failed;

@@ -13,7 +13,7 @@ struct Input {
     enum class Kind : uint8_t {
         // To the pool.
         start,              // begin with the workers of the settings
-        stop,               // gracefully; `signal` asked for it, 0: the host did; `quick`: soon
+        stop,               // gracefully; because of `signal`, 0: the host's request; `quick`: soon
         kill,               // at once
         resize,             // to `count` slots, for which there is memory
         tick,               // time has passed
@@ -23,14 +23,14 @@ struct Input {
         pass_on,           // `signal` to all workers, to those that are not ready once they are
         replace,           // the worker of slot `worker` by a new one
         stop_worker,       // that of slot `worker`, which stays empty until it is to be replaced
-        request_delivered, // the host has heard that it is to fork the worker of slot `worker`
+        request_delivered, // the host has popped the request to fork the worker of slot `worker`
         // To a worker.
         started,         // `pid` is running
         start_failed,    // with the negative `error`; `transient`: this may pass
         start_cancelled, // it was not tried, because another failed
-        ready,           // it says so
-        retire,          // it asks to be replaced
-        heartbeat,       // asked for: it has given `count` signs of life
+        ready,           // it reports that it is ready
+        retire,          // it requests its replacement
+        heartbeat,       // a check's result: it has sent `count` heartbeats
         flood,           // it sends more messages than any correct worker
         exited,          // as `exit` says; it has been reaped
         signal_failed, // `signal` could not be sent: the negative `error`; `reported` as in Signal

@@ -178,7 +178,7 @@ void Supervisor::ready(uint32_t worker, Instant now) {
     }
 }
 
-// A replacement that is ready takes over its slot, and the old worker goes.
+// A replacement that is ready takes over its slot, and the old worker is stopped.
 void Supervisor::become_ready(uint32_t worker, Instant now) {
     const uint32_t slot = slot_of(worker);
     const bool replacement = is_replacement(worker);
@@ -242,7 +242,7 @@ void Supervisor::ask_to_stop(uint32_t worker, Reason reason, Instant now) {
         set_state(worker, phase_ == Phase::running ? State::empty : State::done);
         break;
     case State::aborting:
-        // It has been told to die already; now its end is asked for.
+        // It was sent SIGKILL already; its end is now a requested one.
         if (instance(worker).killed) {
             set_state(worker, State::killing);
             break;

@@ -25,14 +25,14 @@ inline constexpr Duration start_retry_first = 10 * millisecond;
 inline constexpr Duration start_retry_max = 1 * second;
 inline constexpr Duration start_failed_event_interval = 1 * second;
 
-// So often a worker gets its time to stop anew, after pauses of the supervisor. A host that is late
-// each time still kills in the end.
+// How often the stop time-out of a worker is renewed after pauses of the supervisor. A host that is
+// late each time still kills in the end.
 inline constexpr uint8_t stop_renewals_max = 3;
 
-// INT and QUIT ask for a quick stop.
+// The time-out of the quick stop by INT and QUIT.
 inline constexpr Duration quick_stop_timeout = 1 * second;
 
-// A worker that ends sooner has not worked, as far as its supervisor can tell.
+// A worker that ends sooner has not done any work.
 inline constexpr Duration minimum_uptime_default = 1 * second;
 
 // SIGKILL that could not be sent is tried again so often, each time after the same pause; then a
@@ -42,13 +42,13 @@ inline constexpr uint8_t kill_retries = 3;
 
 inline constexpr uint32_t window_restarts_max = 65'536;
 
-// Heartbeats are looked at so many times in a time-out.
+// Heartbeats are checked so many times in a time-out.
 inline constexpr uint64_t heartbeat_checks_per_timeout = 4;
 
 // A worker whose replacement for its age failed is not replaced again sooner.
 inline constexpr Duration lifetime_retry = 1 * second;
 
-// A host that was asked to fork, and has heard of it, has this long to answer.
+// A host that has popped the request to fork must report the result within this time.
 inline constexpr Duration fork_result_timeout = 10 * second;
 
 // The events of one worker's life: fork wanted, started, ready, unresponsive, killed, exited, and
@@ -58,7 +58,7 @@ inline constexpr uint32_t events_per_life = 7;
 // The events of the pool as a whole that must always find room: starting, gave up, stopping, done,
 // and the end of a reload.
 inline constexpr uint32_t events_of_pool = 5;
-// Room for restarts while the host takes no events, and at the start for each signal of the pool's
+// Room for restarts while the host pops no events, and at the start for each signal of the pool's
 // set that is unavailable.
 inline constexpr uint32_t events_spare = 64;
 

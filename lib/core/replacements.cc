@@ -9,7 +9,7 @@
 
 namespace prefork::core {
 
-// The host asks for a new worker in the slot.
+// The host requests a new worker in the slot.
 void Supervisor::replace(uint32_t slot, Instant now) {
     if (phase_ != Phase::running || slot >= slot_table_.slots() || is_being_replaced(slot)) {
         return;
@@ -20,7 +20,7 @@ void Supervisor::replace(uint32_t slot, Instant now) {
     } else if (state == State::running || state == State::ready) {
         rollout_.request(slot, ReplacementReason::host);
     } else {
-        begin_anew(slot, Reason::replace); // nobody has to go for it
+        begin_anew(slot, Reason::replace); // there is no worker to stop
     }
 }
 
@@ -77,16 +77,16 @@ void Supervisor::begin_replacement(const Replacement &request, Instant now) {
     }
     if (request.reason == ReplacementReason::retire &&
         (state != State::ready || !this->worker(worker).retires)) {
-        return; // neither asks the one that is there now
+        return; // the present worker has not requested it
     }
     if (request.reason != ReplacementReason::reload && !is_at_work) {
         begin_anew(request.slot, reason_of(request.reason));
         return;
     }
     if (state == State::done) {
-        return; // by itself, so that nobody is missing
+        return; // it has finished, so no worker is missing
     }
-    // One that is on its way already needs no part of the budget.
+    // One that is being started already needs no part of the budget.
     const bool uses_budget = is_at_work || state == State::empty || state == State::backing_off;
     rollout_.begin(request, uses_budget);
     if (!is_at_work) {
@@ -98,7 +98,7 @@ void Supervisor::begin_replacement(const Replacement &request, Instant now) {
     }
 }
 
-// A slot without a process gets a worker now. One that is on its way already is the new one.
+// Starts a worker in a slot without a process. One that is being started already is the new one.
 void Supervisor::begin_anew(uint32_t slot, Reason reason) {
     const uint32_t worker = current(slot);
     const State state = state_of(worker);
@@ -135,7 +135,7 @@ void Supervisor::finish_replacement(uint32_t number, bool good, int32_t error, I
     }
 }
 
-// All workers are new ones, with which the count of restarts begins anew.
+// All workers are new. The count of restarts is 0 again.
 void Supervisor::finish_reload(Instant now) {
     rollout_.finish_reload();
     policy_.begin_anew();
@@ -173,7 +173,7 @@ void Supervisor::expire(uint32_t worker) {
                                                                : ReplacementReason::lifetime);
 }
 
-// A worker asks to be replaced. One that does not serve yet is, once it does.
+// A worker requests its replacement. One that is not ready yet is replaced when it is.
 void Supervisor::retire(uint32_t worker) {
     Worker &old = instance(worker);
     if (old.retires || (old.state != State::running && old.state != State::ready)) {

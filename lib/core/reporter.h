@@ -50,7 +50,7 @@ class Reporter {
     void report_pending_resize(Instant now);
     void report_signal_unavailable(int32_t signal, Instant now);
 
-    // Removes the events that ask the host for forks which are wanted no more.
+    // Removes the requests for forks that are no longer wanted.
     void cancel_fork_requests();
 
   private:

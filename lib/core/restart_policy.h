@@ -18,7 +18,7 @@ class RestartPolicy {
         return recent_.grow(settings.window_max);
     }
 
-    // Whether one more restart may take place; if so it is counted.
+    // Whether one more restart is allowed; if so, it is counted.
     bool allow(Instant now);
 
     // Forgets all restarts that were counted.

@@ -81,7 +81,7 @@ bool Rollout::pop(uint32_t width, Replacement *ret_next) {
     return true;
 }
 
-// Something goes on in the slot that has to end before.
+// Whether something else in the slot must end first.
 bool Rollout::has_to_wait(const Replacement &request) const {
     const Slot &slot = slot_table_[request.slot];
     if (slot.replacing || slot.replaced_for != ReplacementReason::none) {

@@ -31,7 +31,7 @@ class Rollout {
     void begin_reload();
     [[nodiscard]] bool reload_is_complete() const { return reloading_ && reload_left_ == 0; }
     void finish_reload() { reloading_ = false; }
-    // Cancels the requests of the reload. What is under way goes on.
+    // Cancels the requests of the reload. What has begun continues.
     void fail_reload();
     [[nodiscard]] bool reloading() const { return reloading_; }
     [[nodiscard]] uint32_t reloads() const { return reloads_; } // begun

@@ -69,7 +69,7 @@ bool SlotTable::audit() const {
     Counts counted;
     bool good = true;
     for (uint32_t slot = 0; slot < size(); slot++) {
-        uint32_t working = 0; // at most one worker of a slot is not a replacement or on its way out
+        uint32_t working = 0; // at most one instance of a slot is ready
         for (const Worker &worker : slots_[slot].workers) {
             counted.add(worker.state);
             good = good && is_alive(worker.state) == (worker.pid > 0);

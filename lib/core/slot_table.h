@@ -26,16 +26,16 @@ class SlotTable {
         return slots_[slot_of(id)].workers[id % instances];
     }
     [[nodiscard]] State state_of(uint32_t id) const { return worker(id).state; }
-    // The slot's own worker; the other instance is a replacement, or on its way out.
+    // The slot's worker. The other instance is a replacement, or was asked to stop.
     [[nodiscard]] uint32_t current(uint32_t slot) const {
         return instance_of(slot, slots_[slot].current);
     }
     // The slot's worker in that state, of which there is at most one; no_worker: none.
     [[nodiscard]] uint32_t find(uint32_t slot, State state) const;
 
-    // Whether the instance is not the slot's worker, and not on its way out.
+    // Whether the instance is not the slot's worker, and was not asked to stop.
     [[nodiscard]] bool is_replacement(uint32_t id) const;
-    // Whether the new worker for its slot exists already, or is on its way.
+    // Whether the new worker for its slot exists or is being started.
     [[nodiscard]] bool has_replacement(uint32_t id) const;
 
     // The only place where a state changes, and with it the counts.
@@ -53,7 +53,7 @@ class SlotTable {
     [[nodiscard]] uint32_t replacing() const { return counts_.replacing; }
     [[nodiscard]] uint32_t stopped() const { return counts_.stopped; }
 
-    // Counts everything once more, and compares. For tests: it looks at every slot.
+    // Counts everything again and compares. For tests: it visits every slot.
     [[nodiscard]] bool audit() const;
 
   private:

@@ -8,7 +8,7 @@
 
 namespace prefork::core {
 
-// Usually open: whoever waits may start. A start that failed for want of resources closes it.
+// Usually open: all waiting workers may start. A start that failed for lack of resources closes it.
 // When the delay is over, or a worker has ended, one start is tried; the first that succeeds
 // opens it for all.
 class StartQueue {

@@ -150,7 +150,7 @@ void Supervisor::stop(const Input &input, Instant now) {
         return;
     }
     if (input.signal != 0 && stop_signal_ != 0) {
-        // The same request twice in a moment is one; after that whoever asks has lost patience.
+        // The same request twice in a moment is one. A later one means: at once.
         if (elapsed(stop_signal_time_, now) >= second_signal_after) {
             kill(now);
         }
@@ -191,7 +191,7 @@ void Supervisor::resize(uint32_t count, Instant now) {
     slot_table_.set_slots(count);
     reporter_.report_resized(now);
     for (uint32_t slot = before; slot < count; slot++) {
-        // One that is still on its way out from an earlier resize begins anew at its end.
+        // A worker that an earlier resize stops is started again at its end.
         if (state_of(current(slot)) == State::empty && !promote_replacement(current(slot), now)) {
             begin(current(slot), Reason::resize);
         }
@@ -205,7 +205,7 @@ void Supervisor::resize(uint32_t count, Instant now) {
     }
 }
 
-// The slot stays empty until the host asks for a worker there.
+// The slot stays empty until the host starts a worker there.
 void Supervisor::stop_worker(uint32_t slot, Instant now) {
     if (!is_wanted(slot)) {
         return;
@@ -215,7 +215,7 @@ void Supervisor::stop_worker(uint32_t slot, Instant now) {
     rollout_.cancel_of(slot);
 }
 
-// Whoever is in the slot ends, and what was planned for it goes with it.
+// Stops the workers of the slot, and cancels its replacement.
 void Supervisor::leave_slot(uint32_t number, Reason reason, Instant now) {
     ask_to_stop(instance_of(number, 0), reason, now);
     ask_to_stop(instance_of(number, 1), reason, now);

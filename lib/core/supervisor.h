@@ -1,5 +1,5 @@
 // The supervisor's policy: a pure state machine. Time, pids and statuses come in as arguments,
-// decisions go out as signals to send, workers to start and events to tell.
+// decisions go out as signals to send, workers to start and events to report.
 //
 // SPDX-License-Identifier: MIT
 //
@@ -47,8 +47,8 @@ class Supervisor {
     bool pop_signal(Signal *ret_signal);
     [[nodiscard]] size_t startable() const;
     uint32_t pop_start();
-    void request_start(Instant now); // instead of taking it: an event asks the host to fork
-    // A worker whose heartbeat is to be looked at; its count comes back as an input.
+    void request_start(Instant now); // instead of popping it: an event requests the host's fork
+    // Pops a worker whose heartbeat is due. The host answers with its count as an input.
     bool pop_heartbeat_check(uint32_t *ret_worker);
     bool pop_event(Event *ret_event) { return reporter_.pop(ret_event); }
     [[nodiscard]] bool has_event() const { return reporter_.has_event(); }
@@ -60,23 +60,22 @@ class Supervisor {
     [[nodiscard]] int32_t result() const { return result_; }
     [[nodiscard]] int32_t stop_signal() const { return stop_signal_; }
 
-    // Counts everything once more, and compares. For tests, after each step: it looks at every
-    // slot.
+    // Counts everything again and compares. For tests, after each step: it visits every slot.
     [[nodiscard]] bool audit() const;
 
-    // An invariant was broken: nothing that this object says holds any more.
+    // An invariant was broken: the state of this object is not valid any more.
     [[nodiscard]] bool broken() const { return broken_; }
 
     // Whether a slot's worker is being replaced already.
     [[nodiscard]] bool is_being_replaced(uint32_t slot) const;
-    // Whether the host has stopped the slot's worker and not asked for another one.
+    // Whether the host has stopped the slot's worker and not started another one.
     [[nodiscard]] bool is_stopped(uint32_t slot) const { return slot_table_[slot].stopped; }
 
     // Reloads that have begun, and whether the last one has not ended.
     [[nodiscard]] uint32_t reloads() const { return rollout_.reloads(); }
     [[nodiscard]] bool reloading() const { return rollout_.reloading(); }
 
-    // The worker of a slot that the host was asked to fork and has heard of; no_worker: none.
+    // The worker of a slot whose request to fork the host has popped; no_worker: none.
     [[nodiscard]] uint32_t pending_fork(uint32_t slot) const {
         return slot_table_.find(slot, State::starting);
     }
@@ -175,7 +174,7 @@ class Supervisor {
     void give_up_boot(Instant now);
     void end_last_boot(const Input &input, Instant now);
 
-    // Starts that the host is asked for: host_fork.cc.
+    // Starts by the host's own fork: host_fork.cc.
     void request_delivered(uint32_t slot, Instant now);
     void unanswered(uint32_t worker, Instant now);
 
@@ -217,13 +216,13 @@ class Supervisor {
     Deadlines deadlines_;
     Reporter reporter_{slot_table_, policy_};
     Instant stop_signal_time_ = 0;
-    uint32_t booted_worker_ = 0; // perhaps: the last one that was looked for
+    uint32_t booted_worker_ = 0; // the last one that was found, if it still is
     int32_t result_ = 0;
     int32_t stop_signal_ = 0;
     int32_t abandon_error_ = 0; // of the last SIGKILL to a worker that was given up
     Phase phase_ = Phase::idle;
     Reason stop_reason_ = Reason::none;
-    bool killing_ = false; // whoever is still to come too
+    bool killing_ = false; // also workers that are still being started
     bool some_worker_ran_ = false;
     bool some_slot_given_up_ = false;
     bool starts_cancelled_ = false; // the start queue holds workers that wait no more

@@ -1,4 +1,4 @@
-// The plain values of base that core speaks in.
+// The plain values of base that core uses.
 //
 // SPDX-License-Identifier: MIT
 #pragma once

@@ -6,7 +6,7 @@
 // is empty. While the worker is being replaced, the other instance is the new worker or, once that
 // has taken over, the old one until it has ended. The states of an instance:
 //
-//              begin            taken              started           ready, or at once
+//              begin            popped             started           ready, or at once
 //     empty ----------> waiting -------> starting ----------> running ------------> ready
 //      ^ ^ ^             | ^  ^             |                    |                    |
 //      | | |  stop       | |  |start_failed |                    | time-out           | no beat
@@ -69,14 +69,14 @@ struct Worker {
     bool killed;      // aborting: SIGKILL has been sent
     uint8_t refusals; // of SIGKILL, in a row
     bool said_ready;
-    bool retires;       // it has asked to be replaced
+    bool retires;       // it has requested its replacement
     bool kill_reported; // by KILLED, or by the failure in its place
     uint8_t renewals;   // of its time to stop
     Reason start_reason;
     Reason end_reason; // why it was to end; none: nobody wanted that
 };
 
-// Why a slot's worker is being replaced. What a reload had begun before it failed goes on.
+// Why a slot's worker is being replaced. What a reload had begun before it failed continues.
 enum class ReplacementReason : uint8_t { none, host, lifetime, reload, failed_reload, retire };
 
 constexpr Reason reason_of(ReplacementReason reason) {
@@ -146,7 +146,7 @@ constexpr bool is_under_way(State state) {
     return state == State::requested || state == State::starting;
 }
 
-// Something will come of it by itself: the pool is not done.
+// The worker has a next state without a request of the host: the pool is not done.
 constexpr bool is_busy(State state) {
     return state != State::empty && state != State::done && state != State::abandoned;
 }

@@ -154,7 +154,7 @@ void Model::leave_slot(uint32_t number, Reason reason) {
     slot.unproven = false;
     slot.given_up = false;
     slot.wanted_again = false;
-    end_plan(number, true);
+    finish_replacement(number, true);
 }
 
 // It has no worker until the host wants one there.
@@ -195,7 +195,7 @@ int Model::restart(uint32_t number) {
     if (slot.stopped) {
         resume_slot(number);
     } else if (slot.present >= 0 && is_at_work(slot.lives[slot.present])) {
-        request_replacement(number, Plan::asked);
+        request_replacement(number, ReplacementReason::asked);
     } else {
         fill(number, Reason::replace);
     }
@@ -302,7 +302,7 @@ void Model::reopen_starts_if_unused() {
 // What follows from whatever has happened.
 void Model::conclude() {
     reopen_starts_if_unused();
-    advance_plans();
+    advance_replacements();
     finish_if_idle();
 }
 

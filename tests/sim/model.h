@@ -107,7 +107,7 @@ class Model {
   private:
     enum class Phase : uint8_t { idle, running, stopping, done };
     enum class Stage : uint8_t { none, trial, serving, dying, asked, killed, left };
-    enum class Plan : uint8_t { none, asked, lifetime, retire, reload, failed };
+    enum class ReplacementReason : uint8_t { none, asked, lifetime, retire, reload, failed };
     enum class Pending : uint8_t { none, start, delay, replacement };
     enum class Starts : uint8_t { open, closed, probing };
 
@@ -137,7 +137,7 @@ class Model {
         int present = -1; // the slot's worker
         int second = -1;  // the one that replaces it, or that was replaced by it
         Pending pending = Pending::none;
-        Plan plan = Plan::none;       // why it is being replaced
+        ReplacementReason replaced_for = ReplacementReason::none; // why it is being replaced
         bool takes_part = false;      // in what the host allows at a time
         bool given_up = false;        // at a limit
         Reason why = Reason::none;    // a worker is started in it
@@ -155,7 +155,7 @@ class Model {
     };
     struct Request {
         uint32_t slot;
-        Plan reason;
+        ReplacementReason reason;
     };
     struct Waiting {
         uint32_t slot;
@@ -205,22 +205,22 @@ class Model {
     void be_silent(uint32_t slot, int number, Reason reason, Instant deadline, Instant tie);
     [[nodiscard]] Instant next_deadline() const;
 
-    // model_plans.cc: planned replacements.
+    // model_replacements.cc: replacements.
     void reload();
-    void advance_plans();
+    void advance_replacements();
     void finish_reload();
-    void request_replacement(uint32_t slot, Plan reason);
-    void plan(uint32_t slot, Plan plan, bool takes_part);
+    void request_replacement(uint32_t slot, ReplacementReason reason);
+    void replace(uint32_t slot, ReplacementReason reason, bool takes_part);
     void replace(const Request &request);
     void fill(uint32_t slot, Reason reason);
-    static Reason reason_of(Plan plan);
+    static Reason reason_of(ReplacementReason replaced_for);
     uint32_t count_replaced();
-    void end_plan(uint32_t slot, bool good, int32_t error = 0);
+    void finish_replacement(uint32_t slot, bool good, int32_t error = 0);
     void replacement_takes_over(uint32_t slot);
     void tell_reload_failed(uint32_t slot, int32_t error, Reason reason);
     [[nodiscard]] bool can_begin_reload() const;
     [[nodiscard]] bool is_being_replaced(uint32_t slot) const;
-    [[nodiscard]] bool is_requested(uint32_t slot, Plan reason) const;
+    [[nodiscard]] bool is_requested(uint32_t slot, ReplacementReason reason) const;
     [[nodiscard]] bool has_reload_left() const;
     [[nodiscard]] bool has_to_wait(const Request &request) const;
 

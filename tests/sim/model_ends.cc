@@ -34,9 +34,10 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
     }
     if (life.stage == Stage::asked || life.stage == Stage::killed || life.stage == Stage::left) {
         tell_exit(number, life, exit, false, 0);
-        const Reason reason = slot.plan != Plan::none ? reason_of(slot.plan)
-                              : slot.wanted_again     ? Reason::replace
-                                                      : Reason::resize;
+        const Reason reason = slot.replaced_for != ReplacementReason::none
+                                  ? reason_of(slot.replaced_for)
+                              : slot.wanted_again ? Reason::replace
+                                                  : Reason::resize;
         slot.wanted_again = slot.wanted_again && !was_present;
         if (was_present && is_wanted(number)) {
             if (slot.pending == Pending::none) {
@@ -47,7 +48,7 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
         }
     } else if (!was_present) {
         tell_exit(number, life, exit, false, 0);
-        end_plan(number, false);
+        finish_replacement(number, false);
     } else if (has_new(slot) || slot.pending == Pending::replacement) {
         // Its restart is there or on its way, and counts as one if any other would.
         core::ExitAction action = action_of(life, exit);
@@ -65,11 +66,12 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
         tell_exit(number, life, exit, true, 0, action == core::ExitAction::done);
         replacement_takes_over(number);
     } else {
-        const bool was_new = slot.plan != Plan::none && life.stage != Stage::serving;
+        const bool was_new =
+            slot.replaced_for != ReplacementReason::none && life.stage != Stage::serving;
         slot.unproven = slot.unproven || was_new;
         ended_in_service(number, life, exit, was_new);
         if (was_new) {
-            end_plan(number, false);
+            finish_replacement(number, false);
         }
     }
     conclude();

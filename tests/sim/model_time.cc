@@ -133,7 +133,8 @@ void Model::life_due(const Due &due) {
         if (life.expires <= world.clock) {
             life.expires = never;
             life.overdue = true;
-            request_replacement(due.slot, life.retires ? Plan::retire : Plan::lifetime);
+            request_replacement(due.slot, life.retires ? ReplacementReason::retire
+                                                       : ReplacementReason::lifetime);
         }
         if (settings_.heartbeat_timeout > 0) {
             life.look_due = true;
@@ -225,7 +226,7 @@ void Model::retired(uint32_t worker) {
     if (is_at_work(life) && !life.retires) {
         life.retires = true;
         if (life.stage == Stage::serving) {
-            request_replacement(worker / 2, Plan::retire);
+            request_replacement(worker / 2, ReplacementReason::retire);
         }
     }
     conclude();

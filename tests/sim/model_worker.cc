@@ -88,18 +88,18 @@ void Model::get_ready(uint32_t number, int instance) {
     }
     life.passed_on.clear();
     if (life.retires) {
-        request_replacement(number, Plan::retire);
+        request_replacement(number, ReplacementReason::retire);
     }
     if (instance == slot.second) {
         std::swap(slot.present, slot.second);
         if (slot.second >= 0) {
-            ask(number, slot.second, reason_of(slot.plan));
+            ask(number, slot.second, reason_of(slot.replaced_for));
         }
     } else if (has_new(slot) || slot.pending == Pending::replacement) {
         return; // it is the old one
     }
     slot.unproven = false;
-    end_plan(number, true);
+    finish_replacement(number, true);
 }
 
 // ---- Starts ---------------------------------------------------------------------------------
@@ -254,12 +254,13 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since
         life.stage = Stage::killed;
         life.why = Reason::stop;
         sending_.push_back(Sending{worker, 9, false});
-    } else if (!is_wanted(number) || (replaces && slot.plan == Plan::none)) {
+    } else if (!is_wanted(number) || (replaces && slot.replaced_for == ReplacementReason::none)) {
         const bool stops = phase_ == Phase::stopping || slot.stopped || slot.wanted_again;
         ask(number, instance, stops ? Reason::stop : Reason::resize);
     } else if (settings_.ready_timeout > 0) {
         life.deadline = base::after(world.clock, settings_.ready_timeout);
-    } else if ((slot.plan != Plan::none || slot.unproven) && settings_.minimum_uptime > 0) {
+    } else if ((slot.replaced_for != ReplacementReason::none || slot.unproven) &&
+               settings_.minimum_uptime > 0) {
         life.deadline = world.clock + settings_.minimum_uptime;
     } else {
         get_ready(number, instance);
@@ -284,11 +285,12 @@ void Model::end_start(uint32_t number, int32_t error, Instant tie, uint64_t key)
     // Its room in the queue of events is only given back after what is told now.
     const bool wanted = is_wanted(number);
     const bool counts = wanted && !passes && !replaces && some_ran_;
-    const bool last_boot = counts && slot.plan == Plan::none && is_last_boot();
+    const bool last_boot = counts && slot.replaced_for == ReplacementReason::none && is_last_boot();
     const bool counted = counts && !last_boot && allow_restart();
     const bool again = wanted && (passes || counted);
     slot.restarts += counted ? 1 : 0;
-    slot.unproven = slot.unproven || (!replaces && !passes && slot.plan != Plan::none);
+    slot.unproven =
+        slot.unproven || (!replaces && !passes && slot.replaced_for != ReplacementReason::none);
     if (again) {
         if (error != -ETIMEDOUT) {
             suspend_starts();
@@ -309,7 +311,7 @@ void Model::end_start(uint32_t number, int32_t error, Instant tie, uint64_t key)
         }
     }
     if (wanted && !passes) {
-        end_plan(number, false, error);
+        finish_replacement(number, false, error);
     }
 }
 

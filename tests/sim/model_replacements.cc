@@ -15,27 +15,28 @@ bool Model::is_being_replaced(uint32_t number) const {
     if (slot.stopped) {
         return false;
     }
-    const bool planned = slot.plan != Plan::none || is_requested(number, Plan::asked);
+    const bool replaced = slot.replaced_for != ReplacementReason::none ||
+                          is_requested(number, ReplacementReason::asked);
     const bool beside = slot.second >= 0 && slot.lives[slot.second].stage != Stage::left;
-    return (phase_ == Phase::running && planned) || beside || slot.wanted_again ||
+    return (phase_ == Phase::running && replaced) || beside || slot.wanted_again ||
            slot.pending == Pending::replacement;
 }
 
-bool Model::is_requested(uint32_t slot, Plan reason) const {
+bool Model::is_requested(uint32_t slot, ReplacementReason reason) const {
     return std::any_of(requests_.begin(), requests_.end(), [=](const Request &request) {
         return request.slot == slot && request.reason == reason;
     });
 }
 
 // Each reason once for each slot, in the order in which they came up.
-void Model::request_replacement(uint32_t slot, Plan reason) {
+void Model::request_replacement(uint32_t slot, ReplacementReason reason) {
     if (!is_requested(slot, reason)) {
         requests_.push_back(Request{slot, reason});
     }
 }
 
-void Model::plan(uint32_t slot, Plan plan, bool takes_part) {
-    table_[slot].plan = plan;
+void Model::replace(uint32_t slot, ReplacementReason reason, bool takes_part) {
+    table_[slot].replaced_for = reason;
     table_[slot].takes_part = takes_part;
     require(count_replaced() <= settings_.reload_width, "reload-width",
             "more are replaced at once than the host wants");
@@ -45,8 +46,8 @@ void Model::plan(uint32_t slot, Plan plan, bool takes_part) {
 uint32_t Model::count_replaced() {
     uint32_t count = 0;
     for (Slot &slot : table_) {
-        const bool goes_on =
-            slot.plan != Plan::none || slot.second >= 0 || slot.pending == Pending::replacement;
+        const bool goes_on = slot.replaced_for != ReplacementReason::none || slot.second >= 0 ||
+                             slot.pending == Pending::replacement;
         slot.takes_part = slot.takes_part && goes_on;
         count += slot.takes_part ? 1 : 0;
     }
@@ -66,13 +67,17 @@ bool Model::can_begin_reload() const {
 
 // Slots that have not got what the reload under way is for.
 bool Model::has_reload_left() const {
-    const auto is_it = [](const Request &request) { return request.reason == Plan::reload; };
-    const auto has_it = [](const Slot &slot) { return slot.plan == Plan::reload; };
+    const auto is_it = [](const Request &request) {
+        return request.reason == ReplacementReason::reload;
+    };
+    const auto has_it = [](const Slot &slot) {
+        return slot.replaced_for == ReplacementReason::reload;
+    };
     return std::any_of(requests_.begin(), requests_.end(), is_it) ||
            std::any_of(table_.begin(), table_.end(), has_it);
 }
 
-void Model::advance_plans() {
+void Model::advance_replacements() {
     if (phase_ != Phase::running || (requests_.empty() && !reloading_ && !reload_wanted_)) {
         return;
     }
@@ -88,7 +93,7 @@ void Model::advance_plans() {
             tell(event_of(EventType::reloading, Level::information));
             for (uint32_t slot = 0; slot < slots_; slot++) {
                 if (!table_[slot].stopped) {
-                    request_replacement(slot, Plan::reload);
+                    request_replacement(slot, ReplacementReason::reload);
                 }
             }
         }
@@ -119,24 +124,25 @@ void Model::finish_reload() {
 
 bool Model::has_to_wait(const Request &request) const {
     const Slot &slot = table_[request.slot];
-    const bool goes_on = slot.plan != Plan::none || slot.takes_part;
+    const bool goes_on = slot.replaced_for != ReplacementReason::none || slot.takes_part;
     const bool is_ending = slot.present >= 0 && !is_at_work(slot.lives[slot.present]);
-    return goes_on || (request.reason == Plan::reload && is_ending);
+    return goes_on || (request.reason == ReplacementReason::reload && is_ending);
 }
 
 void Model::replace(const Request &request) {
     Slot &slot = table_[request.slot];
     const bool works = slot.present >= 0 && is_at_work(slot.lives[slot.present]);
-    if (request.reason == Plan::lifetime && !(works && slot.lives[slot.present].overdue)) {
+    if (request.reason == ReplacementReason::lifetime &&
+        !(works && slot.lives[slot.present].overdue)) {
         return;
     }
-    if (request.reason == Plan::retire &&
+    if (request.reason == ReplacementReason::retire &&
         !(slot.present >= 0 && slot.lives[slot.present].stage == Stage::serving &&
           slot.lives[slot.present].retires)) {
         return;
     }
     if (works) {
-        plan(request.slot, request.reason, true);
+        replace(request.slot, request.reason, true);
         if (settings_.reload_order == core::ReloadOrder::stop_first) {
             ask(request.slot, slot.present, reason_of(request.reason));
         } else {
@@ -145,28 +151,28 @@ void Model::replace(const Request &request) {
         }
         return;
     }
-    if (request.reason == Plan::asked) {
+    if (request.reason == ReplacementReason::asked) {
         fill(request.slot, Reason::replace);
     } else if (!slot.finished) {
         // It has none, or one that is on its way and so is the new one.
         const bool has_none = slot.pending == Pending::none || slot.pending == Pending::delay;
-        plan(request.slot, Plan::reload, has_none);
+        replace(request.slot, ReplacementReason::reload, has_none);
         fill(request.slot, Reason::reload);
     }
 }
 
-Reason Model::reason_of(Plan plan) {
-    switch (plan) {
-    case Plan::asked:
+Reason Model::reason_of(ReplacementReason replaced_for) {
+    switch (replaced_for) {
+    case ReplacementReason::asked:
         return Reason::replace;
-    case Plan::lifetime:
+    case ReplacementReason::lifetime:
         return Reason::lifetime;
-    case Plan::retire:
+    case ReplacementReason::retire:
         return Reason::retire;
-    case Plan::reload:
-    case Plan::failed: // the reload did, and this one goes on
+    case ReplacementReason::reload:
+    case ReplacementReason::failed: // the reload did, and this one goes on
         return Reason::reload;
-    case Plan::none:
+    case ReplacementReason::none:
         break;
     }
     return Reason::none;
@@ -181,23 +187,27 @@ void Model::fill(uint32_t number, Reason reason) {
     }
 }
 
-void Model::end_plan(uint32_t number, bool good, int32_t error) {
+void Model::finish_replacement(uint32_t number, bool good, int32_t error) {
     Slot &slot = table_[number];
-    const Plan ended = slot.plan;
-    slot.plan = Plan::none;
-    if (good || phase_ != Phase::running || ended == Plan::none || ended == Plan::failed) {
+    const ReplacementReason ended = slot.replaced_for;
+    slot.replaced_for = ReplacementReason::none;
+    if (good || phase_ != Phase::running || ended == ReplacementReason::none ||
+        ended == ReplacementReason::failed) {
         return;
     }
     tell_reload_failed(number, error, reason_of(ended));
-    if (ended == Plan::reload) {
+    if (ended == ReplacementReason::reload) {
         reloading_ = false;
-        std::erase_if(requests_, [](const Request &one) { return one.reason == Plan::reload; });
+        std::erase_if(requests_,
+                      [](const Request &one) { return one.reason == ReplacementReason::reload; });
         for (Slot &other : table_) {
-            other.plan = other.plan == Plan::reload ? Plan::failed : other.plan;
+            other.replaced_for = other.replaced_for == ReplacementReason::reload
+                                     ? ReplacementReason::failed
+                                     : other.replaced_for;
         }
     }
-    if ((ended == Plan::lifetime || ended == Plan::retire) && slot.present >= 0 &&
-        slot.lives[slot.present].stage == Stage::serving) {
+    if ((ended == ReplacementReason::lifetime || ended == ReplacementReason::retire) &&
+        slot.present >= 0 && slot.lives[slot.present].stage == Stage::serving) {
         Life &old = slot.lives[slot.present];
         old.overdue = false;
         const Instant retry = base::after(world.clock, std::max(second, settings_.backoff_first));
@@ -214,9 +224,9 @@ void Model::replacement_takes_over(uint32_t number) {
     if (slot.pending == Pending::replacement) {
         slot.pending = Pending::start;
     }
-    if (slot.plan == Plan::asked) {
+    if (slot.replaced_for == ReplacementReason::asked) {
         slot.unproven = true;
-        end_plan(number, true);
+        finish_replacement(number, true);
         if (is_there && slot.lives[slot.present].stage == Stage::trial &&
             settings_.ready_timeout == 0) {
             get_ready(number, slot.present);
