@@ -38,9 +38,9 @@ struct story {
 
 /* Takes a worker's pid in or out of its slot. Returns false if it has no place there. */
 static bool change_living(struct story *story, int task_id, int32_t from, int32_t to) {
-    for (int seat = 0; seat < (story->replaced[task_id] ? 2 : 1); seat++) {
-        if (story->living[task_id][seat] == from) {
-            story->living[task_id][seat] = to;
+    for (int instance = 0; instance < (story->replaced[task_id] ? 2 : 1); instance++) {
+        if (story->living[task_id][instance] == from) {
+            story->living[task_id][instance] = to;
             return true;
         }
     }
