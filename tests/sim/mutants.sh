@@ -77,20 +77,27 @@ mutate() {
 build_mutant() { # file below lib/
     rm -rf "$scratch/objects"
     mkdir "$scratch/objects"
-    cp "$build"/lib/core/*.o "$scratch/objects"
-    for object in "$build"/lib/runtime/*.o; do
-        cp "$object" "$scratch/objects/runtime_$(basename "$object")"
+    # Not by the objects that are there: those of files that were renamed stay.
+    for source in lib/core/*.cc; do
+        cp "$build/${source%.cc}.o" "$scratch/objects" || return 1
     done
+    for source in lib/runtime/*.cc; do
+        cp "$build/${source%.cc}.o" "$scratch/objects/runtime_$(basename "$source" .cc).o" ||
+            return 1
+    done
+    # The shell does not end at an error here, since the caller asks for the result.
     case $1 in
-    core/*.cc) compile "$scratch/lib/$1" "$scratch/objects/$(basename "$1" .cc).o" ;;
-    runtime/*.cc) compile "$scratch/lib/$1" "$scratch/objects/runtime_$(basename "$1" .cc).o" ;;
+    core/*.cc) compile "$scratch/lib/$1" "$scratch/objects/$(basename "$1" .cc).o" || return 1 ;;
+    runtime/*.cc)
+        compile "$scratch/lib/$1" "$scratch/objects/runtime_$(basename "$1" .cc).o" || return 1
+        ;;
     *)
-        for source in "$scratch"/lib/core/supervisor.cc "$scratch"/lib/core/lifecycle.cc \
-            "$scratch"/lib/core/ends.cc "$scratch"/lib/core/reporter.cc; do
-            compile "$source" "$scratch/objects/$(basename "$source" .cc).o"
+        for source in "$scratch"/lib/core/*.cc; do
+            compile "$source" "$scratch/objects/$(basename "$source" .cc).o" || return 1
         done
         for source in pool start inputs; do
-            compile "$scratch/lib/runtime/$source.cc" "$scratch/objects/runtime_$source.o"
+            compile "$scratch/lib/runtime/$source.cc" "$scratch/objects/runtime_$source.o" ||
+                return 1
         done
         ;;
     esac
