@@ -65,6 +65,7 @@ void Supervisor::abort(uint32_t worker, Reason reason, Instant now) {
                             reason == Reason::protocol ? code_protocol : 0, now);
     deadlines_.disarm(worker);
     set_state(worker, State::aborting);
+    instance(worker).renewals = 0;
     send(worker, signal, true);
     instance(worker).killed = signal == signal_kill;
     if (signal != signal_kill && settings_.stop_timeout != 0) {
@@ -79,7 +80,8 @@ void Supervisor::renew_after_pause(Duration late, Instant now) {
     const bool missed_ready = missed(settings_.ready_timeout);
     const bool missed_beats = missed(settings_.heartbeat_timeout);
     const bool missed_stop = missed(settings_.stop_timeout);
-    if (!missed_ready && !missed_beats && !missed_stop) {
+    const bool missed_uptime = settings_.ready_timeout == 0 && missed(settings_.minimum_uptime);
+    if (!missed_ready && !missed_beats && !missed_stop && !missed_uptime) {
         return;
     }
     for (uint32_t worker = 0; worker < capacity(); worker++) {
@@ -87,12 +89,16 @@ void Supervisor::renew_after_pause(Duration late, Instant now) {
         if (missed_ready && renewed.state == State::running) {
             deadlines_.arm(worker, after(now, settings_.ready_timeout));
         }
+        if (missed_uptime && renewed.state == State::running && renewed.renewals < renewals_max) {
+            renewed.renewals += 1;
+            deadlines_.arm(worker, after(now, settings_.minimum_uptime));
+        }
         if (missed_beats && renewed.state == State::ready && renewed.last_beat != never) {
             renewed.last_beat = now;
         }
         const bool is_asked = renewed.state == State::stopping ||
                               (renewed.state == State::aborting && !renewed.killed);
-        if (missed_stop && is_asked && renewed.renewals < stop_renewals_max) {
+        if (missed_stop && is_asked && renewed.renewals < renewals_max) {
             renewed.renewals += 1;
             deadlines_.arm(worker, after(now, settings_.stop_timeout));
         }

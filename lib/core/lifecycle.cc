@@ -220,6 +220,7 @@ void Supervisor::ask_to_stop(uint32_t worker, Reason reason, Instant now) {
     case State::running:
     case State::ready:
         set_state(worker, State::stopping);
+        instance(worker).renewals = 0;
         deadlines_.disarm(worker);
         (void)signals_.push(Signal{worker, settings_.stop_signal, 0, true, true, false});
         if (settings_.stop_timeout != 0) {

@@ -25,9 +25,9 @@ inline constexpr Duration start_retry_first = 10 * millisecond;
 inline constexpr Duration start_retry_max = 1 * second;
 inline constexpr Duration start_failed_event_interval = 1 * second;
 
-// How often the stop time-out of a worker is renewed after pauses of the supervisor. A host that is
-// late each time still kills in the end.
-inline constexpr uint8_t stop_renewals_max = 3;
+// How often the minimum uptime of a worker, and later its stop time-out, are renewed after pauses
+// of the supervisor. A host that is late each time still replaces and kills in the end.
+inline constexpr uint8_t renewals_max = 3;
 
 // The time-out of the quick stop by INT and QUIT.
 inline constexpr Duration quick_stop_timeout = 1 * second;

@@ -71,7 +71,7 @@ struct Worker {
     bool said_ready;
     bool retires;       // it has requested its replacement
     bool kill_reported; // by KILLED, or by the failure in its place
-    uint8_t renewals;   // of its time to stop
+    uint8_t renewals;   // of its minimum uptime, then of its time to stop
     Reason start_reason;
     Reason end_reason; // why it was to end; none: nobody wanted that
 };

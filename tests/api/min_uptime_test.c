@@ -113,6 +113,40 @@ static void a_replacement_that_ends_before_has_failed(void **state) {
     assert_int_equal(host_stops(host), 0);
 }
 
+/* A supervisor that was stopped does not know whether its workers ran meanwhile. */
+static void a_pause_of_the_supervisor_does_not_count_as_life(void **state) {
+    struct host *host = *state;
+    host->work = ends_at_the_gate_later;
+    begin(host, 1, DEFAULT_MS);
+    assert_int_equal(pf_pool_reload(host->pool), 0);
+    assert_true(host_reaches(host, KIND_WORKER, 0, 2));
+
+    pause_ms(2 * DEFAULT_MS);
+    assert_true(host_turn(host, 0));
+    assert_int_equal(pf_pool_worker_pid(host->pool, 0), host_pid(host, 0, 0));
+    gate_open(host->board, 0);
+
+    assert_true(host_reaches(host, PF_EVENT_RELOAD_FAILED, 0, 1));
+    assert_int_equal(board_count(host->board, PF_EVENT_EXITED, 0), 1);
+    assert_int_equal(pf_pool_worker_pid(host->pool, 0), host_pid(host, 0, 0));
+    assert_int_equal(host_stops(host), 0);
+}
+
+static void a_host_that_is_late_each_time_replaces_all_the_same(void **state) {
+    struct host *host = *state;
+    host->work = ends_on_term;
+    begin(host, 1, 20);
+    assert_int_equal(pf_pool_reload(host->pool), 0);
+
+    for (int i = 0; i < 20; i++) {
+        assert_true(host_turn(host, 0));
+        pause_ms(60);
+    }
+
+    assert_int_equal(board_count(host->board, PF_EVENT_RELOADED, ANY_TASK), 1);
+    assert_int_equal(host_stops(host), 0);
+}
+
 static void a_ready_time_out_makes_it_wait_for_that_alone(void **state) {
     struct host *host = *state;
     host->work = is_ready_at_the_gate;
@@ -160,6 +194,8 @@ int main(void) {
         host_test(a_replacement_that_is_ready_takes_over_at_once),
         host_test(it_does_so_too_where_the_old_one_stops_first),
         host_test(a_replacement_that_ends_before_has_failed),
+        host_test(a_pause_of_the_supervisor_does_not_count_as_life),
+        host_test(a_host_that_is_late_each_time_replaces_all_the_same),
         host_test(a_ready_time_out_makes_it_wait_for_that_alone),
         host_test(a_normal_exit_before_that_time_counts),
         host_test(with_none_no_normal_exit_counts),

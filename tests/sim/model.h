@@ -129,7 +129,7 @@ class Model {
         bool told_now = false;     // with the SIGKILL that is being sent
         uint32_t refusals = 0;     // of SIGKILL
         Reason why = Reason::none; // it was to end
-        int renewals = 0;          // of its time to stop
+        int renewals = 0;          // of its minimum uptime, then of its time to stop
         std::set<int> passed_on;   // signals that it gets once it is ready
     };
     struct Slot {

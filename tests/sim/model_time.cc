@@ -82,6 +82,8 @@ void Model::tick() {
 void Model::renew_after_pause() {
     const Duration late = due_.empty() ? 0 : world.clock - due_.front().deadline;
     const bool for_ready = settings_.ready_timeout > 0 && late > settings_.ready_timeout / 2;
+    const bool for_uptime = settings_.ready_timeout == 0 && settings_.minimum_uptime > 0 &&
+                            late > settings_.minimum_uptime / 2;
     const bool for_beats =
         settings_.heartbeat_timeout > 0 && late > settings_.heartbeat_timeout / 2;
     const bool for_stop = settings_.stop_timeout > 0 && late > settings_.stop_timeout / 2;
@@ -95,6 +97,10 @@ void Model::renew_after_pause() {
             }
             if (for_ready && life.stage == Stage::trial) {
                 life.deadline = base::after(world.clock, settings_.ready_timeout);
+            }
+            if (for_uptime && life.stage == Stage::trial && life.renewals < 3) {
+                life.renewals += 1;
+                life.deadline = base::after(world.clock, settings_.minimum_uptime);
             }
             if (for_beats && life.stage == Stage::serving && life.beat_at != never) {
                 life.beat_at = world.clock;
@@ -158,6 +164,7 @@ void Model::be_silent(uint32_t slot, int number, Reason reason, Instant deadline
     life.why = reason;
     tell_life(EventType::unresponsive, slot, life, tie);
     life.stage = Stage::dying;
+    life.renewals = 0;
     life.deadline = deadline;
     life.slain = signal == 9;
     life.told_now = life.slain;

@@ -49,6 +49,7 @@ void Model::ask(uint32_t slot, int number, Reason reason) {
     case Stage::trial:
     case Stage::serving:
         life.stage = Stage::asked;
+        life.renewals = 0;
         life.deadline = latest;
         pending_looks_ -= life.look_due ? 1 : 0;
         life.look_due = false;

@@ -301,7 +301,7 @@ void supervisor_that_is_late_each_time_kills_in_the_end(void **) {
     pool.start_all();
     pool.give(Input::Kind::stop);
 
-    for (uint8_t late = 0; late < stop_renewals_max; late++) {
+    for (uint8_t late = 0; late < renewals_max; late++) {
         pool.pass(2 * stop_timeout_default);
         assert_int_equal(pool.count_signals(signal_kill), 0);
     }
