@@ -30,6 +30,7 @@ static int is_left_behind(struct board *board, int task_id, int run) {
     }
     board_note(board, NOTE_RESULT, pf_worker_ready());
     board_note(board, NOTE_RESULT, pf_worker_heartbeat());
+    board_note(board, NOTE_RESULT, pf_worker_retire());
     board_require(board, pf_worker_stop_fd() >= 0);
     worker_waits_for_stop(board);
     board_note(board, NOTE_TOLD, 0);
@@ -59,6 +60,7 @@ static void who_is_left_behind_is_reported_by_every_call(void **state) {
     assert_int_equal(reap_all(), 1);
     assert_int_equal(board_find(run->board, NOTE_RESULT, 0, 0)->value, -ESRCH);
     assert_int_equal(board_find(run->board, NOTE_RESULT, 0, 1)->value, -ESRCH);
+    assert_int_equal(board_find(run->board, NOTE_RESULT, 0, 2)->value, -ESRCH);
 }
 
 static int fills_the_pipe(struct board *board, int task_id, int run) {
@@ -73,6 +75,7 @@ static int fills_the_pipe(struct board *board, int task_id, int run) {
     uint64_t before = now_ms();
     board_note(board, NOTE_RESULT, pf_worker_ready());
     board_require(board, now_ms() - before >= 900);
+    board_note(board, NOTE_RESULT, pf_worker_retire());
     gate_open(board, 1);
     uint64_t start = now_ms();
     int result = -EAGAIN;
@@ -96,8 +99,9 @@ static void a_worker_waits_a_second_for_room_and_may_try_again(void **state) {
 
     assert_int_equal(board_find(host->board, NOTE_RESULT, 0, 0)->value, -EAGAIN);
     assert_true(host_reaches(host, PF_EVENT_READY, 0, 1));
-    assert_true(host_reaches(host, NOTE_RESULT, 0, 2));
-    assert_int_equal(board_find(host->board, NOTE_RESULT, 0, 1)->value, 0);
+    assert_true(host_reaches(host, NOTE_RESULT, 0, 3));
+    assert_int_equal(board_find(host->board, NOTE_RESULT, 0, 1)->value, -EAGAIN);
+    assert_int_equal(board_find(host->board, NOTE_RESULT, 0, 2)->value, 0);
     assert_int_equal(pf_pool_kill(host->pool), 0);
     assert_int_equal(host_finishes(host), 0);
 }
