@@ -173,7 +173,7 @@ static void who_survives_the_abort_is_killed(void **state) {
 static void one_that_is_stopped_hangs_too(void **state) {
     struct host *host = *state;
     host->work = beats;
-    assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, STOP_MS), 0);
+    assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, PATIENCE_MS), 0);
     begin(host, 2);
     assert_true(host_reaches(host, KIND_WORKER, ANY_TASK, 2));
     host_goes_on(host, TIMEOUT_MS);

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include "launch.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,9 +46,17 @@ pid_t daemon_pid(const struct scenario *scenario, unsigned nth) {
 
 int end_of(pid_t process) {
     int status = -1;
+    uint64_t deadline = now_ms() + PATIENCE_MS;
 
-    if (!process_reaches_state(process, 'Z') || waitpid(process, &status, 0) != process) {
+    if (!process_reaches_state(process, 'Z')) {
         return -1;
+    }
+    /* It is not a child of the test before the process that forked it has ended. */
+    while (waitpid(process, &status, 0) != process) {
+        if (errno != ECHILD || now_ms() > deadline) {
+            return -1;
+        }
+        pause_ms(1);
     }
     return status;
 }
