@@ -24,6 +24,7 @@ help::
 	@echo 'make format       set lib, tests and examples as lint wants them, in the pages too'
 	@echo 'make installcheck install into a scratch directory, build and run a consumer there'
 	@echo 'make bindings-check  the tests of the bindings, against an installation; LANGUAGES=go'
+	@echo 'make trust        all of the long tests below; SAMPLE=1 for a minute of each, SEED='
 	@echo 'make deps         install with apt-get whatever the targets above need'
 
 # ---- Sources and products --------------------------------------------------------------
@@ -265,6 +266,18 @@ bindings-check: all
 	@$(MAKE) --no-print-directory install prefix='$(BINDINGS_PREFIX)' exec_prefix='$(BINDINGS_PREFIX)' \
 		libdir='$(BINDINGS_PREFIX)/lib' includedir='$(BINDINGS_PREFIX)/include' DESTDIR= >/dev/null
 	+@NO_SKIP='$(NO_SKIP)' bindings/check.sh '$(BINDINGS_PREFIX)' $(LANGUAGES)
+
+# ---- Parts that work for minutes or hours ----------------------------------------------
+# A folder of tests/ with a part.mk has a target of its own and adds its name to TRUST. It obeys
+# SAMPLE=1 (a minute at most) and SEED=, and ends with "N passed, N failed".
+
+TRUST =
+SAMPLE =
+include $(sort $(wildcard tests/*/part.mk))
+
+.PHONY: trust $(TRUST)
+trust:
+	+@SAMPLE='$(SAMPLE)' SEED='$(SEED)' MAKE='$(MAKE)' tests/support/trust.sh $(sort $(TRUST))
 
 -include $(wildcard $(addsuffix .d,$(TESTING_OBJECTS) $(SUPPORT_OBJECTS) $(SIM_OBJECTS) \
 	$(UNIT_TESTS) $(API_TESTS) $(LOOPS) $(PROGRAMS) $(EXAMPLES) $(BENCHES)))

@@ -2,6 +2,7 @@
 # See to the tools and libraries that a target of the Makefile needs.
 #
 #   tests/support/deps.sh build|demo|check|load|lint|bindings|platforms|all
+#   tests/support/deps.sh inject|deny|kernels|systemd|soak|fuzz|analysis|machines|baseline
 #
 # Does nothing, without network or rights, when all is there. Otherwise installs the Debian
 # packages that are missing with apt-get, as root or by sudo; where that cannot be done, it
@@ -106,6 +107,44 @@ platforms() {
     tool musl-gcc musl-tools
 }
 
+# ---- Those of make trust. A set that is large is not in all; its target installs it. ----
+
+inject() {
+    build
+}
+
+deny() {
+    build
+}
+
+kernels() {
+    build
+}
+
+systemd() {
+    build
+}
+
+soak() {
+    build
+}
+
+fuzz() {
+    compiler clang++ c++ cstddef clang
+}
+
+analysis() {
+    build
+}
+
+machines() {
+    build
+}
+
+baseline() {
+    tool jq jq
+}
+
 look() {
     packages=
     build
@@ -117,7 +156,11 @@ look() {
     lint) lint ;;
     bindings) bindings ;;
     platforms) platforms ;;
-    all) demo && check && load && lint && bindings && platforms ;;
+    inject | deny | kernels | systemd | soak | fuzz | analysis | machines | baseline) "$1" ;;
+    all)
+        demo && check && load && lint && bindings && platforms
+        inject && deny && soak && fuzz
+        ;;
     *) echo "$0: no such set: $1" >&2 && exit 2 ;;
     esac
 }
