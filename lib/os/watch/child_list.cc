@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/number.h"
 #include "base/text.h"
 #include "os/fd/descriptor.h"
 
@@ -18,6 +19,7 @@ namespace prefork::os {
 namespace {
 
 constexpr char own_threads[] = "/proc/self/task";
+constexpr int32_t pid_max = 1 << 22; // of Linux; a larger number was not written by it
 
 // As getdents64(2) writes it.
 struct DirectoryEntry {
@@ -48,7 +50,11 @@ int32_t newest_pid() {
     const ssize_t length = read_again(file.get(), text, sizeof(text) - 1);
     text[length > 0 ? length : 0] = '\0';
     const char *last_field = strrchr(text, ' ');
-    return last_field == nullptr ? 0 : static_cast<int32_t>(strtoul(last_field, nullptr, 10));
+    int32_t pid = 0;
+    if (last_field != nullptr && base::parse_number(&++last_field, 0, pid_max, &pid)) {
+        return pid;
+    }
+    return 0;
 }
 
 bool has_own_proc() {
@@ -126,7 +132,8 @@ bool ChildList::read() {
     }
 }
 
-// Fails with errno; ENOENT for a thread that has ended, or a kernel without the file.
+// Fails with errno; ENOENT for a thread that has ended, or a kernel without the file; EINVAL for
+// what is no list of pids: another file system may be mounted there.
 bool ChildList::read_thread(const char *thread) {
     char path[64];
     base::Text(path, sizeof(path)).add(own_threads).add("/").add(thread).add("/children");
@@ -136,7 +143,7 @@ bool ChildList::read_thread(const char *thread) {
         return false;
     }
     char buffer[4096];
-    int32_t pid = 0;
+    int64_t pid = 0;
     for (;;) {
         const ssize_t length = read_again(file.get(), buffer, sizeof(buffer));
         if (length <= 0) {
@@ -145,8 +152,12 @@ bool ChildList::read_thread(const char *thread) {
         for (ssize_t index = 0; index < length; index++) {
             if (buffer[index] >= '0' && buffer[index] <= '9') {
                 pid = pid * 10 + (buffer[index] - '0');
+                if (pid > INT32_MAX) {
+                    errno = EINVAL;
+                    return false;
+                }
             } else if (pid > 0) {
-                if (!add(pid)) {
+                if (!add(static_cast<int32_t>(pid))) {
                     errno = ENOMEM;
                     return false;
                 }

@@ -50,7 +50,7 @@ ChildState state_in_proc(int32_t pid) {
     }
     text[length] = '\0';
     const char *name_end = strrchr(text, ')');
-    if (name_end == nullptr || name_end[1] == '\0') {
+    if (name_end == nullptr || name_end[1] != ' ' || name_end[2] == '\0' || name_end[3] != ' ') {
         return ChildState::unknown;
     }
     if (static_cast<pid_t>(strtoul(name_end + 3, nullptr, 10)) != getpid()) {
