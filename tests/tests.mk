@@ -62,6 +62,8 @@ LOOP_CHECKS := $(filter %_test,$(LOOPS)) $(sort $(wildcard tests/loops/*_test.sh
 DEMO_CHECKS := $(sort $(wildcard tests/demo/*_test.sh))
 SIM_CHECKS := $(sort $(wildcard tests/sim/*_test.sh))
 COST_CHECKS := $(sort $(wildcard tests/bench/*_test.sh))
+FUZZ_CHECKS := $(sort $(wildcard tests/fuzz/*_test.sh))
+FUZZ_FEEDS := $(patsubst tests/fuzz/%_fuzz.cc,$(BUILD)/tests/fuzz/%,$(sort $(wildcard tests/fuzz/*_fuzz.cc)))
 
 # SUITES= chooses the folders of tests/ that are played. ThreadSanitizer runs a thread of its own
 # in every process, and pf_fork_processes() rightly refuses to fork beside another thread: there
@@ -70,9 +72,9 @@ THREAD_TESTS = $(BUILD)/tests/api/pools_in_threads_test
 ifneq ($(findstring thread,$(SAN)),)
 SUITES = unit api
 else ifneq ($(SAN),)
-SUITES = unit api
+SUITES = unit api fuzz
 else
-SUITES = unit api loops abi lint install demo sim bench
+SUITES = unit api loops abi lint install demo sim bench fuzz
 endif
 # Those that wait or work for long come first, so that none of them is left alone at the end.
 SLOW_CHECKS := $(addprefix $(BUILD)/tests/,loops/idle_test $(addprefix api/,heartbeat_test \
@@ -81,7 +83,7 @@ SLOW_CHECKS := $(addprefix $(BUILD)/tests/,loops/idle_test $(addprefix api/,hear
 	tests/abi/platforms_test.sh tests/abi/static_test.sh tests/demo/load_test.sh tests/lint/man.sh
 ALL_CHECKS := $(UNIT_TESTS) $(if $(findstring thread,$(SAN)),$(THREAD_TESTS),$(API_TESTS)) \
 	$(LOOP_CHECKS) $(ABI_CHECKS) $(LINT_CHECKS) $(INSTALL_CHECKS) $(DEMO_CHECKS) $(SIM_CHECKS) \
-	$(COST_CHECKS)
+	$(COST_CHECKS) $(FUZZ_CHECKS)
 ALL_CHECKS := $(filter $(SLOW_CHECKS),$(ALL_CHECKS)) $(filter-out $(SLOW_CHECKS),$(ALL_CHECKS))
 SUITE_CHECKS := $(filter $(foreach suite,$(SUITES),$(BUILD)/tests/$(suite)/% tests/$(suite)/%),$(ALL_CHECKS))
 # TEST=name is the name of one file of tests/*/, with or without its ending.
@@ -203,7 +205,8 @@ tests: $(UNIT_TESTS) $(API_TESTS) $(LOOPS) $(PROGRAMS) $(EXAMPLES) $(BENCHES)
 
 check-run: all $(PROGRAMS) $(EXAMPLES) $(LOOPS) $(CHECKS) \
 		$(if $(filter tests/sim/%,$(CHECKS)),$(SIM)) \
-		$(if $(filter tests/bench/%,$(CHECKS)),$(COUNTED))
+		$(if $(filter tests/bench/%,$(CHECKS)),$(COUNTED)) \
+		$(if $(filter tests/fuzz/%,$(CHECKS)),$(FUZZ_FEEDS))
 	@test -n '$(CHECKS)' || { echo 'no test is named $(TEST)' >&2; exit 1; }
 	+@$(SCRIPT_ENV) tests/support/run.sh $(CHECKS)
 

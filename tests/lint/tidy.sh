@@ -18,8 +18,8 @@ run() { # checks beside those of .clang-tidy, options of the compiler; names of 
     } | grep -v 'warnings\{0,1\} generated' || true # it counts those of system headers
 }
 
-find lib tests/unit -name '*.cc' | sort |
-    run '' -std=c++20 -fno-exceptions -fno-rtti -Ilib -DPF_TESTING
+find lib tests/unit tests/fuzz -name '*.cc' | sort |
+    run '' -std=c++20 -fno-exceptions -fno-rtti -Ilib -Itests/fuzz -DPF_TESTING
 # Headers that are not in the compiler's own directories are to be taken for the system's, too.
 # shellcheck disable=SC2046 # options are words
 find tests -name '*.c' | sort |

@@ -131,6 +131,9 @@ soak() {
 
 fuzz() {
     compiler clang++ c++ cstddef clang
+    echo 'extern "C" int LLVMFuzzerTestOneInput(const char *, unsigned long) { return 0; }' |
+        clang++ -fsanitize=fuzzer,address,undefined -x c++ -o /dev/null - >/dev/null 2>&1 ||
+        need libclang-rt-dev
 }
 
 analysis() {

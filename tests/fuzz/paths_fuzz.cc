@@ -1,0 +1,220 @@
+// The paths of UNIX sockets and pid files, in a real directory with what may be there before.
+//
+// The input: what is to be made, and the path. A path that leads out of the directory is left out.
+//
+// SPDX-License-Identifier: MIT
+#include <cerrno>
+#include <dirent.h>
+#include <fcntl.h>
+#include <map>
+#include <string>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "fake_system.h"
+#include "input.h"
+#include "os/net/sockets.h"
+#include "os/service/pid_file.h"
+#include "prefork.h"
+
+namespace {
+
+constexpr const char *names_at_start[] = {"file", "empty", "link", "dangling", "directory",
+                                          "fifo", "hard",  "live", "stale"};
+
+// Makes a socket at a path; returns its descriptor.
+int make_socket(const char *path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+    const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    EXPECT(bind(descriptor, reinterpret_cast<sockaddr *>(&address), sizeof(address)) == 0);
+    EXPECT(listen(descriptor, 4096) == 0);
+    return descriptor;
+}
+
+// A directory of its own, that is the current one while there is an input.
+class Directory {
+  public:
+    Directory() {
+        EXPECT(mkdtemp(path_) != nullptr);
+        outside_ = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        inside_ = open(path_, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        EXPECT(outside_ >= 0 && inside_ >= 0);
+    }
+    // Processes that libFuzzer ends by _exit leave it behind.
+    ~Directory() {
+        enter();
+        for (const auto &file : files()) {
+            remove(file.first);
+        }
+        leave();
+        (void)rmdir(path_);
+        close(outside_);
+        close(inside_);
+        close(live_);
+    }
+    Directory(const Directory &) = delete;
+    Directory &operator=(const Directory &) = delete;
+
+    void enter() { EXPECT(fchdir(inside_) == 0); }
+    void leave() { EXPECT(fchdir(outside_) == 0); }
+    [[nodiscard]] const char *path() const { return path_; }
+
+    // Makes what is not there.
+    void restore() {
+        for (const char *name : names_at_start) {
+            struct stat status {};
+            if (lstat(name, &status) != 0) {
+                make(name);
+            }
+        }
+    }
+
+    // All files, with their inode numbers.
+    static std::map<std::string, uint64_t> files() {
+        std::map<std::string, uint64_t> found;
+        DIR *entries = opendir(".");
+        EXPECT(entries != nullptr);
+        while (const dirent *entry = readdir(entries)) {
+            const std::string name = entry->d_name;
+            if (name != "." && name != "..") {
+                found[name] = entry->d_ino;
+            }
+        }
+        closedir(entries);
+        return found;
+    }
+
+    static void remove(const std::string &name) {
+        EXPECT(unlink(name.c_str()) == 0 || rmdir(name.c_str()) == 0);
+    }
+
+  private:
+    void make(const std::string &name) {
+        const char *path = name.c_str();
+        if (name == "directory") {
+            EXPECT(mkdir(path, 0700) == 0);
+        } else if (name == "fifo") {
+            EXPECT(mkfifo(path, 0600) == 0);
+        } else if (name == "link") {
+            EXPECT(symlink("file", path) == 0);
+        } else if (name == "dangling") {
+            EXPECT(symlink("none", path) == 0);
+        } else if (name == "hard") {
+            EXPECT(link("fifo", path) == 0);
+        } else if (name == "live") {
+            live_ = make_socket(path);
+        } else if (name == "stale") {
+            close(make_socket(path));
+        } else {
+            const int file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+            EXPECT(file >= 0 && (name == "empty" || write(file, "123456789\n", 10) == 10));
+            close(file);
+        }
+    }
+
+    char path_[32] = "/tmp/prefork-fuzz-XXXXXX";
+    int outside_ = -1;
+    int inside_ = -1;
+    int live_ = -1;
+};
+
+bool stays_inside(std::string_view path) {
+    for (std::string_view rest = path; !rest.empty();) {
+        const std::string_view part = rest.substr(0, rest.find('/'));
+        if (part == "..") {
+            return false;
+        }
+        rest.remove_prefix(part.size() < rest.size() ? part.size() + 1 : part.size());
+    }
+    return true;
+}
+
+bool is_one_of(const std::string &name, std::initializer_list<const char *> names) {
+    for (const char *one : names) {
+        if (name == one) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void make_socket_file(const std::string &path, uint32_t mode) {
+    const auto before = Directory::files();
+    const fuzz::ExactString exact(path);
+    const int descriptor = pf_bind_unix_socket(exact.get(), mode, 1);
+    const auto after = Directory::files();
+    if (descriptor < 0) {
+        EXPECT(after == before); // nothing is left, nothing is another file
+        return;
+    }
+    struct stat status {};
+    EXPECT(lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode));
+    EXPECT((status.st_mode & 0777) == mode);
+    for (const auto &[file, inode] : before) {
+        EXPECT(file == "stale" || after.at(file) == inode);
+    }
+    EXPECT(after.size() <= before.size() + 1);
+    EXPECT(unlink(path.c_str()) == 0);
+    close(descriptor);
+}
+
+void make_pid_file(const std::string &path) {
+    const auto before = Directory::files();
+    const fuzz::ExactString exact(path);
+    prefork::os::BorrowedFd file;
+    const int result = prefork::os::create_pid_file(exact.get(), &file);
+    if (result < 0) {
+        EXPECT(Directory::files() == before && file.get() < 0);
+        return;
+    }
+    char text[64] = "";
+    const ssize_t length = pread(file.get(), text, sizeof(text), 0);
+    EXPECT(length > 0 && std::string(text) == std::to_string(getpid()) + "\n");
+    struct stat status {};
+    EXPECT(lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode));
+    EXPECT(status.st_ino == file.identity().inode && status.st_nlink == 1);
+    const auto after = Directory::files();
+    for (const auto &[name, inode] : before) {
+        EXPECT(is_one_of(name, {"file", "empty"}) || after.at(name) == inode);
+    }
+    EXPECT(after.size() <= before.size() + 1);
+    prefork::os::remove_pid_file(file);
+    EXPECT(lstat(path.c_str(), &status) != 0);
+    close(file.get());
+}
+
+int lowest_free_descriptor() {
+    const int descriptor = dup(STDERR_FILENO);
+    close(descriptor);
+    return descriptor;
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+    static Directory directory;
+    fuzz::Input input(data, size);
+    const uint32_t what = input.below(4);
+    const uint32_t mode = input.number<uint16_t>() & 0777;
+    std::string path(input.rest());
+    path = path.substr(0, path.find('\0'));
+    if (!stays_inside(path) || path.empty()) {
+        return 0;
+    }
+    path = path[0] == '/' ? directory.path() + path : path;
+    directory.enter();
+    directory.restore();
+    const int before = lowest_free_descriptor();
+    if (what % 2 == 0) {
+        make_socket_file(path, mode);
+    } else {
+        make_pid_file(path);
+    }
+    EXPECT(lowest_free_descriptor() == before);
+    directory.leave();
+    return 0;
+}
