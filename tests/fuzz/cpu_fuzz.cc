@@ -1,9 +1,11 @@
 // The tables and files of control groups, as the kernel, a container or anybody else wrote them.
 //
 // The input: a byte for the size of reads; lines up to "--" are mountinfo, up to the next "--" the
-// groups of this process; each line after that is the text of one file of a group.
+// groups of this process, where the bytes 1 and 2 stand for many letters and slashes; each
+// line after that is the text of one file of a group.
 //
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,7 @@ using prefork::os::quota_count;
 namespace {
 
 constexpr char root[] = "/root";
+constexpr size_t line_max = 4000;
 
 std::string table(fuzz::Input *input) {
     std::string text;
@@ -25,7 +28,14 @@ std::string table(fuzz::Input *input) {
         if (line == "--") {
             break;
         }
-        text.append(line).append("\n");
+        for (const char character : line) {
+            if (character == '\1' || character == '\2') {
+                text.append(character == '\1' ? 1000 : 20, character == '\1' ? 'a' : '/');
+            } else {
+                text.push_back(character);
+            }
+        }
+        text.push_back('\n');
     }
     return text;
 }
@@ -91,6 +101,85 @@ int64_t smallest_of_read(bool *is_exact) {
     return smallest;
 }
 
+// ---- Which groups are read: a second reading of both tables ------------------------------------
+
+std::vector<std::string> split(const std::string &text, char separator) {
+    std::vector<std::string> parts(1);
+    for (const char character : text.substr(0, text.find('\0'))) {
+        if (character == separator) {
+            parts.emplace_back();
+        } else {
+            parts.back().push_back(character);
+        }
+    }
+    return parts;
+}
+
+bool has(const std::vector<std::string> &words, const char *word) {
+    return std::find(words.begin(), words.end(), word) != words.end();
+}
+
+std::string unescape(const std::string &path) {
+    std::string text;
+    for (size_t index = 0; index < path.size(); index++) {
+        const std::string digits = path.substr(index + 1, 3);
+        if (path[index] == '\\' && digits.size() == 3 &&
+            digits.find_first_not_of("01234567") == std::string::npos) {
+            text.push_back(static_cast<char>(std::stoi(digits, nullptr, 8)));
+            index += 3;
+        } else {
+            text.push_back(path[index]);
+        }
+    }
+    return text.substr(0, text.find('\0'));
+}
+
+// The group and the place of the first mount of that kind.
+bool find_mount(const std::string &table, const char *type, const char *controller,
+                std::string *ret_group, std::string *ret_point) {
+    fuzz::Input input(reinterpret_cast<const uint8_t *>(table.data()), table.size());
+    while (!input.is_empty()) {
+        const std::string line(input.line());
+        const size_t dash = line.find(" - ");
+        if (dash == std::string::npos) {
+            continue;
+        }
+        std::vector<std::string> after = split(line.substr(dash + 3), ' ');
+        after.resize(std::max(after.size(), size_t{3}));
+        std::string options; // all that follows the source
+        for (size_t index = 2; index < after.size(); index++) {
+            options.append(index > 2 ? " " : "").append(after[index]);
+        }
+        if (after[0] != type || (*controller != '\0' && !has(split(options, ','), controller))) {
+            continue;
+        }
+        // The library has cut the line behind the type by then.
+        std::vector<std::string> fields = split(line.substr(0, dash + 3 + after[0].size()), ' ');
+        fields.resize(std::max(fields.size(), size_t{5}));
+        *ret_group = unescape(fields[3]);
+        *ret_point = unescape(fields[4]);
+        return true;
+    }
+    return false;
+}
+
+// Every place where a file of a group may be read is the mount point or below it.
+void expect_below_mounts(const std::string &mounts) {
+    std::string points[2];
+    std::string group;
+    const bool found[] = {find_mount(mounts, "cgroup2", "", &group, &points[0]),
+                          find_mount(mounts, "cgroup", "cpu", &group, &points[1])};
+    for (const std::string &path : FakeSystem::opened()) {
+        const std::string name = path.substr(path.rfind('/') + 1);
+        if (name != "cpu.max" && name != "cpu.cfs_quota_us") {
+            continue;
+        }
+        const size_t version = name == "cpu.max" ? 0 : 1;
+        const std::string point = root + points[version];
+        EXPECT(found[version] && path.compare(0, point.size(), point) == 0);
+    }
+}
+
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -98,9 +187,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const FakeSystem system;
     const size_t read_size = input.byte();
     FakeSystem::set_read_size(read_size);
-    FakeSystem::put_file(std::string(root) + "/proc/self/mountinfo", table(&input));
+    const std::string mounts = table(&input);
+    FakeSystem::put_file(std::string(root) + "/proc/self/mountinfo", mounts);
     FakeSystem::put_file(std::string(root) + "/proc/self/cgroup", table(&input));
     EXPECT(quota_count(root) == 0); // there is no file of a group yet
+    if (mounts.size() < line_max) { // a longer line is cut
+        expect_below_mounts(mounts);
+    }
     while (!input.is_empty() && put_missing(input.part('\n'))) {
         FakeSystem::forget_opened();
         const int count = quota_count(root);

@@ -77,25 +77,48 @@ Instant interval_of(std::string_view limit_us, std::string_view pid) {
 }
 
 int failure(fuzz::Input *input, const char *call) {
-    constexpr int errors[] = {0,        0,      0,        EAGAIN,  EINTR,        ENOBUFS,
-                              ENOMEM,   ENOENT, EACCES,   EPIPE,   ECONNREFUSED, ECONNRESET,
-                              ENOTCONN, EPERM,  EMSGSIZE, ENOTSOCK};
+    constexpr int errors[] = {
+        0,      0,      0,      0,        0,        0,     EAGAIN,   EINTR,        ENOBUFS,
+        ENOMEM, ENOENT, EACCES, ENOTCONN, EMSGSIZE, EPIPE, ENOTSOCK, ECONNREFUSED, ECONNRESET};
     const int error = errors[input->below(std::size(errors))];
     return strcmp(call, "socket") == 0 && error != ENOMEM ? 0 : error;
 }
 
-Instant play(fuzz::Input *input, Notifier *notifier, Instant now) {
+// What is to be sent, as far as it is known: not after an error.
+struct Wanted {
+    bool ready = false;
+    bool reloading = false;
+    bool stopping = false;
+
+    void sent(std::string_view message) {
+        ready = ready && message != "READY=1";
+        reloading = reloading && message.substr(0, 11) != "RELOADING=1";
+        stopping = stopping && message != "STOPPING=1";
+    }
+};
+
+Wanted wanted;
+bool has_failed = false;
+
+Instant play(fuzz::Input *input, Notifier *notifier, bool is_open, Instant now) {
     PoolCounts counts{};
+    bool was_stopping = false;
     while (!input->is_empty()) {
-        switch (input->below(6)) {
+        const uint32_t what = input->byte();
+        switch (what % 6) {
         case 0:
             notifier->ready();
+            wanted.ready = true;
             break;
         case 1:
             notifier->reloading();
+            wanted.ready = false;
+            wanted.reloading = true;
             break;
         case 2:
             notifier->stopping();
+            wanted.stopping = wanted.stopping || !was_stopping;
+            was_stopping = true;
             break;
         case 3:
             counts = {input->byte(), input->number<uint32_t>(), input->byte(),
@@ -108,8 +131,14 @@ Instant play(fuzz::Input *input, Notifier *notifier, Instant now) {
             now = notifier->deadline() == never ? now : std::max(now, notifier->deadline());
             break;
         }
+        if (what >= 192) {
+            continue; // the pool has more to say
+        }
+        has_failed = false;
         notifier->update(counts, now);
         EXPECT(notifier->deadline() > now); // else the pool would never sleep
+        EXPECT(!is_open || has_failed || !(wanted.ready || wanted.reloading || wanted.stopping));
+        wanted = has_failed ? Wanted{} : wanted;
     }
     return now;
 }
@@ -131,13 +160,19 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const FakeSystem system;
     fuzz::reset_fake_net();
     int signs_of_life = 0;
-    fake_net.error_of = [&input](const char *call) { return failure(&input, call); };
+    wanted = {};
+    fake_net.error_of = [&input](const char *call) {
+        const int error = failure(&input, call);
+        has_failed = has_failed || error != 0;
+        return error;
+    };
     fake_net.connected = [&](const sockaddr *address, socklen_t length) {
         EXPECT(is_named);
         expect_address(address, length, name);
     };
     fake_net.sent = [&](std::string_view message) {
         expect_message(message);
+        wanted.sent(message);
         signs_of_life += message == "WATCHDOG=1" ? 1 : 0;
     };
     Notifier notifier;
@@ -147,7 +182,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     EXPECT(is_open == (is_named && result == 0));
     const Instant interval = is_open ? interval_of(limit, pid) : 0;
     EXPECT(notifier.deadline() == (interval == 0 ? never : prefork::base::after(start, interval)));
-    const Instant now = play(&input, &notifier, start);
+    const Instant now = play(&input, &notifier, is_open, start);
     EXPECT(signs_of_life == 0 || interval != 0);
     EXPECT(interval == 0 || static_cast<uint64_t>(signs_of_life) <= (now - start) / interval);
     notifier.close();

@@ -1,6 +1,7 @@
 # Fuzz targets: one *_fuzz.cc each, with its inputs in corpus/NAME and its words in NAME.dict.
 #
 #   make fuzz               30 s each; SECONDS=, TARGET=name, SEED=, SAMPLE=1 for a minute in all
+#   make fuzz-defects       show that the targets find deliberate defects
 #   make fuzz-minimize      keep of the inputs only those that reach something that others do not
 #
 # libFuzzer runs them with clang, apart from other builds; make check feeds the same targets with
@@ -9,7 +10,7 @@
 # SPDX-License-Identifier: MIT
 
 TRUST += fuzz
-.PHONY: fuzz-run fuzz-minimize
+.PHONY: fuzz-run fuzz-defects fuzz-minimize
 
 help::
 	@echo 'make fuzz         run the fuzz targets: SECONDS= each, TARGET=name, SEED=, SAMPLE=1'
@@ -60,6 +61,10 @@ fuzz:
 fuzz-run: $(if $(TARGET),$(FUZZ)/$(TARGET),$(FUZZ_TARGETS))
 	+$(Q)SECONDS_EACH='$(SECONDS)' SAMPLE='$(SAMPLE)' SEED='$(SEED)' FUZZ_DIR='$(FUZZ)' \
 		tests/fuzz/run.sh $(or $(TARGET),$(FUZZ_NAMES))
+
+fuzz-defects: $(if $(TARGET),$(FUZZ)/$(TARGET),$(FUZZ_TARGETS))
+	$(Q)FUZZ_DIR='$(FUZZ)' FUZZ_COMPILE='$(FUZZ_CXX) $(FUZZ_FLAGS)' FUZZ_WRAP='$(fuzz_wrap)' \
+		SECONDS_EACH='$(SECONDS)' tests/fuzz/defects.sh $(TARGET)
 
 fuzz-minimize: $(if $(TARGET),$(FUZZ)/$(TARGET),$(FUZZ_TARGETS))
 	$(Q)FUZZ_DIR='$(FUZZ)' tests/fuzz/minimize.sh $(or $(TARGET),$(FUZZ_NAMES))

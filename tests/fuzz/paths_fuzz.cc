@@ -3,6 +3,7 @@
 // The input: what is to be made, and the path. A path that leads out of the directory is left out.
 //
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
@@ -21,17 +22,26 @@
 
 namespace {
 
-constexpr const char *names_at_start[] = {"file", "empty", "link", "dangling", "directory",
-                                          "fifo", "hard",  "live", "stale"};
+constexpr const char *names_at_start[] = {"file",      "empty", "link", "dangling",
+                                          "directory", "fifo",  "live", "busy",
+                                          "datagram",  "stale", "twin", "hard"};
+
+using Files = std::map<std::string, uint64_t>; // their inode numbers
 
 // Makes a socket at a path; returns its descriptor.
-int make_socket(const char *path) {
+int make_socket(const char *path, int type = SOCK_STREAM, int backlog = 4096) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
     strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
-    const int descriptor = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    EXPECT(bind(descriptor, reinterpret_cast<sockaddr *>(&address), sizeof(address)) == 0);
-    EXPECT(listen(descriptor, 4096) == 0);
+    const auto *generic = reinterpret_cast<const sockaddr *>(&address);
+    const int descriptor = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+    EXPECT(bind(descriptor, generic, sizeof(address)) == 0);
+    EXPECT(type != SOCK_STREAM || listen(descriptor, backlog) == 0);
+    if (backlog == 0) { // one more is let in than it says
+        const int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        EXPECT(connect(client, generic, sizeof(address)) == 0);
+        close(client);
+    }
     return descriptor;
 }
 
@@ -54,7 +64,9 @@ class Directory {
         (void)rmdir(path_);
         close(outside_);
         close(inside_);
-        close(live_);
+        for (const int socket : living_) {
+            close(socket);
+        }
     }
     Directory(const Directory &) = delete;
     Directory &operator=(const Directory &) = delete;
@@ -74,8 +86,8 @@ class Directory {
     }
 
     // All files, with their inode numbers.
-    static std::map<std::string, uint64_t> files() {
-        std::map<std::string, uint64_t> found;
+    static Files files() {
+        Files found;
         DIR *entries = opendir(".");
         EXPECT(entries != nullptr);
         while (const dirent *entry = readdir(entries)) {
@@ -104,9 +116,13 @@ class Directory {
         } else if (name == "dangling") {
             EXPECT(symlink("none", path) == 0);
         } else if (name == "hard") {
-            EXPECT(link("fifo", path) == 0);
+            EXPECT(link("twin", path) == 0);
         } else if (name == "live") {
-            live_ = make_socket(path);
+            living_[0] = make_socket(path);
+        } else if (name == "busy") {
+            living_[1] = make_socket(path, SOCK_STREAM, 0);
+        } else if (name == "datagram") {
+            living_[2] = make_socket(path, SOCK_DGRAM);
         } else if (name == "stale") {
             close(make_socket(path));
         } else {
@@ -119,7 +135,7 @@ class Directory {
     char path_[32] = "/tmp/prefork-fuzz-XXXXXX";
     int outside_ = -1;
     int inside_ = -1;
-    int live_ = -1;
+    int living_[3] = {-1, -1, -1};
 };
 
 bool stays_inside(std::string_view path) {
@@ -133,13 +149,19 @@ bool stays_inside(std::string_view path) {
     return true;
 }
 
-bool is_one_of(const std::string &name, std::initializer_list<const char *> names) {
-    for (const char *one : names) {
-        if (name == one) {
-            return true;
-        }
+// Of what was there before, the new file may have come into the place of these.
+void expect_only_replaced(const std::string &path, const Files &before, const Files &after,
+                          std::initializer_list<const char *> replaceable) {
+    const auto may_be_replaced = [replaceable](const std::string &file) {
+        return std::find(replaceable.begin(), replaceable.end(), file) != replaceable.end();
+    };
+    struct stat status {};
+    EXPECT(lstat(path.c_str(), &status) == 0 && after.size() <= before.size() + 1);
+    for (const auto &[file, inode] : before) {
+        EXPECT(may_be_replaced(file) || after.at(file) == inode);
+        // The number of a file that is gone may be given again.
+        EXPECT(may_be_replaced(file) || after.at(file) != status.st_ino);
     }
-    return false;
 }
 
 void make_socket_file(const std::string &path, uint32_t mode) {
@@ -154,10 +176,7 @@ void make_socket_file(const std::string &path, uint32_t mode) {
     struct stat status {};
     EXPECT(lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode));
     EXPECT((status.st_mode & 0777) == mode);
-    for (const auto &[file, inode] : before) {
-        EXPECT(file == "stale" || after.at(file) == inode);
-    }
-    EXPECT(after.size() <= before.size() + 1);
+    expect_only_replaced(path, before, after, {"stale"});
     EXPECT(unlink(path.c_str()) == 0);
     close(descriptor);
 }
@@ -178,10 +197,7 @@ void make_pid_file(const std::string &path) {
     EXPECT(lstat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode));
     EXPECT(status.st_ino == file.identity().inode && status.st_nlink == 1);
     const auto after = Directory::files();
-    for (const auto &[name, inode] : before) {
-        EXPECT(is_one_of(name, {"file", "empty"}) || after.at(name) == inode);
-    }
-    EXPECT(after.size() <= before.size() + 1);
+    expect_only_replaced(path, before, after, {"file", "empty"});
     prefork::os::remove_pid_file(file);
     EXPECT(lstat(path.c_str(), &status) != 0);
     close(file.get());
