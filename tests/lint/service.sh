@@ -26,5 +26,7 @@ value() {
 test "$(value Type)" = notify || complain "Type is not notify"
 test "$(value KillMode)" = mixed || complain "workers get signals that the supervisor is to send"
 test "$(value TimeoutStopSec)" -gt 10 || complain "TimeoutStopSec leaves less than the pool takes"
+# A small system has no procps, and kill is in its shell.
+! grep -Eq '^Exec[A-Za-z]*=[^ ]*/(kill|pkill|killall)( |$)' "$unit" || complain "procps is needed"
 
 exit "$found"
