@@ -123,6 +123,10 @@ kernels() {
 
 systemd() {
     build
+    tool debootstrap debootstrap
+    tool nsenter util-linux
+    tool pgrep procps
+    tool curl curl
 }
 
 soak() {

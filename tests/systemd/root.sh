@@ -1,0 +1,44 @@
+#!/bin/sh
+# Make the root directory of a small Debian with systemd: tests/systemd/root.sh DIRECTORY SUITE
+#
+# Where the directory is complete nothing is done. The packages come from where this machine has
+# its own from.
+#
+# SPDX-License-Identifier: MIT
+set -eu
+
+root=$1
+suite=$2
+test ! -e "$root/.complete" || exit 0
+
+missing() {
+    echo "skipped: $*"
+    exit 77
+}
+
+test "$(id -u)" -eq 0 || missing "debootstrap needs root"
+for tool in debootstrap apt-get dpkg; do
+    command -v "$tool" >/dev/null 2>&1 || missing "$tool is not there"
+done
+# The archive of the distribution itself, that of its security updates left aside.
+mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(COMPONENT)' \
+    'Created-By: Packages' | sed -n '/security/d; s/^\([^ ]*\) Debian main$/\1/p' | head -n 1)
+test -n "$mirror" || missing "apt knows no archive of Debian"
+
+mkdir -p "${root%/*}"
+made=$(mktemp -d "$root.XXXXXX")
+log=$root.log
+trap 'rm -rf "$made"' EXIT
+trap 'exit 130' HUP INT PIPE TERM
+echo "Making a root of $suite with systemd"
+# debootstrap ends with an error where it cannot reach the archive.
+timeout 600 debootstrap --variant=minbase --include=systemd "$suite" "$made" "$mirror" \
+    >"$log" 2>&1 || {
+    tail -n 5 "$log"
+    missing "no root of $suite could be made from $mirror"
+}
+rm -rf "$made"/var/cache/apt/archives/*.deb "$made"/var/lib/apt/lists/*
+chmod 755 "$made"
+: >"$made/.complete"
+rm -rf "$root"
+mv "$made" "$root"
