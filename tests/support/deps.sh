@@ -150,6 +150,7 @@ machines() {
 
 baseline() {
     tool jq jq
+    tool abidiff abigail-tools
 }
 
 look() {
@@ -166,7 +167,7 @@ look() {
     inject | deny | kernels | systemd | soak | fuzz | analysis | machines | baseline) "$1" ;;
     all)
         demo && check && load && lint && bindings && platforms
-        inject && deny && soak && fuzz
+        inject && deny && soak && fuzz && baseline
         ;;
     *) echo "$0: no such set: $1" >&2 && exit 2 ;;
     esac

@@ -1,0 +1,101 @@
+#!/bin/sh
+# Compare the library with the stored baseline, by the types in its debugging information as well,
+# and show that each kind of break is noticed: make baseline.
+#
+# SAVE=1 stores this tree as the baseline of its version, as long as that is not released. Ends with
+# "N passed, N failed".
+#
+# SPDX-License-Identifier: MIT
+set -eu
+export LC_ALL=C
+
+. tests/support/script.sh
+. tests/abi/baseline.sh
+
+passed=0
+failed=0
+library=$BUILD_DIR/libprefork.so
+
+count() { # status, what
+    if test "$1" -eq 0; then
+        passed=$((passed + 1))
+        echo "  ok   $2"
+    else
+        failed=$((failed + 1))
+        echo "  FAIL $2"
+    fi
+}
+
+save() {
+    whole=$(jq -r .version "$BUILD_DIR/prefork.json")
+    test "$whole" = "$(open_version .)" || {
+        echo "$whole is released: its baseline stays as it is" >&2
+        exit 1
+    }
+    version=${whole%.*}
+    mkdir -p "$baseline"
+    cp "$BUILD_DIR/prefork.json" "$baseline/prefork-$version.json"
+    awk -f tests/abi/conventions.awk include/prefork.h >"$baseline/conventions-$version.txt"
+    abidw --headers-dir include --drop-private-types --exported-interfaces-only --no-elf-needed \
+        --no-corpus-path --no-comp-dir-path --no-show-locs --no-parameter-names \
+        --no-write-default-sizes --out-file "$baseline/libprefork-$version.abi" \
+        "$library"
+    echo "stored the baseline of $version"
+}
+
+# The objects that are there are built anew only where the break reaches them.
+build_broken() { # kind
+    rm -rf "$scratch/tree"
+    mkdir -p "$scratch/tree/build" "$scratch/tree/tests/abi"
+    cp -a Makefile lib include man CHANGELOG.md "$scratch/tree"
+    cp -a tests/tests.mk "$scratch/tree/tests"
+    cp -a tests/abi/symbols.txt "$scratch/tree/tests/abi"
+    cp -a "$BUILD_DIR/lib" "$BUILD_DIR/flags" "$scratch/tree/build"
+    break_interface "$scratch/tree" "$1"
+    env -u MAKEFLAGS -u MAKELEVEL make -C "$scratch/tree" -j2 build/libprefork.so \
+        >"$scratch/log" 2>&1 </dev/null || {
+        tail -n 20 "$scratch/log"
+        return 1
+    }
+}
+
+test -z "${SAVE:-}" || save
+for version in $(versions); do
+    description_changes . "$version" >"$scratch/changes"
+    cat "$scratch/changes"
+    status=0
+    test ! -s "$scratch/changes" || status=1
+    count "$status" "constants, signatures and conventions of $version are as they were"
+    for kind in $all_breaks; do
+        rm -rf "$scratch/tree"
+        mkdir -p "$scratch/tree/tests/abi"
+        cp -a lib include CHANGELOG.md "$scratch/tree"
+        cp tests/abi/symbols.txt "$scratch/tree/tests/abi"
+        break_interface "$scratch/tree" "$kind"
+        description_changes "$scratch/tree" "$version" >"$scratch/changes"
+        status=0
+        test -s "$scratch/changes" || status=1
+        count "$status" "$kind is noticed: $(head -n 1 "$scratch/changes")"
+    done
+
+    if ! can_compare_libraries "$library"; then
+        echo "skipped: abidiff, or debugging information of the library"
+        continue
+    fi
+    library_changes "$library" . "$version" >"$scratch/changes"
+    cat "$scratch/changes"
+    status=0
+    test ! -s "$scratch/changes" || status=1
+    count "$status" "the types of libprefork.so of $version are as they were"
+    for kind in $library_breaks; do
+        status=0
+        build_broken "$kind" || status=1
+        library_changes "$scratch/tree/build/libprefork.so" "$scratch/tree" "$version" \
+            >"$scratch/changes"
+        test -s "$scratch/changes" || status=1
+        count "$status" "$kind is noticed in the library:$(sed -n 's/^  \(\[[A-Z]\]\)/ \1/p' \
+            "$scratch/changes" | head -n 1)"
+    done
+done
+echo "$passed passed, $failed failed"
+test "$failed" -eq 0 && test "$passed" -gt 0
