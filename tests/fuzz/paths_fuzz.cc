@@ -5,10 +5,12 @@
 // SPDX-License-Identifier: MIT
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <dirent.h>
 #include <fcntl.h>
 #include <map>
 #include <string>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -22,9 +24,9 @@
 
 namespace {
 
-constexpr const char *names_at_start[] = {"file",      "empty", "link", "dangling",
-                                          "directory", "fifo",  "live", "busy",
-                                          "datagram",  "stale", "twin", "hard"};
+constexpr const char *names_at_start[] = {"file", "empty", "link", "dangling", "directory",
+                                          "fifo", "live",  "busy", "datagram", "stale",
+                                          "twin", "held",  "hard"};
 
 using Files = std::map<std::string, uint64_t>; // their inode numbers
 
@@ -43,6 +45,29 @@ int make_socket(const char *path, int type = SOCK_STREAM, int backlog = 4096) {
         close(client);
     }
     return descriptor;
+}
+
+// A process that holds the lock of a pid file as long as this one lives.
+void hold(const char *path) {
+    int ready[2];
+    EXPECT(pipe2(ready, O_CLOEXEC) == 0);
+    const pid_t child = fork();
+    EXPECT(child >= 0);
+    if (child == 0) {
+        struct flock whole {};
+        whole.l_type = F_WRLCK;
+        const int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        const bool is_held =
+            file >= 0 && fcntl(file, F_SETLK, &whole) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0;
+        (void)!write(ready[1], "", is_held ? 1 : 0);
+        for (;;) {
+            pause();
+        }
+    }
+    char byte = 0;
+    EXPECT(read(ready[0], &byte, 1) == 1);
+    close(ready[0]);
+    close(ready[1]);
 }
 
 // A directory of its own, that is the current one while there is an input.
@@ -117,6 +142,8 @@ class Directory {
             EXPECT(symlink("none", path) == 0);
         } else if (name == "hard") {
             EXPECT(link("twin", path) == 0);
+        } else if (name == "held") {
+            hold(path);
         } else if (name == "live") {
             living_[0] = make_socket(path);
         } else if (name == "busy") {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <sys/single_threaded.h>
 #include <unistd.h>
 #include <vector>
 
@@ -79,8 +80,11 @@ void read_newest(const std::string &text) {
 void read_threads(const std::string &text, fuzz::Input *input) {
     FakeSystem::put_file("/proc/self/task/7/stat", text);
     FakeSystem::put_file("/proc/self/task/8/stat", text_of(input));
+    const char was_single = __libc_single_threaded; // where libc knows, nothing is read
+    __libc_single_threaded = 0;
     const bool has = prefork::os::has_threads();
     EXPECT(has == prefork::os::has_threads());
+    __libc_single_threaded = was_single;
 }
 
 void read_state(const std::string &text) {

@@ -5,4 +5,4 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-codespell --ignore-words-list=nd,fo,ot,crate --skip='./.git,./build,*.gz'
+codespell --ignore-words-list=nd,fo,ot,crate --skip='./.git,./build,*.gz,*/corpus/*'
