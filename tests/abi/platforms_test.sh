@@ -10,9 +10,10 @@ set -eu
 export LC_ALL=C
 
 . tests/support/script.sh
+. tests/machines/toolchain.sh
 tried=0
 
-can_compile() { # compiler with options, language
+understands() { # compiler with options, language
     # shellcheck disable=SC2086 # words on purpose
     echo '#include <errno.h>' | $1 -x "$2" -fsyntax-only - >/dev/null 2>&1
 }
@@ -20,7 +21,7 @@ can_compile() { # compiler with options, language
 # Both compilers may come with options. One that can run here is followed by "runs".
 try() { # target, C compiler, C++ compiler
     target=$1
-    if ! can_compile "$2" c || ! can_compile "$3" c++; then
+    if ! understands "$2" c || ! understands "$3" c++; then
         echo "skipped: no compiler for $target"
         return 0
     fi
@@ -49,42 +50,11 @@ try() { # target, C compiler, C++ compiler
     done
 }
 
-# Debian has the C library musl, but not the C++ headers for it. Those of g++ do but for two files.
-musl_headers() {
-    directory=$scratch/musl-headers
-    mkdir -p "$directory/bits"
-    cat >"$directory/bits/os_defines.h" <<'END'
-#include <pthread.h>
-extern "C" int pthread_cond_clockwait(pthread_cond_t *, pthread_mutex_t *, clockid_t,
-                                      const struct timespec *);
-END
-    cat >"$directory/bits/c++locale.h" <<'END'
-#include <clocale>
-#define _GLIBCXX_NUM_CATEGORIES 0
-namespace std {
-typedef int *__c_locale;
-int __convert_from_v(const __c_locale &, char *, int, const char *, ...);
-}
-END
-    # The headers of the kernel stand beside those of the other C library.
-    for name in linux asm asm-generic; do
-        for place in /usr/include "/usr/include/$(gcc -print-multiarch)"; do
-            test ! -d "$place/$name" || ln -sfn "$place/$name" "$directory/$name"
-        done
-    done
-    printf '%s' "-nostdinc -nostdinc++ -isystem $directory"
-    g++ -x c++ -E -v /dev/null 2>&1 | sed -n 's|^ \(/.*c++.*\)|\1|p' | while read -r place; do
-        printf ' -isystem %s' "$place"
-    done
-    printf ' -isystem /usr/include/%s -isystem %s' "$(gcc -print-multiarch | sed 's/gnu/musl/')" \
-        "$(gcc -print-file-name=include)"
-}
-
 for platform in "${@:-all}"; do
     case $platform in
     all | musl)
         if command -v musl-gcc >/dev/null 2>&1; then
-            headers=$(musl_headers)
+            headers=$(musl_headers "$scratch/musl-headers")
             try musl "musl-gcc -isystem $scratch/musl-headers" "g++ $headers" runs
         else
             echo 'skipped: no compiler for musl'

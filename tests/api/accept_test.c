@@ -20,7 +20,7 @@ static const int *scripted = (const int[]){0};
 static unsigned calls;
 
 /* The library's calls come here, as the program goes before its libraries. */
-int accept4(int fd, __SOCKADDR_ARG address, socklen_t *length, int flags) {
+int accept4(int fd, socket_address address, socklen_t *length, int flags) {
     calls++;
     if (*scripted != 0) {
         errno = *scripted++;

@@ -23,7 +23,14 @@ static void open_and_execute(struct host *host, struct board *board) {
     board_require(board, pf_pool_set_max_restarts(host->pool, 0) == 0);
 }
 
-static void limit(struct board *board, unsigned resource, rlim_t soft) {
+/* What RLIMIT_NPROC and its like are for the C library. */
+#ifdef __GLIBC__
+typedef __rlimit_resource_t resource_number;
+#else
+typedef int resource_number;
+#endif
+
+static void limit(struct board *board, resource_number resource, rlim_t soft) {
     struct rlimit limit = {.rlim_cur = soft, .rlim_max = PLENTY};
 
     board_require(board, setrlimit(resource, &limit) == 0);

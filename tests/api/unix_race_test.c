@@ -39,7 +39,7 @@ static void happen(void (**what)(void)) {
     }
 }
 
-int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length) {
+int connect(int fd, const_socket_address address, socklen_t length) {
     int result = (int)syscall(SYS_connect, fd, address, length);
     int error = errno;
 
@@ -48,7 +48,7 @@ int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length) {
     return result;
 }
 
-int bind(int fd, __CONST_SOCKADDR_ARG address, socklen_t length) {
+int bind(int fd, const_socket_address address, socklen_t length) {
     int result = (int)syscall(SYS_bind, fd, address, length);
     int error = errno;
 

@@ -24,7 +24,7 @@ static const char path[] = "socket";
 
 static void (*after_connect)(void); /* happens once; NULL: nothing */
 
-int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length) {
+int connect(int fd, const_socket_address address, socklen_t length) {
     int result = (int)syscall(SYS_connect, fd, address, length);
     int error = errno;
     void (*now)(void) = after_connect;

@@ -162,7 +162,11 @@ static void take_step(const char *step) {
     } else if (strncmp(step, "copy:", 5) == 0) {
         use(dlopen(value, RTLD_NOW | RTLD_LOCAL));
     } else if (strncmp(step, "space:", 6) == 0) {
+#ifdef LM_ID_NEWLM
         use(dlmopen(LM_ID_NEWLM, value, RTLD_NOW));
+#else
+        use(NULL); /* a C library without namespaces */
+#endif
     } else if (strcmp(step, "tell") == 0) {
         tell();
     } else if (strncmp(step, "pool:", 5) == 0) {

@@ -145,7 +145,16 @@ analysis() {
 }
 
 machines() {
-    build
+    tool musl-gcc musl-tools
+    for machine in i686 aarch64 riscv64 s390x; do
+        compiler "$machine-linux-gnu-gcc" c stdio.h "gcc-$machine-linux-gnu"
+        compiler "$machine-linux-gnu-g++" c++ cstddef "g++-$machine-linux-gnu"
+    done
+    tool qemu-s390x-static qemu-user-static
+    compiler clang c stdio.h clang
+    compiler clang++ c++ cstddef clang
+    tool readelf binutils
+    tool unshare util-linux
 }
 
 baseline() {

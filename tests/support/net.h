@@ -8,6 +8,16 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
+
+/* The type that the C library has for an address, for a test that replaces one of its functions. */
+#ifdef __GLIBC__
+typedef __SOCKADDR_ARG socket_address;
+typedef __CONST_SOCKADDR_ARG const_socket_address;
+#else
+typedef struct sockaddr *socket_address;
+typedef const struct sockaddr *const_socket_address;
+#endif
 
 /* The family of a socket; its port. -1: it has none. */
 int socket_family(int fd);

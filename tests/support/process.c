@@ -190,7 +190,8 @@ bool kernel_keeps_statuses(void) {
     if (fd < 0) {
         return false;
     }
-    bool kept = ioctl(fd, PIDFD_INFORMATION_GET, &information) == 0 &&
+    /* The request is an int for one C library and an unsigned long for another. */
+    bool kept = syscall(SYS_ioctl, fd, PIDFD_INFORMATION_GET, &information) == 0 &&
                 (information.mask & PIDFD_INFORMATION_EXIT) != 0;
     (void)close(fd); /* nothing was written */
     return kept;

@@ -25,19 +25,26 @@ constexpr int count = 6; // that are open, from the first on
 
 int flags_of(int descriptor) { return fcntl(descriptor, F_GETFD); }
 
+// Some C libraries lack closefrom().
+void close_from(int descriptor) {
+    for (; descriptor < first + 64; descriptor++) {
+        close(descriptor);
+    }
+}
+
 int set_up(void ** /*state*/) {
     for (int descriptor = first; descriptor < first + count; descriptor++) {
         if (dup2(STDERR_FILENO, descriptor) < 0) {
             return -1;
         }
     }
-    closefrom(first + count);
+    close_from(first + count);
     os::set_passed_descriptors(0);
     return 0;
 }
 
 int tear_down(void ** /*state*/) {
-    closefrom(first);
+    close_from(first);
     return 0;
 }
 

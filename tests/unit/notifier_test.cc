@@ -199,7 +199,8 @@ void a_watchdog_of_no_process_is_none(void ** /*state*/) {
         snprintf(text, sizeof(text), format, pid);
         assert_no_watchdog("20000", text);
     }
-    snprintf(text, sizeof(text), "%lu", pid + (1UL << 32)); // the same in 32 bits
+    // The same in 32 bits.
+    snprintf(text, sizeof(text), "%llu", pid + (1ULL << 32));
     assert_no_watchdog("20000", text);
     assert_no_watchdog("20000", "");
 }

@@ -1,0 +1,40 @@
+#!/bin/sh
+# Build CMocka for another machine: tests/machines/cmocka.sh COMPILER DIRECTORY
+#
+# Its source is Debian's, which apt-get brings with a state of its own, so that nothing changes on
+# this machine. DIRECTORY has cmocka.h and libcmocka.a afterwards.
+#
+# SPDX-License-Identifier: MIT
+set -eu
+
+compiler=$1
+directory=$2
+source=${CMOCKA_SOURCE:-build/machines/cmocka}
+
+fetch() {
+    apt=$PWD/$source/apt
+    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+    # The suite of this Debian, or that of the stable one.
+    suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+    printf 'deb-src [signed-by=%s] http://deb.debian.org/debian %s main\n' \
+        /usr/share/keyrings/debian-archive-keyring.gpg "${suite:-stable}" >"$apt/sources.list"
+    set -- -q -q -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+        -o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root
+    apt-get "$@" update
+    (cd "$source" && apt-get "$@" --download-only source cmocka)
+    rm -rf "$apt"
+    mkdir -p "$source/tree"
+    tar -xf "$(find "$source" -maxdepth 1 -name 'cmocka_*.orig.tar.*z')" -C "$source/tree" \
+        --strip-components=1
+}
+
+test ! -e "$directory/libcmocka.a" || exit 0
+test -e "$source/tree/src/cmocka.c" || fetch
+mkdir -p "$directory"
+defines='-DHAVE_SIGNAL_H -DHAVE_INTTYPES_H -DHAVE_STRINGS_H -DHAVE_MALLOC_H -DHAVE_STRUCT_TIMESPEC
+    -DHAVE_CLOCK_REALTIME -DHAVE_GCC_THREAD_LOCAL_STORAGE -DHAVE_STRSIGNAL -DHAVE_SIGLONGJMP'
+# shellcheck disable=SC2086 # words on purpose
+"$compiler" -O1 -w $defines -I"$source/tree/include" -c -o "$directory/cmocka.o" \
+    "$source/tree/src/cmocka.c"
+cp "$source/tree/include/cmocka.h" "$directory/cmocka.h"
+ar rcs "$directory/libcmocka.a" "$directory/cmocka.o"
