@@ -28,7 +28,8 @@ FUZZ_CALLS = access bind close connect fcntl64 freeaddrinfo fstat64 fstatfs64 ge
 fuzz_wrap = $(FUZZ_CALLS:%=-Wl,--wrap=%)
 FUZZ_FLAGS = -std=c++20 -D_FILE_OFFSET_BITS=64 -fno-exceptions -fno-rtti -fno-threadsafe-statics \
 	-Iinclude -Ilib -Itests/fuzz -DPF_TESTING -O1 -g $(FUZZ_DEFINE) -fno-sanitize-recover=all \
-	-fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize=vptr
+	-fno-omit-frame-pointer -fsanitize=address,undefined,implicit-conversion \
+	-fno-sanitize=vptr
 
 $(FUZZ)/flags: FORCE
 	$(call write_if_changed,$(FUZZ_CXX) $(FUZZ_FLAGS) $(fuzz_wrap))

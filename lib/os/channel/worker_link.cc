@@ -262,7 +262,7 @@ bool await_admission(WorkerLink *link, int supervisor_pidfd) {
             return false;
         }
     }
-    if (size != sizeof(command) || command.kind != CommandKind::admitted ||
+    if (size != static_cast<ssize_t>(sizeof(command)) || command.kind != CommandKind::admitted ||
         command.pid != getpid()) {
         return false; // refused, or another child of the host has been admitted here
     }
