@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -118,8 +120,59 @@ static void a_process_in_a_namespace_of_its_own_is_no_worker(void **state) {
     skip_if_unable(host);
 }
 
+/* ---- The key ------------------------------------------------------------------------------ */
+
+static void *page_of_key;
+
+/* Memory that no child gets, as the kernel shows it. Returns NULL if it does not. */
+static void *find_page_of_key(void) {
+    char line[512];
+    unsigned long start = 0, begin;
+    void *found = NULL;
+    FILE *maps = fopen("/proc/self/smaps", "re");
+
+    while (maps != NULL && found == NULL && fgets(line, sizeof(line), maps) != NULL) {
+        if (sscanf(line, "%lx-", &begin) == 1 && strchr(line, '-') != NULL) {
+            start = begin;
+        } else if (strncmp(line, "VmFlags:", 8) == 0 && strstr(line, " dc") != NULL) {
+            found = (void *)start;
+        }
+    }
+    if (maps != NULL) {
+        (void)fclose(maps);
+    }
+    return found;
+}
+
+static int looks_for_the_key(struct board *board, int task_id, int run) {
+    (void)task_id;
+    (void)run;
+    int ends[2];
+    board_require(board, pipe(ends) == 0);
+    board_note(board, NOTE_RESULT, write(ends[1], page_of_key, 16) < 0 ? errno : 0);
+    wait_for_ever();
+    return 1;
+}
+
+static void a_forked_worker_does_not_have_the_key(void **state) {
+    struct host *host = *state;
+    begin_hostile(host, 1, looks_for_the_key);
+    page_of_key = find_page_of_key();
+
+    if (page_of_key != NULL) {
+        assert_true(host_reaches(host, NOTE_RESULT, 0, 1));
+        assert_int_equal(board_find(host->board, NOTE_RESULT, 0, 0)->value, EFAULT);
+    }
+    assert_int_equal(pf_pool_kill(host->pool), 0);
+    assert_int_equal(host_finishes(host), 0);
+    if (page_of_key == NULL) {
+        skip();
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        host_test(a_forked_worker_does_not_have_the_key),
         host_test(a_worker_can_not_lie_about_its_end),
         host_test(a_child_that_outlives_its_worker_sends_for_nobody),
         host_test(a_process_in_a_namespace_of_its_own_is_no_worker),
