@@ -55,7 +55,7 @@ COUNTED := $(addprefix $(BUILD)/bench/,cost floor lean ours)
 # Scripts that look at the tree, at the plain build, or at what is installed from it. They
 # have nothing to say about a build with sanitizers.
 LINT_CHECKS := $(addprefix tests/lint/,layers.sh sizes.sh ffi.sh man.sh html.sh versions.sh \
-	service.sh manifest.sh)
+	service.sh manifest.sh security.sh)
 ABI_CHECKS := $(sort $(wildcard tests/abi/*_test.sh))
 INSTALL_CHECKS := $(sort $(wildcard tests/install/*_test.sh))
 LOOP_CHECKS := $(filter %_test,$(LOOPS)) $(sort $(wildcard tests/loops/*_test.sh))

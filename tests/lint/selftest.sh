@@ -9,7 +9,7 @@ set -eu
 # has already do not mislead.
 play() { # directory of the case
     mkdir -p "$1/tree/tests"
-    cp -R include lib man CHANGELOG.md "$1/tree"
+    cp -R include lib man CHANGELOG.md SECURITY.md "$1/tree"
     cp -R tests/lint tests/abi tests/support "$1/tree/tests"
     cd "$1/tree"
     sh -c "$(cat "$1/breaks")"
@@ -157,6 +157,9 @@ bites man 'shown whole on several pages: pool.c' \
     "sed -i 's/lines of: pool.c/example: pool.c/' man/pf_pool.3"
 bites man 'there is no man/examples' 'rm man/examples/minimal.c'
 
+bites security 'there is no test api/none_test' \
+    "sed -i 's|api/escalation_test|api/none_test|' SECURITY.md"
+bites security 'no test for: .*set-user-ID program use' "sed -i '/abi.setuid_test/d' SECURITY.md"
 bites versions 'prefork.map: the newest' "sed -i 's/^PREFORK_0.2/PREFORK_0.3/' lib/prefork.map"
 bites versions 'CHANGELOG.md: the newest' "sed -i 's/^## .0.2.0./## [0.3.0]/' CHANGELOG.md"
 bites versions 'must come from the header' \
