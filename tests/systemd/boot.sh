@@ -11,8 +11,10 @@ set -eu
 if test "$1" != --inside; then
     echo $$ >"$1/cgroup.procs"
     # Who kills unshare kills systemd, and the end of process 1 kills all that it started.
-    exec unshare --pid --fork --kill-child --mount --propagation private --cgroup --uts --ipc \
-        --net "$0" --inside "$2" "$3"
+    # It goes with who started this as well, whatever ends that.
+    exec setpriv --pdeathsig KILL \
+        unshare --pid --fork --kill-child --mount --propagation private --cgroup --uts --ipc --net \
+        "$0" --inside "$2" "$3"
 fi
 
 root=$2

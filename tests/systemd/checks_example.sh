@@ -47,6 +47,7 @@ check_the_example_reloads_without_procps() {
 }
 
 check_the_example_of_systemd_253_waits_for_a_reload() {
+    ! is_older_than 253 || return 77
     inside systemctl start t-newer.service
     old=$(workers t-newer.service)
     inside systemctl reload t-newer.service && is_replaced t-newer.service "$old"
@@ -84,4 +85,24 @@ check_the_watchdog_replaces_a_stopped_supervisor_of_the_example() {
 is_restarted() { # unit, its main process before
     test "$(property "$1" ActiveState)" = active && test "$(property "$1" MainPID)" != "$2" &&
         test "$(property "$1" MainPID)" != 0
+}
+
+# Whatever systemd can take away from a service, apart from its network.
+check_the_example_works_in_a_sandbox() {
+    inside systemctl start t-sandbox.service || return 1
+    old=$(workers t-sandbox.service)
+    main=$(property t-sandbox.service MainPID)
+    for process in $main $old; do
+        inside grep -q '^Seccomp:.2' "/proc/$process/status" || return 1
+    done
+    get http://127.0.0.1:8080/ | grep -q '^Hello from task' || return 1
+    inside systemctl reload t-sandbox.service
+    within 10 is_replaced t-sandbox.service "$old" || return 1
+    old=$(workers t-sandbox.service)
+    inside sh -c "kill -KILL $old"
+    within 10 is_replaced t-sandbox.service "$old" || return 1
+    get http://127.0.0.1:8080/ | grep -q '^Hello from task' || return 1
+    test "$(property t-sandbox.service MainPID)" = "$main" || return 1
+    inside systemctl stop t-sandbox.service &&
+        test "$(property t-sandbox.service Result)" = success
 }

@@ -20,6 +20,7 @@ check_a_pool_that_gives_up_fails_the_start() {
 }
 
 check_notify_reload_waits_until_the_new_workers_are_ready() {
+    ! is_older_than 253 || return 77
     inside systemctl start t-reload.service
     old=$(workers t-reload.service)
     main=$(property t-reload.service MainPID)
@@ -34,6 +35,7 @@ check_notify_reload_waits_until_the_new_workers_are_ready() {
 }
 
 check_a_reload_that_fails_ends_and_keeps_the_old_workers() {
+    ! is_older_than 253 || return 77
     inside systemctl start t-reload.service
     old=$(workers t-reload.service)
     inside touch /run/t-obstacle

@@ -47,3 +47,12 @@ check_a_reload_keeps_the_sockets_of_systemd() {
     within 10 is_replaced t-active.service "$old" || return 1
     ask_active | grep -q '^[01] '
 }
+
+check_the_example_of_the_one_call_has_both_sockets() {
+    inside systemctl start t-fds.socket
+    for port in 8073 8074; do
+        # It answers without a request.
+        get --http0.9 "http://127.0.0.1:$port/" 2>&1 | grep -q '^socket [12] of 2' || return 1
+    done
+    has_workers t-fds.service 2
+}

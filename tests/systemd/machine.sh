@@ -40,10 +40,19 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' HUP INT PIPE TERM
 
+# Those of machines whose script was killed.
+remove_old_cgroups() {
+    for group in "$1"/prefork-test-*; do
+        [ ! -d "$group" ] || kill -s 0 "${group##*-}" 2>/dev/null ||
+            find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true
+    done
+}
+
 # The first hierarchy of cgroups of version 2 in which a group can be made.
 make_cgroup() {
     while read -r _ mount_point type _; do
         [ "$type" = cgroup2 ] || continue
+        remove_old_cgroups "$mount_point"
         group=$mount_point/prefork-test-$$
         if mkdir "$group" 2>/dev/null; then
             cgroup=$group

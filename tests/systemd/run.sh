@@ -28,13 +28,24 @@ for file in "$here"/checks_*.sh; do
     . "$file"
 done
 
+# For a check of what older versions of systemd do not know.
+is_older_than() { # version
+    test "$systemd_version" -lt "$1" || return 1
+    echo "systemd $systemd_version is older than $1"
+}
+
 run_check() { # function
     start=$(now_ms)
     result=ok
-    "$1" >"$scratch/check.log" 2>&1 || result=FAILED
-    printf '%-6s %s (%d ms)\n' "$result" "$(echo "${1#check_}" | tr _ ' ')" $(($(now_ms) - start))
+    status=0
+    "$1" >"$scratch/check.log" 2>&1 || status=$?
+    test "$status" -eq 0 || result=FAILED
+    test "$status" -ne 77 || result=skipped
+    printf '%-7s %s (%d ms)\n' "$result" "$(echo "${1#check_}" | tr _ ' ')" $(($(now_ms) - start))
     if test "$result" = ok; then
         passed=$((passed + 1))
+    elif test "$result" = skipped; then
+        sed 's/^/   skipped: /' "$scratch/check.log"
     else
         failed=$((failed + 1))
         sed 's/^/   /' "$scratch/check.log"
@@ -52,7 +63,8 @@ boot "$build/systemd/$suite" || {
     echo "0 passed, 1 failed"
     exit 1
 }
-echo "$(inside systemctl --version | head -n 1), booted in $(($(now_ms) - start)) ms"
+systemd_version=$(inside systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
+echo "systemd $systemd_version of $suite, booted in $(($(now_ms) - start)) ms"
 inside ldconfig
 
 checks=$(sed -n 's/^\(check_[a-z0-9_]*\)() {.*/\1/p' "$here"/checks_*.sh)
@@ -67,10 +79,10 @@ held_group=$cgroup
 if shut_down && ! kill -s 0 "$held" 2>/dev/null && ! test -d "$held_group" &&
     ! grep -q "$scratch" /proc/self/mounts; then
     passed=$((passed + 1))
-    echo "ok     machine leaves no process cgroup or mount"
+    echo "ok      machine leaves no process cgroup or mount"
 else
     failed=$((failed + 1))
-    echo "FAILED machine leaves no process cgroup or mount"
+    echo "FAILED  machine leaves no process cgroup or mount"
 fi
 echo "$(($(now_ms) - started)) ms"
 echo "$passed passed, $failed failed"

@@ -19,8 +19,10 @@ install_example() {
     "${MAKE:-make}" --no-print-directory install prefix=/usr/local exec_prefix=/usr/local \
         DESTDIR="$overlay" >/dev/null
     mkdir -p "$overlay/usr/local/bin" "$overlay/etc/systemd/system"
-    "${CC:-gcc}" -I "$overlay/usr/local/include" -o "$overlay/usr/local/bin/daemon" \
-        man/examples/daemon.c -L "$overlay/usr/local/lib" -lprefork
+    for example in daemon listen_fds; do
+        "${CC:-gcc}" -I "$overlay/usr/local/include" -o "$overlay/usr/local/bin/$example" \
+            "man/examples/$example.c" -L "$overlay/usr/local/lib" -lprefork
+    done
     cp man/examples/*.service "$overlay/etc/systemd/system/"
 }
 
@@ -49,6 +51,18 @@ install_units() {
         Backlog=1024
     unit t-forking.service Type=forking PIDFile=/run/t-forking.pid \
         "ExecStart=/usr/local/bin/daemon 8072 /run/t-forking.pid"
+    unit t-fds.service ExecStart=/usr/local/bin/listen_fds
+    unit t-fds.socket '[Socket]' ListenStream=127.0.0.1:8073 ListenStream=127.0.0.1:8074
+    {
+        sed '/^.Install/,$d' man/examples/prefork.service
+        printf '%s\n' SystemCallFilter=@system-service SystemCallArchitectures=native \
+            SystemCallErrorNumber=EPERM MemoryDenyWriteExecute=yes CapabilityBoundingSet= \
+            'RestrictAddressFamilies=AF_INET AF_UNIX' RestrictNamespaces=yes ProtectProc=invisible \
+            ProcSubset=pid PrivateDevices=yes PrivateTmp=yes PrivateUsers=yes PrivateIPC=yes \
+            ProtectClock=yes ProtectHostname=yes ProtectKernelLogs=yes ProtectKernelModules=yes \
+            ProtectKernelTunables=yes ProtectControlGroups=yes LockPersonality=yes RemoveIPC=yes \
+            RestrictRealtime=yes RestrictSUIDSGID=yes UMask=0777 LimitNOFILE=32 TasksMax=32
+    } >"$overlay/etc/systemd/system/t-sandbox.service"
     # What the example says about systemd 253.
     sed '/^ExecReload=/d; s/^Type=.*/Type=notify-reload/' man/examples/prefork.service \
         >"$overlay/etc/systemd/system/t-newer.service"
