@@ -116,15 +116,15 @@ void Pool::send(uint32_t worker, bool is_true) {
     }
 }
 
+// Never the end of the token: what completes it would be a record.
 void Pool::send_part(uint32_t worker) {
+    constexpr uint32_t part_end = sizeof(Record) - sizeof(uint32_t);
     const WorkerLink &link = links_[worker];
     const Record record = Record::make(link.instance, link.token, RecordKind::ready, 0);
-    const uint32_t from = input_->below(sizeof(record));
-    const uint32_t size = input_->below(sizeof(record));
-    const size_t left = sizeof(record) - from;
-    // Never the end of one behind its beginning, which would be a record.
-    (void)write_bytes(reinterpret_cast<const char *>(&record) + from + (from == 0 ? 1 : 0),
-                      size < left - (from == 0 ? 1 : 0) ? size : left - (from == 0 ? 1 : 0));
+    const uint32_t from = input_->below(part_end);
+    const uint32_t size = input_->below(part_end);
+    const uint32_t left = part_end - from;
+    (void)write_bytes(reinterpret_cast<const char *>(&record) + from, size < left ? size : left);
 }
 
 bool Pool::apply(const Sent &sent, Message *ret_message) {

@@ -14,7 +14,7 @@ for name; do
     chosen=$(mktemp -d)
     mkdir -p "$kept" "$directory/corpus/$name"
     # Without counters: not how often something is reached.
-    "$directory/$name" -merge=1 -use_counters=0 -max_len=4096 "$chosen" "$kept" \
+    "$directory/$name" -set_cover_merge=1 -use_counters=0 -max_len=4096 "$chosen" "$kept" \
         "$directory/corpus/$name" 2>/dev/null
     find "$kept" -type f ! -name 'defect-*' ! -name 'seed-*' -delete
     # The longest ones are few, and take most of the room.
