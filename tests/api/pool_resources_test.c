@@ -155,6 +155,9 @@ static void forbid_forks(struct board *board) {
     leave_out_leak_check(); /* which forks, too */
     board_require(board, filter_forbid(SYS_clone, EPERM));
     board_require(board, filter_forbid(SYS_clone3, EPERM));
+#ifdef SYS_fork
+    board_require(board, filter_forbid(SYS_fork, EPERM)); /* musl's fork() */
+#endif
 }
 
 static int host_that_may_not_fork(struct board *board) {

@@ -13,7 +13,7 @@
 
 int main(int argc, char **argv) {
     if (argc < 2 || prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L) != 0 ||
-        setenv("PF_SUBREAPER", "1", 1) != 0) {
+        setenv("ADOPTS_ORPHANS", "1", 1) != 0) {
         return 2;
     }
     (void)execv(argv[1], argv + 1);

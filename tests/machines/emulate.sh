@@ -3,7 +3,7 @@
 #
 # The kernel starts such programs by qemu-user, also those that a program executes: the command runs
 # in a user namespace whose binfmt_misc has one entry (Linux 6.7), and nothing changes outside.
-# PF_SUBREAPER says that the command adopts orphans, which qemu-user cannot be asked for.
+# ADOPTS_ORPHANS says that the command adopts orphans, which qemu-user cannot be asked for.
 #
 # SPDX-License-Identifier: MIT
 set -eu

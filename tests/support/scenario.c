@@ -106,7 +106,7 @@ int scenario_setup(void **state) {
     descriptors_take(&descriptors_before);
     *state = &scenario;
     /* The program that started us under an emulator without that call has done it for us. */
-    if (prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L) != 0 && getenv("PF_SUBREAPER") == NULL) {
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L) != 0 && getenv("ADOPTS_ORPHANS") == NULL) {
         return -1;
     }
     return scenario_open(&scenario) ? 0 : -1;
