@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 
 #include "os/process/threads.h"
+#include "os/signals/wakeups.h"
 #include "os/watch/child_signal.h"
 #include "os/watch/other_children.h"
 #include "os/watch/worker_registry.h"
@@ -96,7 +97,7 @@ void OrphanReaper::reap() {
     if (!is_informed_ || beside_threads_ || has_threads()) {
         return;
     }
-    for (;;) {
+    for (int count = 0; count < reaped_per_round; count++) {
         siginfo_t info{};
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0) {
             return;
@@ -108,6 +109,7 @@ void OrphanReaper::reap() {
         }
         wait4(info.si_pid, nullptr, WNOHANG, nullptr);
     }
+    wake_all();
 }
 
 void OrphanReaper::reap_hidden() {

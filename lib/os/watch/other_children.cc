@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <sys/wait.h>
 
+#include "os/signals/wakeups.h"
 #include "os/watch/child_list.h"
 #include "os/watch/worker_registry.h"
 
@@ -16,7 +17,7 @@ constexpr int32_t first_pid = 2; // after PID 1
 } // namespace
 
 bool reap_up_to_worker() {
-    for (;;) {
+    for (int count = 0; count < reaped_per_round; count++) {
         siginfo_t info{};
         if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0) {
             return false;
@@ -26,6 +27,8 @@ bool reap_up_to_worker() {
         }
         wait4(info.si_pid, nullptr, WNOHANG, nullptr);
     }
+    wake_all();
+    return false;
 }
 
 void reap_other_children() {
