@@ -63,7 +63,11 @@ DEMO_CHECKS := $(sort $(wildcard tests/demo/*_test.sh))
 SIM_CHECKS := $(sort $(wildcard tests/sim/*_test.sh))
 COST_CHECKS := $(sort $(wildcard tests/bench/*_test.sh))
 FUZZ_CHECKS := $(sort $(wildcard tests/fuzz/*_test.sh))
-FUZZ_FEEDS := $(patsubst tests/fuzz/%_fuzz.cc,$(BUILD)/tests/fuzz/%,$(sort $(wildcard tests/fuzz/*_fuzz.cc)))
+# Their system calls have the names that they have in a 64-bit glibc.
+can_feed = $(shell $(CXX) $(CPPFLAGS) $(CXXFLAGS) -include features.h -dM -E -x c++ /dev/null | \
+	grep -c ' __GLIBC__ [0-9]\| __LP64__ 1')
+FUZZ_FEEDS = $(if $(filter 2,$(can_feed)),$(patsubst tests/fuzz/%_fuzz.cc,$(BUILD)/tests/fuzz/%,\
+	$(sort $(wildcard tests/fuzz/*_fuzz.cc))))
 
 # SUITES= chooses the folders of tests/ that are played. ThreadSanitizer runs a thread of its own
 # in every process, and pf_fork_processes() rightly refuses to fork beside another thread: there
