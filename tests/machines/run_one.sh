@@ -13,14 +13,10 @@ results=$1
 file=$2
 output=$(mktemp -p "$results")
 export CMOCKA_MESSAGE_OUTPUT=TAP
-timeout -k 5 "${TEST_LIMIT_S:-120}" env --default-signal "$BUILD_MACHINES/adopt" "$file" \
-    >"$output" 2>&1 </dev/null
-status=$?
 
-{
-    flock 9
+judge() {
     awk -v status="$status" -v test="${file##*/}" -v machine="$MACHINE" -v class="$CLASS" \
-        -v counts="$results/counts" '
+        -v counts="$output.counts" '
         FNR == NR {
             if ($2 != test) next
             if ($1 == machine || $1 == class) wanted[$3] = 0
@@ -61,8 +57,26 @@ status=$?
                 why = why "       status " status "\n"
             }
             if (failed > 0) printf "  FAIL %s %s\n%s", machine, test, why
-            printf "%d %d %d %d\n", passed, failed, expected, skipped >>counts
+            printf "%d %d %d %d\n", passed, failed, expected, skipped >counts
             exit failed > 0
-        }' tests/machines/exceptions.txt "$output" ||
-        { test "${V:-0}" = 0 || sed 's/^/         /' "$output"; }
+        }' tests/machines/exceptions.txt "$output" >"$output.complaint"
+}
+
+# The emulator is many times slower, on a busy machine too slow for some deadlines of the tests.
+attempts=1
+test "$CLASS" != emulated || attempts=3
+while :; do
+    attempts=$((attempts - 1))
+    timeout -k 5 "${TEST_LIMIT_S:-120}" env --default-signal "$BUILD_MACHINES/adopt" "$file" \
+        >"$output" 2>&1 </dev/null
+    status=$?
+    judge || test "$attempts" -eq 0 || continue
+    break
+done
+
+{
+    flock 9
+    cat "$output.counts" >>"$results/counts"
+    cat "$output.complaint"
+    test ! -s "$output.complaint" || test "${V:-0}" = 0 || sed 's/^/         /' "$output"
 } 9>>"$results/lock"
