@@ -68,9 +68,14 @@ PF_CFLAGS = -std=c99 $(PF_WARNINGS)
 # No exception passes through the library, so it needs no tables for that: a sixth of its size.
 # They are made where the code is, with gcc in the link.
 PF_NO_TABLES = -fno-asynchronous-unwind-tables
+# A frame of more than a page touches each page on its way, so that none of them jumps over the
+# guard of a stack. It costs neither a page of the library nor an instruction of a restart, unlike
+# -fstack-protector-strong (8 KiB, 6 % of the instructions); those that want more set CXXFLAGS.
+PF_HARDENING := $(shell $(CXX) -Werror -fstack-clash-protection -x c++ -c -o /dev/null /dev/null \
+	2>/dev/null && echo -fstack-clash-protection)
 # C++ without its runtime: nothing that would need libstdc++ at run time.
 PF_CXXFLAGS = -std=c++20 -D_FILE_OFFSET_BITS=64 -fno-exceptions -fno-rtti -fno-threadsafe-statics -fPIC -fno-plt \
-	$(PF_NO_TABLES) -fvisibility=hidden -fvisibility-inlines-hidden $(PF_WARNINGS) \
+	$(PF_HARDENING) $(PF_NO_TABLES) -fvisibility=hidden -fvisibility-inlines-hidden $(PF_WARNINGS) \
 	-Wsign-conversion -Wold-style-cast -Wnon-virtual-dtor
 ifneq ($(is_clang),)
 PF_CXXFLAGS += -Wglobal-constructors -Wexit-time-destructors
