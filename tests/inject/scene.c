@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include "scene.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { max_fds = 64, step_ms = 6000, stop_ms = 9000, slice_ms = 50 };
+
+static char fds_before[max_fds][128], fds_after[max_fds][128];
+static sigset_t mask_before;
+static struct sigaction child_before;
+
+static long long now_ms(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * 1000LL + time.tv_nsec / 1000000;
+}
+
+void scene_broken(const char *format, ...) {
+    char text[512];
+    va_list arguments;
+    va_start(arguments, format);
+    const int length = vsnprintf(text, sizeof(text), format, arguments);
+    va_end(arguments);
+    if (length > 0) {
+        printf("broken: %s\n", text);
+        fflush(stdout);
+    }
+}
+
+static void list_fds(char (*fds)[128]) {
+    for (int fd = 0; fd < max_fds; fd++) {
+        char path[64];
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        const ssize_t length = readlink(path, fds[fd], sizeof(fds[fd]) - 1);
+        fds[fd][length < 0 ? 0 : length] = 0;
+    }
+}
+
+void scene_begin(void) {
+    list_fds(fds_before);
+    pthread_sigmask(SIG_SETMASK, NULL, &mask_before);
+    sigaction(SIGCHLD, NULL, &child_before);
+}
+
+void scene_end(void) {
+    list_fds(fds_after);
+    for (int fd = 3; fd < max_fds; fd++) {
+        if (strcmp(fds_before[fd], fds_after[fd]) != 0) {
+            scene_broken("descriptor %d was \"%s\", is \"%s\"", fd, fds_before[fd], fds_after[fd]);
+        }
+    }
+    sigset_t mask;
+    pthread_sigmask(SIG_SETMASK, NULL, &mask);
+    for (int i = 1; i < SIGRTMIN; i++) {
+        if (sigismember(&mask, i) != sigismember(&mask_before, i)) {
+            scene_broken("signal %d: its mask has changed", i);
+        }
+    }
+    struct sigaction child;
+    sigaction(SIGCHLD, NULL, &child);
+    if (child.sa_handler != child_before.sa_handler) {
+        scene_broken("the handler of SIGCHLD has changed");
+    }
+    const pid_t left = waitpid(-1, NULL, WNOHANG);
+    if (left >= 0 || errno != ECHILD) {
+        scene_broken("a child is left: %d", (int)left);
+    }
+}
+
+int scene_failed(struct scene *scene, const char *call, int result) {
+    if (result >= 0) {
+        return 0;
+    }
+    printf("note: %s: %s\n", call, pf_strerror(result));
+    if (scene->error == 0) {
+        scene->error = result;
+    }
+    return 1;
+}
+
+static int find_worker(struct scene *scene, int32_t pid) {
+    for (int i = scene->started - 1; i >= 0; i--) {
+        if (scene->workers[i].pid == pid && scene->workers[i].exits == 0) {
+            return i;
+        }
+    }
+    return -1;
+}
+
+void scene_event(const pf_event *event, void *user) {
+    struct scene *scene = user;
+    const int type = pf_event_type(event);
+    if (getenv("INJECT_VERBOSE") != NULL) {
+        printf("event: %s: %s\n", pf_event_type_name(type), pf_event_message(event));
+    }
+    scene->events[type < scene_event_types ? type : 0]++;
+    if (pf_event_level(event) <= 4 || pf_event_error(event) != 0) {
+        scene->reported++;
+    }
+    if (type == PF_EVENT_STARTED && scene->started < scene_max_workers) {
+        scene->workers[scene->started++].pid = pf_event_pid(event);
+    }
+    if (type == PF_EVENT_EXITED) {
+        const int worker = find_worker(scene, pf_event_pid(event));
+        if (worker < 0) {
+            scene_broken("the end of %d is reported, which was not started or ended before",
+                         (int)pf_event_pid(event));
+        } else {
+            scene->workers[worker].exits = 1;
+        }
+    }
+}
+
+/* One round; returns the result of the dispatch. */
+static int dispatch(struct scene *scene) {
+    const int result = pf_pool_dispatch(scene->pool, slice_ms);
+    const pf_event *event;
+    while (pf_pool_next_event(scene->pool, &event) > 0) {
+        scene_event(event, scene);
+    }
+    return result;
+}
+
+int scene_until(struct scene *scene, const char *what, int (*holds)(struct scene *)) {
+    const long long deadline = now_ms() + step_ms;
+    const int reported = scene->reported;
+    while (!holds(scene)) {
+        const int result = dispatch(scene);
+        if (scene_failed(scene, "pf_pool_dispatch", result)) {
+            return 0;
+        }
+        if (result == 0 && !holds(scene)) {
+            if (scene->reported == reported && scene->error == 0) {
+                scene_broken("%s: the pool is done without a reason", what);
+            }
+            return 0;
+        }
+        if (now_ms() >= deadline) {
+            if (scene->reported == reported && scene->error == 0) {
+                scene_broken("%s: not within %d ms, and nothing is reported", what, step_ms);
+            }
+            return 0;
+        }
+    }
+    return 1;
+}
+
+void scene_finish(struct scene *scene, int (*stop)(pf_pool *)) {
+    long long deadline = now_ms() + stop_ms;
+    int result = 1;
+    if (scene->pool != NULL && pf_pool_fd(scene->pool) >= 0) {
+        scene_failed(scene, "pf_pool_stop", stop(scene->pool));
+        while ((result = dispatch(scene)) > 0 && now_ms() < deadline) {
+        }
+        scene_failed(scene, "pf_pool_dispatch at the end", result);
+        if (result > 0) {
+            scene_broken("the stop did not end within %d ms", stop_ms);
+        }
+        if (result == 0 && pf_pool_alive_count(scene->pool) != 0) {
+            scene_broken("%d are alive after the end", pf_pool_alive_count(scene->pool));
+        }
+    }
+    deadline = now_ms();
+    pf_pool_free(scene->pool);
+    if (now_ms() > deadline + 5500) {
+        scene_broken("pf_pool_free() needed %lld ms", now_ms() - deadline);
+    }
+    for (int i = 0; i < scene->started && result <= 0; i++) {
+        if (scene->workers[i].exits != 1) {
+            scene_broken("the end of worker %d is not reported", (int)scene->workers[i].pid);
+        }
+    }
+}

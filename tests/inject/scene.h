@@ -1,0 +1,48 @@
+/*
+ * What the scenarios share: the pool, the events so far, and the judgement.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef INJECT_SCENE_H
+#define INJECT_SCENE_H
+
+#include <stdint.h>
+
+#include <prefork.h>
+
+enum { scene_max_workers = 256, scene_event_types = 32 };
+
+struct scene {
+    pf_pool *pool;
+    int error;    /* the first code that a call of the library returned */
+    int reported; /* events that report a failure */
+    int events[scene_event_types];
+    int started;
+    struct {
+        int32_t pid;
+        int exits;
+    } workers[scene_max_workers];
+};
+
+/* Notes descriptors, signal mask and disposition of SIGCHLD. */
+void scene_begin(void);
+
+/* Compares them; no child may be left. */
+void scene_end(void);
+
+void scene_broken(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Notes a result of the library; returns whether it is an error. */
+int scene_failed(struct scene *scene, const char *call, int result);
+
+/* Notes an event. */
+void scene_event(const pf_event *event, void *scene);
+
+/* Dispatches until the condition holds; returns whether it does. An error, or a failure that was
+ * reported, is an answer too; neither within the time is broken. */
+int scene_until(struct scene *scene, const char *what, int (*holds)(struct scene *));
+
+/* Stops the pool, gracefully or not, frees it and compares starts with ends. */
+void scene_finish(struct scene *scene, int (*stop)(pf_pool *));
+
+#endif

@@ -1,0 +1,227 @@
+/*
+ * A library for LD_PRELOAD that makes calls of libprefork fail.
+ *
+ * It stands before libc for each function of calls.h. A call that comes from libprefork.so is
+ * counted; INJECT_PLAN="CALL ERROR FIRST LAST PROCESS" names the calls that fail: the uses FIRST
+ * to LAST of CALL in PROCESS (0: the supervisor, 1: its children). Counters are in the file
+ * INJECT_STATE, which all processes of a run map. All wrappers take and return machine words, so
+ * that one form does for every function.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "state.h"
+
+typedef long (*any_fn)(long, long, long, long, long, long, long);
+
+enum how { how_errno, how_null, how_code, how_done, how_wait };
+
+static const char *const names[] = {
+#define CALL(name, how) #name,
+#define VFORK(name) #name,
+#define NUMBERED(name) "syscall." #name,
+#include "calls.h"
+};
+
+enum number {
+#define CALL(name, how) call_##name,
+#define VFORK(name) call_##name,
+#define NUMBERED(name) call_syscall_##name,
+#include "calls.h"
+    call_count
+};
+
+_Static_assert((int)call_count <= (int)inject_max_calls, "more calls than the state has room for");
+
+static any_fn real[call_count];
+static any_fn real_syscall;
+static struct inject_state *state;
+static struct inject_state fallback; /* in a program without INJECT_STATE */
+static uintptr_t text_begin, text_end;
+static int plan_call = -1, plan_error, plan_process;
+static unsigned plan_first, plan_last;
+static atomic_int prepared;
+
+/* System calls without libc, whose functions are those below. */
+static long raw(long number, long a, long b, long c) {
+    if (real_syscall == NULL) {
+        *(void **)&real_syscall = dlsym(RTLD_NEXT, "syscall");
+    }
+    return real_syscall(number, a, b, c, 0, 0, 0);
+}
+
+static int find_library(struct dl_phdr_info *info, size_t size, void *unused) {
+    (void)size;
+    (void)unused;
+    if (strstr(info->dlpi_name, "libprefork.so") == NULL) {
+        return 0;
+    }
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *part = &info->dlpi_phdr[i];
+        if (part->p_type == PT_LOAD && (part->p_flags & PF_X) != 0) {
+            text_begin = info->dlpi_addr + part->p_vaddr;
+            text_end = text_begin + part->p_memsz;
+        }
+    }
+    return 1;
+}
+
+static void read_plan(void) {
+    const char *plan = getenv("INJECT_PLAN");
+    char call[48];
+    if (plan == NULL || sscanf(plan, "%47s %d %u %u %d", call, &plan_error, &plan_first, &plan_last,
+                               &plan_process) != 5) {
+        return;
+    }
+    for (int i = 0; i < call_count; i++) {
+        if (strcmp(call, names[i]) == 0) {
+            plan_call = i;
+        }
+    }
+}
+
+static void prepare(void) {
+    const int saved = errno;
+    for (int i = 0; i < call_count; i++) {
+        if (strncmp(names[i], "syscall.", 8) != 0) {
+            *(void **)&real[i] = dlsym(RTLD_NEXT, names[i]);
+        }
+    }
+    dl_iterate_phdr(find_library, NULL);
+    state = &fallback;
+    const char *path = getenv("INJECT_STATE");
+    const long file = path != NULL ? raw(SYS_openat, AT_FDCWD, (long)path, O_RDWR | O_CLOEXEC) : -1;
+    if (file >= 0) {
+        const long memory =
+            real[call_mmap64](0, sizeof(*state), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0, 0);
+        if (memory != -1) {
+            state = (struct inject_state *)memory;
+        }
+        raw(SYS_close, file, 0, 0);
+    }
+    for (int i = 0; i < call_count; i++) {
+        strncpy(state->calls[i].name, names[i], sizeof(state->calls[i].name) - 1);
+    }
+    if (state->supervisor == 0) {
+        state->supervisor = (int)raw(SYS_getpid, 0, 0, 0);
+    }
+    read_plan();
+    errno = saved;
+    atomic_store(&prepared, 1);
+}
+
+/* The scenario calls this in a daemon: from here on it is the supervisor. */
+void inject_be_supervisor(void) { state->supervisor = (int)raw(SYS_getpid, 0, 0, 0); }
+
+/* Whether this use of a call fails. */
+static int is_chosen(int call, const void *caller) {
+    if (!atomic_load(&prepared)) {
+        prepare();
+    }
+    if ((uintptr_t)caller < text_begin || (uintptr_t)caller >= text_end) {
+        return 0;
+    }
+    const int process = raw(SYS_getpid, 0, 0, 0) != state->supervisor;
+    const unsigned use = atomic_fetch_add(&state->calls[call].uses[process], 1) + 1;
+    if (call != plan_call || process != plan_process || use < plan_first || use > plan_last) {
+        return 0;
+    }
+    atomic_fetch_add(&state->failed, 1);
+    return 1;
+}
+
+static long failure(enum how how) {
+    errno = plan_error < 0 ? 0 : plan_error;
+    switch (how) {
+    case how_null:
+        return 0;
+    case how_code:
+        return plan_error;
+    default:
+        return -1;
+    }
+}
+
+/* close() gives the descriptor up whatever it returns, and a wait that finds no child finds none
+ * since somebody else has reaped it: both are done before they fail. */
+static int is_done_before(enum how how) {
+    return how == how_done || (how == how_wait && plan_error == ECHILD);
+}
+
+#define CALL(name, how)                                                                            \
+    long inject_##name(long a, long b, long c, long d, long e, long f, long g) __asm__(#name);     \
+    long inject_##name(long a, long b, long c, long d, long e, long f, long g) {                   \
+        if (is_chosen(call_##name, __builtin_return_address(0))) {                                 \
+            if (is_done_before(how)) {                                                             \
+                real[call_##name](a, b, c, d, e, f, g);                                            \
+            }                                                                                      \
+            return failure(how);                                                                   \
+        }                                                                                          \
+        return real[call_##name](a, b, c, d, e, f, g);                                             \
+    }
+#define VFORK(name)
+#define NUMBERED(name)
+#include "calls.h"
+
+long inject_syscall(long number, long a, long b, long c, long d, long e, long f) __asm__("syscall");
+long inject_syscall(long number, long a, long b, long c, long d, long e, long f) {
+    const void *caller = __builtin_return_address(0);
+    int call = -1;
+    switch (number) {
+#define CALL(name, how)
+#define VFORK(name)
+#define NUMBERED(name)                                                                             \
+    case SYS_##name:                                                                               \
+        call = call_syscall_##name;                                                                \
+        break;
+#include "calls.h"
+    default:
+        break;
+    }
+    if (call >= 0 && is_chosen(call, caller)) {
+        if (number == SYS_waitid && is_done_before(how_wait)) {
+            real_syscall(number, a, b, c, d, e, f);
+        }
+        return failure(how_errno);
+    }
+    if (call < 0 && number != SYS_gettid && (uintptr_t)caller >= text_begin &&
+        (uintptr_t)caller < text_end && state != NULL) {
+        state->unknown = (int)number;
+    }
+    if (real_syscall == NULL) {
+        *(void **)&real_syscall = dlsym(RTLD_NEXT, "syscall");
+    }
+    return real_syscall(number, a, b, c, d, e, f);
+}
+
+/* vfork() returns twice into its caller's frame, so nothing of ours may be on the stack then. */
+#ifdef __x86_64__
+any_fn inject_decide_vfork(const void *caller);
+any_fn inject_decide_vfork(const void *caller) {
+    return is_chosen(call_vfork, caller) ? NULL : real[call_vfork];
+}
+static long fail_vfork(void) __attribute__((used));
+static long fail_vfork(void) { return failure(how_errno); }
+__asm__(".text\n.globl vfork\n.type vfork, @function\nvfork:\n"
+        "	movq (%rsp), %rdi\n"
+        "	subq $8, %rsp\n"
+        "	call inject_decide_vfork@PLT\n"
+        "	addq $8, %rsp\n"
+        "	testq %rax, %rax\n"
+        "	jz fail_vfork\n"
+        "	jmp *%rax\n"
+        ".size vfork, . - vfork\n");
+#endif
