@@ -341,8 +341,9 @@ PF_API int pf_pool_set_ready_timeout(pf_pool *pool, uint64_t timeout_ms);
 /*
  * How long a worker must live to count as started well; default 1,000. In a pool without a ready
  * time-out, a replacement takes over its slot after this time, or when it calls pf_worker_ready().
- * With PF_RESTART_ALWAYS, the restart after a normal exit counts if the worker lived for less. 0:
- * a replacement takes over when it has started, and no normal exit counts.
+ * With PF_RESTART_ALWAYS, the restart after a normal exit counts if the worker lived for less. A
+ * worker that calls pf_worker_retire() earlier is replaced after this time. 0: a replacement takes
+ * over when it has started, no normal exit counts, and a worker may retire at once.
  */
 PF_API int pf_pool_set_min_uptime(pf_pool *pool, uint64_t uptime_ms);
 
@@ -834,7 +835,8 @@ PF_API int pf_worker_heartbeat(void);
  *
  * The replacement does not count as a restart. It waits for the requests before it, see
  * pf_pool_set_replace_width(). This worker continues to work until it is asked to stop, as in a
- * reload. A worker that is not ready yet is replaced when it is. If the new worker fails,
+ * reload. A worker that is not ready yet is replaced when it is, and none before it has lived for
+ * the time of pf_pool_set_min_uptime(). If the new worker fails,
  * PF_EVENT_RELOAD_FAILED reports it, this worker stays, and the pool tries again after 1,000 ms or
  * the first delay of pf_pool_set_backoff(), whichever is longer. After a call that succeeded,
  * further calls have no effect. Any thread may call it.

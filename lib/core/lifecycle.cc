@@ -193,7 +193,7 @@ void Supervisor::become_ready(uint32_t worker, Instant now) {
     expect_heartbeat(worker, now);
     pass_on_pending(worker);
     if (fresh.retires) {
-        rollout_.request(slot, ReplacementReason::retire);
+        request_retirement(worker, now);
     }
     if (replacement) {
         slot_table_[slot].current ^= 1U;

@@ -174,14 +174,28 @@ void Supervisor::expire(uint32_t worker) {
 }
 
 // A worker requests its replacement. One that is not ready yet is replaced when it is.
-void Supervisor::retire(uint32_t worker) {
+void Supervisor::retire(uint32_t worker, Instant now) {
     Worker &old = instance(worker);
     if (old.retires || (old.state != State::running && old.state != State::ready)) {
         return;
     }
     old.retires = true;
     if (old.state == State::ready) {
+        request_retirement(worker, now);
+    }
+}
+
+// Workers that retire as soon as they can would be replaced without an end, and no limit counts
+// replacements. So one stays for the minimum uptime.
+void Supervisor::request_retirement(uint32_t worker, Instant now) {
+    Worker &old = instance(worker);
+    const Instant earliest = after(old.started, settings_.minimum_uptime);
+    const bool has_expired = settings_.lifetime != 0 && old.expires == never;
+    if (now >= earliest || has_expired) {
         rollout_.request(slot_of(worker), ReplacementReason::retire);
+    } else if (earliest < old.expires) {
+        old.expires = earliest;
+        expect_heartbeat(worker, now);
     }
 }
 

@@ -80,7 +80,7 @@ void Supervisor::apply(const Input &input, Instant now) {
         ready(input.worker, now);
         break;
     case Input::Kind::retire:
-        retire(input.worker);
+        retire(input.worker, now);
         break;
     case Input::Kind::heartbeat:
         heartbeat(input.worker, input.count, now);

@@ -183,7 +183,8 @@ class Supervisor {
     void expect_heartbeat(uint32_t worker, Instant now);
     void heartbeat(uint32_t worker, uint32_t beats, Instant now);
     void flood(uint32_t worker, Instant now);
-    void retire(uint32_t worker);
+    void retire(uint32_t worker, Instant now);
+    void request_retirement(uint32_t worker, Instant now);
     void abort(uint32_t worker, Reason reason, Instant now);
     void renew_after_pause(Duration late, Instant now);
 

@@ -32,6 +32,7 @@ static void begin(struct host *host, int workers) {
     board_note_task(host->board, KIND_REPLACED, ANY_TASK, 0);
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 0), 0); /* none of this counts */
     assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, 0), 0);
     assert_int_equal(host_begin(host, workers), 0);
     assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, (unsigned)workers));
 }
@@ -79,6 +80,7 @@ static void one_that_is_not_ready_is_replaced_once_it_is(void **state) {
     host->work = retires_before_it_is_ready;
     board_note_task(host->board, KIND_REPLACED, ANY_TASK, 0);
     assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, 0), 0);
     assert_int_equal(host_begin(host, 1), 0);
     assert_true(host_reaches(host, NOTE_RETIRED, 0, 1));
     host_goes_on(host, 50);
@@ -189,12 +191,38 @@ static void workers_that_the_host_forks_retire_as_well(void **state) {
     gate_open(host->board, 0);
     board_note_task(host->board, KIND_REPLACED, ANY_TASK, 0);
     assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, 0), 0);
     assert_int_equal(forker_begin(host, 1), 0);
 
     assert_true(forker_reaches(host, PF_EVENT_EXITED, 0, 1));
 
     assert_int_equal(board_find(host->board, PF_EVENT_FORK_WANTED, 0, 1)->reason, PF_REASON_RETIRE);
     assert_int_equal(forker_stops(host), 0);
+}
+
+static int retires_at_once(struct board *board, int task_id, int run) {
+    board_require(board, pf_worker_ready() == 0);
+    board_require(board, pf_worker_retire() == 0);
+    return ends_on_term(board, task_id, run);
+}
+
+/* Else the pool would replace them without an end, and no limit counts that. */
+static void one_that_has_just_started_stays_for_the_minimum_uptime(void **state) {
+    enum { UPTIME_MS = 200, ENDS = 3 };
+    struct host *host = *state;
+    host->work = retires_at_once;
+    board_note_task(host->board, KIND_REPLACED, ANY_TASK, 0);
+    assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, UPTIME_MS), 0);
+    assert_int_equal(host_begin(host, 1), 0);
+
+    assert_true(host_reaches(host, PF_EVENT_EXITED, 0, ENDS));
+
+    for (unsigned n = 0; n < ENDS; n++) {
+        assert_int_equal(find(host, PF_EVENT_EXITED, n)->reason, PF_REASON_RETIRE);
+        assert_true(find(host, PF_EVENT_EXITED, n)->uptime_ms >= UPTIME_MS);
+    }
+    assert_int_equal(host_stops(host), 0);
 }
 
 static int tries_in_a_child(struct board *board, int task_id, int run) {
@@ -249,6 +277,7 @@ int main(void) {
         host_test(if_the_new_one_fails_the_old_one_stays_and_it_is_tried_again),
         host_test(they_are_replaced_one_at_a_time),
         host_test(workers_that_the_host_forks_retire_as_well),
+        host_test(one_that_has_just_started_stays_for_the_minimum_uptime),
         host_test(only_workers_themselves_may_call_it),
         host_test(one_that_has_closed_all_cannot),
     };

@@ -202,6 +202,7 @@ class Model {
     void life_due(const Due &due);
     void renew_after_pause();
     void expect_sign(Life &life);
+    void retire_in_time(uint32_t number, Life &life);
     void be_silent(uint32_t slot, int number, Reason reason, Instant deadline, Instant tie);
     [[nodiscard]] Instant next_deadline() const;
 

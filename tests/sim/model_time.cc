@@ -233,10 +233,21 @@ void Model::retired(uint32_t worker) {
     if (is_at_work(life) && !life.retires) {
         life.retires = true;
         if (life.stage == Stage::serving) {
-            request_replacement(worker / 2, ReplacementReason::retire);
+            retire_in_time(worker / 2, life);
         }
     }
     conclude();
+}
+
+// No worker retires before its minimum uptime, unless it is too old already.
+void Model::retire_in_time(uint32_t number, Life &life) {
+    const Instant earliest = base::after(life.started, settings_.minimum_uptime);
+    if (earliest <= world.clock || life.overdue) {
+        request_replacement(number, ReplacementReason::retire);
+    } else if (earliest < life.expires) {
+        life.expires = earliest;
+        expect_sign(life);
+    }
 }
 
 // It sends more messages than a correct worker does.

@@ -89,7 +89,7 @@ void Model::get_ready(uint32_t number, int instance) {
     }
     life.passed_on.clear();
     if (life.retires) {
-        request_replacement(number, ReplacementReason::retire);
+        retire_in_time(number, life);
     }
     if (instance == slot.second) {
         std::swap(slot.present, slot.second);
