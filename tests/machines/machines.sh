@@ -5,7 +5,8 @@
 #
 #   musl, i686                run here; i686 has pointers of 32 bits
 #   aarch64, riscv64, s390x   run by qemu-user; s390x stores the highest byte first
-#   x86-64                    gcc and clang, each with every option of $options, plain and hardened
+#   x86-64                    gcc and clang, each with every option of $options, plain and hardened;
+#                             gcc-O2 is one of these, clang-Os-hardened another
 #
 # Each builds the shared library and the archive without a warning, needs nothing but the C library,
 # links a program with the archive at every optimisation and runs it, and runs the core of the
@@ -161,6 +162,7 @@ try_foreign() { # machine
 
 try_option() { # compiler, option, hardened or nothing
     local name=$1$2${3:+-$3} flags=$2 link='' tests
+    prepare "$1" || { row "$name" build skip 'not here' && return 0; }
     case $2 in
     -Oz) echo 'int x;' | "$1" -Oz -x c -c -o /dev/null - 2>/dev/null || return 0 ;;
     -flto) flags=-O2 ;;
@@ -185,12 +187,15 @@ for machine; do
     case $machine in
     x86-64)
         for compiler in gcc clang; do
-            prepare "$compiler" || { row "$compiler" build skip 'not here' && continue; }
             for option in $options; do
                 try_option "$compiler" "$option" ''
                 try_option "$compiler" "$option" hardened
             done
         done
+        ;;
+    gcc-* | clang-*)
+        IFS=- read -r compiler option more <<<"$machine"
+        try_option "$compiler" "-$option" "$more"
         ;;
     *) try_foreign "$machine" ;;
     esac
