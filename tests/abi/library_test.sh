@@ -6,7 +6,7 @@
 set -eu
 export LC_ALL=C
 
-size_max=106496
+size_max=114688
 library=$BUILD_DIR/libprefork.so
 . tests/support/script.sh
 

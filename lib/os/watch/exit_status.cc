@@ -87,6 +87,10 @@ Found wait_by_id(int type, int id, base::Exit *ret_exit, int32_t *ret_pid = null
     if (result < 0 || info.si_pid == 0) {
         return found_nothing(result);
     }
+    static_assert(CLD_EXITED < CLD_DUMPED && CLD_KILLED < CLD_DUMPED && CLD_DUMPED < CLD_TRAPPED);
+    if (info.si_code > CLD_DUMPED) {
+        return Found::running; // a stop, see below
+    }
     base::Exit exit;
     exit.kind = info.si_code == CLD_EXITED ? base::Exit::Kind::exited : base::Exit::Kind::signaled;
     exit.code = info.si_status;
@@ -99,6 +103,7 @@ Found wait_by_id(int type, int id, base::Exit *ret_exit, int32_t *ret_pid = null
     return Found::ended;
 }
 
+// A worker can make its supervisor its tracer. Then every wait shows its stops, whatever was asked.
 Found wait_by_pid(int32_t pid, base::Exit *ret_exit) {
     int status = 0;
     rusage usage{};
@@ -110,6 +115,9 @@ Found wait_by_pid(int32_t pid, base::Exit *ret_exit) {
         return found_nothing(result);
     }
     *ret_exit = from_wait_status(status);
+    if (ret_exit->kind == base::Exit::Kind::unknown) {
+        return Found::running;
+    }
     add_usage(usage, ret_exit);
     return Found::ended;
 }
