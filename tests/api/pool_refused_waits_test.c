@@ -291,6 +291,33 @@ static void one_that_may_wait_no_more_leaves_no_worker(void **state) {
     assert_exits((struct scenario *)*state, 0);
 }
 
+static int host_whose_timer_is_refused(struct board *board) {
+    struct host host;
+
+    host_open(&host, board);
+    host.work = ends_on_term;
+    board_require(board, host_begin(&host, 2) == 0);
+    board_require(board, host_reaches(&host, NOTE_READY, ANY_TASK, 2));
+    board_require(board, filter_forbid(SYS_timerfd_settime, filter_error));
+    board_require(board, pf_pool_stop(host.pool) == 0); /* has a time-out */
+    int result = 1;
+    for (int i = 0; i < 100 && result > 0; i++) {
+        result = pf_pool_dispatch(host.pool, 100);
+    }
+    board_require(board, result == 0 || result == -filter_error);
+    board_require(board, pf_pool_dispatch(host.pool, 0) == result);
+    board_require(board, waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+    host_close(&host);
+    return 0;
+}
+
+static void one_that_cannot_set_its_timer_fails(void **state) {
+    filter_error = EPERM;
+    scenario_start_host(*state, host_whose_timer_is_refused);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(where_waitid_is_forbidden_wait4_is_used),
@@ -303,6 +330,7 @@ int main(void) {
         scenario_test(a_status_that_the_kernel_may_not_report_is_unknown),
         scenario_test(a_supervisor_that_may_not_wait_starts_nobody),
         scenario_test(one_that_may_wait_no_more_leaves_no_worker),
+        scenario_test(one_that_cannot_set_its_timer_fails),
     };
 
     return run_group_with_each_backend("pool refused waits", tests);

@@ -228,7 +228,7 @@ bool EventLoop::knows_newest() const {
     return false;
 }
 
-bool EventLoop::is_whole() const { return !lost_timer_ && is_our_epoll(epoll_.get()); }
+bool EventLoop::is_whole() const { return timer_error_ != -EBADF && is_our_epoll(epoll_.get()); }
 
 void EventLoop::let_go_of_lost(bool has_messages) {
     const bool has_epoll = has_messages && is_our_epoll(epoll_.get());
@@ -289,14 +289,16 @@ void EventLoop::set_deadline(base::Instant deadline) {
         time.it_value.tv_sec = static_cast<time_t>(wanted / base::second);
         time.it_value.tv_nsec = wanted == 0 ? 1 : static_cast<long>(wanted % base::second);
     }
-    lost_timer_ = timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &time, nullptr) < 0 &&
-                  (errno == EBADF || errno == EINVAL);
+    if (timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &time, nullptr) < 0) {
+        timer_error_ = errno == EINVAL ? -EBADF : -errno;
+        wake(); // the loop of the host must not wait for ever either
+    }
 }
 
 int EventLoop::wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result) {
     *ret_result = WaitResult{};
-    if (lost_timer_) {
-        return -EBADF; // it might wait for ever
+    if (timer_error_ != 0) {
+        return timer_error_; // it might wait for ever
     }
     epoll_event events[WaitResult::ended_max];
     const bool is_blocking = block.is_blocking();

@@ -147,7 +147,7 @@ class EventLoop {
     Backend backend_ = Backend::automatic;
     BorrowedFd messages_; // the read end of the pool's pipe
     bool waits_for_messages_ = true;
-    bool lost_timer_ = false; // the host has closed it
+    int timer_error_ = 0; // -EBADF: the host has closed it
     FdIdentity supervisor_file_;
     FdIdentity liveness_file_;
     bool knows_all_statuses_ = false;
