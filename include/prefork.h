@@ -158,7 +158,8 @@ enum {
 	PF_EVENT_DONE = 14,        /* the pool has ended; its last event */
 	PF_EVENT_FORK_WANTED = 15, /* the host must fork a worker: pf_pool_fork_prepare() */
 	PF_EVENT_SIGNAL_UNAVAILABLE = 16 /* a signal of the set does not control the pool, because the
-					    program handles, ignores or blocks it */
+					    program handles, ignores or blocks it, or the system
+					    allows no handler */
 };
 
 /*

@@ -1,5 +1,5 @@
 /*
- * pool_refused_signals_test.c - signals that the system does not let the supervisor send
+ * pool_refused_signals_test.c - signals that the system does not let the supervisor send or handle
  *
  * SPDX-License-Identifier: MIT
  */
@@ -287,6 +287,31 @@ static void a_kill_without_permission_is_tried_again(void **state) {
     assert_int_equal(board_find(run->board, PF_EVENT_EXITED, 0, 0)->signal, SIGKILL);
 }
 
+/* ---- Handlers ------------------------------------------------------------------------------ */
+
+static int host_that_may_handle_no_signal(struct board *board) {
+    struct host host;
+    int task_id = 0;
+
+    host_open(&host, board);
+    host.work = ends_at_once;
+    board_require(board, pf_pool_set_signals(host.pool, PF_SIGNALS_STOP_ONLY) == 0);
+    board_require(board, pf_pool_set_workers(host.pool, 1) == 0);
+    board_require(board, pf_pool_set_event_callback(host.pool, host_note_event, board, NULL) == 0);
+    board_require(board, filter_forbid(SYS_rt_sigaction, EPERM));
+    board_require(board, pf_pool_run(host.pool, &task_id) == 0);
+    host_close(&host);
+    return 0;
+}
+
+static void signals_that_may_not_be_handled_are_reported(void **state) {
+    struct scenario *run = *state;
+    scenario_start_host(run, host_that_may_handle_no_signal);
+
+    assert_exits(run, 0);
+    assert_int_equal(board_count(run->board, PF_EVENT_SIGNAL_UNAVAILABLE, ANY_TASK), 4);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(without_signals_by_pidfd_pids_are_used),
@@ -296,6 +321,7 @@ int main(void) {
         scenario_test(a_worker_that_watches_its_stop_descriptor_needs_no_signal),
         scenario_test(a_late_worker_that_can_not_be_killed_is_reported_once),
         scenario_test(a_kill_without_permission_is_tried_again),
+        scenario_test(signals_that_may_not_be_handled_are_reported),
     };
 
     return run_group_with_each_backend("pool refused signals", tests);

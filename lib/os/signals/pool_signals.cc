@@ -112,7 +112,9 @@ bool is_ours(const struct sigaction &action) {
 // Returns whether the signal is the library's from now on, or has been already.
 bool install(uint32_t index) {
     struct sigaction current {};
-    sigaction(pool_signals[index].number, nullptr, &current);
+    if (sigaction(pool_signals[index].number, nullptr, &current) < 0) {
+        return false;
+    }
     if (is_ours(current) || shared.stopping[index]) {
         return true;
     }
@@ -132,7 +134,10 @@ bool install(uint32_t index) {
     action.sa_sigaction = on_signal;
     action.sa_flags = SA_SIGINFO | SA_RESTART | SA_ONSTACK;
     fill_marked(&action.sa_mask);
-    sigaction(pool_signals[index].number, &action, nullptr);
+    if (sigaction(pool_signals[index].number, &action, nullptr) < 0) {
+        written_by_workers.installed[index].store(0);
+        return false;
+    }
     return true;
 }
 
