@@ -203,7 +203,10 @@ int create_pid_file(const char *path, BorrowedFd *ret_file) {
         return r;
     }
     if (!ret_file->borrow(file.get())) {
-        return -errno;
+        const int error = -errno;
+        (void)!ftruncate(file.get(), 0); // it names nobody
+        place.remove(place.name());
+        return error;
     }
     (void)file.release();
     return 0;
