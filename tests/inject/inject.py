@@ -56,7 +56,7 @@ IMPOSSIBLE = [(words[:5], words[5:]) for words in lines("impossible.txt")]
 
 def is_impossible(*words):
     for patterns, _ in IMPOSSIBLE:
-        if all(fnmatch.fnmatchcase(word, pattern)
+        if all(any(fnmatch.fnmatchcase(word, part) for part in pattern.split("|"))
                for word, pattern in zip(words, patterns)):
             return True
     return False
@@ -102,6 +102,8 @@ def run(scenario, plan=None):
         env["INJECT_VERBOSE"] = "1"
     if scenario == "notify":
         env["NOTIFY_SOCKET"] = os.path.join(work, "notify")
+    if scenario == "fork_processes":
+        env["INJECT_SIGNAL"] = "15"
     if scenario == "daemon":
         env["INJECT_DAEMON"] = "1"
     command = [os.path.join(BUILD, "run"), str(SECONDS), os.path.join(BUILD, "scenarios"), scenario]
@@ -216,6 +218,8 @@ def main():
             random.Random(seed).shuffle(plans)
         elif len(plans) > 50:  # slow ones of one call are not all at the same time
             random.Random(1).shuffle(plans)
+        print(f"{len(plans)} single failures")
+        sys.stdout.flush()
         deadline = began + SAMPLE_SECONDS if sample else None
 
         def attempt(item):
@@ -229,6 +233,9 @@ def main():
             if result is None:
                 continue
             broken, output, _, hits, seconds = result
+            if (passed + failed) % 1000 == 999:
+                print(f"{passed + failed + 1} done, {time.monotonic() - began:.0f} s")
+                sys.stdout.flush()
             slow.append((seconds, command_of(scenario, plan)))
             unreached += hits == 0
             if broken:

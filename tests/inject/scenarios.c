@@ -164,8 +164,10 @@ static void play_crash(void) {
 
 static void play_reload(void) {
     if (make_pool(serve) && TRY(pf_pool_set_signals(scene.pool, PF_SIGNALS_STANDARD)) && start()) {
-        raise(SIGHUP);
-        scene_until(&scene, "reload", reloaded);
+        if (scene.events[PF_EVENT_SIGNAL_UNAVAILABLE] == 0) {
+            raise(SIGHUP);
+            scene_until(&scene, "reload", reloaded);
+        }
     }
     scene_finish(&scene, pf_pool_stop);
 }
@@ -232,7 +234,9 @@ static void play_notify(void) {
     while (recv(manager, text, sizeof(text), 0) > 0) {
         messages++;
     }
-    if (is_ok() && scene.reported == 0 && messages < 3) {
+    const char *plan = getenv("INJECT_PLAN");
+    const int is_cut_off = plan != NULL && strstr(plan, " 4294967295 ") != NULL;
+    if (is_ok() && scene.reported == 0 && messages < 3 && !is_cut_off) {
         scene_broken("%d messages for the manager, and nothing is reported", messages);
     }
     close(manager);
@@ -303,6 +307,14 @@ static int executed(void) {
 static void try_sockets(void) { play_sockets(&scene); }
 static void try_listen_fds(void) { play_listen_fds(&scene); }
 
+/* A worker that cannot be forked is tried again for ever: then the program is told to end. */
+static void count_failures(const pf_event *event, void *user) {
+    scene_event(event, user);
+    if (pf_event_type(event) == PF_EVENT_START_FAILED && scene.events[PF_EVENT_START_FAILED] == 3) {
+        raise(SIGTERM);
+    }
+}
+
 static void end_of_fork_processes(void) {
     if (pf_task_id() < 0) {
         scene_end();
@@ -310,7 +322,7 @@ static void end_of_fork_processes(void) {
 }
 
 static void play_fork_processes(void) {
-    pf_set_event_callback(scene_event, &scene);
+    pf_set_event_callback(count_failures, &scene);
     atexit(end_of_fork_processes);
     const int task_id = pf_fork_processes(2, 10);
     if (task_id >= 0) {

@@ -55,7 +55,7 @@ void scene_begin(void) {
 void scene_end(void) {
     list_fds(fds_after);
     for (int fd = 3; fd < max_fds; fd++) {
-        if (strcmp(fds_before[fd], fds_after[fd]) != 0) {
+        if (fds_after[fd][0] != 0 && strcmp(fds_before[fd], fds_after[fd]) != 0) {
             scene_broken("descriptor %d was \"%s\", is \"%s\"", fd, fds_before[fd], fds_after[fd]);
         }
     }
@@ -175,7 +175,7 @@ void scene_finish(struct scene *scene, int (*stop)(pf_pool *)) {
     if (now_ms() > deadline + 5500) {
         scene_broken("pf_pool_free() needed %lld ms", now_ms() - deadline);
     }
-    for (int i = 0; i < scene->started && result <= 0; i++) {
+    for (int i = 0; i < scene->started && result == 0; i++) {
         if (scene->workers[i].exits != 1) {
             scene_broken("the end of worker %d is not reported", (int)scene->workers[i].pid);
         }

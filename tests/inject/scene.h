@@ -42,7 +42,8 @@ void scene_event(const pf_event *event, void *scene);
  * reported, is an answer too; neither within the time is broken. */
 int scene_until(struct scene *scene, const char *what, int (*holds)(struct scene *));
 
-/* Stops the pool, gracefully or not, frees it and compares starts with ends. */
+/* Stops the pool, gracefully or not, frees it and compares starts with ends. A pool that fails with
+ * an error reports no events after it. */
 void scene_finish(struct scene *scene, int (*stop)(pf_pool *));
 
 #endif

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -155,18 +156,34 @@ static long failure(enum how how) {
     }
 }
 
-/* close() gives the descriptor up whatever it returns, and a wait that finds no child finds none
- * since somebody else has reaped it: both are done before they fail. */
-static int is_done_before(enum how how) {
-    return how == how_done || (how == how_wait && plan_error == ECHILD);
+/* close() gives the descriptor up whatever it returns. A wait that finds no child finds none since
+ * somebody else has reaped it: it is done, and fails if it has found one. Returns whether the call
+ * was done, and has not found any. */
+static int found_none(enum how how, int call, const long *arguments, long *ret_result) {
+    if (how != how_done && (how != how_wait || plan_error != ECHILD)) {
+        return 0;
+    }
+    const long *a = arguments;
+    if (call == call_syscall_waitid) {
+        *ret_result = real_syscall(SYS_waitid, a[0], a[1], a[2], a[3], a[4], a[5]);
+    } else {
+        *ret_result = real[call](a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
+    }
+    if (how == how_done || *ret_result < 0) {
+        return 0;
+    }
+    const siginfo_t *info = call != call_wait4 ? (const siginfo_t *)a[2] : NULL;
+    return *ret_result == 0 && (info == NULL || info->si_pid == 0);
 }
 
 #define CALL(name, how)                                                                            \
     long inject_##name(long a, long b, long c, long d, long e, long f, long g) __asm__(#name);     \
     long inject_##name(long a, long b, long c, long d, long e, long f, long g) {                   \
         if (is_chosen(call_##name, __builtin_return_address(0))) {                                 \
-            if (is_done_before(how)) {                                                             \
-                real[call_##name](a, b, c, d, e, f, g);                                            \
+            const long arguments[] = {a, b, c, d, e, f, g};                                        \
+            long result;                                                                           \
+            if (found_none(how, call_##name, arguments, &result)) {                                \
+                return result;                                                                     \
             }                                                                                      \
             return failure(how);                                                                   \
         }                                                                                          \
@@ -192,8 +209,11 @@ long inject_syscall(long number, long a, long b, long c, long d, long e, long f)
         break;
     }
     if (call >= 0 && is_chosen(call, caller)) {
-        if (number == SYS_waitid && is_done_before(how_wait)) {
-            real_syscall(number, a, b, c, d, e, f);
+        const long arguments[] = {number, a, b, c, d, e, f};
+        long result;
+        if (number == SYS_waitid &&
+            found_none(how_wait, call_syscall_waitid, arguments + 1, &result)) {
+            return result;
         }
         return failure(how_errno);
     }
