@@ -31,7 +31,7 @@ static int work_waits(struct board *board, int task_id, int run) {
 
 /* Nothing can connect to it, nor send it a message. */
 static bool has_no_name(int fd) {
-    struct sockaddr_un address;
+    struct sockaddr_un address = {.sun_family = AF_UNSPEC};
     socklen_t size = sizeof(address);
     int listens = 0;
     socklen_t flag_size = sizeof(listens);
