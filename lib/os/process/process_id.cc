@@ -35,6 +35,12 @@ uint64_t pid_namespace() {
     return stat("/proc/self/ns/pid", &status) == 0 ? status.st_ino : 0;
 }
 
+// 0 also where each look finds another number: gVisor numbers a file anew for each.
+uint64_t lasting_pid_namespace() {
+    const uint64_t found = pid_namespace();
+    return pid_namespace() == found ? found : 0;
+}
+
 // Returns nullptr where there is no such page.
 Mark *map_wiped_mark(size_t size) {
     constexpr int advice_unknown = -1; // refused by a kernel that knows its advices
@@ -90,7 +96,7 @@ ProcessId own_process_id() {
         return id;
     }
     if (mark == &copied_mark) {
-        copied_namespace.store(pid_namespace());
+        copied_namespace.store(lasting_pid_namespace());
     }
     mark->pid.store(getpid());
     const ProcessId next = last_id.load() + 1;
