@@ -118,7 +118,13 @@ deny() {
 }
 
 kernels() {
-    build
+    check
+    tool runsc runsc
+    tool qemu-system-x86_64 qemu-system-x86
+    tool busybox busybox-static
+    tool cpio cpio
+    tool prlimit util-linux
+    tool dpkg-deb dpkg
 }
 
 systemd() {

@@ -1,0 +1,111 @@
+#!/bin/bash
+# The core of the suite on other kernels: tests/kernels/kernels.sh [SYSTEM...]
+#
+#   gvisor            by runsc, as an unprivileged sandbox of this machine
+#   5.10, 6.1, 6.12   Debian's kernels by qemu, with KVM where this machine has it
+#
+# core.txt has the programs, facts.txt what each kernel has and which backend a pool takes there,
+# exceptions.txt the cases that fail or are skipped there, with the reason. The systems run side by
+# side, and leave their output in build/kernels. SAMPLE=1 runs a few programs under gVisor. Ends
+# with "N passed, N failed".
+#
+# SPDX-License-Identifier: MIT
+set -euo pipefail
+export LC_ALL=C
+
+directory=$BUILD_DIR/kernels
+root=$directory/root
+all_passed=0
+all_failed=0
+all_skipped=0
+jobs=${TEST_JOBS:-4}
+
+run_gvisor() {
+    # A sandbox without the rights of this user, a network, or groups of the machine.
+    local options=(--rootless --network=none --ignore-cgroups --platform=ptrace)
+    timeout -k 5 900 runsc "${options[@]}" "do" -root "$root" -cwd / \
+        /usr/bin/env PF_SUBREAPER=1 /bin/sh /t/inside.sh "$jobs" 60 </dev/null
+}
+
+# A processor of the machine may be there and yet not run a kernel: whether this one does is tried.
+has_kvm() { # kernel, version
+    local try=$directory/try-$2
+    (exec 3<>/dev/kvm) 2>/dev/null || return 1
+    rm -rf "$try" && mkdir -p "$try/bin"
+    cp "$(command -v busybox)" "$try/bin/busybox"
+    printf '#!/bin/busybox sh\n/bin/busybox poweroff -f\n' >"$try/init"
+    chmod +x "$try/init"
+    (cd "$try" && find . -print0 | cpio --null --quiet -o -H newc) | gzip -1 >"$try.gz"
+    timeout -k 1 10 qemu-system-x86_64 -enable-kvm -cpu host -m 512 -nodefaults -no-reboot \
+        -display none -kernel "$1" -initrd "$try.gz" -append 'quiet panic=-1' \
+        </dev/null >/dev/null 2>&1
+}
+
+run_linux() { # version
+    local kernel machine=(-accel 'tcg,thread=multi' -cpu max) limit_s=120
+    kernel=$(tests/kernels/packages.sh "$1" "$directory") || return $?
+    if has_kvm "$kernel" "$1"; then
+        machine=(-enable-kvm -cpu host)
+        limit_s=60
+    fi
+    timeout -k 5 600 qemu-system-x86_64 "${machine[@]}" -smp 2 -m 1024 -nodefaults -no-reboot \
+        -display none -kernel "$kernel" -initrd "$directory/initrd" \
+        -append "console=ttyS0 quiet panic=-1 rdinit=/init jobs=$jobs limit_s=$limit_s" \
+        -serial "file:$directory/console-$1" -serial "file:$directory/output-$1" </dev/null
+}
+
+collect() { # system: writes output-, log-, and status- with the seconds
+    local start=$SECONDS status=0
+    : >"$directory/output-$1"
+    case $1 in
+    gvisor) run_gvisor >"$directory/output-$1" 2>"$directory/log-$1" || status=$? ;;
+    *) run_linux "$1" >"$directory/log-$1" 2>&1 || status=$? ;;
+    esac
+    echo "$status $((SECONDS - start))" >"$directory/status-$1"
+}
+
+judge() { # system
+    local status seconds release backend passed failed expected verdict=ok
+    read -r status seconds <"$directory/status-$1"
+    if test "$status" -eq 77; then
+        printf '  skip %-7s %s\n' "$1" "$(sed -n 's/^skipped: //p' "$directory/log-$1")"
+        all_skipped=$((all_skipped + 1))
+        return 0
+    fi
+    awk -v kernel="$1" -v sampled="${SAMPLE:+1}" -f tests/kernels/judge.awk \
+        tests/kernels/exceptions.txt tests/kernels/facts.txt "$root/t/names" \
+        "$directory/output-$1" >"$directory/verdict-$1"
+    read -r _ release backend passed failed expected < <(grep '^@@ ' "$directory/verdict-$1")
+    test "$failed" -eq 0 || verdict=FAIL
+    printf '  %-4s %-7s Linux %s, backend %s: %d passed, %d failed, %d as listed, %d s\n' \
+        "$verdict" "$1" "$release" "$backend" "$passed" "$failed" "$expected" "$seconds"
+    grep -v '^@@ ' "$directory/verdict-$1" || true
+    all_passed=$((all_passed + passed))
+    all_failed=$((all_failed + failed))
+}
+
+mkdir -p "$directory"
+awk -v sample="${SAMPLE-}" '$1 !~ /^#/ && NF > 0 && (sample == "" || $2 == "sample") { print $1 }' \
+    tests/kernels/core.txt >"$directory/names"
+mapfile -t names <"$directory/names"
+tests/kernels/root.sh "$root" kernels/facts "${names[@]}"
+mv "$directory/names" "$root/t/names"
+sed 's|^|/t/tests/|' "$root/t/names" >"$root/t/list"
+if test $# -eq 0 && test -n "${SAMPLE-}"; then set -- gvisor; fi
+test $# -gt 0 || set -- gvisor 5.10 6.1 6.12
+for system; do
+    case $system in
+    gvisor | 5.10 | 6.1 | 6.12) ;;
+    *) echo "$0: no such system: $system" >&2 && exit 2 ;;
+    esac
+done
+cp tests/kernels/init.sh "$root/init"
+(cd "$root" && find . -print0 | cpio --null --quiet -o -H newc) |
+    gzip -1 >"$directory/initrd"
+for system; do collect "$system" & done
+wait
+for system; do judge "$system"; done
+test "$all_skipped" -eq 0 || echo "$all_skipped skipped"
+echo "$all_passed passed, $all_failed failed"
+test "$all_failed" -eq 0 || exit 1
+test "$all_passed" -gt 0 || exit 77
