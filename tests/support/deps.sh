@@ -147,7 +147,11 @@ fuzz() {
 }
 
 analysis() {
-    build
+    check
+    compiler clang++ c++ cstddef clang
+    tool llvm-cov llvm
+    tool cppcheck cppcheck
+    tool valgrind valgrind
 }
 
 machines() {
