@@ -370,6 +370,7 @@ static const struct {
     {"listen_fds", try_listen_fds},
     {"fork_processes", play_fork_processes},
     {"daemon", play_daemon},
+    {"run", play_run},
 };
 
 int main(int argc, char **argv) {

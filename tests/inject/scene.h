@@ -46,4 +46,7 @@ int scene_until(struct scene *scene, const char *what, int (*holds)(struct scene
  * an error reports no events after it. */
 void scene_finish(struct scene *scene, int (*stop)(pf_pool *));
 
+/* A scenario: workers that crash until pf_pool_run() gives up, with reports to stderr. */
+void play_run(void);
+
 #endif

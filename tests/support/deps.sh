@@ -111,6 +111,8 @@ platforms() {
 
 inject() {
     build
+    tool nm binutils
+    tool python3 python3
 }
 
 deny() {
