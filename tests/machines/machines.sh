@@ -180,7 +180,8 @@ try_option() { # compiler, option, hardened or nothing
 }
 
 mkdir -p "$directory"
-gcc -Wall -Wextra -Werror -o "$directory/adopt" tests/machines/adopt.c
+test "$directory/adopt" -nt tests/machines/adopt.c || # another run may be using it
+    gcc -Wall -Wextra -Werror -o "$directory/adopt" tests/machines/adopt.c
 if test -n "${SAMPLE-}" && test $# -eq 0; then set -- musl i686; fi
 test $# -gt 0 || { read -r -a machines <<<"$foreign x86-64" && set -- "${machines[@]}"; }
 for machine; do
