@@ -29,7 +29,7 @@ options=(-q -q -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourcePa
     -o Acquire::Languages=none)
 get() {
     apt-get "${options[@]}" update &&
-        name=$(apt-cache "${options[@]}" search --names-only "^linux-image-$version[.].*-cloud" |
+        name=$(apt-cache "${options[@]}" search --names-only "^linux-image-${version}[.].*-cloud" |
             awk '$1 ~ /-cloud-amd64$/ { print $1 }' | sort -V | tail -n 1) &&
         test -n "$name" &&
         (cd "$apt" && apt-get "${options[@]}" download "$name") &&
