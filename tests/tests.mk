@@ -162,7 +162,8 @@ programs: $(PROGRAMS)
 SIM = $(BUILD)/tests/sim/sim
 SIM_OBJECTS := $(patsubst tests/sim/%.cc,$(BUILD)/tests/sim/objects/%.o,\
 	$(sort $(wildcard tests/sim/*.cc)))
-SIM_LIB_OBJECTS := $(filter $(BUILD)/lib/core/% $(BUILD)/lib/runtime/%,$(LIB_OBJECTS))
+SIM_LIB_OBJECTS := $(filter $(BUILD)/lib/core/% $(BUILD)/lib/runtime/%,$(LIB_OBJECTS)) \
+	$(BUILD)/tests/sim/notify.o
 compile_sim = $(CXX) $(PF_CPPFLAGS) $(CPPFLAGS) -std=c++20 $(PF_WARNINGS) -Wsign-conversion \
 	-Wold-style-cast -Wnon-virtual-dtor $(sim_warnings) $(PF_SANITIZE) $(CXXFLAGS)
 # It has methods of its own in the place of those that use the fields of os.
@@ -175,11 +176,18 @@ $(BUILD)/tests/sim/objects/%.o: tests/sim/%.cc $(BUILD)/flags
 	$(say) TEST $<
 	$(Q)$(compile_sim) -Ilib -Itests/sim $(dependencies) -c -o $@ $<
 
-# Every call for memory is led to the simulator, which says whether there is any.
-$(SIM): $(SIM_OBJECTS) $(SIM_LIB_OBJECTS)
+# The real notifier, under other names: the simulator looks at what is called of it.
+$(BUILD)/tests/sim/notify.o: $(BUILD)/lib/os/service/notify.o tests/sim/renamed.txt
+	@mkdir -p $(@D)
+	$(Q)$(OBJCOPY) --wildcard --remove-section='.gnu.lto_*' --strip-symbol='__gnu_lto_*' \
+		--redefine-syms=tests/sim/renamed.txt $< $@
+
+# Every call for memory is led to the simulator, which says whether there is any; and so is what
+# the notifier calls.
+$(SIM): $(SIM_OBJECTS) $(SIM_LIB_OBJECTS) tests/sim/wrapped.txt
 	$(say) LINK $@
 	$(Q)$(CXX) $(PF_SANITIZE) $(CXXFLAGS) $(LDFLAGS) -o $@ $(SIM_OBJECTS) $(SIM_LIB_OBJECTS) \
-		-Wl,--wrap=calloc,--wrap=malloc
+		$(shell cat tests/sim/wrapped.txt)
 
 # SEED=, STEPS= (operations of a history), HISTORIES=, SECONDS=: see tests/sim/sim.cc.
 sim: $(SIM)

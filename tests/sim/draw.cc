@@ -64,6 +64,7 @@ constexpr Weight weights[] = {
     {Kind::wake, 4, Theme::host},
     {Kind::retire, 8, Theme::health},
     {Kind::stop_worker, 6, Theme::control},
+    {Kind::manager_trouble, 4, Theme::host},
 };
 static_assert(sizeof(weights) / sizeof(weights[0]) == static_cast<size_t>(Kind::count));
 
@@ -189,6 +190,9 @@ int64_t plain_value(Choice choice) {
     case Choice::signals:
     case Choice::backend:
     case Choice::host_fork:
+    case Choice::exec:
+    case Choice::statuses:
+    case Choice::manager:
     case Choice::open_fails:
     case Choice::ending:
     case Choice::count:
@@ -217,6 +221,9 @@ void draw(History *history, uint64_t seed, uint32_t steps) {
     history->set(Choice::callback, pulled ? 0 : random.below(2));
     history->set(Choice::signals, random.below(3));
     history->set(Choice::backend, 1 + random.below(2));
+    history->set(Choice::exec, !pulled && random.below(4) == 0 ? 1 : 0);
+    history->set(Choice::manager, random.below(3) == 0 ? 1 + random.below(2) : 0);
+    history->set(Choice::statuses, random.below(3) == 0 ? 1 : 0);
     history->set(Choice::open_fails, random.below(30) == 0 ? 1 + random.below(14) : 0);
     history->set(Choice::ending, random.below(8));
     // Half are not stopped by anybody, and of these half do not end by themselves either.
@@ -266,6 +273,8 @@ runtime::PoolOptions options_of(const History &history) {
     options.signals = static_cast<os::SignalSet>(history.get(Choice::signals));
     options.backend = static_cast<os::Backend>(history.get(Choice::backend));
     options.host_fork = history.get(Choice::host_fork) != 0;
+    options.notify = history.get(Choice::manager) != 0;
+    options.exec = history.get(Choice::exec) != 0 ? simulated_exec() : nullptr;
     return options;
 }
 

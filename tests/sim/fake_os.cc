@@ -7,15 +7,11 @@
 
 #include "host.h"
 #include "model.h"
-#include "os/fd/descriptor.h"
 #include "os/process/clock.h"
 #include "os/process/report.h"
 #include "os/process/standard_files.h"
 #include "os/process/threads.h"
-#include "os/spawn/exec.h"
 #include "os/spawn/identity.h"
-#include "os/spawn/start_barrier.h"
-#include "os/spawn/worker_process.h"
 #include "os/watch/child_signal.h"
 #include "os/watch/exit_status.h"
 #include "violation.h"
@@ -25,19 +21,9 @@
 using sim::host;
 using sim::model;
 using sim::require;
+using sim::touch;
 using sim::violate;
 using sim::world;
-
-namespace {
-
-void touch(const char *what) {
-    world.called();
-    if (!world.reaping) {
-        require(!world.in_child, "detached-child-acts", what);
-    }
-}
-
-} // namespace
 
 namespace prefork::os {
 
@@ -63,92 +49,6 @@ bool has_threads() {
     return false;
 }
 bool has_lasting_threads() { return has_threads(); }
-
-// ---- Starting workers -----------------------------------------------------------------------
-
-int32_t fork_worker(const SpawnParameters &parameters) {
-    touch("it forks");
-    require(world.signals_blocked == 1, "signal-mask", "a fork with signals let through");
-    require(!world.unflushed, "stdio", "a fork with the host's output still in its buffers");
-    require(parameters.link.supervisor == world.own_pid, "parameters",
-            "the supervisor is another process");
-    require((parameters.barrier >= 0) == (world.may_vanish && model.by_pidfd()), "parameters",
-            "a barrier where none is needed, or none where one is");
-    require(world.promised > 0, "descriptors", "a fork without a descriptor to watch it by");
-    world.promised -= 1;
-    world.clock += world.fork_cost;
-    model.forked(parameters.task_id);
-    // Which of several slots that became due together is next is not for us to say.
-    const bool certain = model.order_is_certain();
-    if (const int32_t error = certain ? world.fork_trouble.next() : 0; error != 0) {
-        SIM_TRACE("fork for slot %u fails with %d", parameters.task_id, error);
-        model.fork_failed(parameters.task_id, error);
-        return error;
-    }
-    if (host.wants_to_be_worker()) {
-        SIM_TRACE("this process is the new worker of slot %u", parameters.task_id);
-        world.in_child = true;
-        world.own_pid = world.next_pid;
-        world.task_id = static_cast<int>(parameters.task_id);
-        return 0;
-    }
-    sim::Process process;
-    process.pid = world.next_pid++;
-    process.task_id = parameters.task_id;
-    if (world.newborn_ends > 0) {
-        world.newborn_ends -= 1;
-        process.ended = true;
-        process.exit = world.newborn_exit;
-    }
-    world.newborn.push_back(process);
-    world.processes += 1;
-    SIM_TRACE("pid %d forked for slot %u%s", process.pid, parameters.task_id,
-              process.ended ? ", ends at once" : "");
-    return process.pid;
-}
-
-void discard_process(int32_t pid, const Pidfd & /*pidfd*/) {
-    touch("it discards a worker");
-    for (size_t index = 0; index < world.newborn.size(); index++) {
-        if (world.newborn[index].pid == pid) {
-            const uint32_t task_id = world.newborn[index].task_id;
-            world.newborn.erase(world.newborn.begin() + static_cast<ptrdiff_t>(index));
-            world.reaped += 1;
-            model.discarded(task_id, pid);
-            return;
-        }
-    }
-    violate("discard", "pid %d is discarded, which is no new worker", pid);
-}
-
-// Starts by exec differ from forks in nothing that the core or the runtime could see.
-int32_t Exec::start(const SpawnParameters & /*parameters*/, const SignalBlock & /*block*/,
-                    bool /*wants_pidfd*/, Pidfd * /*ret_pidfd*/) {
-    violate("exec", "a worker is executed");
-    return -1;
-}
-
-int open_pipe(Descriptor *ret_read_end, Descriptor * /*ret_write_end*/, bool /*nonblocking*/) {
-    touch("it opens a barrier");
-    const int32_t error = model.order_is_certain() ? world.barrier_trouble.next() : 0;
-    if (error != 0) {
-        SIM_TRACE("the barrier cannot be opened: %d", error);
-        model.first_refused(error);
-        return error;
-    }
-    return ret_read_end->adopt(1000);
-}
-
-void StartBarrier::release() const {
-    require(world.newborn.empty(), "barrier", "it is released before the worker is watched");
-}
-
-int Descriptor::adopt(int descriptor_or_error) {
-    descriptor_ = descriptor_or_error;
-    return 0;
-}
-void Descriptor::reset() { descriptor_ = -1; }
-void Descriptor::lose() { descriptor_ = -1; }
 
 // ---- Workers --------------------------------------------------------------------------------
 
@@ -230,6 +130,7 @@ bool EventLoop::supports(Backend /*backend*/) { return true; }
 
 int EventLoop::open(Backend backend, GroupMode /*groups*/, int /*messages*/) {
     backend_ = backend;
+    knows_all_statuses_ = backend == Backend::pidfd && world.keeps_statuses;
     world.open = true;
     return 0;
 }
@@ -240,7 +141,8 @@ int EventLoop::room(size_t wanted, uint32_t /*descriptors_each*/, std::span<int>
     if (model.host_fork()) {
         return sim::look_for_descriptor();
     }
-    require(wanted == model.startable(), "start-count", "not all are to be started");
+    require(wanted == (host.executes() ? 1 : model.startable()), "start-count",
+            "not all are to be started");
     require(scratch.size() >= wanted, "instance", "no room to look for so many descriptors");
     const bool certain = by_pidfd() && model.order_is_certain();
     const int32_t error = certain ? world.room_trouble.next() : 0;
@@ -257,8 +159,6 @@ int EventLoop::room(size_t wanted, uint32_t /*descriptors_each*/, std::span<int>
 int EventLoop::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
     return children_.add(worker, pid, pidfd);
 }
-
-bool EventLoop::give_up_spare() { return false; }
 
 void EventLoop::retire() {
     model.settle();
@@ -298,7 +198,9 @@ void EventLoop::set_deadline(base::Instant deadline) {
 int EventLoop::wait(int timeout_ms, SignalBlock & /*block*/, WaitResult *ret_result) {
     touch("it waits");
     model.settle();
-    require(world.signals_blocked == 1, "signal-mask", "a wait with signals let through");
+    // In run() of a pool whose statuses are safe nothing happens between a callback and the wait.
+    require(world.signals_blocked == 1 || (host.runs() && knows_all_statuses_), "signal-mask",
+            "a wait with signals let through");
     model.check_wait(timeout_ms, world.timer);
     *ret_result = WaitResult{};
     const bool ready = host.block(timeout_ms);

@@ -1,5 +1,5 @@
-// Which process is simulated, and nobody outside of it: no one launched it, no service manager
-// listens, and nobody reads standard error.
+// Which process is simulated, and nobody outside of it: no one launched it, and nobody reads
+// standard error.
 //
 // SPDX-License-Identifier: MIT
 #include "os/cpu/processors.h"
@@ -8,7 +8,6 @@
 #include "os/process/report.h"
 #include "os/process/threads.h"
 #include "os/service/daemon.h"
-#include "os/service/notify.h"
 #include "world.h"
 
 namespace prefork::os {
@@ -29,11 +28,5 @@ bool await_pool() { return false; }
 void awaited_pool_is_ready() {}
 void awaited_pool_is_gone() {}
 void await_no_more_pools() {}
-
-int Notifier::open(base::Instant /*now*/) { return 0; }
-void Notifier::close() {}
-void Notifier::stopping() {}
-void Notifier::update(const PoolCounts & /*counts*/, base::Instant /*now*/) {}
-base::Instant Notifier::deadline() const { return base::never; }
 
 } // namespace prefork::os

@@ -37,6 +37,9 @@ enum class Choice : uint8_t {
     signals,
     backend,
     host_fork,  // 0: the library forks; 1: the host, at once; 2: whenever it likes
+    exec,       // workers are executed
+    statuses,   // 1: the kernel keeps each status, whoever waits for it
+    manager,    // of services: 1: it is notified; 2: with signs of life, too
     open_fails, // the so-maniest allocation of open fails; 0: none
     ending,     // how the history ends
     count
@@ -86,6 +89,7 @@ enum class Kind : uint8_t {
     wake,
     retire,
     stop_worker,
+    manager_trouble,
     count
 };
 
@@ -109,6 +113,7 @@ int64_t plain_value(Choice choice);
 
 void draw(History *history, uint64_t seed, uint32_t steps);
 prefork::runtime::PoolOptions options_of(const History &history);
+prefork::os::Exec *simulated_exec();
 
 void print(const Operation &operation);
 void print_choices(const History &history);

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <new>
 
+#include "manager.h"
 #include "model.h"
 #include "violation.h"
 #include "witness.h"
@@ -53,6 +54,7 @@ void Host::play(const History &history) {
     clear();
     callback_ = history.get(Choice::callback) != 0;
     host_fork_ = history.get(Choice::host_fork);
+    executes_ = history.get(Choice::exec) != 0;
     if (!open(history)) {
         return;
     }
@@ -91,6 +93,8 @@ bool Host::open(const History &history) {
         options.event_user = this;
     }
     world.begin();
+    world.keeps_statuses = history.get(Choice::statuses) != 0;
+    manager.begin(static_cast<Manager::Mode>(history.get(Choice::manager)));
     witness.begin(options.settings);
     model.begin(options.settings, !callback_, options.backend == os::Backend::pidfd,
                 options.host_fork);
@@ -138,6 +142,10 @@ void Host::on_event(const pf_event *event, void *user) {
         if (self.planned_in_ == 0) {
             self.act_in_callback();
         }
+    }
+    // Where signals are not blocked after each batch of callbacks, its end is seen here.
+    if (self.running_ && !world.in_child && world.keeps_statuses && !model.has_events()) {
+        model.handle_requests();
     }
 }
 
@@ -216,7 +224,7 @@ void Host::end_run() {
     require(running_, "wait", "a dispatch waits more than once");
     if (model.can_change()) {
         request_kill();
-    } else if (world.timer == never) {
+    } else if (world.timer == never || world.timer == manager.deadline()) {
         while (!world.living.empty()) {
             world.end(world.living.back(), exit_with(0));
         }

@@ -20,6 +20,8 @@ class Host {
     bool block(int timeout_ms);
     bool next_own_signal(prefork::os::SignalRequest *ret_request);
     [[nodiscard]] bool wants_to_be_worker() const { return running_ && enter_worker_; }
+    [[nodiscard]] bool runs() const { return running_; }
+    [[nodiscard]] bool executes() const { return executes_; }
 
     [[nodiscard]] uint32_t capacity() const { return pool_->supervisor().capacity(); }
     [[nodiscard]] bool is_broken() const { return pool_->supervisor().broken(); }
@@ -85,7 +87,8 @@ class Host {
     Outcome outcome_;
     bool callback_ = false;
     int64_t host_fork_ = 0;
-    bool running_ = false; // inside run()
+    bool executes_ = false; // the library starts workers by exec
+    bool running_ = false;  // inside run()
     bool enter_worker_ = false;
     bool left_ = false; // this process is no longer the supervisor
     Happening happening_ = Happening::nothing;

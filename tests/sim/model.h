@@ -96,6 +96,14 @@ class Model {
     [[nodiscard]] uint32_t slots() const { return slots_; }
     [[nodiscard]] const core::Settings &settings() const { return settings_; }
     [[nodiscard]] uint32_t alive() const { return alive_; }
+    // What the service manager is told of.
+    [[nodiscard]] bool is_running() const { return phase_ == Phase::running; }
+    [[nodiscard]] bool is_reloading() const { return reloading_; }
+    [[nodiscard]] uint64_t reloads() const {
+        return counts_[static_cast<size_t>(core::Counter::reloads)];
+    }
+    [[nodiscard]] uint32_t ready() const;
+    [[nodiscard]] bool is_all_ready() const;
     [[nodiscard]] uint32_t left() const { return left_; } // that could not be killed
     [[nodiscard]] uint32_t unreported() const { return unreported_; }
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cinttypes>
 
+#include "manager.h"
 #include "model.h"
 #include "violation.h"
 
@@ -262,7 +263,7 @@ void Model::check_wait(int timeout_ms, Instant timer) {
     require(timeout_ms == (has_events() ? 0 : timeout_ms_), "wait", "the time-out is another");
     require(pending_collects_ == 0, "collect", "ends that were noticed are not collected");
     require(pending_looks_ == 0, "look-missing", "nobody has looked at a heartbeat");
-    const Instant wanted = can_begin_reload() ? 0 : next_deadline();
+    const Instant wanted = can_begin_reload() ? 0 : std::min(next_deadline(), manager.deadline());
     if (timer != wanted) {
         violate("timer", "for a wait at %" PRIu64 ", not %" PRIu64, timer, wanted);
     }
@@ -340,7 +341,7 @@ void Model::check_armed() {
     settle();
     require(sending_.empty(), "signal-missing", "a signal was not sent");
     const bool at_once = startable() > 0 || (pulled_ && has_events()) || can_begin_reload();
-    const Instant wanted = at_once ? 0 : next_deadline();
+    const Instant wanted = at_once ? 0 : std::min(next_deadline(), manager.deadline());
     if (world.timer != wanted) {
         violate("timer", "at %" PRIu64 ", not %" PRIu64 " (now %" PRIu64 ")", world.timer, wanted,
                 world.clock);

@@ -79,6 +79,30 @@ uint64_t Model::draw_number() {
     return random.next();
 }
 
+// ---- Readiness of the pool ------------------------------------------------------------------
+
+uint32_t Model::ready() const {
+    uint32_t count = 0;
+    for (const Slot &slot : table_) {
+        count += slot.lives[0].stage == Stage::serving || slot.lives[1].stage == Stage::serving;
+    }
+    return count;
+}
+
+// Or nobody else is to be expected.
+bool Model::is_all_ready() const {
+    uint32_t settled = ready();
+    bool expects = false;
+    for (const Slot &slot : table_) {
+        settled += static_cast<uint32_t>(slot.finished) + static_cast<uint32_t>(slot.stopped);
+        expects = expects || slot.pending != Pending::none || slot.underway;
+        for (const Life &life : slot.lives) {
+            expects = expects || (life.stage != Stage::none && life.stage != Stage::serving);
+        }
+    }
+    return settled >= slots_ || (ready() > 0 && !expects);
+}
+
 // ---- Counters -------------------------------------------------------------------------------
 
 // From what is told follows what is counted, but for starts that fail.

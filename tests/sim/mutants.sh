@@ -85,9 +85,14 @@ build_mutant() { # file below lib/
         cp "$build/${source%.cc}.o" "$scratch/objects/runtime_$(basename "$source" .cc).o" ||
             return 1
     done
+    cp "$build/tests/sim/notify.o" "$scratch/objects" || return 1
     # The shell does not end at an error here, since the caller asks for the result.
     case $1 in
     core/*.cc) compile "$scratch/lib/$1" "$scratch/objects/$(basename "$1" .cc).o" || return 1 ;;
+    os/service/*.cc)
+        compile "$scratch/lib/$1" "$scratch/objects/notify.o" &&
+            objcopy --redefine-syms="$here/renamed.txt" "$scratch/objects/notify.o" || return 1
+        ;;
     runtime/*.cc)
         compile "$scratch/lib/$1" "$scratch/objects/runtime_$(basename "$1" .cc).o" || return 1
         ;;
@@ -103,7 +108,7 @@ build_mutant() { # file below lib/
     esac
     # The mutated objects come first, so that their inline functions are the ones that are taken.
     "$cxx" -o "$scratch/sim" "$scratch"/objects/*.o "$build"/tests/sim/objects/*.o \
-        -Wl,--wrap=calloc,--wrap=malloc
+        $(cat "$here/wrapped.txt")
 }
 
 is_chosen() { # title, words

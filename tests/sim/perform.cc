@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "host.h"
+#include "manager.h"
 #include "model.h"
 #include "violation.h"
 #include "witness.h"
@@ -84,6 +85,7 @@ void Host::perform(const Operation &operation) {
     case Kind::newborn:
     case Kind::no_memory:
     case Kind::fork_cost:
+    case Kind::manager_trouble:
         perform_trouble(operation);
         break;
     case Kind::count:
@@ -270,6 +272,11 @@ void Host::perform_trouble(const Operation &operation) {
     case Kind::no_memory:
         world.allocations_left = a % 16;
         break;
+    case Kind::manager_trouble: {
+        constexpr int errors[] = {EAGAIN, ENOBUFS, ECONNREFUSED, 0, ENOMEM, EINTR, EAGAIN, EAGAIN};
+        manager.set_trouble(errors[a % 8], 1 + b % 6);
+        break;
+    }
     case Kind::fork_cost:
         world.fork_cost = a % 2 == 0 ? 0 : Duration{b} % (5 * millisecond);
         break;

@@ -53,6 +53,13 @@ void World::begin() {
     reaping = false;
 }
 
+void touch(const char *what) {
+    world.called();
+    if (!world.reaping) {
+        require(!world.in_child, "detached-child-acts", what);
+    }
+}
+
 void World::called() {
     constexpr uint32_t calls_max = 200'000;
     calls += 1;
@@ -144,7 +151,7 @@ void World::end(uint32_t worker, const Exit &exit) {
 
 void World::reap(uint32_t worker, Exit *ret_exit) {
     Process &process = instances[worker];
-    *ret_exit = status_unknown ? Exit{} : process.exit;
+    *ret_exit = status_unknown && !keeps_statuses ? Exit{} : process.exit;
     // Numbers to be found again in the event.
     ret_exit->user_us = static_cast<uint64_t>(process.pid) * 7;
     ret_exit->system_us = static_cast<uint64_t>(process.pid) * 3;

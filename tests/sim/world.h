@@ -129,7 +129,10 @@ struct World {
     Trouble room_trouble;
     Trouble barrier_trouble;
     uint32_t room = UINT32_MAX;
-    size_t promised = 0;       // descriptors, to the starts under way
+    size_t promised = 0;   // descriptors, to the starts under way
+    bool spare = true;     // the library still has its spare descriptor
+    bool retrying = false; // a start by exec, with that one given up
+    bool keeps_statuses = false;
     uint32_t newborn_ends = 0; // the next so many workers end at once
     Exit newborn_exit;
 
@@ -181,5 +184,8 @@ Exit exit_with(int32_t status);
 Exit killed_by(int32_t signal, bool core_dumped = false);
 
 extern World world;
+
+// The library does something; a copy of the pool in another process must not.
+void touch(const char *what);
 
 } // namespace sim
