@@ -61,6 +61,7 @@ INSTALL_CHECKS := $(sort $(wildcard tests/install/*_test.sh))
 LOOP_CHECKS := $(filter %_test,$(LOOPS)) $(sort $(wildcard tests/loops/*_test.sh))
 DEMO_CHECKS := $(sort $(wildcard tests/demo/*_test.sh))
 SIM_CHECKS := $(sort $(wildcard tests/sim/*_test.sh))
+DENY_CHECKS := $(sort $(wildcard tests/deny/*_test.sh))
 COST_CHECKS := $(sort $(wildcard tests/bench/*_test.sh))
 FUZZ_CHECKS := $(sort $(wildcard tests/fuzz/*_test.sh))
 # Their system calls have the names that they have in a 64-bit glibc.
@@ -78,7 +79,7 @@ SUITES = unit api
 else ifneq ($(SAN),)
 SUITES = unit api fuzz
 else
-SUITES = unit api loops abi lint install demo sim bench fuzz
+SUITES = unit api loops abi lint install demo sim bench fuzz deny
 endif
 # Those that wait or work for long come first, so that none of them is left alone at the end.
 SLOW_CHECKS := $(addprefix $(BUILD)/tests/,loops/idle_test $(addprefix api/,heartbeat_test \
@@ -87,7 +88,7 @@ SLOW_CHECKS := $(addprefix $(BUILD)/tests/,loops/idle_test $(addprefix api/,hear
 	tests/abi/platforms_test.sh tests/abi/static_test.sh tests/demo/load_test.sh tests/lint/man.sh
 ALL_CHECKS := $(UNIT_TESTS) $(if $(findstring thread,$(SAN)),$(THREAD_TESTS),$(API_TESTS)) \
 	$(LOOP_CHECKS) $(ABI_CHECKS) $(LINT_CHECKS) $(INSTALL_CHECKS) $(DEMO_CHECKS) $(SIM_CHECKS) \
-	$(COST_CHECKS) $(FUZZ_CHECKS)
+	$(COST_CHECKS) $(FUZZ_CHECKS) $(DENY_CHECKS)
 ALL_CHECKS := $(filter $(SLOW_CHECKS),$(ALL_CHECKS)) $(filter-out $(SLOW_CHECKS),$(ALL_CHECKS))
 SUITE_CHECKS := $(filter $(foreach suite,$(SUITES),$(BUILD)/tests/$(suite)/% tests/$(suite)/%),$(ALL_CHECKS))
 # TEST=name is the name of one file of tests/*/, with or without its ending.
