@@ -62,10 +62,12 @@ run_cppcheck() {
         --error-exitcode=1 -Iinclude -Ilib lib
 }
 
-# Loops with headers of other libraries are left out.
+# Left out: loops with headers of other libraries, the planted faults, and tests/api, as the
+# analyzer does not know that a failed assertion of CMocka ends the case, and sees null pointers
+# behind it.
 run_analyzer() {
-    find tests man/examples -name '*.c' ! -path 'tests/loops/*' ! -name 'libuv*' \
-        ! -name 'libevent*' ! -name 'glib*' |
+    find tests man/examples -name '*.c' ! -path 'tests/api/*' ! -path 'tests/loops/*' \
+        ! -path 'tests/analysis/leak.c' ! -name 'libuv*' ! -name 'libevent*' ! -name 'glib*' |
         sort >"$scratch/sources"
     xargs -P "$processors" -n 1 gcc -std=c99 -O1 -fanalyzer -Werror -Wno-analyzer-too-complex \
         "${analyzer_off[@]}" -Iinclude -Itests/support -Itests/bench -c -o /dev/null \

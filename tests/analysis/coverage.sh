@@ -13,9 +13,8 @@ export LC_ALL=C
 
 build=build/coverage
 list=tests/analysis/uncovered.txt
-# The goal is 95 and 90.
-least_lines=94
-least_branches=87
+least_lines=95
+least_branches=88 # the goal is 90
 
 profiles=$PWD/$build/profiles
 rm -rf "$profiles"

@@ -3,6 +3,7 @@
 // however they end.
 //
 // SPDX-License-Identifier: MIT
+#define _GNU_SOURCE
 #include <stdlib.h>
 
 extern char **environ;
