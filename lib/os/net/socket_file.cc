@@ -36,6 +36,20 @@ const char *rename_by_chance(sockaddr_un *address) {
     return name;
 }
 
+// Sets ret_error to that of a connection, 0 for none. Returns a negative errno if it cannot be
+// tried.
+int probe(int type, const sockaddr_un &address, int *ret_error) {
+    Descriptor socket;
+    if (int r = socket.adopt(::socket(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)); r < 0) {
+        return r;
+    }
+    const void *generic = &address;
+    const int result =
+        connect(socket.get(), static_cast<const sockaddr *>(generic), sizeof(address));
+    *ret_error = result == 0 ? 0 : errno;
+    return 0;
+}
+
 // Takes the place of a file of our own, which nobody else can have put there.
 int move_to_reserved_name(int directory, const char *from, const char *to) {
     const int reserved =
@@ -95,25 +109,21 @@ int SocketFile::find(const sockaddr_un &address, const char *name) const {
     if (!S_ISSOCK(status.st_mode)) {
         return -EEXIST;
     }
-    Descriptor probe;
-    if (int r = probe.adopt(socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-        r < 0) {
-        return r;
+    // Linux names a socket of another type by EPROTOTYPE. A kernel that refuses it as it refuses
+    // one without a listener is asked for each type.
+    constexpr int types[] = {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM};
+    bool refused = false;
+    for (const int type : types) {
+        int error = 0;
+        if (int r = probe(type, address, &error); r < 0) {
+            return r;
+        }
+        if (error != ECONNREFUSED && (!refused || error == 0)) {
+            return error == ENOENT ? 0 : error == EACCES ? -EACCES : -EADDRINUSE;
+        }
+        refused = true;
     }
-    const void *generic = &address;
-    if (connect(probe.get(), static_cast<const sockaddr *>(generic), sizeof(address)) == 0) {
-        return -EADDRINUSE;
-    }
-    switch (errno) {
-    case ECONNREFUSED:
-        return 1;
-    case ENOENT:
-        return 0;
-    case EACCES:
-        return -errno;
-    default: // among them EAGAIN, its queue is full, and EPROTOTYPE, it is not for connections
-        return -EADDRINUSE;
-    }
+    return 1;
 }
 
 // Returns 0 if the path may be free now, or why it is not.
