@@ -89,6 +89,7 @@ VFORK(vfork)
 CALL(wait4, how_wait)
 CALL(waitid, how_wait)
 CALL(write, how_errno)
+/* NOLINTBEGIN(bugprone-suspicious-missing-comma): a name is made of two strings */
 NUMBERED(capget)
 NUMBERED(close_range)
 NUMBERED(getdents64)
@@ -98,6 +99,7 @@ NUMBERED(pwritev2)
 NUMBERED(renameat2)
 NUMBERED(tgkill)
 NUMBERED(waitid)
+/* NOLINTEND(bugprone-suspicious-missing-comma) */
 #undef CALL
 #undef VFORK
 #undef NUMBERED

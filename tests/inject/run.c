@@ -83,7 +83,8 @@ int main(int argc, char **argv) {
         const pid_t pid = waitpid(-1, &status, WNOHANG);
         if (pid == main_pid) {
             ended = 1;
-            const int expected = getenv("INJECT_SIGNAL") ? atoi(getenv("INJECT_SIGNAL")) : 0;
+            const char *wanted = getenv("INJECT_SIGNAL");
+            const int expected = wanted == NULL ? 0 : atoi(wanted);
             if (WIFSIGNALED(status) && WTERMSIG(status) != expected) {
                 printf("broken: the supervisor died of %s\n", strsignal(WTERMSIG(status)));
             } else if (WIFEXITED(status) && WEXITSTATUS(status) > 1) {

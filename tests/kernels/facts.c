@@ -94,7 +94,8 @@ static void print_rest(void) {
     print_fact("subreaper", prctl(PR_SET_CHILD_SUBREAPER, 0L, 0L, 0L, 0L));
     void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     print_fact("wipe_on_fork", madvise(page, 4096, MADV_WIPEONFORK));
-    printf("namespace_number %s\n", pid_namespace() == pid_namespace() ? "lasts" : "changes");
+    const ino_t before = pid_namespace();
+    printf("namespace_number %s\n", before == pid_namespace() ? "lasts" : "changes");
     print_fact("death_signal", prctl(PR_SET_PDEATHSIG, 0L, 0L, 0L, 0L));
 }
 

@@ -106,6 +106,7 @@ build_mutant() { # file below lib/
         done
         ;;
     esac
+    # shellcheck disable=SC2046 # options are words
     # The mutated objects come first, so that their inline functions are the ones that are taken.
     "$cxx" -o "$scratch/sim" "$scratch"/objects/*.o "$build"/tests/sim/objects/*.o \
         $(cat "$here/wrapped.txt")
