@@ -104,14 +104,15 @@ int Children::send(uint32_t worker, int32_t signal) {
     }
     SIM_TRACE("signal %d is sent to pid %d", signal, process.pid);
     const bool asks = model.sent(worker, signal);
+    // Also where the signal is then refused: the pool has done what it can.
+    process.condemned =
+        process.condemned || signal == base::signal_abort || signal == base::signal_kill;
     if (signal == base::signal_kill && world.kills_refused > 0) {
         world.kills_refused -= 1;
         SIM_TRACE("and refused");
         model.kill_refused(worker);
         return -EPERM;
     }
-    process.condemned =
-        process.condemned || signal == base::signal_abort || signal == base::signal_kill;
     if (asks) {
         world.handle_signal(worker, signal);
     } else {
