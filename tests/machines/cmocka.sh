@@ -1,11 +1,12 @@
 #!/bin/sh
 # Build CMocka for another machine: tests/machines/cmocka.sh COMPILER DIRECTORY
 #
-# Its source is Debian's, which apt-get brings with a state of its own, so that nothing changes on
-# this machine. DIRECTORY has cmocka.h and libcmocka.a afterwards.
+# Its source is Debian's. DIRECTORY has cmocka.h and libcmocka.a afterwards.
 #
 # SPDX-License-Identifier: MIT
 set -eu
+
+. tests/support/debian.sh
 
 compiler=$1
 directory=$2
@@ -13,15 +14,14 @@ source=${CMOCKA_SOURCE:-build/machines/cmocka}
 
 fetch() {
     apt=$PWD/$source/apt
-    mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
     # The suite of this Debian, or that of the stable one.
     suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-    printf 'deb-src [signed-by=%s] http://deb.debian.org/debian %s main\n' \
-        /usr/share/keyrings/debian-archive-keyring.gpg "${suite:-stable}" >"$apt/sources.list"
-    set -- -q -q -o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
-        -o Dir::State::Lists="$apt/lists" -o Dir::Cache="$apt/cache" -o APT::Sandbox::User=root
-    apt-get "$@" update
-    (cd "$source" && apt-get "$@" --download-only source cmocka)
+    begin_apt "$apt" "${suite:-stable}" deb-src || {
+        echo "apt knows no archive of Debian" >&2
+        exit 1
+    }
+    apt_in "$apt" apt-get update
+    (cd "$source" && apt_in "$apt" apt-get --download-only source cmocka)
     rm -rf "$apt"
     mkdir -p "$source/tree"
     tar -xf "$(find "$source" -maxdepth 1 -name 'cmocka_*.orig.tar.*z')" -C "$source/tree" \

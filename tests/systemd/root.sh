@@ -1,11 +1,12 @@
 #!/bin/sh
 # Make the root directory of a small Debian with systemd: tests/systemd/root.sh DIRECTORY SUITE
 #
-# Where the directory is complete nothing is done. The packages come from where this machine has
-# its own from.
+# Where the directory is complete nothing is done.
 #
 # SPDX-License-Identifier: MIT
 set -eu
+
+. tests/support/debian.sh
 
 root=$1
 suite=$2
@@ -20,9 +21,7 @@ test "$(id -u)" -eq 0 || missing "debootstrap needs root"
 for tool in debootstrap apt-get dpkg; do
     command -v "$tool" >/dev/null 2>&1 || missing "$tool is not there"
 done
-# The archive of the distribution itself, that of its security updates left aside.
-mirror=$(apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(COMPONENT)' \
-    'Created-By: Packages' | sed -n '/security/d; s/^\([^ ]*\) Debian main$/\1/p' | head -n 1)
+mirror=$(debian_archive)
 test -n "$mirror" || missing "apt knows no archive of Debian"
 
 mkdir -p "${root%/*}"
