@@ -250,17 +250,11 @@ void Pool::step() {
     }
 }
 
-int lowest_free_descriptor() {
-    const int descriptor = dup(STDERR_FILENO);
-    close(descriptor);
-    return descriptor;
-}
-
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz::Input input(data, size);
-    const int before = lowest_free_descriptor();
+    const int before = fuzz::lowest_free_descriptor();
     fuzz::FakeSystem::set_read_size(input.byte());
     const prefork::base::Duration timeout = input.below(8) * second;
     {
@@ -268,6 +262,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         pool.play();
     }
     fuzz::FakeSystem::set_read_size(0);
-    EXPECT(lowest_free_descriptor() == before);
+    EXPECT(fuzz::lowest_free_descriptor() == before);
     return 0;
 }

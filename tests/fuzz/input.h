@@ -10,6 +10,7 @@
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 
 // In every build: a property that does not hold ends the program, as a bad memory access does.
 #define EXPECT(condition)                                                                          \
@@ -102,6 +103,13 @@ inline int64_t decimal(std::string_view text, int64_t max) {
         number = 10 * number + (digit - '0');
     }
     return number;
+}
+
+// The same before and after a target that leaves none open.
+inline int lowest_free_descriptor() {
+    const int descriptor = dup(STDERR_FILENO);
+    close(descriptor);
+    return descriptor;
 }
 
 } // namespace fuzz

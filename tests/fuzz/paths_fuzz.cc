@@ -230,12 +230,6 @@ void make_pid_file(const std::string &path) {
     close(file.get());
 }
 
-int lowest_free_descriptor() {
-    const int descriptor = dup(STDERR_FILENO);
-    close(descriptor);
-    return descriptor;
-}
-
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
@@ -251,13 +245,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     path = path[0] == '/' ? directory.path() + path : path;
     directory.enter();
     directory.restore();
-    const int before = lowest_free_descriptor();
+    const int before = fuzz::lowest_free_descriptor();
     if (what % 2 == 0) {
         make_socket_file(path, mode);
     } else {
         make_pid_file(path);
     }
-    EXPECT(lowest_free_descriptor() == before);
+    EXPECT(fuzz::lowest_free_descriptor() == before);
     directory.leave();
     return 0;
 }

@@ -212,17 +212,11 @@ void request(pf_pool *pool, fuzz::Input *input) {
     }
 }
 
-int lowest_free_descriptor() {
-    const int descriptor = dup(STDERR_FILENO);
-    close(descriptor);
-    return descriptor;
-}
-
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     fuzz::Input input(data, size);
-    const int before = lowest_free_descriptor();
+    const int before = fuzz::lowest_free_descriptor();
     pf_pool *pool = nullptr;
     sigset_t mask;
     freed = 0;
@@ -244,6 +238,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     EXPECT(pf_pool_free(pool) == nullptr);
     EXPECT(freed == given);
     EXPECT(pthread_sigmask(SIG_SETMASK, nullptr, &mask) == 0 && sigismember(&mask, SIGTERM) == 0);
-    EXPECT(lowest_free_descriptor() == before);
+    EXPECT(fuzz::lowest_free_descriptor() == before);
     return 0;
 }
