@@ -102,6 +102,15 @@ break_interface() { # tree, kind
     esac
 }
 
+# What a break needs of the tree, and no more, with the break in it: $scratch/tree.
+copy_broken() { # kind
+    rm -rf "$scratch/tree"
+    mkdir -p "$scratch/tree/tests/abi"
+    cp -a lib include CHANGELOG.md "$scratch/tree"
+    cp -a tests/abi/symbols.txt "$scratch/tree/tests/abi"
+    break_interface "$scratch/tree" "$1"
+}
+
 # All kinds; and those that abidiff can see in a library.
 all_breaks='parameter-type parameter-order callback-type symbol-removed symbol-moved symbol-added
     constant-renumbered constant-removed return-type return-convention return-value soname'

@@ -28,11 +28,7 @@ for version in $(versions); do
         report "libprefork.so of $version" "$scratch/changes"
     fi
     for kind in $all_breaks; do
-        rm -rf "$scratch/tree"
-        mkdir -p "$scratch/tree/tests/abi"
-        cp -a lib include CHANGELOG.md "$scratch/tree"
-        cp tests/abi/symbols.txt "$scratch/tree/tests/abi"
-        break_interface "$scratch/tree" "$kind"
+        copy_broken "$kind"
         description_changes "$scratch/tree" "$version" >"$scratch/changes"
         test -s "$scratch/changes" || complain "a break was not noticed: $kind"
     done

@@ -45,13 +45,11 @@ save() {
 
 # The objects that are there are built anew only where the break reaches them.
 build_broken() { # kind
-    rm -rf "$scratch/tree"
-    mkdir -p "$scratch/tree/build" "$scratch/tree/tests/abi"
-    cp -a Makefile lib include man CHANGELOG.md "$scratch/tree"
+    copy_broken "$1"
+    mkdir "$scratch/tree/build"
+    cp -a Makefile man "$scratch/tree"
     cp -a tests/tests.mk "$scratch/tree/tests"
-    cp -a tests/abi/symbols.txt "$scratch/tree/tests/abi"
     cp -a "$BUILD_DIR/lib" "$BUILD_DIR/flags" "$scratch/tree/build"
-    break_interface "$scratch/tree" "$1"
     env -u MAKEFLAGS -u MAKELEVEL make -C "$scratch/tree" -j2 build/libprefork.so \
         >"$scratch/log" 2>&1 </dev/null || {
         tail -n 20 "$scratch/log"
@@ -67,11 +65,7 @@ for version in $(versions); do
     test ! -s "$scratch/changes" || status=1
     count "$status" "constants, signatures and conventions of $version are as they were"
     for kind in $all_breaks; do
-        rm -rf "$scratch/tree"
-        mkdir -p "$scratch/tree/tests/abi"
-        cp -a lib include CHANGELOG.md "$scratch/tree"
-        cp tests/abi/symbols.txt "$scratch/tree/tests/abi"
-        break_interface "$scratch/tree" "$kind"
+        copy_broken "$kind"
         description_changes "$scratch/tree" "$version" >"$scratch/changes"
         status=0
         test -s "$scratch/changes" || status=1
