@@ -33,9 +33,7 @@ check_a_stop_leaves_no_process_and_no_socket() {
     all=$(processes t-alone.service)
     inside test -S /var/lib/t-alone || return 1
     inside systemctl stop t-alone.service || return 1
-    for process in $all; do
-        ! is_inside "$process" || return 1
-    done
+    are_gone "$all" || return 1
     ! inside test -e /var/lib/t-alone && test "$(property t-alone.service Result)" = success
 }
 
@@ -45,9 +43,7 @@ check_a_worker_that_ignores_the_stop_is_killed_in_time() {
     begin=$(now_ms)
     inside systemctl stop t-stubborn.service || return 1
     test $(($(now_ms) - begin)) -lt 10000 || return 1
-    for process in $all; do
-        ! is_inside "$process" || return 1
-    done
+    are_gone "$all" || return 1
     test "$(property t-stubborn.service Result)" = success
 }
 

@@ -64,27 +64,14 @@ check_a_stop_of_the_example_leaves_nothing() {
     inside systemctl stop prefork.service || return 1
     test "$(property prefork.service Result)" = success &&
         test "$(property prefork.service ActiveState)" = inactive || return 1
-    for process in $all; do
-        ! is_inside "$process" || return 1
-    done
+    are_gone "$all" || return 1
     ! get http://127.0.0.1:8080/
 }
 
 check_the_watchdog_replaces_a_stopped_supervisor_of_the_example() {
     inside systemctl start t-prefork.service
-    main=$(property t-prefork.service MainPID)
-    all=$(processes t-prefork.service)
-    inside sh -c "kill -STOP $main"
-    within 10 is_restarted t-prefork.service "$main" || return 1
-    for process in $all; do
-        ! is_inside "$process" || return 1
-    done
+    is_replaced_by_watchdog t-prefork.service || return 1
     get http://127.0.0.1:8080/ | grep -q '^Hello from task'
-}
-
-is_restarted() { # unit, its main process before
-    test "$(property "$1" ActiveState)" = active && test "$(property "$1" MainPID)" != "$2" &&
-        test "$(property "$1" MainPID)" != 0
 }
 
 # Whatever systemd can take away from a service, apart from its network.

@@ -126,6 +126,26 @@ is_inside() { # a process of the machine is there
     inside test -e "/proc/$1" && ! inside grep -q '^State:.Z' "/proc/$1/status"
 }
 
+are_gone() { # processes of the machine, as a list
+    test -n "$1" || return 1 # none were seen before
+    for process in $1; do
+        ! is_inside "$process" || return 1
+    done
+}
+
+# The supervisor of a service is stopped, and all that it had comes to an end for it.
+is_replaced_by_watchdog() { # unit
+    main=$(property "$1" MainPID)
+    all=$(processes "$1")
+    inside sh -c "kill -STOP $main"
+    within 10 is_restarted "$1" "$main" && are_gone "$all"
+}
+
+is_restarted() { # unit, its main process before
+    test "$(property "$1" ActiveState)" = active && test "$(property "$1" MainPID)" != "$2" &&
+        test "$(property "$1" MainPID)" != 0
+}
+
 now_ms() {
     date +%s%3N
 }
