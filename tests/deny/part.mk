@@ -13,5 +13,4 @@ deny:
 	@$(MAKE) --no-print-directory deny-run
 
 deny-run: all $(BUILD)/tests/programs/deny
-	$(Q)if $(SCRIPT_ENV) tests/deny/deny_test.sh; then echo '1 passed, 0 failed'; else \
-		status=$$?; [ $$status = 77 ] || echo '0 passed, 1 failed'; exit $$status; fi
+	+@$(SCRIPT_ENV) tests/support/run.sh tests/deny/deny_test.sh
