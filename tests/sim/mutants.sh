@@ -106,9 +106,10 @@ build_mutant() { # file below lib/
         done
         ;;
     esac
-    # shellcheck disable=SC2046 # options are words
     # The mutated objects come first, so that their inline functions are the ones that are taken.
-    "$cxx" -o "$scratch/sim" "$scratch"/objects/*.o "$build"/tests/sim/objects/*.o \
+    # shellcheck disable=SC2046 # words on purpose
+    "$cxx" -o "$scratch/sim" "$scratch"/objects/*.o \
+        $(find "$here" -name '*.cc' | sed "s#.*/\(.*\)\.cc#$build/tests/sim/objects/\1.o#") \
         $(cat "$here/wrapped.txt")
 }
 
