@@ -79,18 +79,14 @@ namespace prefork::os {
 void Notifier::update(const PoolCounts &counts, Instant now) {
     world.called();
     model.settle();
-    if (manager.is_there()) {
-        manager.expect(now);
-    }
+    manager.expect();
     real_notifier_update(this, &counts, now);
-    if (manager.is_there()) {
-        manager.check(now);
-    }
+    manager.check();
 }
 
 Instant Notifier::deadline() const {
     const Instant deadline = real_notifier_deadline(this);
-    manager.note_deadline(deadline, world.clock);
+    manager.note_deadline(deadline);
     return deadline;
 }
 

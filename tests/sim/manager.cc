@@ -8,7 +8,6 @@
 
 #include "model.h"
 #include "violation.h"
-#include "world.h"
 
 namespace sim {
 
@@ -30,9 +29,9 @@ void Manager::begin(Mode mode) {
 }
 
 // A manager that listens at a new socket refuses once. One that goes on so is gone.
-void Manager::set_trouble(int error, uint32_t count) {
-    error_ = error;
-    error_count_ = error == 0 ? 0 : error == ECONNREFUSED ? 1 : count;
+void Manager::set_trouble(const Trouble &trouble) {
+    trouble_ = trouble;
+    trouble_.count = trouble.error == ECONNREFUSED ? 1 : trouble.count;
 }
 
 void Manager::connect() {
@@ -42,13 +41,10 @@ void Manager::connect() {
 
 int Manager::next_send_error() {
     require(connected_, "manager", "a message without a connection");
-    if (error_count_ > 0) {
-        error_count_ -= 1;
-        refused_ = refused_ || error_ != ECONNREFUSED;
-        connected_ = error_ != ECONNREFUSED;
-        return error_;
-    }
-    return 0;
+    const int error = trouble_.next();
+    refused_ = refused_ || (error != 0 && error != ECONNREFUSED);
+    connected_ = error != ECONNREFUSED;
+    return error;
 }
 
 void Manager::move_to(State state) {
@@ -58,23 +54,22 @@ void Manager::move_to(State state) {
 
 void Manager::receive(const char *text) {
     SIM_TRACE("the manager is sent: %s", text);
-    now_ = world.clock; // the last messages wait for a moment
     if (std::strcmp(text, "READY=1") == 0) {
         require(ready_expected_, "manager", "READY before all workers have been ready");
         move_to(State::ready);
     } else if (std::strncmp(text, "RELOADING=1\nMONOTONIC_USEC=", 27) == 0) {
-        require(reload_untold_, "manager", "a reload is reported twice, or there is none");
+        require(reload_unreported_, "manager", "a reload is reported twice, or there is none");
         uint64_t time_us = 0;
-        require(std::sscanf(text + 27, "%" SCNu64, &time_us) == 1 && time_us == now_ / 1000,
+        require(std::sscanf(text + 27, "%" SCNu64, &time_us) == 1 && time_us == world.clock / 1000,
                 "manager", "a reload with another time");
-        reload_untold_ = false;
+        reload_unreported_ = false;
         move_to(State::reloading);
     } else if (std::strcmp(text, "STOPPING=1") == 0) {
         require(expected_ == State::stopping, "manager", "STOPPING, and the pool runs");
         move_to(State::stopping);
     } else if (std::strcmp(text, "WATCHDOG=1") == 0) {
         require(has_watchdog(), "manager", "a sign of life without a watchdog");
-        alive_at_ = now_;
+        alive_at_ = world.clock;
     } else {
         receive_status(text);
     }
@@ -86,19 +81,21 @@ void Manager::receive_status(const char *text) {
         std::sscanf(text, "STATUS=Workers ready: %u of %u, processes: %u, restarts: %d",
                     &status_[0], &status_[1], &status_[2], &restarts);
     require(found == 4, "manager", "a message of no known kind");
-    require(statuses_ == 0 || now_ - status_at_ >= status_interval, "manager",
+    require(statuses_ == 0 || world.clock - status_at_ >= status_interval, "manager",
             "two statuses within a second");
-    require(status_[0] == model.ready() && status_[1] == model.slots() &&
-                status_[2] == model.alive(),
-            "manager", "a status with other counts");
     statuses_ += 1;
-    status_at_ = now_;
+    status_at_ = world.clock;
+    require(is_status_current(), "manager", "a status with other counts");
+}
+
+bool Manager::is_status_current() const {
+    return statuses_ > 0 && status_[0] == model.ready() && status_[1] == model.slots() &&
+           status_[2] == model.alive();
 }
 
 // The reload during which a pool becomes ready is not reported.
-void Manager::expect(Instant now) {
+void Manager::expect() {
     require(is_there(), "manager", "an update without a manager");
-    now_ = now;
     refused_ = false;
     const uint64_t reloads = model.reloads();
     if (!ready_expected_) {
@@ -108,7 +105,7 @@ void Manager::expect(Instant now) {
     if (model.is_running()) {
         if (reloads != reloads_seen_) {
             reload_expected_ = true;
-            reload_untold_ = true;
+            reload_unreported_ = true;
             reloads_seen_ = reloads;
         }
         reload_expected_ = reload_expected_ && model.is_reloading();
@@ -121,7 +118,8 @@ void Manager::expect(Instant now) {
 }
 
 // What could not be sent is tried again.
-void Manager::check(Instant now) {
+void Manager::check() {
+    const Instant now = world.clock;
     if (closed_) {
         return;
     }
@@ -135,14 +133,13 @@ void Manager::check(Instant now) {
     }
     require(!has_watchdog() || now - alive_at_ <= sign_of_life_interval, "manager",
             "no sign of life, though one was due");
-    const bool is_current = statuses_ > 0 && status_[0] == model.ready() &&
-                            status_[1] == model.slots() && status_[2] == model.alive();
     const bool has_time = (statuses_ > 0 && now - status_at_ < status_interval) ||
                           now < status_retry_until_; // the pause before it is tried again
-    require(is_current || has_time, "manager", "the status is not that of the pool");
+    require(is_status_current() || has_time, "manager", "the status is not that of the pool");
 }
 
-void Manager::note_deadline(Instant deadline, Instant now) {
+void Manager::note_deadline(Instant deadline) {
+    const Instant now = world.clock;
     deadline_ = deadline;
     if (world.in_child) {
         return; // whose copy has let go of it

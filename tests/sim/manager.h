@@ -5,39 +5,36 @@
 
 #include <cstdint>
 
-#include "base/time.h"
+#include "world.h"
 
 namespace sim {
 
-using prefork::base::Duration;
-using prefork::base::Instant;
-
 class Manager {
   public:
-    enum class State : uint8_t { none, starting, ready, reloading, stopping };
+    enum class State : uint8_t { starting, ready, reloading, stopping };
     enum class Mode : uint8_t { none, plain, watchdog };
 
     void begin(Mode mode);
     [[nodiscard]] bool is_there() const { return mode_ != Mode::none; }
     [[nodiscard]] bool has_watchdog() const { return mode_ == Mode::watchdog; }
 
-    // The next so many messages fail with this error.
-    void set_trouble(int error, uint32_t count);
+    void set_trouble(const Trouble &trouble);
     void connect();
     int next_send_error();
     void receive(const char *text);
 
     // Around an update by the pool: what it had to send by then, and what it has sent.
-    void expect(Instant now);
-    void check(Instant now);
+    void expect();
+    void check();
     // The pool looks when it has to update next.
-    void note_deadline(Instant deadline, Instant now);
+    void note_deadline(Instant deadline);
     [[nodiscard]] Instant deadline() const { return deadline_; }
     void close();
 
   private:
     void move_to(State state);
     void receive_status(const char *text);
+    [[nodiscard]] bool is_status_current() const;
 
     Mode mode_ = Mode::none;
     State state_ = State::starting;
@@ -45,13 +42,11 @@ class Manager {
     bool ready_expected_ = false; // all workers have been ready at one time
     uint64_t reloads_seen_ = 0;
     bool reload_expected_ = false; // one that began since then is to be reported, or is
-    bool reload_untold_ = false;
+    bool reload_unreported_ = false;
     bool connected_ = false;
-    bool refused_ = false; // something since the last success
+    bool refused_ = false; // something of this update
     bool closed_ = false;
-    int error_ = 0;
-    uint32_t error_count_ = 0;
-    Instant now_ = 0;
+    Trouble trouble_; // of the next messages
     Instant deadline_ = prefork::base::never;
     Instant alive_at_ = 0;
     Instant status_at_ = 0;

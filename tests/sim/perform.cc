@@ -274,7 +274,7 @@ void Host::perform_trouble(const Operation &operation) {
         break;
     case Kind::manager_trouble: {
         constexpr int errors[] = {EAGAIN, ENOBUFS, ECONNREFUSED, 0, ENOMEM, EINTR, EAGAIN, EAGAIN};
-        manager.set_trouble(errors[a % 8], 1 + b % 6);
+        manager.set_trouble(Trouble{errors[a % 8], 1 + b % 6});
         break;
     }
     case Kind::fork_cost:
