@@ -50,6 +50,22 @@ int probe(int type, const sockaddr_un &address, int *ret_error) {
     return 0;
 }
 
+// Where Linux names a socket of another type by EPROTOTYPE, other kernels refuse it as they refuse
+// one without a listener. Returns 1 if nobody listens, or as find().
+int ask_other_types(const sockaddr_un &address) {
+    constexpr int types[] = {SOCK_SEQPACKET, SOCK_DGRAM};
+    for (const int type : types) {
+        int error = 0;
+        if (int r = probe(type, address, &error); r < 0) {
+            return r;
+        }
+        if (error == 0) {
+            return -EADDRINUSE;
+        }
+    }
+    return 1;
+}
+
 // Takes the place of a file of our own, which nobody else can have put there.
 int move_to_reserved_name(int directory, const char *from, const char *to) {
     const int reserved =
@@ -109,21 +125,20 @@ int SocketFile::find(const sockaddr_un &address, const char *name) const {
     if (!S_ISSOCK(status.st_mode)) {
         return -EEXIST;
     }
-    // Linux names a socket of another type by EPROTOTYPE. A kernel that refuses it as it refuses
-    // one without a listener is asked for each type.
-    constexpr int types[] = {SOCK_STREAM, SOCK_SEQPACKET, SOCK_DGRAM};
-    bool refused = false;
-    for (const int type : types) {
-        int error = 0;
-        if (int r = probe(type, address, &error); r < 0) {
-            return r;
-        }
-        if (error != ECONNREFUSED && (!refused || error == 0)) {
-            return error == ENOENT ? 0 : error == EACCES ? -EACCES : -EADDRINUSE;
-        }
-        refused = true;
+    int error = 0;
+    if (int r = probe(SOCK_STREAM, address, &error); r < 0) {
+        return r;
     }
-    return 1;
+    switch (error) {
+    case ECONNREFUSED:
+        return ask_other_types(address);
+    case ENOENT:
+        return 0;
+    case EACCES:
+        return -EACCES;
+    default: // among them EAGAIN, its queue is full, and EPROTOTYPE, it is not for connections
+        return -EADDRINUSE;
+    }
 }
 
 // Returns 0 if the path may be free now, or why it is not.
