@@ -49,12 +49,10 @@ int32_t newest_pid() {
     }
     const ssize_t length = read_again(file.get(), text, sizeof(text) - 1);
     text[length > 0 ? length : 0] = '\0';
-    const char *last_field = strrchr(text, ' ');
+    const char *space = strrchr(text, ' ');
+    const char *last_field = space == nullptr ? "" : space + 1;
     int32_t pid = 0;
-    if (last_field != nullptr && base::parse_number(&++last_field, 0, pid_max, &pid)) {
-        return pid;
-    }
-    return 0;
+    return base::parse_number(&last_field, 0, pid_max, &pid) ? pid : 0;
 }
 
 bool has_own_proc() {
