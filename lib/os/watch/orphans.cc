@@ -4,7 +4,6 @@
 #include <sys/wait.h>
 
 #include "os/process/threads.h"
-#include "os/signals/wakeups.h"
 #include "os/watch/child_signal.h"
 #include "os/watch/other_children.h"
 #include "os/watch/worker_registry.h"
@@ -97,19 +96,10 @@ void OrphanReaper::reap() {
     if (!is_informed_ || beside_threads_ || has_threads()) {
         return;
     }
-    for (int count = 0; count < reaped_per_round; count++) {
-        siginfo_t info{};
-        if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0) {
-            return;
-        }
-        if (is_spared(info.si_pid)) {
-            // It stays, and the kernel would show it again and again.
-            reap_hidden();
-            return;
-        }
-        wait4(info.si_pid, nullptr, WNOHANG, nullptr);
+    if (reap_up_to_spared([this](int32_t pid) { return is_spared(pid); })) {
+        // It stays, and the kernel would show it again and again.
+        reap_hidden();
     }
-    wake_all();
 }
 
 void OrphanReaper::reap_hidden() {
