@@ -221,6 +221,7 @@ static void a_program_with_more_rights_than_its_parent_starts_nothing(void **sta
         skip();
     }
     (void)snprintf(library, sizeof(library), "%s/libprefork.so", library_directory());
+    copy_program(library, "libprefork.so"); /* the other user may not reach the tree */
     copy_program(program_path("load_secure"), "secure");
     assert_int_equal(chown("secure", 65534, 65534), 0);
     assert_int_equal(chmod("secure", 04755), 0);
@@ -229,8 +230,8 @@ static void a_program_with_more_rights_than_its_parent_starts_nothing(void **sta
 
     for (int privileged = 0; privileged < 2; privileged++) {
         const char *program = privileged != 0 ? "./secure" : program_path("load_secure");
-        const char *arguments[] = {"/bin/sh", "-c", "exec \"$0\" \"$1\" >\"$2\"", program, library,
-                                   "output",  NULL};
+        const char *arguments[] = {"/bin/sh", "-c",     "exec \"$0\" ./libprefork.so >\"$1\"",
+                                   program,   "output", NULL};
         const char *environment[] = {"PF_TASK_ID=3", us, "PF_POOL=", NULL};
         assert_int_equal(execute_and_wait(arguments, environment), 0);
         int fd = open("output", O_RDONLY | O_CLOEXEC);
