@@ -300,6 +300,8 @@ static void ttin_and_ttou_change_the_number(void **state) {
     while ((process_signals(run->supervisor, "ShdPnd") & UINT64_C(1) << (SIGTTOU - 1)) != 0) {
         pause_ms(1);
     }
+    /* Its handler has run. The pool knows of it when it waits again. */
+    assert_true(process_reaches_state(run->supervisor, 'S'));
     scenario_signal(run, SIGTTIN);
     assert_resized_to(run, 3, "Resized to 2 processes");
 
