@@ -549,7 +549,8 @@ PF_API int pf_pool_start(pf_pool *pool);
  * included, or events are pending. It belongs to the pool. Use it with poll, epoll and other event
  * loops. It is level-triggered; in an edge-triggered loop, call dispatch until it is not readable.
  *
- * Returns: the descriptor; -EINVAL before the start.
+ * Returns: the descriptor; -EINVAL before the start. Where the system refuses a timer, the negative
+ *   errno of the refusal, such as -EPERM: the host then waits in pf_pool_dispatch().
  * Since: 0.2
  */
 PF_API int pf_pool_fd(const pf_pool *pool);

@@ -3,14 +3,53 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 namespace prefork::os {
 
+namespace {
+
+// The C library's pipe() calls pipe2 as well. Some machines lack the older call, and on some it
+// returns the ends in registers.
+int pipe_without_flags(int ret_ends[2]) {
+#if defined(SYS_pipe) && !defined(__mips__) && !defined(__sparc__) && !defined(__alpha__) &&       \
+    !defined(__sh__)
+    return static_cast<int>(syscall(SYS_pipe, ret_ends));
+#else
+    (void)ret_ends;
+    return -1;
+#endif
+}
+
+bool set_flags(int end, int flags) {
+    return fcntl(end, F_SETFD, FD_CLOEXEC) == 0 && fcntl(end, F_SETFL, flags) == 0;
+}
+
+} // namespace
+
+// Where pipe2 is refused, a program that another thread executes between the two calls inherits the
+// ends. It can hold back the end of file of that pipe.
+int make_pipe(int ret_ends[2], int flags) {
+    if (pipe2(ret_ends, O_CLOEXEC | flags) == 0) {
+        return 0;
+    }
+    const int error = -errno;
+    if (error == -EMFILE || error == -ENFILE || pipe_without_flags(ret_ends) < 0) {
+        return error;
+    }
+    if (set_flags(ret_ends[0], flags) && set_flags(ret_ends[1], flags)) {
+        return 0;
+    }
+    close(ret_ends[0]);
+    close(ret_ends[1]);
+    return error;
+}
+
 int open_pipe(Descriptor *ret_read_end, Descriptor *ret_write_end, bool nonblocking) {
     int ends[2] = {-1, -1};
-    if (pipe2(ends, O_CLOEXEC | (nonblocking ? O_NONBLOCK : 0)) < 0) {
-        return -errno;
+    if (int r = make_pipe(ends, nonblocking ? O_NONBLOCK : 0); r < 0) {
+        return r;
     }
     Descriptor read_end;
     Descriptor write_end;

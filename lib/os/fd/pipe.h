@@ -10,6 +10,10 @@
 
 namespace prefork::os {
 
+// Makes a pipe that is close-on-exec and has these flags, such as O_NONBLOCK. Returns 0 or a
+// negative errno.
+[[nodiscard]] int make_pipe(int ret_ends[2], int flags);
+
 // Returns 0 or a negative errno, with which both ends are as they were.
 [[nodiscard]] int open_pipe(Descriptor *ret_read_end, Descriptor *ret_write_end, bool nonblocking);
 

@@ -18,6 +18,7 @@
 
 #include "base/text.h"
 #include "os/fd/descriptor.h"
+#include "os/fd/pipe.h"
 #include "os/fd/pipe_write.h"
 #include "os/process/report.h"
 #include "os/process/standard_files.h"
@@ -65,7 +66,7 @@ ssize_t splice_to_pipe(const char *text, size_t length) {
     // In packet mode a message stays apart from others.
     const int mode = fcntl(STDERR_FILENO, F_GETFL);
     int ends[2] = {-1, -1};
-    if (mode < 0 || pipe2(ends, O_CLOEXEC | O_NONBLOCK | (mode & O_DIRECT)) < 0) {
+    if (mode < 0 || make_pipe(ends, O_NONBLOCK | (mode & O_DIRECT)) < 0) {
         errno = EOPNOTSUPP;
         return -1;
     }

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "os/fd/pipe_write.h"
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
 
@@ -18,8 +19,9 @@ namespace {
 // Each descriptor plus 1; 0: unused. A handler reads them at any time, without the lock.
 std::atomic<int> wakeups[wakeups_max];
 std::atomic<int> wakeups_end;
-std::atomic<uint64_t> device; // of all descriptors of their kind
-std::atomic<int32_t> readers; // handlers that are about to write to the descriptors
+std::atomic<uint64_t> inodes[wakeups_max]; // of those that are pipes
+std::atomic<uint64_t> device;              // of all eventfds
+std::atomic<int32_t> readers;              // handlers that are about to write to the descriptors
 std::atomic<ProcessId> owner;
 
 // In another process than the one that noted them the numbers may mean something else. The owner
@@ -45,6 +47,15 @@ void await_readers() {
     }
 }
 
+bool is_pipe_of(int descriptor, uint64_t inode) {
+    for (int index = 0; index < wakeups_end.load(); index++) {
+        if (wakeups[index].load() == descriptor + 1) {
+            return inodes[index].load() == inode;
+        }
+    }
+    return false;
+}
+
 } // namespace
 
 int add_wakeup(int descriptor) {
@@ -53,10 +64,16 @@ int add_wakeup(int descriptor) {
     if (fstat(descriptor, &status) < 0) {
         return -errno;
     }
-    device.store(status.st_dev);
     forget_other_process();
+    const bool pipe = S_ISFIFO(status.st_mode);
+    if (!pipe) {
+        device.store(status.st_dev);
+    }
     for (int index = 0; index < wakeups_max; index++) {
         if (wakeups[index].load() == 0) {
+            if (pipe) {
+                inodes[index].store(status.st_ino);
+            }
             wakeups[index].store(descriptor + 1);
             if (wakeups_end.load() <= index) {
                 wakeups_end.store(index + 1);
@@ -83,11 +100,18 @@ void remove_wakeup(int descriptor) {
 void wake(int descriptor) {
     const uint64_t one = 1;
     struct stat status {};
+    const bool known = fstat(descriptor, &status) == 0;
+    const bool pipe = known && S_ISFIFO(status.st_mode);
     // Where the host has closed the library's descriptors, it is another file by now.
-    if (fstat(descriptor, &status) == 0 && status.st_dev != device.load()) {
+    if (known && (pipe ? !is_pipe_of(descriptor, status.st_ino) : status.st_dev != device.load())) {
         return;
     }
-    (void)!write(descriptor, &one, sizeof(one)); // fails only when it is readable already
+    // Both fail only when it is readable already.
+    if (pipe || !known) {
+        (void)write_without_sigpipe(descriptor, &one, sizeof(one));
+    } else {
+        (void)!write(descriptor, &one, sizeof(one));
+    }
 }
 
 void wake_all() {

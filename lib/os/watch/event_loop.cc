@@ -5,8 +5,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "os/process/clock.h"
@@ -50,15 +48,14 @@ void EventLoop::retire() {
         return;
     }
     stop_waking();
-    uint64_t value = 0;
-    if (is_registered(wake_.get(), tag_wake)) {
-        (void)!read(wake_.get(), &value, sizeof(value));
+    if (is_registered(wake_.descriptor(), tag_wake)) {
+        wake_.clear();
     }
 }
 
 void EventLoop::stop_waking() {
     wakes_ = false;
-    remove_wakeup(wake_.get());
+    remove_wakeup(wake_.target());
     if (keeps_statuses_) {
         keeps_statuses_ = false;
         release_child_handler(true);
@@ -88,10 +85,10 @@ int EventLoop::open(Backend backend, GroupMode groups, int messages) {
     if (int r = epoll_.adopt(epoll_create1(EPOLL_CLOEXEC)); r < 0) {
         return r;
     }
-    if (int r = timer_.adopt(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK)); r < 0) {
+    if (int r = timer_.open(); r < 0) {
         return r;
     }
-    if (int r = wake_.adopt(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); r < 0) {
+    if (int r = wake_.open(); r < 0) {
         return r;
     }
     if (by_pidfd()) {
@@ -107,10 +104,12 @@ int EventLoop::open(Backend backend, GroupMode groups, int messages) {
     if (int r = check_waits(supervisor_.get()); r < 0) {
         return r;
     }
-    if (int r = register_descriptor(timer_.get(), tag_timer); r < 0) {
-        return r;
+    if (timer_.refusal() == 0) {
+        if (int r = register_descriptor(timer_.descriptor(), tag_timer); r < 0) {
+            return r;
+        }
     }
-    if (int r = register_descriptor(wake_.get(), tag_wake); r < 0) {
+    if (int r = register_descriptor(wake_.descriptor(), tag_wake); r < 0) {
         return r;
     }
     (void)messages_.borrow(messages);
@@ -120,7 +119,7 @@ int EventLoop::open(Backend backend, GroupMode groups, int messages) {
     if (int r = check_wait(); r < 0) {
         return r;
     }
-    if (int r = add_wakeup(wake_.get()); r < 0) {
+    if (int r = add_wakeup(wake_.target()); r < 0) {
         return r;
     }
     wakes_ = true;
@@ -233,10 +232,10 @@ bool EventLoop::is_whole() const { return timer_error_ != -EBADF && is_our_epoll
 void EventLoop::let_go_of_lost(bool has_messages) {
     const bool has_epoll = has_messages && is_our_epoll(epoll_.get());
     children_.let_go_of_lost(has_epoll);
-    if (!has_epoll || !is_registered(timer_.get(), tag_timer)) {
+    if (!has_epoll || !is_registered(timer_.descriptor(), tag_timer)) {
         timer_.lose();
     }
-    if (!has_epoll || !is_registered(wake_.get(), tag_wake)) {
+    if (!has_epoll || !is_registered(wake_.descriptor(), tag_wake) || !wake_.has_target()) {
         lose_wake();
     }
     if (!has_messages || !is_our_epoll(spare_.get())) {
@@ -255,7 +254,7 @@ void EventLoop::lose_wake() {
     if (wakes_) {
         stop_waking();
     }
-    wake_.lose();
+    wake_.let_go_of_lost();
 }
 
 void EventLoop::disown() {
@@ -280,17 +279,11 @@ void EventLoop::set_deadline(base::Instant deadline) {
         wanted = next_check_ < wanted ? next_check_ : wanted;
     }
     wanted = children_.next_look() < wanted ? children_.next_look() : wanted;
-    if (wanted == deadline_ || !messages_.is_still_open()) {
+    if (wanted == timer_.deadline() || !messages_.is_still_open()) {
         return; // in the second case the timer's number may be that of another file
     }
-    deadline_ = wanted;
-    itimerspec time{}; // all zero: never
-    if (wanted != base::never) {
-        time.it_value.tv_sec = static_cast<time_t>(wanted / base::second);
-        time.it_value.tv_nsec = wanted == 0 ? 1 : static_cast<long>(wanted % base::second);
-    }
-    if (timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &time, nullptr) < 0) {
-        timer_error_ = errno == EINVAL ? -EBADF : -errno;
+    if (int r = timer_.set(wanted); r < 0) {
+        timer_error_ = r;
         wake(); // the loop of the host must not wait for ever either
     }
 }
@@ -302,8 +295,9 @@ int EventLoop::wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result) 
     }
     epoll_event events[WaitResult::ended_max];
     const bool is_blocking = block.is_blocking();
-    const int count = epoll_pwait(epoll_.get(), events, static_cast<int>(WaitResult::ended_max),
-                                  timeout_ms, is_blocking ? &block.host_mask() : nullptr);
+    const int count =
+        epoll_pwait(epoll_.get(), events, static_cast<int>(WaitResult::ended_max),
+                    timer_.limited(timeout_ms), is_blocking ? &block.host_mask() : nullptr);
     if (count < 0) {
         ret_result->interrupted = errno == EINTR;
         return errno == EINTR ? 0 : -errno;
@@ -315,21 +309,21 @@ int EventLoop::wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result) 
     bool look = false;
     for (int index = 0; index < count; index++) {
         const uint32_t tag = events[index].data.u32;
-        uint64_t value = 0;
         if (tag == tag_timer) {
-            // After the read it is disarmed. The next deadline arms it again.
-            (void)!read(timer_.get(), &value, sizeof(value));
-            deadline_ = base::never;
             ret_result->timer = true;
-            look = true;
         } else if (tag == tag_wake) {
-            (void)!read(wake_.get(), &value, sizeof(value));
+            wake_.clear();
             look = true;
         } else if (tag == tag_messages) {
             ret_result->messages = true;
         } else {
             ret_result->ended[ret_result->ended_count++] = tag;
         }
+    }
+    if (ret_result->timer || timer_.has_come()) {
+        timer_.clear(); // the next deadline arms it again
+        ret_result->timer = true;
+        look = true;
     }
     if (look && !by_pidfd()) {
         next_check_ = base::never;
@@ -381,6 +375,6 @@ void EventLoop::reap_for_host() const {
     }
 }
 
-void EventLoop::wake() const { os::wake(wake_.get()); }
+void EventLoop::wake() const { os::wake(wake_.target()); }
 
 } // namespace prefork::os

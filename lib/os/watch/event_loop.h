@@ -14,7 +14,9 @@
 #include "os/fd/pidfd.h"
 #include "os/fd/pipe.h"
 #include "os/signals/signals.h"
+#include "os/signals/wakeup.h"
 #include "os/watch/children.h"
+#include "os/watch/timer.h"
 
 namespace prefork::os {
 
@@ -110,7 +112,11 @@ class EventLoop {
     // Makes the descriptor readable. Async-signal-safe, and for any thread.
     void wake() const;
 
-    [[nodiscard]] int descriptor() const { return epoll_.get(); }
+    // The negative errno of the refusal where there is no timer: nothing makes it readable at a
+    // deadline then.
+    [[nodiscard]] int descriptor() const {
+        return timer_.refusal() < 0 ? timer_.refusal() : epoll_.get();
+    }
     // Without pidfds: the end of a pipe that workers keep, whose other end only the supervisor has.
     [[nodiscard]] int liveness() const { return liveness_.read_end(); }
     [[nodiscard]] int supervisor_pidfd() const { return supervisor_.get(); }
@@ -134,13 +140,12 @@ class EventLoop {
     void look_for_ended(WaitResult *ret_result);
 
     Descriptor epoll_;
-    Descriptor timer_;
-    Descriptor wake_;
+    Timer timer_;
+    Wakeup wake_;
     Pidfd supervisor_;
     Pipe liveness_;
     Descriptor spare_; // given up for a worker that has been forked when there are no others
     Children children_;
-    base::Instant deadline_ = base::never;   // that the timer is armed for
     base::Instant next_check_ = base::never; // whether the host has replaced the SIGCHLD handler
     uint32_t next_look_ = 0;                 // the worker with which the next check begins
     uint32_t newest_ = 0;                    // the worker that was added last
