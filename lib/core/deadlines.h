@@ -21,6 +21,9 @@ class Deadlines {
     void disarm(uint32_t owner);
 
     [[nodiscard]] bool armed(uint32_t owner) const { return indexes_[owner] != 0; }
+    [[nodiscard]] Instant of(uint32_t owner) const {
+        return armed(owner) ? entries_[indexes_[owner] - 1].deadline : never;
+    }
     [[nodiscard]] Instant nearest() const { return size_ == 0 ? never : entries_[0].deadline; }
 
     // Takes out an owner whose deadline has come; returns false if there is none.

@@ -27,6 +27,7 @@ enum class EventType : uint8_t {
     done = 14,
     fork_wanted = 15,
     signal_unavailable = 16,
+    adopted = 17,
 };
 
 // Why a worker was started, or was to end, or why the pool ends. The numbers are those of

@@ -6,14 +6,14 @@
 namespace prefork::core {
 
 // The worker runs and is not ready yet.
-void Supervisor::expect_ready(uint32_t worker, Instant now) {
+void Supervisor::expect_ready(uint32_t worker, Instant since, Instant now) {
     const Slot &slot = slot_table_[slot_of(worker)];
     const bool is_unproven =
         is_replacement(worker) || slot.replaced_for != ReplacementReason::none || slot.unproven;
     if (settings_.ready_timeout != 0) {
-        deadlines_.arm(worker, after(now, settings_.ready_timeout));
+        deadlines_.arm(worker, after(since, settings_.ready_timeout));
     } else if (is_unproven && settings_.minimum_uptime != 0) {
-        deadlines_.arm(worker, after(now, settings_.minimum_uptime));
+        deadlines_.arm(worker, after(since, settings_.minimum_uptime));
     } else {
         become_ready(worker, now);
     }

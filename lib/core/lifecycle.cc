@@ -55,7 +55,7 @@ void Supervisor::started(const Input &input, Instant now) {
                            slot_table_[slot].again != Reason::none;
         ask_to_stop(input.worker, stops ? Reason::stop : Reason::resize, now);
     } else {
-        expect_ready(input.worker, now);
+        expect_ready(input.worker, now, now);
     }
 }
 

@@ -92,6 +92,12 @@ void Reporter::report_pool(EventType type, Level level, int32_t error, Instant n
     queue_.push(event);
 }
 
+void Reporter::report_adopted(Instant now) {
+    Event event = event_of(EventType::adopted, now);
+    event.count = static_cast<int32_t>(slot_table_.alive());
+    queue_.push(event);
+}
+
 // No worker became ready: the pool ends.
 void Reporter::report_boot_limit(Instant now) {
     Event event = event_of(EventType::gave_up, now);

@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <span>
+
 #include "core/counters.h"
 #include "core/event_queue.h"
 #include "core/input.h"
@@ -30,6 +32,8 @@ class Reporter {
 
     void count(Counter what) { counters_.add(what); }
     [[nodiscard]] uint64_t counter(Counter which) const { return counters_.get(which); }
+    void save_counters(std::span<uint64_t> ret_counts) const { counters_.save(ret_counts); }
+    void restore_counters(std::span<const uint64_t> counts) { counters_.restore(counts); }
 
     // An event of a worker. Without a reason it has that of the worker's start or end.
     void report_worker(EventType type, Level level, uint32_t worker, int32_t error, Instant now,
@@ -44,6 +48,7 @@ class Reporter {
     // An event of the pool.
     void report_pool(EventType type, Level level, int32_t error, Instant now,
                      Reason reason = Reason::none);
+    void report_adopted(Instant now); // with the number of workers
     void report_boot_limit(Instant now);
     void report_stopping(int32_t signal, Reason reason, Instant now);
     void report_resized(Instant now);

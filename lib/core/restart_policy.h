@@ -31,6 +31,7 @@ class RestartPolicy {
     Duration draw_lifetime(const Settings &settings);
 
     [[nodiscard]] int32_t counted() const { return counted_; }
+    void set_counted(int32_t counted) { counted_ = counted > 0 ? counted : 0; }
 
   private:
     uint64_t next_random();

@@ -84,7 +84,8 @@ bool Rollout::pop(uint32_t width, Replacement *ret_next) {
 // Whether something else in the slot must end first.
 bool Rollout::has_to_wait(const Replacement &request) const {
     const Slot &slot = slot_table_[request.slot];
-    if (slot.replacing || slot.replaced_for != ReplacementReason::none) {
+    if (slot.replacing || slot.replaced_for != ReplacementReason::none ||
+        is_busy(slot_table_.state_of(other_instance(slot_table_.current(request.slot))))) {
         return true;
     }
     const State state = slot_table_.state_of(slot_table_.current(request.slot));

@@ -34,6 +34,7 @@ class Rollout {
     // Cancels the requests of the reload. What has begun continues.
     void fail_reload();
     [[nodiscard]] bool reloading() const { return reloading_; }
+    [[nodiscard]] bool wants_reload() const { return reloading_ || reload_requested_; }
     [[nodiscard]] uint32_t reloads() const { return reloads_; } // begun
 
     // Pops the oldest request whose turn has come; returns false if there is none.

@@ -10,6 +10,8 @@
 // next step), workers to start, events, the next deadline, the result.
 #pragma once
 
+#include <span>
+
 #include "base/ring.h"
 #include "core/boot_limit.h"
 #include "core/deadlines.h"
@@ -19,6 +21,7 @@
 #include "core/rollout.h"
 #include "core/settings.h"
 #include "core/slot_table.h"
+#include "core/snapshot.h"
 #include "core/start_queue.h"
 
 namespace prefork::core {
@@ -42,6 +45,15 @@ class Supervisor {
     [[nodiscard]] bool reserve(uint32_t slots);
 
     void step(const Input &input, Instant now);
+
+    // For a supervisor whose program is replaced: what there is, without starts under way, ...
+    [[nodiscard]] PoolSnapshot snapshot() const;
+    [[nodiscard]] SlotSnapshot snapshot(uint32_t slot) const;
+    // ... and in the new program, instead of the input to start: goes on with it. There is memory
+    // for all slots.
+    void adopt(const PoolSnapshot &pool, std::span<const SlotSnapshot> slots, Instant now);
+    // Stops a worker of a pool that the new program does not have, as one beyond the pool's slots.
+    void absorb(uint32_t id, int32_t pid, Instant now);
 
     // What the last steps decided.
     bool pop_signal(Signal *ret_signal);
@@ -178,8 +190,13 @@ class Supervisor {
     void request_delivered(uint32_t slot, Instant now);
     void unanswered(uint32_t worker, Instant now);
 
+    // Workers of another program of the same supervisor: adoption.cc.
+    void restore(uint32_t number, const SlotSnapshot &saved);
+    void continue_slot(uint32_t number, const SlotSnapshot &saved, Instant now);
+    void continue_worker(uint32_t id, const WorkerSnapshot &saved, Instant now);
+
     // Signs of life: health.cc.
-    void expect_ready(uint32_t worker, Instant now);
+    void expect_ready(uint32_t worker, Instant since, Instant now);
     void expect_heartbeat(uint32_t worker, Instant now);
     void heartbeat(uint32_t worker, uint32_t beats, Instant now);
     void flood(uint32_t worker, Instant now);

@@ -89,6 +89,9 @@ void format(const Event &event, Text &text) {
     case EventType::starting:
         text.add("Starting ").add(int64_t{event.count}).add(" processes");
         break;
+    case EventType::adopted:
+        text.add("Adopted ").add(int64_t{event.count}).add(" processes");
+        break;
     case EventType::started:
         add_child(text, event).add(" started");
         break;

@@ -1,0 +1,252 @@
+// The workers of a supervisor whose program has been replaced: what the old program hands over, and
+// how the new one goes on with it.
+//
+// SPDX-License-Identifier: MIT
+#include "core/supervisor.h"
+
+namespace prefork::core {
+
+namespace {
+
+constexpr uint8_t last_state = static_cast<uint8_t>(State::done);
+constexpr uint8_t last_reason = static_cast<uint8_t>(Reason::protocol);
+constexpr uint8_t all_requests = (1U << (static_cast<unsigned>(ReplacementReason::retire) + 1)) - 1;
+
+State state_in(const WorkerSnapshot &saved) { return static_cast<State>(saved.state); }
+
+bool is_valid(const WorkerSnapshot &saved) {
+    if (saved.state > last_state || saved.start_reason > last_reason ||
+        saved.end_reason > last_reason || (saved.flags & ~WorkerSnapshot::all_flags) != 0) {
+        return false;
+    }
+    const State state = state_in(saved);
+    return !is_under_way(state) && is_alive(state) == (saved.pid > 0) && saved.pid >= 0;
+}
+
+uint8_t flag_if(bool is_set, uint8_t flag) { return is_set ? flag : uint8_t{0}; }
+
+} // namespace
+
+bool SlotSnapshot::is_valid() const {
+    return core::is_valid(workers[0]) && core::is_valid(workers[1]) && current < instances &&
+           again <= last_reason && (requests & ~all_requests) == 0 && (flags & ~all_flags) == 0 &&
+           !(state_in(workers[0]) == State::ready && state_in(workers[1]) == State::ready) &&
+           restarts >= 0;
+}
+
+// ---- The old program --------------------------------------------------------------------------
+
+PoolSnapshot Supervisor::snapshot() const {
+    PoolSnapshot saved{};
+    reporter_.save_counters(saved.counters);
+    saved.restarts = policy_.counted();
+    saved.slots = slot_table_.slots();
+    saved.flags = (some_worker_ran_ ? PoolSnapshot::some_worker_ran : 0) |
+                  (rollout_.wants_reload() ? PoolSnapshot::reload_wanted : 0);
+    return saved;
+}
+
+SlotSnapshot Supervisor::snapshot(uint32_t number) const {
+    const Slot &slot = slot_table_[number];
+    SlotSnapshot saved{};
+    for (uint32_t index = 0; index < instances; index++) {
+        const Worker &worker = slot.workers[index];
+        WorkerSnapshot &copy = saved.workers[index];
+        copy.started = worker.started;
+        copy.expires = worker.expires;
+        copy.deadline = deadlines_.of(instance_of(number, index));
+        copy.beats = worker.beats;
+        copy.pending_signals = worker.pending_signals;
+        copy.pid = worker.pid;
+        copy.state = static_cast<uint8_t>(worker.state);
+        copy.flags = flag_if(worker.killed, WorkerSnapshot::killed) |
+                     flag_if(worker.said_ready, WorkerSnapshot::said_ready) |
+                     flag_if(worker.retires, WorkerSnapshot::retires) |
+                     flag_if(worker.kill_reported, WorkerSnapshot::kill_reported) |
+                     flag_if(worker.last_beat != never, WorkerSnapshot::beats_expected);
+        copy.start_reason = static_cast<uint8_t>(worker.start_reason);
+        copy.end_reason = static_cast<uint8_t>(worker.end_reason);
+    }
+    saved.backoff = slot.backoff;
+    saved.restarts = slot.restarts;
+    saved.current = slot.current;
+    saved.requests = slot.requests;
+    if (slot.replaced_for != ReplacementReason::none) {
+        saved.requests |= request_bit(slot.replaced_for);
+    }
+    saved.flags = flag_if(slot.unproven, SlotSnapshot::unproven) |
+                  flag_if(slot.given_up, SlotSnapshot::given_up) |
+                  flag_if(slot.stopped, SlotSnapshot::stopped);
+    // The old worker was asked to stop before the new one is started.
+    const State state = slot.workers[slot.current].state;
+    const bool is_stopped_first = slot.replaced_for != ReplacementReason::none &&
+                                  (state == State::stopping || state == State::killing);
+    const Reason again = is_stopped_first ? reason_of(slot.replaced_for) : slot.again;
+    saved.again = static_cast<uint8_t>(again);
+    return saved;
+}
+
+// ---- The new program --------------------------------------------------------------------------
+
+void Supervisor::adopt(const PoolSnapshot &pool, std::span<const SlotSnapshot> slots, Instant now) {
+    if (!expect(phase_ == Phase::idle) || !expect(slots.size() <= slot_table_.size())) {
+        return;
+    }
+    phase_ = Phase::running;
+    slot_table_.set_slots(settings_.workers);
+    policy_.set_counted(pool.restarts);
+    reporter_.restore_counters(pool.counters);
+    some_worker_ran_ = (pool.flags & PoolSnapshot::some_worker_ran) != 0;
+    for (uint32_t slot = 0; slot < slots.size(); slot++) {
+        if (!expect(slots[slot].is_valid())) {
+            return;
+        }
+        restore(slot, slots[slot]);
+    }
+    reporter_.report_adopted(now);
+    for (uint32_t slot = 0; slot < slots.size(); slot++) {
+        continue_slot(slot, slots[slot], now);
+    }
+    for (uint32_t slot = 0; slot < slot_table_.slots(); slot++) {
+        const Slot &fresh = slot_table_[slot];
+        if (state_of(current(slot)) == State::empty && !fresh.given_up && !fresh.stopped) {
+            begin(current(slot), Reason::start);
+        }
+    }
+    if ((pool.flags & PoolSnapshot::reload_wanted) != 0) {
+        rollout_.request_reload();
+    }
+    advance_replacements(now);
+    finish_if_nothing_is_busy(now);
+}
+
+// Its workers are there again, as far as they have processes.
+void Supervisor::restore(uint32_t number, const SlotSnapshot &saved) {
+    Slot &slot = slot_table_[number];
+    for (uint32_t index = 0; index < instances; index++) {
+        const WorkerSnapshot &copy = saved.workers[index];
+        if (!is_alive(state_in(copy))) {
+            continue;
+        }
+        Worker &worker = slot.workers[index];
+        worker.started = copy.started;
+        worker.expires = copy.expires;
+        worker.last_beat = never;
+        worker.beats = copy.beats;
+        worker.pending_signals = copy.pending_signals;
+        worker.pid = copy.pid;
+        worker.killed = (copy.flags & WorkerSnapshot::killed) != 0;
+        worker.said_ready = (copy.flags & WorkerSnapshot::said_ready) != 0;
+        worker.retires = (copy.flags & WorkerSnapshot::retires) != 0;
+        worker.kill_reported = (copy.flags & WorkerSnapshot::kill_reported) != 0;
+        worker.start_reason = static_cast<Reason>(copy.start_reason);
+        worker.end_reason = static_cast<Reason>(copy.end_reason);
+        reporter_.reserve_life();
+        set_state(instance_of(number, index),
+                  state_in(copy) == State::abandoned ? State::killing : state_in(copy));
+    }
+    slot.backoff = saved.backoff;
+    slot.restarts = saved.restarts;
+    // A worker that has its slot alone serves there, whatever it was to be.
+    const bool is_alone = !is_alive(state_in(saved.workers[saved.current])) &&
+                          is_alive(state_in(saved.workers[saved.current ^ 1U]));
+    slot.current = is_alone ? saved.current ^ 1U : saved.current;
+    slot.unproven = (saved.flags & SlotSnapshot::unproven) != 0 ||
+                    (saved.requests != 0 && state_of(current(number)) == State::running);
+    slot.again = static_cast<Reason>(saved.again);
+    slot.given_up = (saved.flags & SlotSnapshot::given_up) != 0 && number < slot_table_.slots();
+    some_slot_given_up_ = some_slot_given_up_ || slot.given_up;
+    slot_table_.set_stopped(number, (saved.flags & SlotSnapshot::stopped) != 0);
+}
+
+// What its workers were about to do is decided by the settings of the new program.
+void Supervisor::continue_slot(uint32_t number, const SlotSnapshot &saved, Instant now) {
+    const uint32_t worker = current(number);
+    const uint32_t other = other_instance(worker);
+    const WorkerSnapshot &copy = saved.workers[worker % instances];
+    if (state_of(other) == State::running || state_of(other) == State::ready) {
+        ask_to_stop(other, Reason::stop, now); // a replacement that was not good yet
+    } else {
+        continue_worker(other, saved.workers[other % instances], now);
+    }
+    if (is_alive(state_of(worker))) {
+        continue_worker(worker, copy, now);
+    } else if (state_in(copy) == State::done) {
+        set_state(worker, State::done);
+    } else if (state_in(copy) == State::backing_off) {
+        set_state(worker, State::backing_off);
+        deadlines_.arm(worker, copy.deadline == never ? now : copy.deadline);
+    }
+    if (number >= slot_table_.slots()) {
+        leave_slot(number, Reason::resize, now);
+        slot_table_.set_stopped(number, false);
+        return;
+    }
+    if (is_busy(state_of(other)) && slot_table_.replacing() < settings_.reload_width) {
+        slot_table_.set_replacing(number, true);
+    }
+    // Replacements that were waiting or under way, except those of a reload, which begins anew.
+    const State state = state_of(worker);
+    if (state != State::running && state != State::ready) {
+        return;
+    }
+    if ((saved.requests & request_bit(ReplacementReason::host)) != 0) {
+        rollout_.request(number, ReplacementReason::host);
+    }
+    if ((saved.requests & request_bit(ReplacementReason::lifetime)) != 0 &&
+        settings_.lifetime != 0) {
+        instance(worker).expires = never;
+        rollout_.request(number, ReplacementReason::lifetime);
+    }
+}
+
+// It has a process. The clock of the old program went on meanwhile.
+void Supervisor::continue_worker(uint32_t id, const WorkerSnapshot &saved, Instant now) {
+    Worker &worker = instance(id);
+    switch (worker.state) {
+    case State::running:
+        expect_ready(id, worker.started, now);
+        break;
+    case State::ready:
+        if (settings_.lifetime == 0) {
+            worker.expires = never;
+        } else if (worker.expires == never) {
+            worker.expires = after(now, policy_.draw_lifetime(settings_));
+        }
+        worker.last_beat = (saved.flags & WorkerSnapshot::beats_expected) != 0 ? now : never;
+        expect_heartbeat(id, now);
+        if (worker.retires) {
+            request_retirement(id, now);
+        }
+        break;
+    case State::aborting:
+    case State::stopping:
+    case State::killing:
+        if (saved.deadline != never) {
+            deadlines_.arm(id, saved.deadline);
+        } else if (worker.state == State::stopping && settings_.stop_timeout != 0) {
+            deadlines_.arm(id, after(now, settings_.stop_timeout));
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+// A worker of a pool that the new program does not have: it ends here.
+void Supervisor::absorb(uint32_t id, int32_t pid, Instant now) {
+    if (!expect(id < capacity()) || !expect(state_of(id) == State::empty) || !expect(pid > 0)) {
+        return;
+    }
+    Worker &worker = instance(id);
+    worker = Worker{};
+    worker.started = now;
+    worker.expires = never;
+    worker.last_beat = never;
+    worker.pid = pid;
+    reporter_.reserve_life();
+    set_state(id, State::running);
+    ask_to_stop(id, Reason::stop, now);
+}
+
+} // namespace prefork::core
