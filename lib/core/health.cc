@@ -49,11 +49,12 @@ void Supervisor::heartbeat(uint32_t worker, uint32_t beats, Instant now) {
     expect_heartbeat(worker, now);
 }
 
-// A worker that floods its supervisor with messages is broken, or not what it should be.
-void Supervisor::flood(uint32_t worker, Instant now) {
+// A worker that floods its supervisor with messages, or reports that it hangs. One that is to end
+// anyway is left to its time-outs.
+void Supervisor::abort_working(uint32_t worker, Reason reason, Instant now) {
     const State state = state_of(worker);
     if (state == State::running || state == State::ready) {
-        abort(worker, Reason::protocol, now);
+        abort(worker, reason, now);
     }
 }
 

@@ -32,6 +32,7 @@ struct Input {
         retire,          // it requests its replacement
         heartbeat,       // a check's result: it has sent `count` heartbeats
         flood,           // it sends more messages than any correct worker
+        hang,            // it reports by itself that it hangs
         exited,          // as `exit` says; it has been reaped
         signal_failed, // `signal` could not be sent: the negative `error`; `reported` as in Signal
     };

@@ -86,7 +86,10 @@ void Supervisor::apply(const Input &input, Instant now) {
         heartbeat(input.worker, input.count, now);
         break;
     case Input::Kind::flood:
-        flood(input.worker, now);
+        abort_working(input.worker, Reason::protocol, now);
+        break;
+    case Input::Kind::hang:
+        abort_working(input.worker, Reason::heartbeat_timeout, now);
         break;
     case Input::Kind::exited:
         exited(input, now);

@@ -199,7 +199,7 @@ class Supervisor {
     void expect_ready(uint32_t worker, Instant since, Instant now);
     void expect_heartbeat(uint32_t worker, Instant now);
     void heartbeat(uint32_t worker, uint32_t beats, Instant now);
-    void flood(uint32_t worker, Instant now);
+    void abort_working(uint32_t worker, Reason reason, Instant now);
     void retire(uint32_t worker, Instant now);
     void request_retirement(uint32_t worker, Instant now);
     void abort(uint32_t worker, Reason reason, Instant now);

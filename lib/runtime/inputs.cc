@@ -61,6 +61,8 @@ core::Input::Kind input_kind_of(os::Message::Kind kind) {
         return core::Input::Kind::ready;
     case os::Message::Kind::retire:
         return core::Input::Kind::retire;
+    case os::Message::Kind::hang:
+        return core::Input::Kind::hang;
     case os::Message::Kind::flood:
         break;
     }

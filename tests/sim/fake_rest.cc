@@ -58,6 +58,10 @@ bool SupervisorChannel::next(Message *ret_message) {
         *ret_message = {Message::Kind::flood, message.worker};
         model.flooded(message.worker);
         break;
+    case sim::SentMessage::Kind::hang:
+        *ret_message = {Message::Kind::hang, message.worker};
+        model.hangs(message.worker);
+        break;
     case sim::SentMessage::Kind::retire:
         *ret_message = {Message::Kind::retire, message.worker};
         model.retired(message.worker);

@@ -57,6 +57,7 @@ class Model {
     void started(uint32_t worker, uint32_t slot, int32_t pid, Instant since);
     void said_ready(uint32_t worker);
     void flooded(uint32_t worker);
+    void hangs(uint32_t worker);
     void retired(uint32_t worker);
     void no_more_messages();
     void looked(uint32_t worker, uint32_t beats);

@@ -261,6 +261,19 @@ void Model::flooded(uint32_t worker) {
     conclude();
 }
 
+// It says itself that it hangs: that is believed, whatever its signs of life say.
+void Model::hangs(uint32_t worker) {
+    settle();
+    Life &life = table_[worker / 2].lives[worker % 2];
+    if (life.stage == Stage::trial || life.stage == Stage::serving) {
+        const Instant deadline =
+            settings_.stop_timeout == 0 ? never : base::after(world.clock, settings_.stop_timeout);
+        be_silent(worker / 2, static_cast<int>(worker % 2), Reason::heartbeat_timeout, deadline,
+                  world.clock);
+    }
+    conclude();
+}
+
 void Model::no_more_messages() { messages_first_ = false; }
 
 } // namespace sim

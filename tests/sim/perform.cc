@@ -299,6 +299,8 @@ void Host::perform_on_health(const Operation &operation) {
         for (size_t index = first; index < end; index++) {
             if (operation.c % 32 == 0) {
                 world.flood(world.living[index]);
+            } else if (operation.c % 32 == 1) {
+                world.report_hang(world.living[index]);
             } else {
                 world.say_ready(world.living[index]);
             }

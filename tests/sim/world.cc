@@ -127,6 +127,14 @@ void World::flood(uint32_t worker) {
     }
 }
 
+void World::report_hang(uint32_t worker) {
+    if (!shares[worker].hangs) {
+        SIM_TRACE("pid %d reports that it hangs", instances[worker].pid);
+        shares[worker].hangs = true;
+        messages.push_back({worker, SentMessage::Kind::hang});
+    }
+}
+
 void World::retire(uint32_t worker) {
     SIM_TRACE("pid %d asks to be replaced", instances[worker].pid);
     shares[worker].retires = true;

@@ -28,7 +28,8 @@ struct SentMessage {
     enum class Kind : uint8_t {
         ready,
         retire,
-        flood // so many messages that the worker is taken for broken
+        flood, // so many messages that the worker is taken for broken
+        hang,
     };
     uint32_t worker;
     Kind kind;
@@ -38,6 +39,7 @@ struct SentMessage {
 struct Share {
     bool ready = false;
     bool floods = false; // has been told once
+    bool hangs = false;  // the same
     bool retires = false;
     uint32_t beats = 0;
     bool is_begun = false; // and its end is not known to the channel
@@ -165,6 +167,7 @@ struct World {
     void begin_life(uint32_t worker);
     void say_ready(uint32_t worker);
     void flood(uint32_t worker);
+    void report_hang(uint32_t worker);
     void retire(uint32_t worker);
     void beat(uint32_t worker);
 

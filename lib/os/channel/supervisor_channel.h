@@ -26,6 +26,7 @@ struct Message {
         ready,
         retire, // the worker asks to be replaced
         flood,  // the worker sends more than any correct one does
+        hang,   // the worker reports that it hangs
     };
 
     Kind kind;
