@@ -36,6 +36,15 @@ struct result {
 
 static struct result *result;
 
+/* musl has no names of errors, only texts. */
+static const char *error_name(int error) {
+#ifdef __GLIBC__
+    return strerrorname_np(error);
+#else
+    return strerror(error);
+#endif
+}
+
 /* Each is made by a supervisor or a worker of the scenarios, so no result is an empty one. */
 static const struct {
     const char *name;
@@ -190,9 +199,9 @@ static void play(const char *name, long number, int denial, bool executes) {
     } else if (result->done) {
         puts(result->reported ? "works" : "works, but LOSES the exit status");
     } else if (!result->started) {
-        printf("refused at the start: %s\n", strerrorname_np(result->error));
+        printf("refused at the start: %s\n", error_name(result->error));
     } else {
-        printf("FAILS LATE: %s\n", strerrorname_np(result->error));
+        printf("FAILS LATE: %s\n", error_name(result->error));
     }
 }
 
