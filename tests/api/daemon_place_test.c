@@ -176,7 +176,7 @@ static void assert_output_ends(struct scenario *scenario, host_fn host) {
 
     /* As a shell does for $(...): until nobody has the other end any more. */
     for (ssize_t got = 1; got > 0; length += (size_t)got) {
-        assert_int_equal(poll(&readable, 1, PATIENCE_MS), 1);
+        assert_int_equal(poll(&readable, 1, (int)PATIENCE_MS), 1);
         got = read(output[0], text + length, sizeof(text) - 1 - length);
         assert_true(got >= 0);
     }

@@ -15,7 +15,8 @@
 #include "scenario.h"
 
 enum { NOTE_READY = KIND_NOTE };
-enum { TIMEOUT_MS = 10000, LATE_MS = TIMEOUT_MS + PATIENCE_MS / 2 };
+enum { TIMEOUT_MS = 10000 };
+#define LATE_MS (TIMEOUT_MS + PATIENCE_MS / 2)
 
 /* Worker 0 ignores the request; worker 1, stopped by SIGSTOP, goes on and obeys; worker 2 obeys. */
 static int is_stubborn_or_not(struct board *board, int task_id, int run) {

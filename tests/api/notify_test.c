@@ -148,7 +148,7 @@ static void a_status_reports_changes_once_a_second(void **state) {
     const char last[] = "STATUS=Workers ready: 3 of 3, processes: 3, restarts: 3";
     for (const char *message = ""; strcmp(message, last) != 0;) {
         struct pollfd one = {.fd = pf_pool_fd(host->pool), .events = POLLIN};
-        assert_int_equal(poll(&one, 1, PATIENCE_MS), 1);
+        assert_int_equal(poll(&one, 1, (int)PATIENCE_MS), 1);
         message = await_message(host);
         assert_memory_equal(message, "STATUS=", 7);
         assert_true(now_ms() >= told + 900);
@@ -184,7 +184,7 @@ static void assert_signs_of_life(struct host *host) {
     assert_int_equal(host_begin(host, 3), 0);
     for (int count = 0; count < 5;) {
         struct pollfd one = {.fd = pf_pool_fd(host->pool), .events = POLLIN};
-        assert_int_equal(poll(&one, 1, PATIENCE_MS), 1);
+        assert_int_equal(poll(&one, 1, (int)PATIENCE_MS), 1);
         if (strcmp(await_message(host), "WATCHDOG=1") == 0) {
             count++;
             first = first == 0 ? now_ms() : first;

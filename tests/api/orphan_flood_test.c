@@ -56,7 +56,7 @@ static void assert_works_on(struct host *host, int mode) {
 
     assert_true(host_turn(host, 0));
     int first = reaped;
-    assert_true(host_turn(host, PATIENCE_MS)); /* the rest wakes it */
+    assert_true(host_turn(host, (int)PATIENCE_MS)); /* the rest wakes it */
     int second = reaped - first;
     reaped = 0;
     is_flood = 0;

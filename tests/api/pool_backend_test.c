@@ -192,7 +192,7 @@ static int host_that_takes_the_handler(struct board *board) {
     board_require(board, kill(host_pid(&host, 0, 0), SIGKILL) == 0);
     while (board_count(board, PF_EVENT_EXITED, 0) == 0 && now_ms() < killed_ms + PATIENCE_MS) {
         struct pollfd one = {.fd = pf_pool_fd(host.pool), .events = POLLIN};
-        (void)poll(&one, 1, PATIENCE_MS); /* a signal may cut it short */
+        (void)poll(&one, 1, (int)PATIENCE_MS); /* a signal may cut it short */
         (void)host_turn(&host, 0);
     }
     board_note(board, NOTE_RESULT, (int64_t)(now_ms() - killed_ms));

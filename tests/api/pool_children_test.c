@@ -166,7 +166,7 @@ static int host_with_a_signalfd(struct board *board) {
         struct pollfd one = {.fd = fd, .events = POLLIN};
         board_require(board, kill(host_pid(&host, i, 0), SIGKILL) == 0);
         board_require(board, host_reaches(&host, KIND_WORKER, i, 2));
-        board_require(board, poll(&one, 1, PATIENCE_MS) == 1);
+        board_require(board, poll(&one, 1, (int)PATIENCE_MS) == 1);
         board_require(board, read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info));
         board_require(board, (pid_t)info.ssi_pid == host_pid(&host, i, 0));
     }

@@ -28,7 +28,7 @@ static bool wait_by_poll(int loop, int fd) {
 
     (void)loop;
     do {
-        count = poll(&one, 1, PATIENCE_MS);
+        count = poll(&one, 1, (int)PATIENCE_MS);
     } while (count < 0 && errno == EINTR);
     return count == 1 && one.revents == POLLIN;
 }
@@ -38,7 +38,7 @@ static bool wait_by_epoll(int loop, int fd) {
     int count = 0;
 
     do {
-        count = epoll_wait(loop, &event, 1, PATIENCE_MS);
+        count = epoll_wait(loop, &event, 1, (int)PATIENCE_MS);
     } while (count < 0 && errno == EINTR);
     return count == 1 && event.data.fd == fd && event.events == EPOLLIN;
 }

@@ -72,7 +72,7 @@ static int host_that_reaps(struct board *board) {
         _exit(5);
     }
     while (board_count(board, PF_EVENT_EXITED, 0) == 0 && now_ms() < deadline) {
-        (void)host_turn(&host, PATIENCE_MS);
+        (void)host_turn(&host, (int)PATIENCE_MS);
     }
     board_require(board, host_reaches(&host, NOTE_READY, 0, 1));
     while (!all_are_gone(board) && now_ms() < deadline) {

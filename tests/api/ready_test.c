@@ -16,7 +16,8 @@
 #include "host.h"
 
 enum { NOTE_RESULT = KIND_NOTE, NOTE_WAITS = KIND_NOTE + 1 };
-enum { SHORT_MS = 200, LONG_MS = PATIENCE_MS };
+enum { SHORT_MS = 200 };
+#define LONG_MS PATIENCE_MS
 
 static void say_ready(struct board *board) { board_note(board, NOTE_RESULT, pf_worker_ready()); }
 

@@ -186,7 +186,7 @@ int plain_bind_path(const char *path, int type, int flags) {
 bool becomes_readable(int fd) {
     struct pollfd one = {.fd = fd, .events = POLLIN};
 
-    return poll(&one, 1, PATIENCE_MS) == 1;
+    return poll(&one, 1, (int)PATIENCE_MS) == 1;
 }
 
 static bool loopback_up(void) {

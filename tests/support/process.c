@@ -26,6 +26,17 @@ uint64_t now_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
+unsigned time_scale(void) {
+    static unsigned scale;
+
+    if (scale == 0) {
+        const char *text = getenv("TEST_TIME_SCALE");
+        unsigned long given = text == NULL ? 1 : strtoul(text, NULL, 10);
+        scale = given >= 1 && given <= 50 ? (unsigned)given : 1;
+    }
+    return scale;
+}
+
 uint64_t now_ms(void) { return now_ns() / 1000000U; }
 
 void pause_ms(unsigned milliseconds) {

@@ -22,8 +22,14 @@
 #define SANITIZED 0
 #endif
 
+/*
+ * By what the deadlines of tests are multiplied: the environment variable TEST_TIME_SCALE, or 1. An
+ * emulated processor is many times slower than one of its own.
+ */
+unsigned time_scale(void);
+
 /* How long a test waits for what must come. Only a failing test waits so long. */
-enum { PATIENCE_MS = SANITIZED ? 40000 : 20000 };
+#define PATIENCE_MS (time_scale() * (SANITIZED ? 40000U : 20000U))
 
 uint64_t now_ns(void);
 uint64_t now_ms(void);
