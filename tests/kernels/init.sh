@@ -2,7 +2,7 @@
 # shellcheck shell=dash disable=SC2154 # the kernel sets the variables
 #
 # The first process of a real kernel: the results go to the second serial line. The command line of
-# the kernel sets jobs= and limit_s=.
+# the kernel sets jobs=, limit_s= and scale=.
 #
 # SPDX-License-Identifier: MIT
 mount -t proc proc /proc
@@ -16,7 +16,7 @@ mount -t cgroup2 none /sys/fs/cgroup
 ip link set lo up
 stty -F /dev/ttyS1 raw -echo 2>/dev/null
 # The tests run in a session of their own, with nothing from the console.
-setsid env -i PATH=/bin:/usr/bin:/sbin HOME=/tmp sh /t/inside.sh "$jobs" "$limit_s" \
+setsid env -i PATH=/bin:/usr/bin:/sbin HOME=/tmp sh /t/inside.sh "$jobs" "$limit_s" "$scale" \
     </dev/null >/dev/ttyS1 2>/dev/ttyS1
 sync
 poweroff -f

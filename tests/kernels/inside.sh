@@ -1,5 +1,6 @@
 #!/bin/sh
-# Inside of the other system: tests/kernels/inside.sh JOBS LIMIT_S, with the programs in /t/list.
+# Inside of the other system: tests/kernels/inside.sh JOBS LIMIT_S SCALE, with the programs in
+# /t/list. The deadlines of the tests are SCALE times as long.
 #
 # Prints the facts and the output of every program between two lines that begin with "@@". Each is
 # printed at once, when its program has ended.
@@ -8,6 +9,7 @@
 set -u
 export CMOCKA_MESSAGE_OUTPUT=TAP PF_PROGRAMS_DIR=/t/tests/programs LC_ALL=C
 limit_s=$2
+export TEST_TIME_SCALE="${TEST_TIME_SCALE:-$3}"
 
 if test "$1" = one; then
     output=$(mktemp)

@@ -62,15 +62,18 @@ has_kvm() { # kernel, version
 }
 
 run_linux() { # version
-    local kernel machine=(-accel 'tcg,thread=multi' -cpu max) limit_s=120
+    local kernel settings machine=(-accel 'tcg,thread=multi' -cpu max) limit_s=240 scale=5
     kernel=$(tests/kernels/packages.sh "$1" "$directory") || return $?
     if has_kvm "$kernel" "$1"; then
         machine=(-enable-kvm -cpu host)
         limit_s=60
+        scale=1
     fi
-    timeout -k 5 600 qemu-system-x86_64 "${machine[@]}" -smp 2 -m 1024 -nodefaults -no-reboot \
+    settings="jobs=$jobs limit_s=$limit_s scale=$scale"
+    timeout -k 5 "${LIMIT_S:-600}" qemu-system-x86_64 "${machine[@]}" -smp 2 -m 1024 \
+        -nodefaults -no-reboot \
         -display none -kernel "$kernel" -initrd "$directory/initrd" \
-        -append "console=ttyS0 quiet panic=-1 rdinit=/init jobs=$jobs limit_s=$limit_s" \
+        -append "console=ttyS0 quiet panic=-1 rdinit=/init $settings" \
         -serial "file:$directory/console-$1" -serial "file:$directory/output-$1" </dev/null
 }
 
