@@ -3,14 +3,38 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 #include <fcntl.h>
+#include <initializer_list>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cmocka_all.h"
 #include "os/fd/pipe_write.h"
 
 using prefork::os::write_without_sigpipe;
+
+namespace {
+
+bool refused; // a filter of system calls forbids the two below
+
+constexpr size_t kernel_set_size = 8;
+
+} // namespace
+
+extern "C" int sigtimedwait(const sigset_t *set, siginfo_t *info, const timespec *timeout) {
+    errno = EPERM;
+    return refused ? -1
+                   : static_cast<int>(
+                         syscall(SYS_rt_sigtimedwait, set, info, timeout, kernel_set_size));
+}
+
+extern "C" int sigpending(sigset_t *set) {
+    sigemptyset(set);
+    errno = EPERM;
+    return refused ? -1 : static_cast<int>(syscall(SYS_rt_sigpending, set, kernel_set_size));
+}
 
 namespace {
 
@@ -101,6 +125,22 @@ void one_that_was_pending_stays(void ** /*state*/) {
     close(end);
 }
 
+void none_is_left_where_it_cannot_be_taken(void ** /*state*/) {
+    const int end = pipe_without_reader();
+    for (const int how : {SIG_UNBLOCK, SIG_BLOCK}) {
+        set_blocked(how);
+        refused = true;
+        const auto result = write_without_sigpipe(end, "text", 4);
+        refused = false;
+
+        assert_int_equal(result, -EPIPE);
+        assert_false(is_pending());
+        assert_int_equal(is_blocked(), how == SIG_BLOCK);
+    }
+    set_blocked(SIG_UNBLOCK);
+    close(end);
+}
+
 void other_errors_are_reported(void ** /*state*/) {
     int ends[2];
     assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
@@ -125,6 +165,7 @@ int main() {
         cmocka_unit_test(a_socket_without_a_peer_is_an_error_and_no_signal),
         cmocka_unit_test(a_host_that_blocks_it_finds_none_pending),
         cmocka_unit_test(one_that_was_pending_stays),
+        cmocka_unit_test(none_is_left_where_it_cannot_be_taken),
         cmocka_unit_test(other_errors_are_reported),
     };
     return cmocka_run_group_tests_name("pipe_write", tests, nullptr, nullptr);

@@ -12,6 +12,21 @@ namespace {
 
 constexpr int write_signals[] = {SIGPIPE, SIGXFSZ};
 
+// A signal that is ignored is pending no more, nor for other threads. Returns whether it was done.
+bool discard_by_ignoring(const sigset_t &signals) {
+    bool all = true;
+    for (const int signal : write_signals) {
+        if (sigismember(&signals, signal) == 1) {
+            struct sigaction ignore {};
+            struct sigaction before {};
+            ignore.sa_handler = SIG_IGN;
+            all = sigaction(signal, &ignore, &before) == 0 &&
+                  sigaction(signal, &before, nullptr) == 0 && all;
+        }
+    }
+    return all;
+}
+
 // Returns whether none of them is pending for this thread afterwards.
 bool discard(const sigset_t &signals) {
     const timespec at_once{};
@@ -19,7 +34,7 @@ bool discard(const sigset_t &signals) {
     do {
         discarded = sigtimedwait(&signals, nullptr, &at_once);
     } while (discarded > 0 || errno == EINTR);
-    return errno == EAGAIN;
+    return errno == EAGAIN || discard_by_ignoring(signals);
 }
 
 } // namespace
@@ -33,13 +48,16 @@ WriteSignalBlock::WriteSignalBlock() {
     }
     error_ = -pthread_sigmask(SIG_BLOCK, &signals, &before_);
     unexpected_ = signals;
-    // One can be pending only where it was blocked. Another one then changes nothing.
+    // One can be pending only where it was blocked. Another one then changes nothing. Where that
+    // cannot be asked for, it is better to discard one too many: one that is left can end the host.
     sigset_t pending;
-    bool looked = false;
+    bool asked = false;
+    bool known = false;
     for (const int signal : write_signals) {
         if (error_ == 0 && sigismember(&before_, signal) == 1) {
-            looked = looked || sigpending(&pending) == 0;
-            if (!looked || sigismember(&pending, signal) == 1) {
+            known = asked ? known : sigpending(&pending) == 0;
+            asked = true;
+            if (known && sigismember(&pending, signal) == 1) {
                 sigdelset(&unexpected_, signal);
             }
         }
