@@ -82,12 +82,13 @@ int move_to_reserved_name(int directory, const char *from, const char *to) {
     return error;
 }
 
-// By a second name: that a name is taken is found out in one step, as by a rename.
+// By a second name: that a name is taken is found out in one step, as by a rename. The file system
+// may have no such names, and the kernel may protect the files of other users from them.
 int move_by_link(int directory, const char *from, const char *to) {
     if (linkat(directory, from, directory, to, 0) == 0) {
         return unlinkat(directory, from, 0) == 0 ? 0 : -errno;
     }
-    return -errno;
+    return errno == EEXIST ? -errno : move_to_reserved_name(directory, from, to);
 }
 
 // Never takes the place of another file. The kernel or the file system may not know the call that
