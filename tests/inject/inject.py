@@ -31,7 +31,7 @@ HEAD = struct.Struct("iiII")
 ENTRY = struct.Struct("56sII")
 MAX_CALLS = 128
 FOREVER = 2**32 - 1
-PROCESSES = ("supervisor", "child")
+PROCESSES = ("supervisor", "child", "all")
 EAI = {"EAI_NONAME": -2, "EAI_AGAIN": -3, "EAI_FAIL": -4, "EAI_MEMORY": -10, "EAI_SYSTEM": -11}
 
 
@@ -52,6 +52,8 @@ ERRORS = {words[0]: words[1:] for words in lines("errors.txt")}
 EXCEPTIONS = {words[0]: words[1:] for words in lines("exceptions.txt")}
 # Scenario, call, process, error, use: patterns; then the reason.
 IMPOSSIBLE = [(words[:5], words[5:]) for words in lines("impossible.txt")]
+UNUSED = {words[0]: words[1:] for words in lines("unused.txt")}
+SETUPS = {words[0]: words[1:] for words in lines("setups.txt")}
 
 
 def is_impossible(*words):
@@ -73,6 +75,7 @@ def check_lists():
             found.append(f"{name}: neither in errors.txt nor in exceptions.txt")
     found += [f"{name}: in both lists" for name in ERRORS if name in EXCEPTIONS]
     found += [f"{name}: no reason" for name, reason in EXCEPTIONS.items() if not reason]
+    found += [f"{name}: unused, but without a reason" for name in UNUSED if not UNUSED[name]]
     found += [f"{' '.join(patterns)}: no reason" for patterns, reason in IMPOSSIBLE if not reason]
     found += [f"{name}: no error" for name, errors in ERRORS.items() if not errors]
     with open(os.path.join(HERE, "calls.h"), encoding="utf-8") as file:
@@ -81,6 +84,20 @@ def check_lists():
         if f"({name.removeprefix('syscall.')}" not in text:
             found.append(f"{name}: not in calls.h")
     return found
+
+
+def plan_text(plan):
+    call, error, first, last, process = plan
+    return f"{call} {number(error)} {first} {last} {PROCESSES.index(process)}"
+
+
+def standing_failures(scenario):
+    """Those that a scenario has in each run."""
+    for word in SETUPS.get(scenario, []):
+        if ":" in word and "=" not in word:
+            call, error, process, *uses = word.split(":")
+            first, last = uses[0].split("-") if uses else (1, FOREVER)
+            yield plan_text((call, error, int(first), int(last), process))
 
 
 def run(scenario, plan=None):
@@ -95,23 +112,25 @@ def run(scenario, plan=None):
            if not key.startswith(("PF_", "INJECT_", "LISTEN_", "MAKE", "MFLAGS"))}
     env.update(INJECT_STATE=state, INJECT_PRELOAD=os.path.join(BUILD, "shim.so"),
                TMPDIR=directory)
-    if plan:
-        call, error, first, last, process = plan
-        env["INJECT_PLAN"] = f"{call} {number(error)} {first} {last} {PROCESSES.index(process)}"
+    env["INJECT_PLAN"] = ";".join([plan_text(plan) if plan else "none 0 0 0 0",
+                                   *standing_failures(scenario)])
     if os.environ.get("V") not in (None, "", "0"):
         env["INJECT_VERBOSE"] = "1"
-    if scenario == "notify":
-        env["NOTIFY_SOCKET"] = os.path.join(work, "notify")
-    if scenario == "fork_processes":
-        env["INJECT_SIGNAL"] = "15"
-    if scenario == "daemon":
-        env["INJECT_DAEMON"] = "1"
-    command = [os.path.join(BUILD, "run"), str(SECONDS), os.path.join(BUILD, "scenarios"), scenario]
-    if scenario == "listen_fds":
-        command = ["/bin/sh", "-c", 'exec "$@" 3</tmp', "sh", *command]
-        env["INJECT_LISTEN"] = "1"
-    elif scenario == "exec":
-        command = ["/bin/sh", "-c", 'exec "$@" 3</tmp', "sh", *command]
+    setup = SETUPS.get(scenario, [])
+    env.update(word.replace("{}", work).split("=") for word in setup if "=" in word)
+    program, opened = os.path.join(BUILD, "scenarios"), ""
+    if "by-descriptor" in setup:
+        opened += f" 9<'{program}'"
+        program = "/proc/self/fd/9"
+    if "program" in setup:
+        shutil.copy(program, os.path.join(work, "program"))
+        env["LD_LIBRARY_PATH"] = os.path.dirname(os.path.abspath(LIBRARY))
+        program = "./program"
+    if "fd3" in setup:
+        opened += " 3</tmp"
+    command = [os.path.join(BUILD, "run"), str(SECONDS), program, scenario]
+    if opened:
+        command = ["/bin/sh", "-c", f'exec "$@"{opened}', "sh", *command]
     began = time.monotonic()
     result = subprocess.run(command, env=env, cwd=work, stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
@@ -159,7 +178,7 @@ def make_plans(scenarios, recorded):
     plans, impossible = [], 0
     for scenario in scenarios:
         for call, uses in recorded[scenario].items():
-            for process in PROCESSES:
+            for process in PROCESSES[:2]:
                 if uses[process] == 0:
                     continue
                 for error in ERRORS[call]:
@@ -211,6 +230,13 @@ def main():
             if broken or "note: " in output:
                 failed += 1
                 print(f"FAILED: {name}, without a failure of a call:\n{output}", *broken, sep="\n")
+        if len(scenarios) == len(names):
+            unused = [f"{call}: not used by any scenario, and not in unused.txt"
+                      for call in sorted(set(ERRORS) - seen - set(UNUSED))]
+            unused += [f"{call}: in unused.txt, but used" for call in sorted(seen & set(UNUSED))]
+            failed += len(unused)
+            for line in unused:
+                print(f"FAILED: {line}")
         plans, impossible = make_plans(scenarios, recorded)
         plans = chosen_plans(plans)
         if sample:
@@ -246,9 +272,6 @@ def main():
                 passed += 1
             if os.environ.get("V") not in (None, "", "0"):
                 print(output)
-    if not sample and len(scenarios) == len(names):
-        for call in sorted(set(ERRORS) - seen):
-            print(f"not used by any scenario: {call}")
     for seconds, command in sorted(slow, reverse=True)[:5]:
         if seconds > 8:
             print(f"slow: {seconds:.1f} s: {command}")

@@ -38,7 +38,7 @@ $(INJECT)/tests/inject/scenarios: $(wildcard tests/inject/*.[ch]) $(INJECT)/libp
 	@mkdir -p $(@D)
 	$(say) CC $@
 	$(Q)$(compile_c) -Itests/inject -o $@ tests/inject/scenarios.c tests/inject/scene.c \
-		tests/inject/sockets.c tests/inject/runs.c \
+		tests/inject/sockets.c tests/inject/runs.c tests/inject/systems.c -pthread \
 		-L$(INJECT) -lprefork -Wl,-rpath,'$$ORIGIN/../..'
 
 inject-run: $(INJECT_PROGRAMS)

@@ -10,7 +10,6 @@ static int crash(int task_id, void *user) {
 
 void play_run(void) {
     pf_pool *pool;
-    struct scene scene = {0};
     int task_id;
     int result = pf_pool_new(&pool);
     if (scene_failed(&scene, "pf_pool_new", result)) {

@@ -19,23 +19,11 @@
 
 #include "scene.h"
 #include "sockets.h"
+#include "systems.h"
 
-void inject_be_supervisor(void) __attribute__((weak));
-
-static struct scene scene;
-static int workers = 2;
 static int done; /* what a step has done so far */
 
 /* ---- Workers ---------------------------------------------------------------------------- */
-
-static int serve(int task_id, void *user) __attribute__((noreturn));
-static int serve(int task_id, void *user) {
-    (void)task_id;
-    (void)user;
-    for (;;) {
-        pause();
-    }
-}
 
 /* Whether this is the first worker of its slot. */
 static int is_first(int task_id) {
@@ -52,7 +40,7 @@ static int crash_once(int task_id, void *user) {
     if (is_first(task_id)) {
         return 3;
     }
-    serve(task_id, user);
+    scene_serve(task_id, user);
 }
 
 static int report(int task_id, void *user) {
@@ -86,68 +74,42 @@ static int poll_stop_fd(int task_id, void *user) {
 
 /* ---- Conditions ------------------------------------------------------------------------- */
 
-static int all_ready(struct scene *s) {
-    for (int i = 0; i < workers; i++) {
-        if (pf_pool_worker_state(s->pool, i) != PF_WORKER_READY) {
-            return 0;
-        }
-    }
-    return 1;
+static int all_crashed(struct scene *s) {
+    return s->started >= 2 * s->workers && scene_all_ready(s);
 }
-
-static int all_crashed(struct scene *s) { return s->started >= 2 * workers && all_ready(s); }
 
 static int reloaded(struct scene *s) {
     return s->events[PF_EVENT_RELOADED] > 0 || s->events[PF_EVENT_RELOAD_FAILED] > 0;
 }
 
-static int has_size(struct scene *s) { return pf_pool_alive_count(s->pool) == workers; }
+static int has_size(struct scene *s) { return pf_pool_alive_count(s->pool) == scene.workers; }
 
 static int one_stopped(struct scene *s) {
     return pf_pool_worker_state(s->pool, 0) == PF_WORKER_EMPTY;
 }
 
 static int replaced(struct scene *s) {
-    return s->started >= done && pf_pool_alive_count(s->pool) == workers && all_ready(s);
+    return s->started >= done && pf_pool_alive_count(s->pool) == s->workers && scene_all_ready(s);
 }
-
-/* ---- Steps ------------------------------------------------------------------------------ */
-
-static int try(const char *call, int result) { return !scene_failed(&scene, call, result); }
-#define TRY(call) try(#call, call)
-
-/* A pool with the usual settings that is not started yet. */
-static int make_pool(int (*fn)(int, void *)) {
-    return TRY(pf_pool_new(&scene.pool)) && TRY(pf_pool_set_workers(scene.pool, workers)) &&
-           TRY(pf_pool_set_stop(scene.pool, SIGTERM, 1000)) &&
-           TRY(pf_pool_set_min_uptime(scene.pool, 20)) &&
-           TRY(pf_pool_set_worker_fn(scene.pool, fn, NULL, NULL));
-}
-
-static int start(void) {
-    return TRY(pf_pool_start(scene.pool)) && scene_until(&scene, "start", all_ready);
-}
-
-static int is_ok(void) { return scene.error == 0; }
 
 /* ---- Scenarios -------------------------------------------------------------------------- */
 
 static void play_start(void) {
-    if (make_pool(serve)) {
-        start();
+    if (scene_make_pool(scene_serve)) {
+        scene_start();
     }
     scene_finish(&scene, pf_pool_stop);
 }
 
 static void play_kill(void) {
-    if (make_pool(serve) && start()) {
+    if (scene_make_pool(scene_serve) && scene_start()) {
         TRY(pf_pool_send_signal(scene.pool, -1, SIGCONT));
     }
     scene_finish(&scene, pf_pool_kill);
 }
 
 static void play_sigchld(void) {
-    if (make_pool(crash_once) && TRY(pf_pool_set_backend(scene.pool, PF_BACKEND_SIGCHLD)) &&
+    if (scene_make_pool(crash_once) && TRY(pf_pool_set_backend(scene.pool, PF_BACKEND_SIGCHLD)) &&
         TRY(pf_pool_start(scene.pool))) {
         scene_until(&scene, "restart", all_crashed);
     }
@@ -155,7 +117,7 @@ static void play_sigchld(void) {
 }
 
 static void play_crash(void) {
-    if (make_pool(crash_once) && TRY(pf_pool_set_backoff(scene.pool, 10, 20)) &&
+    if (scene_make_pool(crash_once) && TRY(pf_pool_set_backoff(scene.pool, 10, 20)) &&
         TRY(pf_pool_start(scene.pool))) {
         scene_until(&scene, "restart", all_crashed);
     }
@@ -163,7 +125,8 @@ static void play_crash(void) {
 }
 
 static void play_reload(void) {
-    if (make_pool(serve) && TRY(pf_pool_set_signals(scene.pool, PF_SIGNALS_STANDARD)) && start()) {
+    if (scene_make_pool(scene_serve) && TRY(pf_pool_set_signals(scene.pool, PF_SIGNALS_STANDARD)) &&
+        scene_start()) {
         if (scene.events[PF_EVENT_SIGNAL_UNAVAILABLE] == 0) {
             raise(SIGHUP);
             scene_until(&scene, "reload", reloaded);
@@ -173,10 +136,10 @@ static void play_reload(void) {
 }
 
 static void play_resize(void) {
-    if (make_pool(serve) && start() && TRY(pf_pool_resize(scene.pool, 5))) {
-        workers = 5;
+    if (scene_make_pool(scene_serve) && scene_start() && TRY(pf_pool_resize(scene.pool, 5))) {
+        scene.workers = 5;
         if (scene_until(&scene, "more", has_size) && TRY(pf_pool_resize(scene.pool, 1))) {
-            workers = 1;
+            scene.workers = 1;
             scene_until(&scene, "fewer", has_size);
         }
     }
@@ -184,9 +147,10 @@ static void play_resize(void) {
 }
 
 static void play_replace(void) {
-    if (make_pool(serve) && start() && TRY(pf_pool_stop_worker(scene.pool, 0)) &&
+    if (scene_make_pool(scene_serve) && scene_start() && TRY(pf_pool_stop_worker(scene.pool, 0)) &&
         scene_until(&scene, "stop of one", one_stopped) &&
-        TRY(pf_pool_replace_worker(scene.pool, 0)) && scene_until(&scene, "again", all_ready) &&
+        TRY(pf_pool_replace_worker(scene.pool, 0)) &&
+        scene_until(&scene, "again", scene_all_ready) &&
         TRY(pf_pool_replace_worker(scene.pool, 1))) {
         done = scene.started + 1;
         scene_until(&scene, "replacement", replaced);
@@ -195,25 +159,26 @@ static void play_replace(void) {
 }
 
 static void play_signs(void) {
-    if (make_pool(report) && TRY(pf_pool_set_ready_timeout(scene.pool, 1000)) &&
-        TRY(pf_pool_set_heartbeat_timeout(scene.pool, 1000)) && start()) {
-        done = workers + 1;
+    if (scene_make_pool(report) && TRY(pf_pool_set_ready_timeout(scene.pool, 1000)) &&
+        TRY(pf_pool_set_heartbeat_timeout(scene.pool, 1000)) && scene_start()) {
+        done = scene.workers + 1;
         scene_until(&scene, "retirement", replaced);
     }
     scene_finish(&scene, pf_pool_stop);
 }
 
 static void play_stop_fd(void) {
-    if (make_pool(poll_stop_fd) && TRY(pf_pool_set_stop(scene.pool, 0, 1000))) {
-        start();
+    if (scene_make_pool(poll_stop_fd) && TRY(pf_pool_set_stop(scene.pool, 0, 1000))) {
+        scene_start();
     }
     scene_finish(&scene, pf_pool_stop);
 }
 
 static void play_groups(void) {
-    if (make_pool(serve) && TRY(pf_pool_set_process_groups(scene.pool, PF_GROUP_SIGNALS)) &&
+    if (scene_make_pool(scene_serve) &&
+        TRY(pf_pool_set_process_groups(scene.pool, PF_GROUP_SIGNALS)) &&
         TRY(pf_pool_set_reap_orphans(scene.pool, PF_REAP_ADOPTED))) {
-        start();
+        scene_start();
     }
     scene_finish(&scene, pf_pool_stop);
 }
@@ -224,8 +189,8 @@ static void play_notify(void) {
     if (bind(manager, (struct sockaddr *)&name, sizeof(name)) < 0) {
         scene_broken("the test cannot bind: %s", strerror(errno));
     }
-    if (make_pool(serve) && TRY(pf_pool_set_manager_notify(scene.pool, 1)) && start() &&
-        TRY(pf_pool_reload(scene.pool))) {
+    if (scene_make_pool(scene_serve) && TRY(pf_pool_set_manager_notify(scene.pool, 1)) &&
+        scene_start() && TRY(pf_pool_reload(scene.pool))) {
         scene_until(&scene, "reload", reloaded);
     }
     scene_finish(&scene, pf_pool_stop);
@@ -236,7 +201,7 @@ static void play_notify(void) {
     }
     const char *plan = getenv("INJECT_PLAN");
     const int is_cut_off = plan != NULL && strstr(plan, " 4294967295 ") != NULL;
-    if (is_ok() && scene.reported == 0 && messages < 3 && !is_cut_off) {
+    if (scene.error == 0 && scene.reported == 0 && messages < 3 && !is_cut_off) {
         scene_broken("%d messages for the manager, and nothing is reported", messages);
     }
     close(manager);
@@ -244,12 +209,12 @@ static void play_notify(void) {
 }
 
 static void play_host_fork(void) {
-    if (!make_pool(serve) || !TRY(pf_pool_set_host_fork(scene.pool, 1)) ||
+    if (!scene_make_pool(scene_serve) || !TRY(pf_pool_set_host_fork(scene.pool, 1)) ||
         !TRY(pf_pool_start(scene.pool))) {
         scene_finish(&scene, pf_pool_stop);
         return;
     }
-    for (int round = 0; round < 200 && !all_ready(&scene); round++) {
+    for (int round = 0; round < 200 && !scene_all_ready(&scene); round++) {
         const pf_event *event;
         if (!TRY(pf_pool_dispatch(scene.pool, 20))) {
             break;
@@ -267,12 +232,12 @@ static void play_host_fork(void) {
                 if (result < 0) {
                     _exit(9);
                 }
-                serve(task_id, NULL);
+                scene_serve(task_id, NULL);
             }
             TRY(pf_pool_fork_parent(scene.pool, task_id, pid));
         }
     }
-    if (!all_ready(&scene) && is_ok() && scene.reported == 0) {
+    if (!scene_all_ready(&scene) && scene.error == 0 && scene.reported == 0) {
         scene_broken("the forks of the host: nothing is reported");
     }
     scene_finish(&scene, pf_pool_stop);
@@ -280,10 +245,10 @@ static void play_host_fork(void) {
 
 static void play_exec(void) {
     const char *const argv[] = {"scenarios", "executed", NULL};
-    if (make_pool(serve) && TRY(pf_pool_set_name(scene.pool, "executed")) &&
+    if (scene_make_pool(scene_serve) && TRY(pf_pool_set_name(scene.pool, "executed")) &&
         TRY(pf_pool_add_fd(scene.pool, "directory", 3)) &&
         TRY(pf_pool_set_ready_timeout(scene.pool, 1500)) &&
-        TRY(pf_pool_set_exec(scene.pool, NULL, argv, NULL)) && start()) {
+        TRY(pf_pool_set_exec(scene.pool, NULL, argv, NULL)) && scene_start()) {
         TRY(pf_pool_reload(scene.pool));
         scene_until(&scene, "reload", reloaded);
     }
@@ -301,10 +266,11 @@ static int executed(void) {
     if (pf_worker_fd("directory") < 0 || pf_worker_ready() < 0) {
         return 9;
     }
-    serve(task_id, NULL);
+    scene_serve(task_id, NULL);
 }
 
 static void try_sockets(void) { play_sockets(&scene); }
+static void try_raced_socket(void) { play_raced_socket(&scene); }
 static void try_listen_fds(void) { play_listen_fds(&scene); }
 
 /* A worker that cannot be forked is tried again for ever: then the program is told to end. */
@@ -332,6 +298,20 @@ static void play_fork_processes(void) {
     exit(1);
 }
 
+/* One worker stops the program when both run. */
+static void play_signaled(void) {
+    atexit(end_of_fork_processes);
+    const int task_id = pf_fork_processes(2, 10);
+    if (task_id >= 0) {
+        if (task_id == 1) {
+            kill(getppid(), SIGTERM);
+        }
+        scene_serve(task_id, NULL);
+    }
+    scene_failed(&scene, "pf_fork_processes", task_id);
+    exit(1);
+}
+
 static void play_daemon(void) {
     if (!TRY(pf_daemonize("pid"))) {
         if (access("pid", F_OK) == 0) {
@@ -339,12 +319,9 @@ static void play_daemon(void) {
         }
         return;
     }
-    if (inject_be_supervisor != NULL) {
-        inject_be_supervisor();
-    }
-    scene_begin();
-    if (make_pool(serve)) {
-        start();
+    scene_be_supervisor();
+    if (scene_make_pool(scene_serve)) {
+        scene_start();
     }
     scene_finish(&scene, pf_pool_stop);
 }
@@ -371,6 +348,22 @@ static const struct {
     {"fork_processes", play_fork_processes},
     {"daemon", play_daemon},
     {"run", play_run},
+    {"signaled", play_signaled},
+    {"wiped_by_fork", play_start},
+    {"no_files", play_start},
+    {"exec_removed", play_removed_program},
+    {"exec_descriptor", play_exec},
+    {"exec_vfork", play_exec},
+    {"exec_no_proc", play_exec},
+    {"exec_rights", play_program_with_rights},
+    {"exec_aging", play_aging_program},
+    {"threads", play_threads},
+    {"threads_no_proc", play_threads},
+    {"terminal_report", play_terminal_report},
+    {"terminal_stop", play_terminal_stop},
+    {"pipe_report", play_pipe_report},
+    {"closed_report", play_closed_report},
+    {"raced_socket", try_raced_socket},
 };
 
 int main(int argc, char **argv) {
@@ -392,7 +385,7 @@ int main(int argc, char **argv) {
                 _exit(0);
             }
             scene_end();
-            return is_ok() && scene.reported == 0 ? 0 : 1;
+            return scene.error == 0 && scene.reported == 0 ? 0 : 1;
         }
     }
     return 2;

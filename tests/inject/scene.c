@@ -15,6 +15,10 @@
 
 enum { max_fds = 64, step_ms = 6000, stop_ms = 9000, slice_ms = 50 };
 
+void inject_be_supervisor(void) __attribute__((weak));
+
+struct scene scene = {.workers = 2};
+
 static char fds_before[max_fds][128], fds_after[max_fds][128];
 static sigset_t mask_before;
 static struct sigaction child_before;
@@ -77,20 +81,20 @@ void scene_end(void) {
     }
 }
 
-int scene_failed(struct scene *scene, const char *call, int result) {
+int scene_failed(struct scene *s, const char *call, int result) {
     if (result >= 0) {
         return 0;
     }
     printf("note: %s: %s\n", call, pf_strerror(result));
-    if (scene->error == 0) {
-        scene->error = result;
+    if (s->error == 0) {
+        s->error = result;
     }
     return 1;
 }
 
-static int find_worker(struct scene *scene, int32_t pid) {
-    for (int i = scene->started - 1; i >= 0; i--) {
-        if (scene->workers[i].pid == pid && scene->workers[i].exits == 0) {
+static int find_worker(struct scene *s, int32_t pid) {
+    for (int i = s->started - 1; i >= 0; i--) {
+        if (s->processes[i].pid == pid && s->processes[i].exits == 0) {
             return i;
         }
     }
@@ -98,55 +102,55 @@ static int find_worker(struct scene *scene, int32_t pid) {
 }
 
 void scene_event(const pf_event *event, void *user) {
-    struct scene *scene = user;
+    struct scene *s = user;
     const int type = pf_event_type(event);
     if (getenv("INJECT_VERBOSE") != NULL) {
         printf("event: %s: %s\n", pf_event_type_name(type), pf_event_message(event));
     }
-    scene->events[type < scene_event_types ? type : 0]++;
+    s->events[type < scene_event_types ? type : 0]++;
     if (pf_event_level(event) <= 4 || pf_event_error(event) != 0) {
-        scene->reported++;
+        s->reported++;
     }
-    if (type == PF_EVENT_STARTED && scene->started < scene_max_workers) {
-        scene->workers[scene->started++].pid = pf_event_pid(event);
+    if (type == PF_EVENT_STARTED && s->started < scene_max_workers) {
+        s->processes[s->started++].pid = pf_event_pid(event);
     }
     if (type == PF_EVENT_EXITED) {
-        const int worker = find_worker(scene, pf_event_pid(event));
+        const int worker = find_worker(s, pf_event_pid(event));
         if (worker < 0) {
             scene_broken("the end of %d is reported, which was not started or ended before",
                          (int)pf_event_pid(event));
         } else {
-            scene->workers[worker].exits = 1;
+            s->processes[worker].exits = 1;
         }
     }
 }
 
 /* One round; returns the result of the dispatch. */
-static int dispatch(struct scene *scene) {
-    const int result = pf_pool_dispatch(scene->pool, slice_ms);
+static int dispatch(struct scene *s) {
+    const int result = pf_pool_dispatch(s->pool, slice_ms);
     const pf_event *event;
-    while (pf_pool_next_event(scene->pool, &event) > 0) {
-        scene_event(event, scene);
+    while (pf_pool_next_event(s->pool, &event) > 0) {
+        scene_event(event, s);
     }
     return result;
 }
 
-int scene_until(struct scene *scene, const char *what, int (*holds)(struct scene *)) {
+int scene_until(struct scene *s, const char *what, int (*holds)(struct scene *)) {
     const long long deadline = now_ms() + step_ms;
-    const int reported = scene->reported;
-    while (!holds(scene)) {
-        const int result = dispatch(scene);
-        if (scene_failed(scene, "pf_pool_dispatch", result)) {
+    const int reported = s->reported;
+    while (!holds(s)) {
+        const int result = dispatch(s);
+        if (scene_failed(s, "pf_pool_dispatch", result)) {
             return 0;
         }
-        if (result == 0 && !holds(scene)) {
-            if (scene->reported == reported && scene->error == 0) {
+        if (result == 0 && !holds(s)) {
+            if (s->reported == reported && s->error == 0) {
                 scene_broken("%s: the pool is done without a reason", what);
             }
             return 0;
         }
         if (now_ms() >= deadline) {
-            if (scene->reported == reported && scene->error == 0) {
+            if (s->reported == reported && s->error == 0) {
                 scene_broken("%s: not within %d ms, and nothing is reported", what, step_ms);
             }
             return 0;
@@ -155,29 +159,66 @@ int scene_until(struct scene *scene, const char *what, int (*holds)(struct scene
     return 1;
 }
 
-void scene_finish(struct scene *scene, int (*stop)(pf_pool *)) {
+void scene_finish(struct scene *s, int (*stop)(pf_pool *)) {
     long long deadline = now_ms() + stop_ms;
     int result = 1;
-    if (scene->pool != NULL && pf_pool_fd(scene->pool) >= 0) {
-        scene_failed(scene, "pf_pool_stop", stop(scene->pool));
-        while ((result = dispatch(scene)) > 0 && now_ms() < deadline) {
+    if (s->pool != NULL && pf_pool_fd(s->pool) >= 0) {
+        scene_failed(s, "pf_pool_stop", stop(s->pool));
+        while ((result = dispatch(s)) > 0 && now_ms() < deadline) {
         }
-        scene_failed(scene, "pf_pool_dispatch at the end", result);
+        scene_failed(s, "pf_pool_dispatch at the end", result);
         if (result > 0) {
             scene_broken("the stop did not end within %d ms", stop_ms);
         }
-        if (result == 0 && pf_pool_alive_count(scene->pool) != 0) {
-            scene_broken("%d are alive after the end", pf_pool_alive_count(scene->pool));
+        if (result == 0 && pf_pool_alive_count(s->pool) != 0) {
+            scene_broken("%d are alive after the end", pf_pool_alive_count(s->pool));
         }
     }
     deadline = now_ms();
-    pf_pool_free(scene->pool);
+    pf_pool_free(s->pool);
     if (now_ms() > deadline + 5500) {
         scene_broken("pf_pool_free() needed %lld ms", now_ms() - deadline);
     }
-    for (int i = 0; i < scene->started && result == 0; i++) {
-        if (scene->workers[i].exits != 1) {
-            scene_broken("the end of worker %d is not reported", (int)scene->workers[i].pid);
+    for (int i = 0; i < s->started && result == 0; i++) {
+        if (s->processes[i].exits != 1) {
+            scene_broken("the end of worker %d is not reported", (int)s->processes[i].pid);
         }
     }
 }
+
+int scene_serve(int task_id, void *user) {
+    (void)task_id;
+    (void)user;
+    for (;;) {
+        pause();
+    }
+}
+
+int scene_all_ready(struct scene *s) {
+    for (int i = 0; i < s->workers; i++) {
+        if (pf_pool_worker_state(s->pool, i) != PF_WORKER_READY) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
+int scene_make_pool(int (*fn)(int, void *)) {
+    return TRY(pf_pool_new(&scene.pool)) && TRY(pf_pool_set_workers(scene.pool, scene.workers)) &&
+           TRY(pf_pool_set_stop(scene.pool, SIGTERM, 1000)) &&
+           TRY(pf_pool_set_min_uptime(scene.pool, 20)) &&
+           TRY(pf_pool_set_worker_fn(scene.pool, fn, NULL, NULL));
+}
+
+int scene_start(void) {
+    return TRY(pf_pool_start(scene.pool)) && scene_until(&scene, "start", scene_all_ready);
+}
+
+void scene_be_supervisor(void) {
+    if (inject_be_supervisor != NULL) {
+        inject_be_supervisor();
+    }
+    scene_begin();
+}
+
+int scene_try(const char *call, int result) { return !scene_failed(&scene, call, result); }

@@ -14,6 +14,7 @@ enum { scene_max_workers = 256, scene_event_types = 32 };
 
 struct scene {
     pf_pool *pool;
+    int workers;
     int error;    /* the first code that a call of the library returned */
     int reported; /* events that report a failure */
     int events[scene_event_types];
@@ -21,8 +22,15 @@ struct scene {
     struct {
         int32_t pid;
         int exits;
-    } workers[scene_max_workers];
+    } processes[scene_max_workers];
 };
+
+/* That of this process. */
+extern struct scene scene;
+
+/* Whether a call succeeds; notes its result. */
+#define TRY(call) scene_try(#call, (call))
+int scene_try(const char *call, int result);
 
 /* Notes descriptors, signal mask and disposition of SIGCHLD. */
 void scene_begin(void);
@@ -33,18 +41,32 @@ void scene_end(void);
 void scene_broken(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Notes a result of the library; returns whether it is an error. */
-int scene_failed(struct scene *scene, const char *call, int result);
+int scene_failed(struct scene *s, const char *call, int result);
 
 /* Notes an event. */
-void scene_event(const pf_event *event, void *scene);
+void scene_event(const pf_event *event, void *user);
 
 /* Dispatches until the condition holds; returns whether it does. An error, or a failure that was
  * reported, is an answer too; neither within the time is broken. */
-int scene_until(struct scene *scene, const char *what, int (*holds)(struct scene *));
+int scene_until(struct scene *s, const char *what, int (*holds)(struct scene *));
 
 /* Stops the pool, gracefully or not, frees it and compares starts with ends. A pool that fails with
  * an error reports no events after it. */
-void scene_finish(struct scene *scene, int (*stop)(pf_pool *));
+void scene_finish(struct scene *s, int (*stop)(pf_pool *));
+
+/* Makes a pool with the usual settings that is not started yet. Returns whether it could. */
+int scene_make_pool(int (*fn)(int, void *));
+
+/* Starts it, and dispatches until all workers are ready. Returns whether they are. */
+int scene_start(void);
+
+int scene_all_ready(struct scene *s);
+
+/* A worker that waits for signals. */
+int scene_serve(int task_id, void *user) __attribute__((noreturn));
+
+/* In the child of the process that began: it is the supervisor. */
+void scene_be_supervisor(void);
 
 /* A scenario: workers that crash until pf_pool_run() gives up, with reports to stderr. */
 void play_run(void);

@@ -2,10 +2,11 @@
  * A library for LD_PRELOAD that makes calls of libprefork fail.
  *
  * It stands before libc for each function of calls.h. A call that comes from libprefork.so is
- * counted; INJECT_PLAN="CALL ERROR FIRST LAST PROCESS" names the calls that fail: the uses FIRST
- * to LAST of CALL in PROCESS (0: the supervisor, 1: its children). Counters are in the file
- * INJECT_STATE, which all processes of a run map. All wrappers take and return machine words, so
- * that one form does for every function.
+ * counted; INJECT_PLAN="CALL ERROR FIRST LAST PROCESS;..." names the calls that fail: the uses
+ * FIRST to LAST of CALL in PROCESS (0: the supervisor, 1: its children, 2: all). The first one is
+ * the failure that is tried, the others are what a scenario stands for, such as an old kernel.
+ * Counters are in the file INJECT_STATE, which all processes of a run map. All wrappers take and
+ * return machine words, so that one form does for every function.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -52,8 +53,15 @@ static any_fn real_syscall;
 static struct inject_state *state;
 static struct inject_state fallback; /* in a program without INJECT_STATE */
 static uintptr_t text_begin, text_end;
-static int plan_call = -1, plan_error, plan_process;
-static unsigned plan_first, plan_last;
+
+/* What fails. */
+static struct plan {
+    int call, error, process;
+    unsigned first, last;
+} plans[16];
+static int plan_count;
+static __thread int chosen_error;
+
 static atomic_int prepared;
 
 /* System calls without libc, whose functions are those below. */
@@ -81,16 +89,22 @@ static int find_library(struct dl_phdr_info *info, size_t size, void *unused) {
 }
 
 static void read_plan(void) {
-    const char *plan = getenv("INJECT_PLAN");
-    char call[48];
-    if (plan == NULL || sscanf(plan, "%47s %d %u %u %d", call, &plan_error, &plan_first, &plan_last,
-                               &plan_process) != 5) {
-        return;
-    }
-    for (int i = 0; i < call_count; i++) {
-        if (strcmp(call, names[i]) == 0) {
-            plan_call = i;
+    const char *text = getenv("INJECT_PLAN");
+    while (text != NULL && plan_count < (int)(sizeof(plans) / sizeof(plans[0]))) {
+        struct plan *plan = &plans[plan_count];
+        char call[48];
+        plan->call = -1;
+        if (sscanf(text, "%47s %d %u %u %d", call, &plan->error, &plan->first, &plan->last,
+                   &plan->process) == 5) {
+            for (int i = 0; i < call_count; i++) {
+                if (strcmp(call, names[i]) == 0) {
+                    plan->call = i;
+                }
+            }
         }
+        plan_count++;
+        text = strchr(text, ';');
+        text = text == NULL ? NULL : text + 1;
     }
 }
 
@@ -137,20 +151,27 @@ static int is_chosen(int call, const void *caller) {
     }
     const int process = raw(SYS_getpid, 0, 0, 0) != state->supervisor;
     const unsigned use = atomic_fetch_add(&state->calls[call].uses[process], 1) + 1;
-    if (call != plan_call || process != plan_process || use < plan_first || use > plan_last) {
-        return 0;
+    for (int i = 0; i < plan_count; i++) {
+        const struct plan *plan = &plans[i];
+        if (call == plan->call && (plan->process == process || plan->process == 2) &&
+            use >= plan->first && use <= plan->last) {
+            chosen_error = plan->error;
+            if (i == 0) {
+                atomic_fetch_add(&state->failed, 1);
+            }
+            return 1;
+        }
     }
-    atomic_fetch_add(&state->failed, 1);
-    return 1;
+    return 0;
 }
 
 static long failure(enum how how) {
-    errno = plan_error < 0 ? 0 : plan_error;
+    errno = chosen_error < 0 ? 0 : chosen_error;
     switch (how) {
     case how_null:
         return 0;
     case how_code:
-        return plan_error;
+        return chosen_error;
     default:
         return -1;
     }
@@ -160,7 +181,7 @@ static long failure(enum how how) {
  * somebody else has reaped it: it is done, and fails if it has found one. Returns whether the call
  * was done, and has not found any. */
 static int found_none(enum how how, int call, const long *arguments, long *ret_result) {
-    if (how != how_done && (how != how_wait || plan_error != ECHILD)) {
+    if (how != how_done && (how != how_wait || chosen_error != ECHILD)) {
         return 0;
     }
     const long *a = arguments;
