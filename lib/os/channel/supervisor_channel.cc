@@ -42,7 +42,7 @@ int SupervisorChannel::open(const ChannelOptions &options) {
     }
     // A worker keeps the write end. What follows it is closed there by one system call.
     put_write_end_first(&read_end_, &write_end_);
-    return file_.capture(read_end_.get()) ? 0 : -EBADF;
+    return file_.capture(read_end_.get()) ? 0 : -errno;
 }
 
 bool SupervisorChannel::grow(uint32_t workers) {

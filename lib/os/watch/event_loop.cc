@@ -95,7 +95,9 @@ int EventLoop::open(Backend backend, GroupMode groups, int messages) {
         if (int r = supervisor_.open(getpid()); r < 0) {
             return r;
         }
-        (void)supervisor_file_.capture(supervisor_.get());
+        if (!supervisor_file_.capture(supervisor_.get())) {
+            return -errno;
+        }
         knows_all_statuses_ = can_ask_for_exit(supervisor_.get());
         if (int r = open_spare(); r < 0) {
             return r;
@@ -112,7 +114,9 @@ int EventLoop::open(Backend backend, GroupMode groups, int messages) {
     if (int r = register_descriptor(wake_.descriptor(), tag_wake); r < 0) {
         return r;
     }
-    (void)messages_.borrow(messages);
+    if (!messages_.borrow(messages)) {
+        return -errno;
+    }
     if (int r = register_descriptor(messages, tag_messages); r < 0) {
         return r;
     }
@@ -130,7 +134,9 @@ int EventLoop::open(Backend backend, GroupMode groups, int messages) {
         if (int r = liveness_.open(false); r < 0) {
             return r;
         }
-        (void)liveness_file_.capture(liveness_.read_end());
+        if (!liveness_file_.capture(liveness_.read_end())) {
+            return -errno;
+        }
     }
     children_.open(by_pidfd(), groups, epoll_.get());
     return 0;
