@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cmocka_all.h"
@@ -135,10 +136,57 @@ static void any_thread_wakes_reloads_and_stops_a_pool(void **state) {
     assert_int_equal(board_count(run->board, PF_EVENT_DONE, ANY_TASK), 1);
 }
 
+/* ---- Requests while the host closes descriptors ---------------------------------------- */
+
+static bool has_ended;
+
+static void *wakes_to_the_end(void *nothing) {
+    gate_wait(common, GATE_ALL_RUN);
+    while (pf_pool_wake(requested) == 0 && !__atomic_load_n(&has_ended, __ATOMIC_RELAXED)) {
+    }
+    return nothing;
+}
+
+static void close_all_from(unsigned first) {
+    for (unsigned descriptor = first; descriptor < 256; descriptor++) {
+        (void)syscall(SYS_close, descriptor); /* of which ThreadSanitizer knows nothing */
+    }
+}
+
+static int host_that_closes_all(struct board *board) {
+    pthread_t threads[THREADS];
+    struct host host;
+
+    common = board;
+    open_beside_threads(&host, board);
+    requested = host.pool;
+    for (int i = 0; i < THREADS; i++) {
+        board_require(board, pthread_create(&threads[i], NULL, wakes_to_the_end, NULL) == 0);
+    }
+    board_require(board, host_begin(&host, SLOTS) == 0);
+    board_require(board, host_reaches(&host, KIND_WORKER, ANY_TASK, SLOTS));
+    gate_open(board, GATE_ALL_RUN);
+    close_all_from(STDERR_FILENO + 1);
+    board_require(board, pf_pool_dispatch(host.pool, -1) == -EBADF);
+    __atomic_store_n(&has_ended, true, __ATOMIC_RELAXED);
+    for (int i = 0; i < THREADS; i++) {
+        board_require(board, pthread_join(threads[i], NULL) == 0);
+    }
+    host_close(&host);
+    return 0;
+}
+
+static void any_thread_wakes_a_pool_whose_descriptors_are_closed(void **state) {
+    scenario_start_host(*state, host_that_closes_all);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(pools_of_different_threads_are_independent),
         scenario_test(any_thread_wakes_reloads_and_stops_a_pool),
+        scenario_test(any_thread_wakes_a_pool_whose_descriptors_are_closed),
     };
 
     return run_group_with_each_backend("pools in threads", tests);

@@ -159,23 +159,20 @@ int Descriptor::adopt(int descriptor_or_error) {
         return descriptor;
     }
     reset();
-    descriptor_ = descriptor;
-    note_descriptor(descriptor_);
+    set(descriptor);
+    note_descriptor(descriptor);
     return 0;
 }
 
 void Descriptor::reset() {
-    if (descriptor_ >= 0) {
-        forget_descriptor(descriptor_);
-        close(descriptor_);
-        descriptor_ = -1;
+    const int descriptor = release();
+    if (descriptor >= 0) {
+        forget_descriptor(descriptor);
+        close(descriptor);
     }
 }
 
-void Descriptor::lose() {
-    forget_descriptor(descriptor_);
-    descriptor_ = -1;
-}
+void Descriptor::lose() { forget_descriptor(release()); }
 
 int descriptors_available(int any_descriptor, std::span<int> scratch) {
     // The only way to know is to open them; all are closed again before anything is forked.

@@ -3,9 +3,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <span>
-#include <utility>
 
 namespace prefork::os {
 
@@ -28,7 +28,8 @@ void close_noted_descriptors(const KeptDescriptors &kept);
 // Returns the descriptor or a negative errno.
 int above_stdio(int descriptor_or_error);
 
-// Owns one descriptor, or none.
+// Owns one descriptor, or none. Its owner is one thread at a time; others may read the number,
+// which is -1 or that of the descriptor at some time.
 class Descriptor {
   public:
     Descriptor() = default;
@@ -43,18 +44,24 @@ class Descriptor {
     // A descriptor that is noted already.
     void attach(int descriptor) {
         reset();
-        descriptor_ = descriptor;
+        set(descriptor);
     }
-    void disown() { descriptor_ = -1; }
+    void disown() { set(-1); }
     // The host has closed it, and the number may mean something else by now.
     void lose();
     // Hands the descriptor, which stays noted, to a plain number.
-    [[nodiscard]] int release() { return std::exchange(descriptor_, -1); }
+    [[nodiscard]] int release() {
+        const int released = get();
+        set(-1);
+        return released;
+    }
 
-    [[nodiscard]] int get() const { return descriptor_; }
+    [[nodiscard]] int get() const { return descriptor_.load(std::memory_order_relaxed); }
 
   private:
-    int descriptor_ = -1;
+    void set(int descriptor) { descriptor_.store(descriptor, std::memory_order_relaxed); }
+
+    std::atomic<int> descriptor_{-1};
 };
 
 // Returns how many descriptors the process could open now, up to the size of scratch, which is used
