@@ -104,7 +104,7 @@ static void try_each_failure(enum way way) {
         skip();
     }
     for (unsigned i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
-        struct failure failure = {failures[i].call, failures[i].error, 1, 1, false};
+        struct failure failure = {failures[i].call, failures[i].error, 1, 1, IN_THIS_PROCESS};
         while (failure.first <= USES_MAX && try_start(way, &failure)) {
             was_used[i] = true;
             failure.first += 1;

@@ -75,8 +75,9 @@ static void read_variable(void) {
 
 static bool fails(const char *call) {
     read_variable();
+    const enum where here = getpid() == began ? IN_THIS_PROCESS : IN_CHILDREN;
     if (failure.call == NULL || strcmp(failure.call, call) != 0 ||
-        (getpid() != began) != failure.in_children) {
+        (failure.where != ANYWHERE && failure.where != here)) {
         return false;
     }
     uses += 1;
@@ -86,7 +87,7 @@ static bool fails(const char *call) {
     if (failed != NULL) {
         *failed += 1;
     }
-    errno = failure.error;
+    errno = failure.error < 0 ? EIO : failure.error; /* the resolver has numbers of its own */
     return true;
 }
 

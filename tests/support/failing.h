@@ -21,12 +21,14 @@
 #define CALLS_CAN_FAIL 0
 #endif
 
+enum where { IN_THIS_PROCESS, IN_CHILDREN, ANYWHERE };
+
 struct failure {
     const char *call; /* as in failing.c: "pipe2", or "syscall.pidfd_open" */
     int error;        /* what errno is then */
     unsigned first;   /* the use that fails first, from 1 on */
     unsigned count;   /* how many uses fail from there on; 0: all */
-    bool in_children; /* in the children of this process only; else only in this process */
+    enum where where;
 };
 
 /* The process begins to count from 0. What is said for children is said before the fork. */
