@@ -16,12 +16,18 @@
 enum { max_fds = 64, step_ms = 6000, stop_ms = 9000, slice_ms = 50 };
 
 void inject_be_supervisor(void) __attribute__((weak));
+int inject_balance(int of_mappings) __attribute__((weak));
 
 struct scene scene = {.workers = 2};
 
 static char fds_before[max_fds][128], fds_after[max_fds][128];
 static sigset_t mask_before;
 static struct sigaction child_before;
+static int memory_before[2];
+
+static int memory_of_library(int of_mappings) {
+    return inject_balance == NULL ? 0 : inject_balance(of_mappings);
+}
 
 static long long now_ms(void) {
     struct timespec time;
@@ -54,6 +60,8 @@ void scene_begin(void) {
     list_fds(fds_before);
     pthread_sigmask(SIG_SETMASK, NULL, &mask_before);
     sigaction(SIGCHLD, NULL, &child_before);
+    memory_before[0] = memory_of_library(0);
+    memory_before[1] = memory_of_library(1);
 }
 
 void scene_end(void) {
@@ -68,6 +76,13 @@ void scene_end(void) {
     for (int i = 1; i < SIGRTMIN; i++) {
         if (sigismember(&mask, i) != sigismember(&mask_before, i)) {
             scene_broken("signal %d: its mask has changed", i);
+        }
+    }
+    for (int i = 0; i < 2; i++) {
+        const int left = memory_of_library(i) - memory_before[i];
+        /* The page that marks this process is there to its end. */
+        if (left < 0 || left > (i == 0 ? scene.lasting_blocks : 1)) {
+            scene_broken("%d %s of the library are left", left, i == 0 ? "blocks" : "mappings");
         }
     }
     struct sigaction child;
@@ -179,7 +194,7 @@ void scene_finish(struct scene *s, int (*stop)(pf_pool *)) {
     if (now_ms() > deadline + 5500) {
         scene_broken("pf_pool_free() needed %lld ms", now_ms() - deadline);
     }
-    for (int i = 0; i < s->started && result == 0; i++) {
+    for (int i = 0; i < s->started && result != 1; i++) {
         if (s->processes[i].exits != 1) {
             scene_broken("the end of worker %d is not reported", (int)s->processes[i].pid);
         }

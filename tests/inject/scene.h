@@ -15,8 +15,9 @@ enum { scene_max_workers = 256, scene_event_types = 32 };
 struct scene {
     pf_pool *pool;
     int workers;
-    int error;    /* the first code that a call of the library returned */
-    int reported; /* events that report a failure */
+    int lasting_blocks; /* of memory, that the library may keep */
+    int error;          /* the first code that a call of the library returned */
+    int reported;       /* events that report a failure */
     int events[scene_event_types];
     int started;
     struct {
@@ -50,8 +51,7 @@ void scene_event(const pf_event *event, void *user);
  * reported, is an answer too; neither within the time is broken. */
 int scene_until(struct scene *s, const char *what, int (*holds)(struct scene *));
 
-/* Stops the pool, gracefully or not, frees it and compares starts with ends. A pool that fails with
- * an error reports no events after it. */
+/* Stops the pool, gracefully or not, frees it and compares starts with ends. */
 void scene_finish(struct scene *s, int (*stop)(pf_pool *));
 
 /* Makes a pool with the usual settings that is not started yet. Returns whether it could. */

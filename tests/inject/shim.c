@@ -64,6 +64,12 @@ static __thread int chosen_error;
 
 static atomic_int prepared;
 
+/* What the library has allocated and not freed yet, in this process: blocks, and mappings. */
+static atomic_int balance[2];
+
+int inject_balance(int of_mappings);
+int inject_balance(int of_mappings) { return atomic_load(&balance[of_mappings]); }
+
 /* System calls without libc, whose functions are those below. */
 static long raw(long number, long a, long b, long c) {
     if (real_syscall == NULL) {
@@ -141,12 +147,16 @@ static void prepare(void) {
 /* The scenario calls this in a daemon: from here on it is the supervisor. */
 void inject_be_supervisor(void) { state->supervisor = (int)raw(SYS_getpid, 0, 0, 0); }
 
-/* Whether this use of a call fails. */
-static int is_chosen(int call, const void *caller) {
+static int is_of_library(const void *caller) {
     if (!atomic_load(&prepared)) {
         prepare();
     }
-    if ((uintptr_t)caller < text_begin || (uintptr_t)caller >= text_end) {
+    return (uintptr_t)caller >= text_begin && (uintptr_t)caller < text_end;
+}
+
+/* Whether this use of a call fails. */
+static int is_chosen(int call, const void *caller) {
+    if (!is_of_library(caller)) {
         return 0;
     }
     const int process = raw(SYS_getpid, 0, 0, 0) != state->supervisor;
@@ -197,6 +207,52 @@ static int found_none(enum how how, int call, const long *arguments, long *ret_r
     return *ret_result == 0 && (info == NULL || info->si_pid == 0);
 }
 
+/* Counts what a call has allocated. What the system does not let the library unmap is no leak. */
+static void count_memory(int call, long a, long result) {
+    switch (call) {
+    case call_realloc:
+        atomic_fetch_add(&balance[0], result != 0 && a == 0);
+        break;
+    case call_malloc:
+    case call_calloc:
+    case call_strdup:
+    case call_get_current_dir_name:
+    case call___sched_cpualloc:
+        atomic_fetch_add(&balance[0], result != 0);
+        break;
+    case call_asprintf:
+        atomic_fetch_add(&balance[0], (int)result >= 0);
+        break;
+    case call_getaddrinfo:
+        atomic_fetch_add(&balance[0], (int)result == 0);
+        break;
+    case call_mmap64:
+        atomic_fetch_add(&balance[1], result != -1);
+        break;
+    case call_munmap:
+        atomic_fetch_sub(&balance[1], (int)result == 0);
+        break;
+    default:
+        break;
+    }
+}
+
+/* These never fail. __sched_cpufree() jumps to free(). */
+#define FREE(name)                                                                                 \
+    void inject_##name(void *memory) __asm__(#name);                                               \
+    void inject_##name(void *memory) {                                                             \
+        static void (*real_##name)(void *);                                                        \
+        if (real_##name == NULL) {                                                                 \
+            *(void **)&real_##name = dlsym(RTLD_NEXT, #name);                                      \
+        }                                                                                          \
+        if (memory != NULL && is_of_library(__builtin_return_address(0))) {                        \
+            atomic_fetch_sub(&balance[0], 1);                                                      \
+        }                                                                                          \
+        real_##name(memory);                                                                       \
+    }
+FREE(free)
+FREE(freeaddrinfo)
+
 #define CALL(name, how)                                                                            \
     long inject_##name(long a, long b, long c, long d, long e, long f, long g) __asm__(#name);     \
     long inject_##name(long a, long b, long c, long d, long e, long f, long g) {                   \
@@ -206,9 +262,16 @@ static int found_none(enum how how, int call, const long *arguments, long *ret_r
             if (found_none(how, call_##name, arguments, &result)) {                                \
                 return result;                                                                     \
             }                                                                                      \
+            if (call_##name == call_munmap) {                                                      \
+                count_memory(call_munmap, a, 0);                                                   \
+            }                                                                                      \
             return failure(how);                                                                   \
         }                                                                                          \
-        return real[call_##name](a, b, c, d, e, f, g);                                             \
+        const long made = real[call_##name](a, b, c, d, e, f, g);                                  \
+        if (is_of_library(__builtin_return_address(0))) {                                          \
+            count_memory(call_##name, a, made);                                                    \
+        }                                                                                          \
+        return made;                                                                               \
     }
 #define VFORK(name)
 #define NUMBERED(name)

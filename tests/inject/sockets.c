@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 void play_sockets(struct scene *s) {
+    s->lasting_blocks = 1; /* what was bound last */
     int fds[8];
     const int count = pf_bind_sockets("127.0.0.1", 0, AF_INET, 0, PF_BIND_REUSEPORT, fds, 8);
     if (!scene_failed(s, "pf_bind_sockets", count)) {
@@ -58,6 +59,7 @@ void play_listen_fds(struct scene *s) {
 /* The first looks at the file find nobody who listens, and then its owner does: a standing failure
  * of connect(). */
 void play_raced_socket(struct scene *s) {
+    s->lasting_blocks = 1;
     struct sockaddr_un name = {.sun_family = AF_UNIX, .sun_path = "socket"};
     const int owner = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (bind(owner, (struct sockaddr *)&name, sizeof(name)) < 0 || listen(owner, 8) < 0) {
