@@ -564,7 +564,8 @@ PF_API int pf_pool_fd(const pf_pool *pool);
  * calls pf_pool_dispatch(pool, 0).
  *
  * Returns: 1 while the pool runs, 0 when it is done.
- * Errors: as for pf_pool_run(); -EINVAL if pf_pool_start() did not start the pool.
+ * Errors: as for pf_pool_run(), after which the ends of all workers are reported or pending;
+ *   -EINVAL if pf_pool_start() did not start the pool.
  * Since: 0.2
  */
 PF_API int pf_pool_dispatch(pf_pool *pool, int timeout_ms);

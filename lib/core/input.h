@@ -18,6 +18,8 @@ struct Input {
         resize,             // to `count` slots, for which there is memory
         tick,               // time has passed
         reload,             // replace all workers
+        fail,               // with the negative `error`: the workers are killed
+        finish,             // nobody waits for those that are left
         signal_unavailable, // `signal`, which was to control the pool, is the host's
         // To a slot.
         pass_on,           // `signal` to all workers, to those that are not ready once they are

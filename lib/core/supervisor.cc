@@ -22,6 +22,7 @@ bool Supervisor::reserve(uint32_t slots) {
 
 void Supervisor::step(const Input &input, Instant now) {
     if (broken_ || !expect(input.worker < capacity())) {
+        step_broken(input, now);
         return;
     }
     apply(input, now);
@@ -41,7 +42,9 @@ void Supervisor::apply(const Input &input, Instant now) {
         stop(input, now);
         break;
     case Input::Kind::kill:
-        kill(now);
+    case Input::Kind::fail:
+    case Input::Kind::finish:
+        end_by_force(input, now);
         break;
     case Input::Kind::resize:
         resize(input.count, now);
@@ -251,6 +254,32 @@ void Supervisor::fail_with(int32_t error, Instant now) {
     }
 }
 
+void Supervisor::end_by_force(const Input &input, Instant now) {
+    if (input.kind == Input::Kind::finish) {
+        finish(now);
+        return;
+    }
+    if (input.kind == Input::Kind::fail && phase_ != Phase::done) {
+        result_ = input.error;
+        if (phase_ == Phase::running) {
+            begin_stopping(Reason::none, now);
+        }
+    }
+    kill(now);
+}
+
+// An object whose state is not valid decides nothing. Ends are reported all the same.
+void Supervisor::step_broken(const Input &input, Instant now) {
+    if (input.kind == Input::Kind::exited && input.worker < capacity()) {
+        reporter_.report_exit(input, Level::warning, false, 0, now);
+        set_state(input.worker, State::empty);
+    } else if (input.kind == Input::Kind::fail) {
+        result_ = input.error;
+    } else if (input.kind == Input::Kind::finish) {
+        finish(now);
+    }
+}
+
 void Supervisor::begin_stopping(Reason reason, Instant now) {
     phase_ = Phase::stopping;
     stop_reason_ = reason;
@@ -292,6 +321,13 @@ void Supervisor::finish_if_nothing_is_busy(Instant now) {
     }
     if (alive() > 0 && result_ == 0) {
         result_ = abandon_error_;
+    }
+    finish(now);
+}
+
+void Supervisor::finish(Instant now) {
+    if (phase_ == Phase::done) {
+        return;
     }
     phase_ = Phase::done;
     reporter_.report_pending_resize(now); // nothing is reported after the end

@@ -135,6 +135,9 @@ class Supervisor {
     }
     void tick(Instant now);
     void fail_with(int32_t error, Instant now);
+    void end_by_force(const Input &input, Instant now);
+    void finish(Instant now);
+    void step_broken(const Input &input, Instant now);
     void begin_stopping(Reason reason, Instant now);
     void ask_all_to_stop(Instant now);
     void kill_all();

@@ -32,11 +32,9 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
         read_messages();
     }
     for (uint32_t index = 0; index < waited.ended_count; index++) {
-        core::Input input = input_of(core::Input::Kind::exited, waited.ended[index]);
-        if (loop_.collect(input.worker, &input.exit)) {
-            use_announced_exit(&input);
-            channel_.ended(input.worker);
-            step(input);
+        base::Exit exit;
+        if (loop_.collect(waited.ended[index], &exit)) {
+            end(waited.ended[index], exit);
         }
     }
     if (waited.timer) {
@@ -51,6 +49,14 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
         (void)look_for_loss(); // by a handler of the host
     }
     return 1;
+}
+
+void Pool::end(uint32_t worker, const base::Exit &exit) {
+    core::Input input = input_of(core::Input::Kind::exited, worker);
+    input.exit = exit;
+    use_announced_exit(&input);
+    channel_.ended(worker);
+    step(input);
 }
 
 namespace {

@@ -18,7 +18,7 @@ Pool::~Pool() {
     orphans_.close(); // nobody handles them while workers are waited for
     if (opened_) {
         lose_descriptors(); // those that the host has closed
-        loop_.abandon();
+        loop_.abandon(nullptr, nullptr);
         report_left_workers();
     }
 }

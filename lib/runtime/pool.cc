@@ -93,21 +93,35 @@ int Pool::run_once(int timeout_ms, os::SignalBlock &block, Role *ret_role) {
     }
     *ret_role = run_actions(block);
     int result = 1;
-    if (*ret_role == Role::supervisor && !supervisor_.done() && !supervisor_.broken() &&
-        failure_ == 0) {
+    if (*ret_role == Role::supervisor && !supervisor_.done() && !has_failed()) {
         result = wait_once(timeout_ms, block);
         failure_ = result < 0 && failure_ == 0 ? result : failure_;
         *ret_role = run_actions(block);
     }
+    if (*ret_role == Role::supervisor && has_failed()) {
+        *ret_role = end_workers(block);
+    }
     if (*ret_role == Role::detached_child) {
         return leave_as_detached_child();
     }
-    if (*ret_role == Role::supervisor &&
-        (supervisor_.done() || supervisor_.broken() || failure_ != 0)) {
+    if (*ret_role == Role::supervisor && supervisor_.done()) {
         block.block();
         return finish();
     }
     return result;
+}
+
+// The pool cannot go on. Its workers are killed and reaped, and their ends are reported.
+Pool::Role Pool::end_workers(os::SignalBlock &block) {
+    block.block();
+    core::Input input = input_of(core::Input::Kind::fail);
+    input.error = failure_ != 0 ? failure_ : -ENOTRECOVERABLE;
+    step(input);
+    loop_.abandon([](void *user, uint32_t worker,
+                     const base::Exit &exit) { static_cast<Pool *>(user)->end(worker, exit); },
+                  this);
+    step(core::Input::Kind::finish); // also if not all could be ended
+    return deliver_events(block);
 }
 
 int Pool::wait_once(int timeout_ms, os::SignalBlock &block) {
@@ -221,7 +235,7 @@ int Pool::signal_all(int number) {
 Pool::Role Pool::run_actions(os::SignalBlock &block) {
     (void)handle_all_requests();
     Role role = deliver_events(block);
-    while (role == Role::supervisor && !supervisor_.broken() && failure_ == 0) {
+    while (role == Role::supervisor && !has_failed()) {
         if (!handle_all_requests()) {
             if (supervisor_.startable() == 0) {
                 break;
@@ -340,10 +354,6 @@ int Pool::finish() {
         notifier_.close();
         loop_.retire();
         channel_.close();
-    }
-    if (supervisor_.broken() || failure_ != 0) {
-        loop_.abandon();
-        return failure_ != 0 ? failure_ : -ENOTRECOVERABLE;
     }
     return supervisor_.result();
 }

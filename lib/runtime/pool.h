@@ -95,6 +95,8 @@ class Pool {
     int wait_once(int timeout_ms, os::SignalBlock &block);
     Role run_actions(os::SignalBlock &block);
     Role deliver_events(os::SignalBlock &block);
+    Role end_workers(os::SignalBlock &block);
+    [[nodiscard]] bool has_failed() const { return supervisor_.broken() || failure_ != 0; }
     [[nodiscard]] bool reaps() const { return options_.reap_orphans != os::ReapMode::none; }
     void before_host_code();
     void after_host_code();
@@ -133,6 +135,7 @@ class Pool {
     int wait_for_inputs(int timeout_ms, os::SignalBlock &block);
     bool handle_all_requests();
     bool handle_requests();
+    void end(uint32_t worker, const base::Exit &exit);
     void read_messages();
     void use_announced_exit(core::Input *input) const;
     void check_heartbeats();

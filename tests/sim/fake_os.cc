@@ -127,7 +127,7 @@ void Children::disown() { children_.reset(); }
 
 // ---- The event loop -----------------------------------------------------------------------
 
-EventLoop::~EventLoop() { abandon(); }
+EventLoop::~EventLoop() { abandon(nullptr, nullptr); }
 
 bool EventLoop::supports(Backend /*backend*/) { return true; }
 
@@ -170,7 +170,7 @@ void EventLoop::retire() {
 }
 
 // The real one kills and reaps whoever is left: it is not the runtime's doing.
-void EventLoop::abandon() {
+void EventLoop::abandon(EndFunction /*report*/, void * /*user*/) {
     if (world.in_child && !world.reaping) {
         require(world.disowned, "detached-child-acts", "it abandons what is not its own");
         return;

@@ -189,7 +189,7 @@ bool EventLoop::give_up_spare() {
     return had_one;
 }
 
-void EventLoop::abandon() {
+void EventLoop::abandon(EndFunction report, void *user) {
     bool all_reached = true;
     for (uint32_t worker = 0; children_.count() > 0 && worker < children_.size(); worker++) {
         if (children_.has(worker)) {
@@ -205,6 +205,9 @@ void EventLoop::abandon() {
             collected = children_.collect(worker, &exit);
             if (collected) {
                 wait.begin_anew();
+                if (report != nullptr) {
+                    report(user, worker, exit);
+                }
             } else if (!wait.wait(children_.handle(worker))) {
                 break;
             }

@@ -78,8 +78,10 @@ class EventLoop {
     [[nodiscard]] bool knows(int32_t pid) const { return children_.knows(pid); }
 
     // Kills all workers that are left and reaps them, within a bound: some may not let themselves
-    // be killed, or reaped. Those are still watched after it.
-    void abandon();
+    // be killed, or reaped. Those are still watched after it. Reports each end, unless it is
+    // nullptr.
+    using EndFunction = void (*)(void *user, uint32_t worker, const base::Exit &exit);
+    void abandon(EndFunction report, void *user);
 
     // The pid of a worker that is watched; 0: it is not.
     [[nodiscard]] int32_t pid(uint32_t worker) const {
