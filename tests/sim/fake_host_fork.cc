@@ -53,7 +53,7 @@ void MainThread::note() {}
 bool MainThread::is_current() { return true; }
 bool MainThread::forked_this_child() const { return true; }
 
-bool Children::knows(int32_t pid) const { return is_watched(pid); }
+uint32_t Children::find(int32_t pid) const { return is_watched(pid) ? 0 : UINT32_MAX; }
 
 } // namespace prefork::os
 

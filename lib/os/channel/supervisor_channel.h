@@ -73,6 +73,8 @@ class SupervisorChannel {
 
     // How many heartbeats the worker has sent.
     [[nodiscard]] uint32_t heartbeats(uint32_t worker) const;
+    // One that has come in another way.
+    void count_heartbeat(uint32_t worker) { states_[worker].heartbeats += 1; }
 
     // Makes the worker's stop descriptor readable.
     void ask_to_stop(uint32_t worker);

@@ -155,13 +155,13 @@ int Children::send(uint32_t worker, int32_t signal) {
                                          : send_signal(handle(worker), signal);
 }
 
-bool Children::knows(int32_t pid) const {
-    for (size_t worker = 0; worker < children_.size(); worker++) {
+uint32_t Children::find(int32_t pid) const {
+    for (uint32_t worker = 0; worker < children_.size(); worker++) {
         if (__atomic_load_n(&children_[worker].pid, __ATOMIC_ACQUIRE) == pid) {
-            return true;
+            return worker;
         }
     }
-    return false;
+    return UINT32_MAX;
 }
 
 void Children::set_pid(uint32_t worker, int32_t pid) {

@@ -54,7 +54,8 @@ class Children {
     [[nodiscard]] bool has(uint32_t worker) const { return children_[worker].pid != 0; }
     [[nodiscard]] int32_t pid(uint32_t worker) const { return children_[worker].pid; }
     // Also for other threads, under the lock of the process.
-    [[nodiscard]] bool knows(int32_t pid) const;
+    [[nodiscard]] bool knows(int32_t pid) const { return find(pid) != UINT32_MAX; }
+    [[nodiscard]] uint32_t find(int32_t pid) const; // UINT32_MAX: none has it
     [[nodiscard]] uint32_t size() const { return static_cast<uint32_t>(children_.size()); }
     [[nodiscard]] uint32_t count() const { return count_; }
 

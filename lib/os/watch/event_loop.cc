@@ -149,9 +149,18 @@ int EventLoop::register_descriptor(int descriptor, uint32_t tag) {
     return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) < 0 ? -errno : 0;
 }
 
+int EventLoop::add_messages(int descriptor) {
+    return more_messages_.borrow(descriptor) ? register_descriptor(descriptor, tag_messages)
+                                             : -EBADF;
+}
+
 void EventLoop::watch_messages(bool on) {
     waits_for_messages_ = on;
     (void)is_our_epoll(epoll_.get()); // it is registered to the end
+    if (more_messages_.get() >= 0) {
+        (void)set_registered(epoll_.get(), more_messages_.get(), on ? uint32_t{EPOLLIN} : 0U,
+                             tag_messages);
+    }
 }
 
 int EventLoop::room(size_t wanted, uint32_t descriptors_each, std::span<int> scratch) {

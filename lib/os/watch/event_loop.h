@@ -45,7 +45,9 @@ class EventLoop {
 
     // Waits for the pipe of the pool's workers too. Returns 0 or a negative errno.
     [[nodiscard]] int open(Backend backend, GroupMode groups, int messages);
-    // Whether that wakes.
+    // Another descriptor of messages. Returns 0 or a negative errno.
+    [[nodiscard]] int add_messages(int descriptor);
+    // Whether these wake.
     void watch_messages(bool on);
     [[nodiscard]] bool grow(uint32_t workers) { return children_.grow(workers); }
 
@@ -76,6 +78,8 @@ class EventLoop {
 
     // Whether the pid is that of a worker that is watched.
     [[nodiscard]] bool knows(int32_t pid) const { return children_.knows(pid); }
+    // Which one; UINT32_MAX: none.
+    [[nodiscard]] uint32_t find(int32_t pid) const { return children_.find(pid); }
 
     // Kills all workers that are left and reaps them, within a bound: some may not let themselves
     // be killed, or reaped. Those are still watched after it. Reports each end, unless it is
@@ -152,7 +156,8 @@ class EventLoop {
     uint32_t next_look_ = 0;                 // the worker with which the next check begins
     uint32_t newest_ = 0;                    // the worker that was added last
     Backend backend_ = Backend::automatic;
-    BorrowedFd messages_; // the read end of the pool's pipe
+    BorrowedFd messages_;      // the read end of the pool's pipe
+    BorrowedFd more_messages_; // -1: none
     bool waits_for_messages_ = true;
     int timer_error_ = 0; // -EBADF: the host has closed it
     FdIdentity supervisor_file_;
