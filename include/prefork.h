@@ -496,6 +496,22 @@ PF_API int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *
 			    const char *const *envp);
 
 /*
+ * The program of pf_pool_set_exec() does not use this library for this pool: 0, the default, or 1.
+ * With 1 its environment has no variable of this library, it inherits none of its pipes, and
+ * pf_worker_*() do not work in it. It may use this library for pools of its own.
+ *
+ * With a ready time-out or a heartbeat time-out it reports as a service does to systemd: its
+ * environment has NOTIFY_SOCKET and, with a heartbeat time-out, WATCHDOG_USEC and WATCHDOG_PID.
+ * READY=1 counts as pf_worker_ready(), WATCHDOG=1 as pf_worker_heartbeat(), and WATCHDOG=trigger
+ * as a heartbeat time-out, if the process of the worker itself sends them. All else is ignored.
+ * The programs must be trusted: they can send as much as they like.
+ *
+ * Such a worker ends with its supervisor by the parent death signal alone: supervise the pool in
+ * the main thread. Without pf_pool_set_exec() the start of the pool fails with -EINVAL.
+ */
+PF_API int pf_pool_set_foreign_workers(pf_pool *pool, int on);
+
+/*
  * The host forks the workers, for a runtime that must see each fork: 0, the default, or 1.
  * PF_EVENT_FORK_WANTED asks for each worker, see pf_pool_fork_prepare(). Only for pf_pool_start()
  * without a callback. A worker function is not needed and not called. The library does not check

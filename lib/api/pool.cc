@@ -59,6 +59,9 @@ const core::Worker &worker_of(const pf_pool *pool, int task_id) {
 // Returns 0, or a negative code with which the pool is as it was.
 int start(pf_pool *pool) {
     const PoolOptions &options = pool->options;
+    if (options.foreign_workers && options.exec == nullptr) {
+        return -EINVAL;
+    }
     if (options.exec == nullptr && !options.host_fork && !options.allow_threads &&
         os::has_lasting_threads()) {
         return PF_ETHREADS;
@@ -68,7 +71,10 @@ int start(pf_pool *pool) {
         if (os::is_worker_of(pool->resources->pool_name())) {
             return -ELOOP;
         }
-        if (int r = pool->exec.open(&pool->program, pool->resources, options.notify); r < 0) {
+        if (int r = pool->exec.open(&pool->program,
+                                    {pool->resources, options.notify, options.foreign_workers,
+                                     options.has_foreign_reports()});
+            r < 0) {
             return r;
         }
     }

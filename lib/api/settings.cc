@@ -232,6 +232,14 @@ int pf_pool_set_host_fork(pf_pool *pool, int on) {
     return 0;
 }
 
+int pf_pool_set_foreign_workers(pf_pool *pool, int on) {
+    if (int r = check(pool, is_flag(on)); r < 0) {
+        return r;
+    }
+    pool->options.foreign_workers = on == 1;
+    return 0;
+}
+
 int pf_pool_set_stop_fd(pf_pool *pool, int on) {
     if (int r = check(pool, is_flag(on)); r < 0) {
         return r;

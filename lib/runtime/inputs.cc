@@ -119,12 +119,38 @@ void Pool::read_messages() {
     while (channel_.next(&message)) {
         step(input_of(input_kind_of(message.kind), message.worker));
     }
-    if (channel_.met_nonsense()) {
+    if (read_notifications() || channel_.met_nonsense()) {
         // Whoever writes it does not get the supervisor's time as well.
         constexpr base::Duration pause = 10 * base::millisecond;
         messages_resume_ = base::after(now, pause);
         loop_.watch_messages(false);
     }
+}
+
+// Of programs that do not use this library. What others send means nothing. Returns whether the
+// next read should come later: there was something of that kind, or much of any.
+bool Pool::read_notifications() {
+    bool of_others = false;
+    os::Notification notification;
+    int32_t pid = 0;
+    notifications_.begin_read();
+    while (notifications_.next(&notification, &pid)) {
+        const uint32_t worker = pid > 0 ? loop_.find(pid) : core::no_worker;
+        if (worker == core::no_worker) {
+            of_others = true;
+            continue;
+        }
+        if (notification.ready) {
+            step(input_of(core::Input::Kind::ready, worker));
+        }
+        if (notification.alive) {
+            channel_.count_heartbeat(worker);
+        }
+        if (notification.hangs) {
+            step(input_of(core::Input::Kind::hang, worker));
+        }
+    }
+    return of_others || notifications_.met_flood();
 }
 
 // What somebody else has reaped is known if the worker has announced it.

@@ -25,6 +25,7 @@ struct PoolOptions {
     void *worker_user = nullptr;
     const os::WorkerResources *resources = nullptr; // nullptr: none
     os::Exec *exec = nullptr;                       // opened; nullptr: workers are forked
+    bool foreign_workers = false;                   // its program does not use this library
     os::SignalSet signals = os::SignalSet::none;
     os::Backend backend = os::Backend::automatic;
     int32_t death_signal = base::signal_terminate; // to workers when the supervisor ends; 0: none
@@ -35,6 +36,11 @@ struct PoolOptions {
     os::GroupMode process_groups = os::GroupMode::none;
     os::ReapMode reap_orphans = os::ReapMode::none;
     bool notify = false; // the service manager
+
+    // Whether workers report as services do, because their program does not use this library.
+    [[nodiscard]] bool has_foreign_reports() const {
+        return foreign_workers && (settings.ready_timeout != 0 || settings.heartbeat_timeout != 0);
+    }
 };
 
 // Fills in what the host left open: as many workers as processors, a seed, and the default

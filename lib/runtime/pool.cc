@@ -18,8 +18,9 @@ int Pool::open(const PoolOptions &chosen) {
     const uint32_t workers = options.settings.workers * core::instances;
     owner_ = os::own_pid();
     process_ = os::own_process_id();
+    const bool stop_descriptors = options.stop_descriptors && !options.foreign_workers;
     if (int r = channel_.open(
-            {options.stop_descriptors, options.host_fork, options.settings.heartbeat_timeout});
+            {stop_descriptors, options.host_fork, options.settings.heartbeat_timeout});
         r < 0) {
         return r;
     }
@@ -29,6 +30,9 @@ int Pool::open(const PoolOptions &chosen) {
     if (!supervisor_.open(options.settings) || !loop_.grow(workers) || !channel_.grow(workers) ||
         !batch_.grow(size_t{2} * workers)) {
         return -ENOMEM;
+    }
+    if (int r = options.has_foreign_reports() ? open_notifications() : 0; r < 0) {
+        return r;
     }
     if (options.notify && os::task_id() < 0) { // a worker is not the main process of a service
         if (int r = notifier_.open(os::now()); r < 0) {
@@ -50,6 +54,14 @@ int Pool::open(const PoolOptions &chosen) {
     }
     arm();
     return 0;
+}
+
+int Pool::open_notifications() {
+    if (int r = notifications_.open(); r < 0) {
+        return r;
+    }
+    options_.exec->set_notification(notifications_.path(), options_.settings.heartbeat_timeout);
+    return loop_.add_messages(notifications_.descriptor());
 }
 
 int Pool::run(int *ret_task_id) {
@@ -320,6 +332,7 @@ void Pool::lose_descriptors() {
     const bool has_channel = channel_.is_whole();
     loop_.let_go_of_lost(has_channel);
     channel_.let_go_of_lost();
+    notifications_.let_go_of_lost();
     if (!has_channel) {
         notifier_.lose();
     }
@@ -340,6 +353,7 @@ void Pool::disown() {
     orphans_.disown();
     loop_.disown();
     channel_.disown();
+    notifications_.disown();
     notifier_.disown();
     awaited_ = false;
     forks_pending_ = false;
@@ -354,6 +368,7 @@ int Pool::finish() {
         notifier_.close();
         loop_.retire();
         channel_.close();
+        notifications_.close();
     }
     return supervisor_.result();
 }

@@ -8,6 +8,7 @@
 
 #include "base/array.h"
 #include "core/supervisor.h"
+#include "os/channel/notify_socket.h"
 #include "os/channel/supervisor_channel.h"
 #include "os/fd/pidfd.h"
 #include "os/process/main_thread.h"
@@ -137,6 +138,8 @@ class Pool {
     bool handle_requests();
     void end(uint32_t worker, const base::Exit &exit);
     void read_messages();
+    bool read_notifications();
+    int open_notifications();
     void use_announced_exit(core::Input *input) const;
     void check_heartbeats();
     bool handle_own_signals();
@@ -149,6 +152,7 @@ class Pool {
     PoolOptions options_;
     core::Supervisor supervisor_;
     os::SupervisorChannel channel_;
+    os::NotifySocket notifications_; // of workers whose program does not use this library
     os::EventLoop loop_;
     os::OwnSignals signals_;
     os::HeldSignals held_signals_;

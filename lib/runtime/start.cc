@@ -34,6 +34,7 @@ os::SpawnParameters Pool::common_parameters() const {
     parameters.link.liveness = loop_.liveness();
     parameters.link.announces_exit = !loop_.knows_all_statuses();
     parameters.awaits_ready = options_.settings.ready_timeout != 0;
+    parameters.foreign = options_.foreign_workers;
     parameters.notifies = options_.notify;
     parameters.resources = options_.resources;
     return parameters;

@@ -128,11 +128,11 @@ void expect_passed_on(const std::vector<std::string> &variables, const Environme
     prefork::os::InheritedFds fds;
     prefork::os::WorkerEnvironment written;
     EXPECT(fds.open(&resources) == 0 && fds.prepare() == 0);
-    const prefork::os::EnvironmentBase from{base.get(), "name", ""};
+    const prefork::os::EnvironmentBase from{base.get(), "name"};
     EXPECT(written.open(from, "pool", &fds, prefork::os::ArgumentSize()) == 0);
     written.set_task_id(7);
     written.set_supervisor(link);
-    written.set_listener(1);
+    written.set_pid(1);
     written.set_descriptors(&fds);
     char *const *next = written.get();
     size_t own = 0;

@@ -4,6 +4,7 @@
 #include "host.h"
 #include "model.h"
 #include "os/channel/supervisor_channel.h"
+#include "os/spawn/environment.h"
 #include "os/watch/event_loop.h"
 #include "os/watch/orphans.h"
 #include "os/watch/worker_registry.h"
@@ -114,6 +115,18 @@ void EventLoop::watch_messages(bool /*on*/) {
 }
 
 void announce_exit(const WorkerLink & /*link*/, int /*status*/) {}
+
+// ---- Programs that do not use the library are not simulated ----------------------------------
+
+int NotifySocket::open() { return 0; }
+void NotifySocket::close() {}
+bool NotifySocket::next(Notification * /*ret_notification*/, int32_t * /*ret_pid*/) {
+    return false;
+}
+void NotifySocket::let_go_of_lost() {}
+void NotifySocket::disown() {}
+int EventLoop::add_messages(int /*descriptor*/) { return 0; }
+void WorkerEnvironment::set_notification(const char * /*path*/, base::Duration /*watchdog*/) {}
 
 // ---- Orphans are not simulated --------------------------------------------------------------
 

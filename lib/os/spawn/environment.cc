@@ -30,11 +30,16 @@ constexpr const char *own_variables[] = {variable_task_id, variable_supervisor, 
 constexpr const char *listen_variables[] = {listen_count_name, listen_pid_name,
                                             variable_listen_names, "LISTEN_PIDFDID"};
 
-constexpr size_t own_variables_max = 8;
+// And where it reports as a service does.
+constexpr char watchdog_name[] = "WATCHDOG_USEC";
+constexpr char watchdog_pid_name[] = "WATCHDOG_PID";
+constexpr const char *notify_variables[] = {notify_variable, watchdog_name, watchdog_pid_name};
+
+constexpr size_t own_variables_max = 11;
 
 bool is_of(const char *variable, const char *name) {
     const size_t length = base::length_of(name);
-    return length > 0 && strncmp(variable, name, length) == 0 && variable[length] == '=';
+    return strncmp(variable, name, length) == 0 && variable[length] == '=';
 }
 
 bool is_any_of(const char *variable, std::span<const char *const> names) {
@@ -46,9 +51,10 @@ bool is_any_of(const char *variable, std::span<const char *const> names) {
     return false;
 }
 
-bool is_for_worker(const char *variable, const char *left_out) {
+bool is_for_worker(const char *variable, const EnvironmentBase &base) {
     return !is_any_of(variable, own_variables) && !is_any_of(variable, listen_variables) &&
-           !is_of(variable, left_out);
+           !(base.leaves_manager_out && is_of(variable, notify_variable)) &&
+           !(base.reports && is_any_of(variable, notify_variables));
 }
 
 Text begin(char *buffer, size_t size, const char *name) {
@@ -63,13 +69,14 @@ int WorkerEnvironment::open(const EnvironmentBase &base, const char *pool_name, 
                             ArgumentSize size) {
     size_t of_base = 0;
     for (; base.variables != nullptr && base.variables[of_base] != nullptr; of_base++) {
-        if (is_for_worker(base.variables[of_base], base.left_out)) {
+        if (is_for_worker(base.variables[of_base], base)) {
             size.add(base.variables[of_base]);
         }
     }
-    for (const size_t own : {sizeof(task_id_), sizeof(supervisor_), sizeof(pool_),
-                             sizeof(process_name_), sizeof(listen_pid_), sizeof(listen_count_),
-                             fds->variable_size(), fds->listen_names_size()}) {
+    for (const size_t own :
+         {sizeof(task_id_), sizeof(supervisor_), sizeof(pool_), sizeof(process_name_),
+          sizeof(listen_pid_), sizeof(listen_count_), sizeof(notify_socket_), sizeof(watchdog_),
+          sizeof(watchdog_pid_), fds->variable_size(), fds->listen_names_size()}) {
         size.add(own);
     }
     if (int r = size.check(); r < 0) {
@@ -79,6 +86,21 @@ int WorkerEnvironment::open(const EnvironmentBase &base, const char *pool_name, 
         return -ENOMEM;
     }
     count_ = 0;
+    reports_ = base.reports;
+    if (!base.foreign) {
+        add_identity(base, pool_name, fds);
+    }
+    for (size_t index = 0; index < of_base; index++) {
+        if (is_for_worker(base.variables[index], base)) {
+            add(base.variables[index]);
+        }
+    }
+    own_at_ = count_;
+    return 0;
+}
+
+void WorkerEnvironment::add_identity(const EnvironmentBase &base, const char *pool_name,
+                                     InheritedFds *fds) {
     add(task_id_);
     add(supervisor_);
     begin(pool_, sizeof(pool_), variable_pool).add(pool_name);
@@ -88,22 +110,22 @@ int WorkerEnvironment::open(const EnvironmentBase &base, const char *pool_name, 
         add(process_name_);
     }
     add(fds->variable());
-    for (size_t index = 0; index < of_base; index++) {
-        if (is_for_worker(base.variables[index], base.left_out)) {
-            add(base.variables[index]);
-        }
-    }
-    listen_at_ = count_;
-    return 0;
 }
 
 void WorkerEnvironment::set_descriptors(InheritedFds *fds) {
-    count_ = listen_at_;
+    count_ = own_at_;
     if (fds->count() > 0) {
         begin(listen_count_, sizeof(listen_count_), listen_count_name).add(int64_t{fds->count()});
         add(listen_count_);
         add(listen_pid_);
         add(fds->listen_names());
+    }
+    if (reports_) {
+        add(notify_socket_);
+    }
+    if (is_watched_) {
+        add(watchdog_);
+        add(watchdog_pid_);
     }
     add(nullptr);
 }
@@ -117,8 +139,17 @@ void WorkerEnvironment::set_supervisor(const WorkerLink &link) {
     write_link(link, &text);
 }
 
-void WorkerEnvironment::set_listener(int32_t pid) {
+void WorkerEnvironment::set_pid(int32_t pid) {
     begin(listen_pid_, sizeof(listen_pid_), listen_pid_name).add(int64_t{pid});
+    begin(watchdog_pid_, sizeof(watchdog_pid_), watchdog_pid_name).add(int64_t{pid});
+}
+
+void WorkerEnvironment::set_notification(const char *path, base::Duration watchdog) {
+    constexpr base::Duration microsecond = 1'000;
+    begin(notify_socket_, sizeof(notify_socket_), notify_variable).add(path);
+    is_watched_ = watchdog != 0;
+    begin(watchdog_, sizeof(watchdog_), watchdog_name)
+        .add(static_cast<int64_t>(watchdog / microsecond));
 }
 
 OwnEnvironment::OwnEnvironment() : is_current_(getenv(variable_supervisor) != nullptr) {

@@ -10,12 +10,18 @@
 // PF_FDS         its descriptors, see inherited_fds.h
 // PF_COMM        the name that the process is to have
 // LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES as in sd_listen_fds(3)
+//
+// A program that does not use this library gets the last three only, and where it is to report as a
+// service does NOTIFY_SOCKET, WATCHDOG_PID, WATCHDOG_USEC as in sd_notify(3).
 #pragma once
 
 #include <stdint.h>
 
 #include "base/array.h"
+#include "base/time.h"
 #include "os/channel/link_text.h"
+#include "os/channel/notify_socket.h"
+#include "os/service/notify.h"
 #include "os/spawn/argument_size.h"
 #include "os/spawn/inherited_fds.h"
 #include "os/spawn/initial_environment.h"
@@ -30,7 +36,9 @@ inline constexpr char variable_pool[] = "PF_POOL";
 struct EnvironmentBase {
     char *const *variables = nullptr; // used as they are; nullptr: none
     const char *process_name = "";    // that the worker is to have; "": that of its program
-    const char *left_out = "";        // the name of one that workers do not get; "": none
+    bool leaves_manager_out = false;  // workers do not get the socket of the service manager
+    bool foreign = false;             // the program does not use this library
+    bool reports = false;             // and is to report as a service does
 };
 
 class WorkerEnvironment {
@@ -45,11 +53,15 @@ class WorkerEnvironment {
     void set_task_id(uint32_t task_id);
     void set_descriptors(InheritedFds *fds);
     void set_supervisor(const WorkerLink &link);
-    void set_listener(int32_t pid);
+    void set_pid(int32_t pid);
+
+    // Where the workers are to report, and how often at least; 0: they need not.
+    void set_notification(const char *path, base::Duration watchdog);
 
     [[nodiscard]] char *const *get() const { return &variables_[0]; }
 
   private:
+    void add_identity(const EnvironmentBase &base, const char *pool_name, InheritedFds *fds);
     void add(char *variable) { variables_[count_++] = variable; }
 
     static constexpr size_t number_size = 48; // of a variable with one number
@@ -57,12 +69,17 @@ class WorkerEnvironment {
 
     base::Array<char *> variables_;
     uint32_t count_ = 0;
-    uint32_t listen_at_ = 0; // where LISTEN_FDS and the like are, the last ones
+    uint32_t own_at_ = 0; // where those begin that can come and go, the last ones
+    bool reports_ = false;
+    bool is_watched_ = false;
     char task_id_[number_size] = "";
     char supervisor_[link_size] = "";
     char listen_pid_[number_size] = "";
     char listen_count_[number_size] = "";
     char process_name_[number_size] = "";
+    char notify_socket_[sizeof(notify_variable) + NotifySocket::path_size] = "";
+    char watchdog_[number_size] = "";
+    char watchdog_pid_[number_size] = "";
     char pool_[sizeof(variable_pool) + WorkerResources::pool_name_size] = "";
 };
 

@@ -9,7 +9,6 @@
 
 #include "os/fd/descriptor.h"
 #include "os/service/daemon.h"
-#include "os/service/notify.h"
 #include "os/spawn/argument_size.h"
 #include "os/spawn/exec_child.h"
 #include "os/spawn/own_program.h"
@@ -80,14 +79,13 @@ pid_t clone_and_wait(char *stack_end, ExecChild *child, int *ret_pidfd) {
 
 } // namespace
 
-int Exec::open(Program *program, const WorkerResources *resources, bool notifies) {
+int Exec::open(Program *program, const ExecOptions &options) {
     program_ = program;
-    resources_ = resources;
-    notifies_ = notifies;
+    options_ = options;
     if (!stack_.allocate(stack_size)) {
         return -ENOMEM;
     }
-    if (int r = inherited_fds_.open(resources); r < 0) {
+    if (int r = inherited_fds_.open(options.resources); r < 0) {
         return r;
     }
     return prepare(*program);
@@ -111,11 +109,14 @@ int Exec::prepare(const Program &program) {
     EnvironmentBase base;
     base.variables = own ? own_environment.get() : program.environment();
     base.process_name = program.is_own() ? own_process_name() : "";
-    base.left_out = own && notifies_ ? notify_variable : "";
+    base.leaves_manager_out = own && options_.notifies;
+    base.foreign = options_.foreign;
+    base.reports = options_.reports;
     ArgumentSize size;
     size.add(program.path());
     size.add(program.arguments());
-    if (int r = environment_.open(base, resources_->pool_name(), &inherited_fds_, size); r < 0) {
+    if (int r = environment_.open(base, options_.resources->pool_name(), &inherited_fds_, size);
+        r < 0) {
         return r;
     }
     own_environment_.swap(own_environment);

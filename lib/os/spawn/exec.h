@@ -15,13 +15,25 @@
 
 namespace prefork::os {
 
+struct ExecOptions {
+    const WorkerResources *resources = nullptr; // they stay the caller's
+    // The supervisor notifies the service manager, and leaves its socket out of what workers
+    // inherit of its environment.
+    bool notifies = false;
+    bool foreign = false; // the program does not use this library
+    bool reports = false; // and is to report as a service does
+};
+
 class Exec {
   public:
-    // Allocates all the memory that starts need. A supervisor that notifies the service manager
-    // leaves its socket out of what workers inherit of its environment. Both stay the caller's.
-    // Returns 0, -ENOMEM, or -E2BIG if the kernel would not accept the arguments and the
-    // environment.
-    [[nodiscard]] int open(Program *program, const WorkerResources *resources, bool notifies);
+    // Allocates all the memory that starts need. The program stays the caller's. Returns 0,
+    // -ENOMEM, or -E2BIG if the kernel would not accept the arguments and the environment.
+    [[nodiscard]] int open(Program *program, const ExecOptions &options);
+
+    // Before the first start of programs that report as services do: where, and how often at least.
+    void set_notification(const char *path, base::Duration watchdog) {
+        environment_.set_notification(path, watchdog);
+    }
 
     // For later starts: swaps the program with another one. Returns what open() returns; then
     // nothing has changed.
@@ -37,8 +49,7 @@ class Exec {
     [[nodiscard]] int prepare(const Program &program);
 
     Program *program_ = nullptr;
-    const WorkerResources *resources_ = nullptr;
-    bool notifies_ = false;
+    ExecOptions options_;
     InheritedFds inherited_fds_;
     Strings own_environment_; // as it was when the program was set
     WorkerEnvironment environment_;

@@ -74,11 +74,8 @@ int keep_beyond(int numbers_end, int *descriptor) {
     return 0;
 }
 
-// Standard input, output and error stay; so does what connects the worker with its supervisor,
-// wherever it is; the host's other descriptors stay as the host has marked them. All of the
-// library's are close-on-exec.
-int place_all_descriptors(const ExecChild &child) {
-    const int numbers_end = first_passed_descriptor + static_cast<int>(child.fds->count());
+// What connects the worker with its supervisor, wherever it is.
+int keep_link(const ExecChild &child, int numbers_end) {
     WorkerLink link = child.parameters->link;
     link.pidfd = child.parameters->supervisor_pidfd;
     link.is_awaited = child.parameters->awaits_ready && is_launching();
@@ -88,6 +85,16 @@ int place_all_descriptors(const ExecChild &child) {
         }
     }
     child.environment->set_supervisor(link);
+    return 0;
+}
+
+// Standard input, output and error stay; the host's other descriptors stay as the host has marked
+// them. All of the library's are close-on-exec.
+int place_all_descriptors(const ExecChild &child) {
+    const int numbers_end = first_passed_descriptor + static_cast<int>(child.fds->count());
+    if (int r = child.parameters->foreign ? 0 : keep_link(child, numbers_end); r < 0) {
+        return r;
+    }
     if (int r = place_descriptors(child, numbers_end); r < 0) {
         return r;
     }
@@ -112,13 +119,13 @@ int enter_program(const ExecChild &child) {
     if (supervisor_is_gone(parameters)) {
         _exit(EXIT_FAILURE); // there is nobody to report it to
     }
-    if (is_launching() && !parameters.awaits_ready) {
+    if (is_launching() && (!parameters.awaits_ready || parameters.foreign)) {
         redirect_stdio_to_null();
     }
     if (int r = place_all_descriptors(child); r < 0) {
         return r;
     }
-    child.environment->set_listener(getpid());
+    child.environment->set_pid(getpid());
     pthread_sigmask(SIG_SETMASK, child.mask, nullptr);
     const Program &program = *child.program;
     char *const *environment = child.environment->get();

@@ -17,6 +17,7 @@ struct SpawnParameters {
     bool threads = false;      // the supervisor has other threads
     bool group = false;        // the worker leads a process group
     bool awaits_ready = false; // the worker must report that it is ready
+    bool foreign = false;      // the program of the worker does not use this library
     bool notifies = false;     // the supervisor notifies the service manager
     const WorkerResources *resources = nullptr;
     WorkerLink link;  // what the worker keeps of it

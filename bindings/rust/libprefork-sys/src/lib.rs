@@ -202,6 +202,7 @@ extern "C" {
         argv: *const *const c_char,
         envp: *const *const c_char,
     ) -> c_int;
+    pub fn pf_pool_set_foreign_workers(pool: *mut pf_pool, on: c_int) -> c_int;
     pub fn pf_pool_set_host_fork(pool: *mut pf_pool, on: c_int) -> c_int;
 }
 
