@@ -1,6 +1,6 @@
 #!/bin/sh
-# The shared library needs libc and nothing else, has the right soname, is small, and leaves
-# nothing of a C++ runtime to be found elsewhere. The static one keeps to its own names.
+# The shared library needs libc and nothing else, has the right soname, is small and hardened, and
+# leaves nothing of a C++ runtime to be found elsewhere. The static one keeps to its own names.
 #
 # SPDX-License-Identifier: MIT
 set -eu
@@ -27,8 +27,35 @@ test "$(field SONAME)" = "libprefork.so.$major" || complain "has the soname $(fi
 for flag in 'BIND_NOW' 'GNU_RELRO'; do
     readelf -dlW "$library" | grep -q "$flag" || complain "is linked without $flag"
 done
-readelf -lW "$library" | grep -q 'GNU_STACK.* RWE' && complain "has an executable stack"
+readelf -lW "$library" | grep -q 'GNU_STACK.* RW ' || complain "has an executable stack"
+readelf -lW "$library" | grep -q ' LOAD .* RWE ' && complain "has a segment to write and execute"
 readelf -dW "$library" | grep -q TEXTREL && complain "has text relocations"
+
+# What the compiler was asked for is in the objects, which the archive has as they are.
+properties() { # file: what it is marked with for the processor
+    readelf -nW "$1" 2>/dev/null | sed -n 's/.*feature: //p'
+}
+flags=$(sed 's|.* / \(.*-std=c++\)|\1|' "$BUILD_DIR/flags")
+marks=
+case $flags in *-fcf-protection=none*) ;; *-fcf-protection*) marks='IBT, SHSTK' ;; esac
+case $flags in *-mbranch-protection=standard*) marks='BTI, PAC' ;; esac
+if test -n "$marks"; then
+    objects=$(ar t "$BUILD_DIR/libprefork.a" | wc -l)
+    marked=$(properties "$BUILD_DIR/libprefork.a" | grep -c "$marks" || true)
+    test "$marked" -eq "$objects" || complain "$marked of $objects objects have the note $marks"
+    # The linker leaves it out if the start files of this system lack it.
+    # shellcheck disable=SC2086 # the compiler may come with options
+    case $(properties "$(${CC:-gcc} -print-file-name=crti.o)") in
+    *"$marks"*) test "$(properties "$library")" = "$marks" || complain "lacks the note $marks" ;;
+    esac
+fi
+case $needed$flags in
+*-O0*) ;;
+libc.so.6*_FORTIFY_SOURCE*)
+    nm -D --undefined-only "$library" | grep -q '__[a-z]*_chk@' ||
+        complain "calls no function of the C library that checks sizes"
+    ;;
+esac
 
 # __cxa_finalize is libc's, and weak: the C start files refer to it.
 nm -D --undefined-only "$library" | awk '{ print $NF }' |
