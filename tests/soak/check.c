@@ -25,6 +25,7 @@ static const char *const names[ROWS] = {
     [ROW_COUNTERS] = "the counters are the counts of events",
     [ROW_FOREIGN] = "other children of the supervisor keep their ends",
     [ROW_REQUESTS] = "requests return what their pages say",
+    [ROW_PRESSURE] = "the supervisor lives where workers are killed for lack of memory",
     [ROW_STOPPED] = "a stop leaves no process",
     [ROW_KILLED] = "SIGKILL of the supervisor leaves no process",
     [ROW_FILES] = "no file is left",

@@ -23,8 +23,9 @@ enum row {
     ROW_COUNTERS,
     ROW_FOREIGN, /* other children of the supervisor keep their ends */
     ROW_REQUESTS,
-    ROW_STOPPED, /* a stop leaves nobody */
-    ROW_KILLED,  /* the end of the supervisor leaves nobody */
+    ROW_PRESSURE, /* where workers are killed for lack of memory, the supervisor lives */
+    ROW_STOPPED,  /* a stop leaves nobody */
+    ROW_KILLED,   /* the end of the supervisor leaves nobody */
     ROW_FILES,
     ROW_REAL, /* enough of everything has happened */
     ROWS

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -108,6 +109,51 @@ static void limit(struct driver *driver) {
     set_limits(driver, files, processes);
 }
 
+/* ---- Memory ---------------------------------------------------------------------------- */
+
+long long cgroup_number(const struct cgroup *group, const char *file, const char *word) {
+    char path[600];
+    char line[256];
+    long long number = -1;
+    size_t length = word != NULL ? strlen(word) : 0;
+
+    (void)snprintf(path, sizeof(path), "%s/%s", group->path, file);
+    FILE *opened = fopen(path, "re");
+    while (opened != NULL && number < 0 && fgets(line, sizeof(line), opened) != NULL) {
+        if (length == 0 || (strncmp(line, word, length) == 0 && line[length] == ' ')) {
+            number = strtoll(line + length, NULL, 10);
+        }
+    }
+    if (opened != NULL) {
+        (void)fclose(opened); /* nothing was written */
+    }
+    return number;
+}
+
+enum { PRESSED_BYTES = 24 << 20 };
+
+/* Limits the memory of the group to what it uses and a little more. Workers that need much are
+ * killed then. */
+static void press(struct driver *driver) {
+    bool first = driver->memory->version == 1;
+    char text[64];
+
+    driver->pressed = !driver->pressed;
+    if (driver->pressed) {
+        long long used =
+            cgroup_number(driver->memory, first ? "memory.usage_in_bytes" : "memory.current", NULL);
+        (void)snprintf(text, sizeof(text), "%lld", used + PRESSED_BYTES);
+        totals.presses++;
+    } else {
+        (void)snprintf(text, sizeof(text), "%s", first ? "-1" : "max");
+    }
+    note(driver, "press", driver->pressed, 0, 0);
+    __atomic_store_n(&driver->observer->board->eaters, driver->pressed, __ATOMIC_RELAXED);
+    check(ROW_PRESSURE,
+          cgroup_write(driver->memory, first ? "memory.limit_in_bytes" : "memory.max", text),
+          "the limit of the memory cannot be set to %s: %s", text, strerror(errno));
+}
+
 static void act(struct driver *driver) {
     static const int told[] = {SIGHUP, SIGHUP, SIGTTIN, SIGTTOU, SIGUSR1, SIGUSR2, SIGWINCH};
     struct dice *dice = &driver->dice;
@@ -140,6 +186,8 @@ static void act(struct driver *driver) {
         (void)kill(driver->observer->supervisor, signal_number); /* its end is noticed elsewhere */
     } else if (draw < 93) {
         ask(driver, ASK_FOREIGN, 0, dice_below(dice, 256));
+    } else if (draw < 94 && driver->memory != NULL) {
+        press(driver);
     } else if (draw < 96) {
         limit(driver);
     } else if (dice_hit(dice, 4)) {
@@ -156,6 +204,9 @@ void driver_calm(struct driver *driver) {
     __atomic_store_n(&observer->board->chaos, 0, __ATOMIC_RELAXED);
     continue_supervisor(driver, true);
     driver->limited = false;
+    if (driver->pressed) {
+        press(driver);
+    }
     set_limits(driver, driver->files.rlim_cur, driver->processes.rlim_cur);
     for (int at = 0; at < LIVE_MAX; at++) {
         const struct live *live = &observer->live[at];

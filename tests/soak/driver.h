@@ -27,6 +27,9 @@ struct driver {
 /* Drive for so long, then take back what can be taken back. */
 void driver_chaos(struct driver *driver, unsigned milliseconds);
 
+/* A number in a file of a control group, behind a word if there is one; -1: there is none. */
+long long cgroup_number(const struct cgroup *group, const char *file, const char *word);
+
 /* Continue what was stopped, and lift the limits. */
 void driver_calm(struct driver *driver);
 

@@ -87,8 +87,10 @@ static void on_pool_done(struct observer *observer, const long *n) {
 }
 
 static void on_pool_freed(struct observer *observer, const long *n) {
+    observer->failed_starts[n[0]] += n[1 + PF_COUNT_START_FAILED];
     observer_expect_none(observer, (int)n[0], ROW_STOPPED);
     observer->pool[n[0]].exists = false;
+    observer->pool[n[0]].reported[PF_COUNT_START_FAILED] = 0;
 }
 
 static void on_request(struct observer *observer, const long *n) {

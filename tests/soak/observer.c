@@ -116,6 +116,59 @@ static void compare_status(const struct observer *observer, const struct live *l
           line->exit_code, line->signal, wanted_code, wanted_signal);
 }
 
+/* ---- The register ---------------------------------------------------------------------- */
+
+static const struct entry *entry_at(const struct observer *observer, uint32_t number) {
+    const struct entry *entry = &observer->board->entry[number % REGISTER_SIZE];
+
+    return __atomic_load_n(&entry->stamp, __ATOMIC_ACQUIRE) == number + 1 ? entry : NULL;
+}
+
+/* A process that works without a report. A worker that cannot be watched, because the limit of
+ * descriptors is below those that are open, is killed at once, and its start has failed. */
+static void check_unreported(struct observer *observer, const struct entry *entry) {
+    int pool = entry->pool;
+    long failed =
+        observer->failed_starts[pool] + (long)observer->pool[pool].reported[PF_COUNT_START_FAILED];
+
+    observer->unreported[pool]++;
+    check(ROW_KNOWN, observer->unreported[pool] <= failed, "process %d of pool %d was not reported",
+          (int)entry->pid, pool);
+}
+
+void observer_read_register(struct observer *observer) {
+    uint32_t registered = __atomic_load_n(&observer->board->registered, __ATOMIC_SEQ_CST);
+
+    for (; observer->register_read != registered; observer->register_read++) {
+        const struct entry *entry = entry_at(observer, observer->register_read);
+        if (entry == NULL) {
+            continue; /* it ended before it had written all */
+        }
+        if (entry->pid > 0 && observer->known[entry->pid] > 0) {
+            check(ROW_KNOWN, true, "known");
+            observer->known[entry->pid]--;
+        } else {
+            check_unreported(observer, entry);
+        }
+    }
+}
+
+/* A worker exits with the status that it chose, whatever the kernel keeps of it. */
+static void compare_intent(const struct observer *observer, const struct line *line) {
+    uint32_t number = __atomic_load_n(&observer->board->registered, __ATOMIC_SEQ_CST);
+
+    for (int steps = 0; number > 0 && steps < 16 * LIVE_MAX; steps++) {
+        const struct entry *entry = entry_at(observer, --number);
+        if (entry != NULL && entry->pid == line->pid) {
+            int intent = __atomic_load_n(&entry->intent, __ATOMIC_ACQUIRE);
+            check(ROW_STATUS, line->exit_code < 0 || SANITIZED || intent == line->exit_code + 1,
+                  "process %d: status %d in the log, and %d by intent", line->pid, line->exit_code,
+                  intent - 1);
+            return;
+        }
+    }
+}
+
 static void on_exited(struct observer *observer, const struct line *line) {
     struct live *live = line->pid == 0 ? NULL : find_live(observer, line->pid);
 
@@ -138,6 +191,7 @@ static void on_exited(struct observer *observer, const struct line *line) {
     if (line->signal > 0 && line->signal <= 64) {
         totals.signalled[line->signal]++;
     }
+    compare_intent(observer, line);
     bool known = line->exit_code >= 0 || line->signal > 0;
     check(ROW_STATUS, known || observer->thief, "process %d: unknown status", line->pid);
     live->pid = 0;

@@ -43,8 +43,10 @@ struct observer {
     int exit_status;
     struct board *board;
     bool thief;
-    bool keeps_statuses;    /* the kernel, by pidfd */
-    uint32_t register_read; /* entries */
+    bool keeps_statuses;       /* the kernel, by pidfd */
+    uint32_t register_read;    /* entries */
+    long failed_starts[POOLS]; /* of the pools that were freed */
+    long unreported[POOLS];    /* processes that worked a moment, and could not be watched */
     struct live live[LIVE_MAX];
     struct view pool[POOLS];
     struct {
@@ -90,7 +92,8 @@ struct totals {
     unsigned long long rounds;
     unsigned long long restarts;
     unsigned long long pools;
-    unsigned long long oom;
+    unsigned long long presses;
+    unsigned long long killed_for_memory;
     unsigned long long signalled[65]; /* ends by each */
 };
 extern struct totals totals;
@@ -103,6 +106,9 @@ void observer_event(struct observer *observer, const struct line *line);
 
 /* All workers of a pool have ended. */
 void observer_expect_none(struct observer *observer, int pool, enum row row);
+
+/* Read the register of workers that began. */
+void observer_read_register(struct observer *observer);
 
 /* Reap what has ended. The supervisor's end is noted. */
 void observer_reap(struct observer *observer);

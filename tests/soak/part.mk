@@ -23,7 +23,7 @@ $(BUILD)/tests/soak/%.o: tests/soak/%.c $(BUILD)/flags
 $(SOAK): $(SOAK_OBJECTS) $(BUILD)/tests/libsupport.a $(LIBRARY)
 	$(say) LINK $@
 	$(Q)$(CC) $(PF_SANITIZE) $(CFLAGS) -o $@ $(SOAK_OBJECTS) $(BUILD)/tests/libsupport.a \
-		$(call link_library,../..) -ldl
+		$(call link_library,../..) -ldl -pthread
 
 -include $(wildcard $(SOAK_OBJECTS:=.d))
 
@@ -32,4 +32,4 @@ soak:
 	@$(MAKE) --no-print-directory soak-run
 
 soak-run: all $(SOAK)
-	$(Q)$(SOAK) $(SOAK_SECONDS) $(or $(SEED),$(shell date +%s))
+	$(Q)SAMPLE='$(SAMPLE)' tests/soak/soak.sh $(SOAK) $(SOAK_SECONDS) $(or $(SEED),$$(date +%s))

@@ -21,6 +21,10 @@
 enum { ROUND_MOST_MS = 60000, PROCESSES_MOST = 300, ALONE_MS = 2000 * SLOW, STOP_MS = 8000 * SLOW };
 
 static struct observer observer;
+static int plant; /* enum plant */
+
+/* What differs between rounds. */
+enum kind { KIND_THIEF = 1, KIND_KILLED = 2, KINDS = 4 };
 
 /* Draws the settings of the pools. */
 static void draw_plan(struct board *board, struct dice *dice, bool thief) {
@@ -38,7 +42,7 @@ static void draw_plan(struct board *board, struct dice *dice, bool thief) {
         plan->lifetime_ms = dice_hit(dice, 4) ? 8000 : 0;
     }
     board->plan[0].signals = PF_SIGNALS_STANDARD;
-    board->thief = thief;
+    board->thief = !thief ? THIEF_NONE : dice_hit(dice, 2) ? THIEF_LOOP : THIEF_THREAD;
     if (!thief) {
         board->plan[1].backend = PF_BACKEND_SIGCHLD;
         board->plan[2].backend = dice_hit(dice, 2) ? PF_BACKEND_SIGCHLD : PF_BACKEND_AUTO;
@@ -101,6 +105,7 @@ static int start(const struct place *place, struct dice *dice, bool thief) {
     }
     (void)fcntl(command_fds[1], F_SETFD, FD_CLOEXEC); /* cannot fail: it is open */
     observer.board->seed = dice_next(dice);
+    observer.board->plant = (uint32_t)plant;
     draw_plan(observer.board, dice, thief);
     pid_t pid = fork();
     if (pid == 0) {
@@ -198,6 +203,17 @@ static void keep_log(const struct place *place, uint64_t seed, unsigned long lon
     }
 }
 
+/* The group's own count of those that were killed for lack of memory. */
+static long long killed_for_memory(const struct cgroup *group) {
+    long long count =
+        group == NULL
+            ? 0
+            : cgroup_number(group, group->version == 1 ? "memory.oom_control" : "memory.events",
+                            "oom_kill");
+
+    return count < 0 ? 0 : count;
+}
+
 static void end_all(void) {
     (void)kill(-1, SIGKILL); /* all in the namespace but this one */
     (void)observer_wait_alone(&observer, ALONE_MS);
@@ -208,13 +224,12 @@ static void end_all(void) {
     }
 }
 
-static void run_round(const struct place *place, struct dice *dice, unsigned span_ms, bool thief,
-                      bool killed) {
+static void run_round(const struct place *place, struct dice *dice, unsigned span_ms, int kind) {
     struct driver driver = {.observer = &observer, .memory = place->memory, .user = place->user};
     uint64_t deadline = now_ms() + span_ms;
 
     driver.dice.state = dice_next(dice);
-    driver.command_fd = start(place, dice, thief);
+    driver.command_fd = start(place, dice, (kind & KIND_THIEF) != 0);
     if (driver.command_fd < 0) {
         return;
     }
@@ -232,7 +247,7 @@ static void run_round(const struct place *place, struct dice *dice, unsigned spa
         }
     }
     if (check(ROW_SUPERVISOR, !observer.dead, "it ended with status %d", observer.exit_status)) {
-        (killed ? end_by_kill : end_by_stop)(&driver);
+        ((kind & KIND_KILLED) != 0 ? end_by_kill : end_by_stop)(&driver);
     }
     end_all();
     check_files(place);
@@ -246,17 +261,25 @@ void rounds_run(const struct place *place, unsigned seconds, uint64_t seed) {
     struct dice dice = {seed};
     uint64_t deadline = now_ms() + seconds * 1000U;
     unsigned span_ms = seconds * 1000U / 4;
-    int first = dice_below(&dice, 4);
+    int first = dice_below(&dice, KINDS);
 
     span_ms = span_ms > ROUND_MOST_MS ? ROUND_MOST_MS : span_ms;
     for (int number = first; now_ms() + span_ms / 2 < deadline; number++) {
         unsigned failures = check_failures();
-        run_round(place, &dice, span_ms, number % 2 != 0, number % 4 >= 2);
+        run_round(place, &dice, span_ms, number % KINDS);
         totals.rounds++;
         if (check_failures() != failures) {
             keep_log(place, seed, totals.rounds);
         }
     }
+    totals.killed_for_memory = (unsigned long long)killed_for_memory(place->memory);
     check(ROW_REAL, totals.events[PF_EVENT_EXITED] > seconds * 5, "only %llu ends",
           totals.events[PF_EVENT_EXITED]);
+}
+
+void rounds_run_planted(const struct place *place, unsigned seconds, uint64_t seed, int planted) {
+    struct dice dice = {seed};
+
+    plant = planted;
+    run_round(place, &dice, seconds * 1000, plant == PLANT_OUTLIVES ? KIND_KILLED : 0);
 }

@@ -20,4 +20,7 @@ struct place {
 /* Run rounds for so long. */
 void rounds_run(const struct place *place, unsigned seconds, uint64_t seed);
 
+/* Run one round with a planted fault. */
+void rounds_run_planted(const struct place *place, unsigned seconds, uint64_t seed, int plant);
+
 #endif

@@ -18,6 +18,7 @@
 
 enum {
     SETTLE_MS = 15000 * SLOW,
+    PLANTED_SETTLE_MS = 4000,
     REPLY_MS = 5000 * SLOW,
     MEMORY_SLACK_KIB = 128,
     HEAP_SLACK = 8192
@@ -268,27 +269,6 @@ static bool costs_are_the_same(struct observer *observer, struct unrest *why) {
     return true;
 }
 
-/* Each worker that entered the register was started in the log. */
-static void check_register(struct observer *observer) {
-    uint32_t registered = __atomic_load_n(&observer->board->registered, __ATOMIC_SEQ_CST);
-
-    if (registered - observer->register_read > REGISTER_SIZE) {
-        observer->register_read = registered - REGISTER_SIZE;
-    }
-    for (; observer->register_read != registered; observer->register_read++) {
-        const struct entry *entry =
-            &observer->board->entry[observer->register_read % REGISTER_SIZE];
-        if (__atomic_load_n(&entry->stamp, __ATOMIC_ACQUIRE) != observer->register_read + 1) {
-            continue; /* it ended before it had written all */
-        }
-        bool known = entry->pid > 0 && observer->known[entry->pid] > 0;
-        if (check(ROW_KNOWN, known, "process %d of pool %d was not reported", (int)entry->pid,
-                  (int)entry->pool)) {
-            observer->known[entry->pid]--;
-        }
-    }
-}
-
 static bool is_at_rest(struct observer *observer, int command_fd, struct unrest *why) {
     if (!ask_status(observer, command_fd)) {
         return unrest(why, ROW_FULL, "the supervisor does not answer");
@@ -311,7 +291,8 @@ static bool is_at_rest(struct observer *observer, int command_fd, struct unrest 
 
 void observer_settle(struct observer *observer, int command_fd) {
     struct unrest why = {.row = ROW_FULL};
-    uint64_t deadline = now_ms() + SETTLE_MS;
+    unsigned bound_ms = observer->board->plant != PLANT_NONE ? PLANTED_SETTLE_MS : SETTLE_MS;
+    uint64_t deadline = now_ms() + bound_ms;
 
     for (;;) {
         (void)observer_command(command_fd, ASK_NORMAL, 0, 0, 0, 0); /* it is asked again */
@@ -320,7 +301,7 @@ void observer_settle(struct observer *observer, int command_fd) {
             break;
         }
         if (observer->dead || now_ms() > deadline) {
-            check(why.row, false, "after %d ms: %s", SETTLE_MS, why.text);
+            check(why.row, false, "after %u ms: %s", bound_ms, why.text);
             return;
         }
         pause_ms(20);
@@ -331,7 +312,7 @@ void observer_settle(struct observer *observer, int command_fd) {
     if (!SANITIZED) {
         check(ROW_MEMORY, true, "same");
     }
-    check_register(observer);
+    observer_read_register(observer);
     observer->settled++;
     totals.phases++;
 }

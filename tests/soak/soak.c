@@ -1,5 +1,5 @@
 /*
- * soak.c - three pools in the chaos, observed from outside: soak SECONDS SEED
+ * soak.c - three pools in the chaos, observed from outside: soak SECONDS SEED [FAULT]
  *
  * The rest of this program is in namespaces of process ids and mounts of its own, so that all its
  * processes are seen, and all end with it.
@@ -26,6 +26,35 @@
 enum { EXIT_SKIPPED = 77, FIRST_USER = 40000, USERS = 20000, END_S = 120 * SLOW };
 
 static struct place place;
+static volatile sig_atomic_t stopped;
+
+static const char *const plants[PLANTS] = {[PLANT_LOST_END] = "lost-end",
+                                           [PLANT_TWO_ENDS] = "two-ends",
+                                           [PLANT_WRONG_STATUS] = "wrong-status",
+                                           [PLANT_EARLY_END] = "early-end",
+                                           [PLANT_DESCRIPTOR] = "descriptor",
+                                           [PLANT_MEMORY] = "memory",
+                                           [PLANT_CHILD] = "child",
+                                           [PLANT_WORKER] = "worker",
+                                           [PLANT_COUNTER] = "counter",
+                                           [PLANT_EMPTY_SLOT] = "empty-slot",
+                                           [PLANT_FILE] = "file",
+                                           [PLANT_REAPER] = "reaper",
+                                           [PLANT_LEFT] = "left",
+                                           [PLANT_OUTLIVES] = "outlives",
+                                           [PLANT_CRASH] = "crash"};
+
+static void note_stop(int signal_number) { stopped = signal_number; }
+
+/* The number of a fault; -1: there is none of that name. */
+static int find_plant(const char *name) {
+    for (int plant = PLANT_NONE + 1; plant < PLANTS; plant++) {
+        if (strcmp(name, plants[plant]) == 0) {
+            return plant;
+        }
+    }
+    return -1;
+}
 
 static bool write_text(const char *path, const char *text) {
     int fd = open(path, O_WRONLY | O_CLOEXEC);
@@ -111,6 +140,8 @@ static void print_totals(void) {
     printf("%llu failed starts, %llu resizes, %llu other children, %llu workers stolen\n",
            totals.events[PF_EVENT_START_FAILED], totals.events[PF_EVENT_RESIZED], totals.foreign,
            totals.stolen);
+    printf("%llu limits of memory, %llu workers killed by them\n", totals.presses,
+           totals.killed_for_memory);
     printf("ends by signal:");
     for (int number = 1; number <= 64; number++) {
         if (totals.signalled[number] != 0) {
@@ -121,14 +152,18 @@ static void print_totals(void) {
 }
 
 /* Process 1 of the namespace. */
-static int be_first(unsigned seconds, uint64_t seed) {
+static int be_first(unsigned seconds, uint64_t seed, int plant) {
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* cannot fail */
     if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("proc", "/proc", "proc", 0, NULL) != 0) {
         perror("skipped: /proc of a pid namespace");
         return EXIT_SKIPPED;
     }
-    rounds_run(&place, seconds, seed);
+    if (plant != PLANT_NONE) {
+        rounds_run_planted(&place, seconds, seed, plant);
+    } else {
+        rounds_run(&place, seconds, seed);
+    }
     print_totals();
     return check_report();
 }
@@ -139,7 +174,7 @@ static int wait_for_first(pid_t first, unsigned seconds) {
     int status = 0;
     pid_t pid = 0;
 
-    while ((pid = waitpid(first, &status, WNOHANG)) == 0 && now_ms() < deadline) {
+    while ((pid = waitpid(first, &status, WNOHANG)) == 0 && now_ms() < deadline && !stopped) {
         pause_ms(20);
     }
     if (pid == 0) {
@@ -164,15 +199,22 @@ int main(int argc, char **argv) {
     if (argc == 3 && strcmp(argv[1], "worker") == 0) {
         return worker_main(atoi(argv[2]));
     }
-    if (argc != 3) {
-        (void)fprintf(stderr, "usage: soak SECONDS SEED\n");
+    int plant = argc == 4 ? find_plant(argv[3]) : PLANT_NONE;
+    if (argc < 3 || argc > 4 || plant < 0) {
+        (void)fprintf(stderr, "usage: soak SECONDS SEED [FAULT]\n");
         return 2;
     }
+    (void)signal(SIGINT, note_stop);
+    (void)signal(SIGTERM, note_stop);
+    (void)signal(SIGHUP, note_stop);
     unsigned seconds = (unsigned)strtoul(argv[1], NULL, 10);
     uint64_t seed = strtoull(argv[2], NULL, 10);
     printf("soak: SECONDS=%u SEED=%llu\n", seconds, (unsigned long long)seed);
     (void)fflush(stdout); /* it is for people */
     place.memory = cgroup_make(&group, "memory") ? &group : NULL;
+    if (place.memory == NULL) {
+        check_skipped("no cgroup for memory");
+    }
     if (!make_place()) {
         perror("soak: directory");
         return 1;
@@ -183,7 +225,7 @@ int main(int argc, char **argv) {
     } else {
         pid_t first = fork();
         if (first == 0) {
-            int status = be_first(seconds, seed);
+            int status = be_first(seconds, seed, plant);
             (void)fflush(NULL); /* it is for people */
             _exit(status);
         }

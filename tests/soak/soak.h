@@ -38,9 +38,32 @@ struct pool_plan {
     int death_signal;
     int stop_fd;
     int groups;
-    int threads;
     int signals;
     int lifetime_ms;
+};
+
+/* Who in the supervisor waits for any child. */
+enum thief { THIEF_NONE, THIEF_LOOP, THIEF_THREAD };
+
+/* Faults that are planted, to see that they are found. */
+enum plant {
+    PLANT_NONE,
+    PLANT_LOST_END,
+    PLANT_TWO_ENDS,
+    PLANT_WRONG_STATUS,
+    PLANT_EARLY_END,
+    PLANT_DESCRIPTOR,
+    PLANT_MEMORY,
+    PLANT_CHILD,  /* that the log does not have */
+    PLANT_WORKER, /* the same, and it works */
+    PLANT_COUNTER,
+    PLANT_EMPTY_SLOT,
+    PLANT_FILE,
+    PLANT_REAPER,   /* reaps the children of the host */
+    PLANT_LEFT,     /* a process that a stop leaves */
+    PLANT_OUTLIVES, /* workers that outlive the supervisor */
+    PLANT_CRASH,    /* of the supervisor */
+    PLANTS
 };
 
 /* A worker that began its work. */
@@ -49,6 +72,7 @@ struct entry {
     int32_t pid;
     int32_t pool;
     int32_t task;
+    int32_t intent; /* the status that it is about to exit with + 1; 0: it is not */
 };
 
 /* Shared memory, which workers made by exec get as the descriptor "board". */
@@ -57,7 +81,8 @@ struct board {
     uint32_t chaos; /* workers misbehave while it is 1 */
     uint32_t registered;
     uint32_t eaters; /* workers may use much memory */
-    uint32_t thief;  /* the supervisor waits for any child */
+    uint32_t thief;  /* enum thief */
+    uint32_t plant;  /* enum plant */
     struct pool_plan plan[POOLS];
     struct entry entry[REGISTER_SIZE];
 };
@@ -106,6 +131,20 @@ extern const char *const pool_names[POOLS];
 __attribute__((format(printf, 2, 3))) void log_line(int fd, const char *format, ...);
 
 int supervisor_main(void);
+
+/* Children of the supervisor that are no workers: start a thread if there is to be one; start a
+ * child that exits with a status; reap, and return whether to come again soon; reap all. */
+void children_open(enum thief how);
+void children_start(int status);
+bool children_reap(void);
+void children_finish(void);
+
+/* In the supervisor: plant what is to be planted at each turn, in the event to be written and in
+ * the counters. planted_event() returns how often to write the event. */
+extern void *planted_leak;
+void planted_turn(struct board *board);
+int planted_event(const struct board *board, int type, int *exit_code);
+uint64_t planted_counter(const struct board *board, uint64_t count);
 
 /* Work of a worker. Returns its exit status. */
 int worker_work(struct board *board, int pool, int task_id);

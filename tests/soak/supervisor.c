@@ -7,7 +7,7 @@
  *   R request pool task value result        a request was made of a pool
  *   S serial pool generation slots alive counter... heap states
  *   D pool generation result counter...     dispatch says that the pool has ended
- *   F pool generation                       the pool was freed
+ *   F pool generation counter...            the pool was freed
  *   H pid exit-code                         a child that is no worker was started
  *   W pid status                            a child was reaped by the host; status -1: it was not
  *
@@ -25,7 +25,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 struct slot_of_pool {
@@ -35,7 +34,6 @@ struct slot_of_pool {
 
 static struct board *board;
 static struct slot_of_pool pools[POOLS];
-static pid_t foreign[FOREIGN_MAX]; /* 0: free */
 static bool ending;
 
 static int be_worker(int task_id, void *user) {
@@ -65,7 +63,8 @@ static int configure(pf_pool *pool, int number) {
     set(pf_pool_set_parent_death_signal(pool, plan->death_signal));
     set(pf_pool_set_stop_fd(pool, plan->stop_fd));
     set(pf_pool_set_process_groups(pool, plan->groups));
-    set(pf_pool_set_thread_policy(pool, plan->threads));
+    set(pf_pool_set_thread_policy(pool, board->thief == THIEF_THREAD ? PF_THREADS_ALLOW
+                                                                     : PF_THREADS_REFUSE));
     set(pf_pool_set_signals(pool, plan->signals));
     set(pf_pool_add_fd(pool, "board", BOARD_FD));
     if (plan->exec) {
@@ -99,101 +98,62 @@ static void make_pool(int number) {
 }
 
 static void write_event(int number, const pf_event *event) {
-    log_line(LOG_FD, "E %d %d %d %d %d %d %d %d %d %d %d", number, pools[number].generation,
-             pf_event_type(event), pf_event_level(event), pf_event_task_id(event),
-             (int)pf_event_pid(event), pf_event_exit_code(event), pf_event_signal(event),
-             pf_event_reason(event), pf_event_will_restart(event), pf_event_error(event));
+    int exit_code = pf_event_exit_code(event);
+    int type = pf_event_type(event);
+    int times = planted_event(board, type, &exit_code);
+
+    for (; times > 0; times--) {
+        log_line(LOG_FD, "E %d %d %d %d %d %d %d %d %d %d %d", number, pools[number].generation,
+                 type, pf_event_level(event), pf_event_task_id(event), (int)pf_event_pid(event),
+                 exit_code, pf_event_signal(event), pf_event_reason(event),
+                 pf_event_will_restart(event), pf_event_error(event));
+        type = board->plant == PLANT_EARLY_END ? PF_EVENT_EXITED : type;
+    }
 }
 
 static void write_counters(const pf_pool *pool, char *text, size_t size) {
     size_t used = 0;
 
     for (int which = 1; which <= COUNTERS; which++) {
-        int length = snprintf(text + used, size - used, " %llu",
-                              (unsigned long long)pf_pool_counter(pool, which));
+        int length =
+            snprintf(text + used, size - used, " %llu",
+                     (unsigned long long)planted_counter(board, pf_pool_counter(pool, which)));
         used += length > 0 ? (size_t)length : 0;
     }
 }
 
 static void free_pool(int number) {
+    char counters[256];
+
+    write_counters(pools[number].pool, counters, sizeof(counters));
     pools[number].pool = pf_pool_free(pools[number].pool);
-    log_line(LOG_FD, "F %d %d", number, pools[number].generation);
+    log_line(LOG_FD, "F %d %d%s", number, pools[number].generation, counters);
+}
+
+static void write_events(int number) {
+    const pf_event *event = NULL;
+
+    while (pf_pool_next_event(pools[number].pool, &event) == 1) {
+        write_event(number, event);
+    }
 }
 
 /* Lets one pool work. */
 static void turn(int number) {
     struct slot_of_pool *at = &pools[number];
-    const pf_event *event = NULL;
     char counters[256];
 
     if (at->pool == NULL) {
         return;
     }
     int result = pf_pool_dispatch(at->pool, 0);
-    while (pf_pool_next_event(at->pool, &event) == 1) {
-        write_event(number, event);
-    }
+    write_events(number);
     if (result == 1) {
         return;
     }
     write_counters(at->pool, counters, sizeof(counters));
     log_line(LOG_FD, "D %d %d %d%s", number, at->generation, result, counters);
     free_pool(number);
-}
-
-/* ---- Children that are no workers -------------------------------------------------------- */
-
-static void start_foreign(int status) {
-    int at = 0;
-
-    while (at < FOREIGN_MAX && foreign[at] != 0) {
-        at++;
-    }
-    if (at == FOREIGN_MAX) {
-        return;
-    }
-    pid_t pid = fork();
-    if (pid == 0) {
-        pause_ms((unsigned)(status % 40));
-        _exit(status);
-    }
-    if (pid > 0) {
-        foreign[at] = pid;
-        log_line(LOG_FD, "H %d %d", (int)pid, status);
-    }
-}
-
-static void forget_foreign(pid_t pid) {
-    for (int at = 0; at < FOREIGN_MAX; at++) {
-        foreign[at] = foreign[at] == pid ? 0 : foreign[at];
-    }
-}
-
-/* Reaps the host's own children. Returns whether there are some. */
-static bool reap_foreign(void) {
-    bool some = false;
-
-    for (int at = 0; at < FOREIGN_MAX; at++) {
-        int status = 0;
-        pid_t pid = foreign[at] == 0 ? 0 : waitpid(foreign[at], &status, WNOHANG);
-        if (pid != 0) {
-            log_line(LOG_FD, "W %d %d", (int)foreign[at], pid > 0 ? status : -1);
-            foreign[at] = 0;
-        }
-        some = some || foreign[at] != 0;
-    }
-    return some;
-}
-
-/* Waits for any child, which a host should not do. */
-static void steal(void) {
-    int status = 0;
-    pid_t pid = 0;
-
-    while (board->thief && (pid = waitpid(-1, &status, WNOHANG)) > 0) {
-        log_line(LOG_FD, "W %d %d", (int)pid, status);
-        forget_foreign(pid);
-    }
 }
 
 /* ---- Commands -------------------------------------------------------------------------- */
@@ -218,6 +178,7 @@ static void write_status(uint32_t serial) {
             states[task + 1] = '\0';
         }
         if (pool != NULL) {
+            write_events(number); /* requests have some, which are counted already */
             write_counters(pool, counters, sizeof(counters));
         }
         log_line(LOG_FD, "S %u %d %d %d %d%s %ld %s", serial, number, pools[number].generation,
@@ -238,6 +199,10 @@ static void make_normal(void) {
         }
         for (int task = 0; task < BASE_SLOTS; task++) {
             int state = pf_pool_worker_state(pool, task);
+            if (board->plant == PLANT_EMPTY_SLOT && task == 3) {
+                (void)pf_pool_stop_worker(pool, task); /* it may be stopped already */
+                continue;
+            }
             if (state == PF_WORKER_EMPTY || state == PF_WORKER_DONE) {
                 (void)pf_pool_replace_worker(pool, task); /* it may be requested already */
             }
@@ -278,10 +243,13 @@ static void obey(const struct command *command) {
         write_status(command->serial);
         return;
     case ASK_FOREIGN:
-        start_foreign(command->value);
+        children_start(command->value);
         return;
     case ASK_END:
         ending = true;
+        if (board->plant == PLANT_LEFT && fork() == 0) {
+            wait_for_ever();
+        }
         return;
     default:
         break;
@@ -316,15 +284,16 @@ int supervisor_main(void) {
     for (int number = 0; number < POOLS; number++) {
         make_pool(number);
     }
+    children_open(board->thief);
     while (!ending || has_pools()) {
-        bool waits = reap_foreign();
+        bool waits = children_reap();
         for (int number = 0; number < POOLS; number++) {
             items[number].fd = pools[number].pool != NULL ? pf_pool_fd(pools[number].pool) : -1;
             items[number].events = POLLIN;
         }
         items[POOLS] = (struct pollfd){.fd = COMMAND_FD, .events = POLLIN};
-        (void)poll(items, POOLS + 1, waits || board->thief ? 10 : 1000); /* all is looked at */
-        steal();
+        planted_turn(board);
+        (void)poll(items, POOLS + 1, waits ? 10 : 1000); /* all is looked at */
         while (read(COMMAND_FD, &command, sizeof(command)) == (ssize_t)sizeof(command)) {
             obey(&command);
         }
@@ -332,8 +301,6 @@ int supervisor_main(void) {
             turn(number);
         }
     }
-    while (reap_foreign()) {
-        pause_ms(5);
-    }
+    children_finish();
     return 0;
 }

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 enum { TICK_MS = 20, EATEN_BYTES = 96 << 20 };
@@ -21,14 +22,26 @@ static bool in_chaos(const struct board *board) {
     return __atomic_load_n(&board->chaos, __ATOMIC_RELAXED) != 0;
 }
 
-static void enter_register(struct board *board, int pool, int task_id) {
+static struct entry *enter_register(struct board *board, int pool, int task_id) {
     uint32_t number = __atomic_fetch_add(&board->registered, 1, __ATOMIC_SEQ_CST);
     struct entry *entry = &board->entry[number % REGISTER_SIZE];
 
     entry->pid = (int32_t)getpid();
     entry->pool = pool;
     entry->task = task_id;
+    entry->intent = 0;
     __atomic_store_n(&entry->stamp, number + 1, __ATOMIC_RELEASE);
+    return entry;
+}
+
+/* Lets the kernel choose this process rather than the supervisor when memory is short. */
+static void offer_memory(void) {
+    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+    if (fd >= 0) {
+        (void)!write(fd, "1000", 4); /* it is a wish */
+        (void)close(fd);             /* the same */
+    }
 }
 
 /* A status of each kind: normal, usual failures, the largest. */
@@ -112,13 +125,12 @@ static int misbehave(struct board *board, struct dice *dice, pid_t supervisor) {
     return -1;
 }
 
-int worker_work(struct board *board, int pool, int task_id) {
+/* Works until it must stop or likes to end. Returns its exit status. */
+static int work(struct board *board, int pool, pid_t supervisor) {
     struct dice dice = {board->seed ^ ((uint64_t)getpid() << 20) ^ now_ns()};
-    pid_t supervisor = getppid();
     bool wild = in_chaos(board);
     int stop_fd = board->plan[pool].stop_fd ? pf_worker_stop_fd() : -1;
 
-    enter_register(board, pool, task_id);
     if (wild && dice_hit(&dice, 25)) {
         return draw_status(&dice);
     }
@@ -140,6 +152,29 @@ int worker_work(struct board *board, int pool, int task_id) {
         (void)pf_worker_heartbeat(); /* the supervisor may have ended */
     }
     return 0;
+}
+
+/* Serves for ever, whatever becomes of the supervisor. */
+static void outlive(void) {
+    (void)pf_worker_ready();
+    (void)prctl(PR_SET_PDEATHSIG, 0); /* cannot fail */
+    for (;;) {
+        (void)pf_worker_heartbeat(); /* the supervisor may have ended */
+        pause_ms(TICK_MS);
+    }
+}
+
+int worker_work(struct board *board, int pool, int task_id) {
+    pid_t supervisor = getppid();
+    struct entry *entry = enter_register(board, pool, task_id);
+
+    if (board->plant == PLANT_OUTLIVES && task_id >= 3) {
+        outlive();
+    }
+    offer_memory();
+    int status = work(board, pool, supervisor);
+    __atomic_store_n(&entry->intent, status + 1, __ATOMIC_RELEASE);
+    return status;
 }
 
 int worker_main(int pool_number) {
