@@ -945,13 +945,13 @@ PF_API int pf_bind_unix_socket(const char *path, uint32_t mode, int backlog);
 
 /*
  * Accept a connection from a non-blocking listening socket. Skips connections that fail with
- * ECONNABORTED or similar errors, and retries after EINTR. Any thread and any signal handler may
- * call it.
+ * ECONNABORTED or similar errors, and retries after EINTR, up to 128 errors in all. Any thread and
+ * any signal handler may call it.
  *
  * Returns: the connection, non-blocking and close-on-exec.
  * Errors: -EAGAIN if none waits, for example because another worker accepted it; -EMFILE, -ENFILE,
  *   -ENOBUFS and -ENOMEM, after which the connection still waits; -EINVAL if the socket does not
- *   listen.
+ *   listen; -ECONNABORTED or similar, the last one of 128 errors: more connections may wait.
  * Since: 0.2
  */
 PF_API int pf_accept(int fd);

@@ -104,6 +104,22 @@ static void after_such_errors_there_may_be_no_connection(void **state) {
     assert_int_equal(calls, 2);
 }
 
+/* As of a client that breaks off one connection after the other. */
+static void errors_without_an_end_do_not_keep_the_caller(void **state) {
+    static int errors[1001];
+    (void)state;
+    for (int i = 0; i < 1000; i++) {
+        errors[i] = ECONNABORTED;
+    }
+    connect_client();
+    scripted = errors;
+
+    assert_int_equal(pf_accept(listener), -ECONNABORTED);
+    assert_int_equal(calls, 128);
+    scripted = &errors[1000];
+    assert_accepts();
+}
+
 static void other_errors_are_returned_at_once(void **state) {
     static const int errors[] = {EMFILE, ENFILE, ENOBUFS, ENOMEM, EPERM, EINVAL, EOPNOTSUPP, 0};
     (void)state;
@@ -198,6 +214,7 @@ int main(void) {
         listening_test(without_a_connection_nobody_waits),
         listening_test(errors_of_one_connection_are_passed_over),
         listening_test(after_such_errors_there_may_be_no_connection),
+        listening_test(errors_without_an_end_do_not_keep_the_caller),
         listening_test(other_errors_are_returned_at_once),
         listening_test(a_connection_waits_while_there_is_no_descriptor_for_it),
         listening_test(what_does_not_listen_is_refused),

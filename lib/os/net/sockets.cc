@@ -182,7 +182,8 @@ int bind_sockets(const SocketKey &key, int backlog, std::span<int> descriptors) 
 }
 
 int accept_connection(int descriptor) {
-    for (;;) {
+    constexpr int failures_max = 128;
+    for (int failures = 1;; failures++) {
         const int connection = accept4(descriptor, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (connection >= 0) {
             return connection;
@@ -199,7 +200,10 @@ int accept_connection(int descriptor) {
         case ENONET:
         case EHOSTUNREACH:
         case ENETUNREACH:
-            continue;
+            if (failures < failures_max) {
+                continue;
+            }
+            [[fallthrough]]; // who makes them fail must not keep the caller here
         default:
             return -errno;
         }
