@@ -33,7 +33,7 @@ static int beats_without_sending(struct board *board, int task_id, int run) {
     if (task_id == 0) {
         beat(board);
     }
-    if (!filter_forbid(SYS_write, EPERM)) {
+    if (!filter_forbid(SYS_write, EPERM) || !filter_forbid(SYS_pwritev2, EPERM)) {
         _exit(0); /* no filters here: nothing to look at */
     }
     int expected = task_id == 0 ? 0 : -EPERM;

@@ -9,10 +9,12 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cmocka_all.h"
+#include "filter.h"
 #include "hostile.h"
 
 /* ---- Floods ---------------------------------------------------------------------------------- */
@@ -132,6 +134,53 @@ static void a_pipe_that_a_worker_has_changed_serves_its_siblings(void **state) {
     skip_if_unable(host);
 }
 
+/* O_NONBLOCK is one of the flags that all have in common. */
+static int fills_a_blocking_pipe(struct board *board, int task_id, int run) {
+    (void)run;
+    if (task_id == 1) {
+        gate_wait(board, GATE_ATTACK);
+        board_note(board, NOTE_RESULT, pf_worker_heartbeat());
+        return serves(board);
+    }
+    char page[4096] = "";
+    int fd = worker_pipe_to_supervisor();
+    gate_wait(board, GATE_SEND);
+    while (write(fd, page, sizeof(page)) > 0) {
+    }
+    board_require(board, errno == EAGAIN && fcntl(fd, F_SETFL, 0) == 0);
+    gate_open(board, GATE_ATTACK);
+    wait_for_ever();
+    return 1;
+}
+
+static int without_pwritev2(struct board *board, int task_id, int run) {
+    if (task_id == 1) {
+        board_require(board, filter_forbid(SYS_pwritev2, ENOSYS));
+    }
+    return fills_a_blocking_pipe(board, task_id, run);
+}
+
+/* The supervisor does not read meanwhile, as in a long callback of the host. */
+static void assert_sibling_returns(struct host *host,
+                                   int (*work)(struct board *board, int task_id, int run)) {
+    begin_hostile(host, 2, work);
+    assert_true(host_reaches(host, KIND_WORKER, ANY_TASK, 2));
+    gate_open(host->board, GATE_SEND);
+
+    assert_true(board_reaches(host->board, NOTE_RESULT, 1, 1));
+
+    assert_int_equal(board_find(host->board, NOTE_RESULT, 1, 0)->value, -EAGAIN);
+    assert_sibling_serves(host);
+}
+
+static void a_full_pipe_that_blocks_does_not_hold_up_its_siblings(void **state) {
+    assert_sibling_returns(*state, fills_a_blocking_pipe);
+}
+
+static void nor_does_it_where_the_kernel_has_no_call_for_that(void **state) {
+    assert_sibling_returns(*state, without_pwritev2);
+}
+
 static int closes_and_duplicates(struct board *board, int task_id, int run) {
     (void)run;
     if (task_id == 1) {
@@ -238,6 +287,8 @@ int main(void) {
         host_test(a_flood_of_another_user_is_as_harmless),
         host_test(a_worker_of_another_user_that_repeats_itself_is_killed),
         host_test(a_pipe_that_a_worker_has_changed_serves_its_siblings),
+        host_test(a_full_pipe_that_blocks_does_not_hold_up_its_siblings),
+        host_test(nor_does_it_where_the_kernel_has_no_call_for_that),
         host_test(descriptors_that_a_worker_has_exchanged_are_its_own_loss),
         host_test(a_worker_of_another_user_can_not_read_what_siblings_send),
         host_test(a_worker_that_fills_its_stop_pipe_is_stopped_in_time),

@@ -93,7 +93,7 @@ int send_record(const WorkerLink &link, RecordKind kind, uint8_t value) {
         if (!link.up_file.matches(link.up)) {
             return -EBADF;
         }
-        const ssize_t result = write_without_sigpipe(link.up, &record, sizeof(record));
+        const ssize_t result = write_to_shared_pipe(link.up, &record, sizeof(record));
         if (result == -EPIPE) {
             return -ESRCH;
         }

@@ -2,7 +2,11 @@
 #include "os/fd/pipe_write.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <initializer_list>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -37,7 +41,38 @@ bool discard(const sigset_t &signals) {
     return errno == EAGAIN || discard_by_ignoring(signals);
 }
 
+// O_NONBLOCK is of the open file, which all that inherited it share. Who clears it and fills the
+// pipe has to do that in the moment between these calls.
+ssize_t write_if_ready(int descriptor, const void *data, size_t size) {
+    (void)fcntl(descriptor, F_SETFL, O_NONBLOCK);
+    pollfd room{descriptor, POLLOUT, 0};
+    if (poll(&room, 1, 0) == 0) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return write(descriptor, data, size);
+}
+
 } // namespace
+
+bool is_refused(int error) {
+    return error == ENOSYS || error == EPERM || error == EINVAL || error == EOPNOTSUPP;
+}
+
+ssize_t write_no_wait(int descriptor, const void *data, size_t size) {
+#if defined(SYS_pwritev2) && defined(RWF_NOWAIT)
+    constexpr long at_current_offset = -1;
+    iovec part{const_cast<void *>(data), size};
+    return syscall(SYS_pwritev2, descriptor, &part, 1L, at_current_offset, at_current_offset,
+                   RWF_NOWAIT);
+#else
+    (void)descriptor;
+    (void)data;
+    (void)size;
+    errno = ENOSYS;
+    return -1;
+#endif
+}
 
 // The kernel sends these signals to the thread that writes, so its mask alone has to change.
 WriteSignalBlock::WriteSignalBlock() {
@@ -87,6 +122,18 @@ WriteSignalBlock::~WriteSignalBlock() {
 ssize_t write_without_sigpipe(int descriptor, const void *data, size_t size) {
     WriteSignalBlock block;
     return block.error() != 0 ? block.error() : block.result(write(descriptor, data, size));
+}
+
+ssize_t write_to_shared_pipe(int descriptor, const void *data, size_t size) {
+    WriteSignalBlock block;
+    if (block.error() != 0) {
+        return block.error();
+    }
+    ssize_t count = write_no_wait(descriptor, data, size);
+    if (count < 0 && is_refused(errno)) {
+        count = write_if_ready(descriptor, data, size);
+    }
+    return block.result(count);
 }
 
 } // namespace prefork::os

@@ -34,4 +34,13 @@ class WriteSignalBlock {
 // a negative errno. Async-signal-safe.
 ssize_t write_without_sigpipe(int descriptor, const void *data, size_t size);
 
+// The same for a pipe, and never waits for room, whatever another process that shares the end has
+// set: -EAGAIN. Async-signal-safe.
+ssize_t write_to_shared_pipe(int descriptor, const void *data, size_t size);
+
+// Writes without waiting where the kernel can do that: for pipes since Linux 6.4. Returns what
+// write(2) would; with the errors of is_refused() it cannot.
+ssize_t write_no_wait(int descriptor, const void *data, size_t size);
+bool is_refused(int error);
+
 } // namespace prefork::os

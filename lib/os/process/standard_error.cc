@@ -11,9 +11,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/text.h"
@@ -42,25 +40,6 @@ ssize_t write_if_ready(const char *text, size_t length) {
     return write(STDERR_FILENO, text, length);
 }
 
-bool is_refused() {
-    return errno == ENOSYS || errno == EPERM || errno == EINVAL || errno == EOPNOTSUPP;
-}
-
-// For pipes the call is there since Linux 6.4.
-ssize_t write_no_wait(const char *text, size_t length) {
-#if defined(SYS_pwritev2) && defined(RWF_NOWAIT)
-    constexpr long at_current_offset = -1;
-    iovec part{const_cast<char *>(text), length};
-    return syscall(SYS_pwritev2, STDERR_FILENO, &part, 1L, at_current_offset, at_current_offset,
-                   RWF_NOWAIT);
-#else
-    (void)text;
-    (void)length;
-    errno = ENOSYS;
-    return -1;
-#endif
-}
-
 // By a pipe of our own, from which it is moved in one piece.
 ssize_t splice_to_pipe(const char *text, size_t length) {
     // In packet mode a message stays apart from others.
@@ -83,10 +62,10 @@ ssize_t splice_to_pipe(const char *text, size_t length) {
 }
 
 ssize_t write_to_pipe(const char *text, size_t length) {
-    ssize_t count = write_no_wait(text, length);
-    if (count < 0 && is_refused()) {
+    ssize_t count = write_no_wait(STDERR_FILENO, text, length);
+    if (count < 0 && is_refused(errno)) {
         count = splice_to_pipe(text, length);
-        if (count < 0 && is_refused()) {
+        if (count < 0 && is_refused(errno)) {
             count = write_if_ready(text, length);
         }
     }
