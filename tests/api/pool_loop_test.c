@@ -102,6 +102,7 @@ static bool is_readable(const struct host *host) {
     return poll(&one, 1, 0) == 1;
 }
 
+/* A timer that is due makes it readable, which takes an emulated processor a moment. */
 static bool becomes_readable(const struct host *host) {
     return wait_by_poll(-1, pf_pool_fd(host->pool));
 }
@@ -121,7 +122,7 @@ static void the_start_only_makes_the_descriptor_readable(void **state) {
 
     assert_int_equal(host_begin(host, 3), 0);
 
-    assert_true(is_readable(host));
+    assert_true(becomes_readable(host));
     assert_int_equal(pf_pool_alive_count(host->pool), 0);
     assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
     assert_int_equal(pf_pool_dispatch(host->pool, 0), 1);
@@ -143,10 +144,10 @@ static void it_stays_readable_until_all_is_done_and_taken(void **state) {
     while (pf_pool_worker_restarts(host->pool, 0) == 0) {
         (void)pf_pool_dispatch(host->pool, -1);
     }
-    assert_true(is_readable(host)); /* for the events of the end and of the new start */
+    assert_true(becomes_readable(host)); /* for the events of the end and of the new start */
     assert_int_equal(pf_pool_next_event(host->pool, &event), 1);
     board_note_event(host->board, event);
-    assert_true(is_readable(host));
+    assert_true(becomes_readable(host));
     come_to_rest(host);
     assert_int_equal(pf_pool_next_event(host->pool, &event), 0);
     assert_int_equal(board_count(host->board, PF_EVENT_STARTED, 0), 2);

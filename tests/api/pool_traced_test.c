@@ -19,7 +19,7 @@
 
 enum { NOTE_HELD = KIND_NOTE, NOTE_FREED };
 enum { GATE_LET_GO };
-enum { CPU_MS = SANITIZED ? 400 : 100 };
+#define CPU_MS (time_scale() * (SANITIZED ? 400U : 100U))
 
 static uint64_t cpu_ms(void) {
     struct rusage usage;

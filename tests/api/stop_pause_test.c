@@ -12,7 +12,9 @@
 #include "cmocka_all.h"
 #include "host.h"
 
-enum { SLOTS = 2, TIMEOUT_MS = 1000, WORK_MS = 200, PAUSE_MS = 1800 };
+enum { SLOTS = 2, WORK_MS = 200 };
+#define TIMEOUT_MS (time_scale() * 1000U)
+#define PAUSE_MS (time_scale() * 1800U)
 enum { NOTE_ASKED = KIND_NOTE };
 
 /* ---- The supervisor ---------------------------------------------------------------------- */

@@ -15,6 +15,8 @@ mount -t tmpfs -o mode=1777 tmp /tmp
 mount -t cgroup2 none /sys/fs/cgroup
 ip link set lo up
 stty -F /dev/ttyS1 raw -echo 2>/dev/null
+# The kernel gives its first process 1,024 descriptors, too few for the largest pools of the tests.
+ulimit -n 4096
 # The tests run in a session of their own, with nothing from the console.
 setsid env -i PATH=/bin:/usr/bin:/sbin HOME=/tmp sh /t/inside.sh "$jobs" "$limit_s" "$scale" \
     </dev/null >/dev/ttyS1 2>/dev/ttyS1

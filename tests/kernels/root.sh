@@ -45,4 +45,11 @@ done
         *) mkdir -p "$root$(dirname "$library")" && cp -L "$library" "$root$library" ;;
         esac
     done
+# A second name space of libraries finds the loader among them, by its name.
+for loader in "$root"/lib64/ld-*; do
+    for library in "$root"/lib/*/libc.so.6; do
+        name=$(dirname "$library")/$(basename "$loader")
+        test -e "$name" || cp "$loader" "$name"
+    done
+done
 cp tests/kernels/inside.sh "$root/t/inside.sh"
