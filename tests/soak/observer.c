@@ -161,7 +161,7 @@ static void compare_intent(const struct observer *observer, const struct line *l
         const struct entry *entry = entry_at(observer, --number);
         if (entry != NULL && entry->pid == line->pid) {
             int intent = __atomic_load_n(&entry->intent, __ATOMIC_ACQUIRE);
-            check(ROW_STATUS, line->exit_code < 0 || SANITIZED || intent == line->exit_code + 1,
+            check(ROW_STATUS, line->exit_code < 0 || intent == line->exit_code + 1,
                   "process %d: status %d in the log, and %d by intent", line->pid, line->exit_code,
                   intent - 1);
             return;
