@@ -224,9 +224,9 @@ static void end_all(void) {
     }
 }
 
-static void run_round(const struct place *place, struct dice *dice, unsigned span_ms, int kind) {
+static void run_round(const struct place *place, struct dice *dice, uint64_t deadline, int kind) {
     struct driver driver = {.observer = &observer, .memory = place->memory, .user = place->user};
-    uint64_t deadline = now_ms() + span_ms;
+    bool driven = false;
 
     driver.dice.state = dice_next(dice);
     driver.command_fd = start(place, dice, (kind & KIND_THIEF) != 0);
@@ -239,7 +239,8 @@ static void run_round(const struct place *place, struct dice *dice, unsigned spa
     driver.processes.rlim_cur = driver.processes.rlim_max = PROCESSES_MOST;
     grow(&driver);
     observer_settle(&observer, driver.command_fd);
-    while (!observer.dead && now_ms() < deadline) {
+    while (!observer.dead && (!driven || now_ms() < deadline)) {
+        driven = true;
         driver_chaos(&driver, 600 + (unsigned)dice_below(dice, 1500));
         if (now_ms() < deadline) {
             driver_calm(&driver);
@@ -259,14 +260,14 @@ static void run_round(const struct place *place, struct dice *dice, unsigned spa
 
 void rounds_run(const struct place *place, unsigned seconds, uint64_t seed) {
     struct dice dice = {seed};
-    uint64_t deadline = now_ms() + seconds * 1000U;
-    unsigned span_ms = seconds * 1000U / 4;
-    int first = dice_below(&dice, KINDS);
+    uint64_t begin = now_ms();
+    unsigned span_ms = seconds * 1000U;
+    unsigned rounds = (span_ms / ROUND_MOST_MS / KINDS + 1) * KINDS;
 
-    span_ms = span_ms > ROUND_MOST_MS ? ROUND_MOST_MS : span_ms;
-    for (int number = first; now_ms() + span_ms / 2 < deadline; number++) {
+    for (unsigned number = 1; number <= rounds; number++) {
         unsigned failures = check_failures();
-        run_round(place, &dice, span_ms, number % KINDS);
+        uint64_t deadline = begin + (uint64_t)span_ms * number / rounds;
+        run_round(place, &dice, deadline, (int)(number % KINDS));
         totals.rounds++;
         if (check_failures() != failures) {
             keep_log(place, seed, totals.rounds);
@@ -281,5 +282,5 @@ void rounds_run_planted(const struct place *place, unsigned seconds, uint64_t se
     struct dice dice = {seed};
 
     plant = planted;
-    run_round(place, &dice, seconds * 1000, plant == PLANT_OUTLIVES ? KIND_KILLED : 0);
+    run_round(place, &dice, now_ms() + seconds * 1000U, plant == PLANT_OUTLIVES ? KIND_KILLED : 0);
 }

@@ -105,6 +105,8 @@ static int misbehave(struct board *board, struct dice *dice, pid_t supervisor) {
         (void)pf_worker_retire(); /* it may fail in a full pipe */
         break;
     case 8:
+    case 15:
+    case 16:
         keep_silent(board, dice, supervisor);
         break;
     case 9:
