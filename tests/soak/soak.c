@@ -113,7 +113,7 @@ static bool make_place(void) {
 }
 
 static void remove_place(void) {
-    static const char *const names[] = {"soak", "log", "work"};
+    static const char *const names[] = {"soak", "log", "work/file", "work"};
     char name[400];
 
     for (size_t at = 0; at < sizeof(names) / sizeof(names[0]); at++) {
