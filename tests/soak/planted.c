@@ -65,11 +65,11 @@ void planted_turn(struct board *board) {
 int planted_event(const struct board *board, int type, int *exit_code) {
     bool early = board->plant == PLANT_EARLY_END;
 
+    if (type == PF_EVENT_EXITED && board->plant == PLANT_WRONG_STATUS && *exit_code >= 0) {
+        *exit_code ^= 1;
+    }
     if (type != (early ? PF_EVENT_READY : PF_EVENT_EXITED) || ++ends % ONE_IN != 0) {
         return 1;
-    }
-    if (board->plant == PLANT_WRONG_STATUS && *exit_code >= 0) {
-        *exit_code ^= 1;
     }
     if (board->plant == PLANT_LOST_END) {
         return 0;
