@@ -357,6 +357,7 @@ static const struct {
     {"exec_no_proc", play_exec},
     {"exec_rights", play_program_with_rights},
     {"exec_aging", play_aging_program},
+    {"foreign", play_foreign_program},
     {"threads", play_threads},
     {"threads_no_proc", play_threads},
     {"terminal_report", play_terminal_report},
@@ -376,6 +377,9 @@ int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IOLBF, 0);
     if (strcmp(argv[1], "executed") == 0) {
         return executed();
+    }
+    if (strcmp(argv[1], "foreign") == 0 && getenv("NOTIFY_SOCKET") != NULL) {
+        return be_foreign_program();
     }
     scene_begin();
     for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {

@@ -10,7 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -62,6 +64,35 @@ void play_program_with_rights(void) {
     }
     if (make_program_pool(path)) {
         scene_start();
+    }
+    scene_finish(&scene, pf_pool_stop);
+    unlink("program");
+}
+
+int be_foreign_program(void) {
+    const char *path = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const char *text = "READY=1";
+    if (path == NULL || fd < 0 || strlen(path) >= sizeof(name.sun_path)) {
+        return 9;
+    }
+    (void)snprintf(name.sun_path, sizeof(name.sun_path), "%s", path);
+    for (;;) {
+        (void)sendto(fd, text, strlen(text), 0, (struct sockaddr *)&name, sizeof(name));
+        text = "WATCHDOG=1";
+        usleep(50000);
+    }
+}
+
+void play_foreign_program(void) {
+    const char *const argv[] = {"program", "foreign", NULL};
+    if (scene_make_pool(scene_serve) && TRY(pf_pool_set_ready_timeout(scene.pool, 1500)) &&
+        TRY(pf_pool_set_heartbeat_timeout(scene.pool, 1000)) &&
+        TRY(pf_pool_set_exec(scene.pool, NULL, argv, NULL)) &&
+        TRY(pf_pool_set_foreign_workers(scene.pool, 1)) && scene_start()) {
+        TRY(pf_pool_reload(scene.pool));
+        scene_until(&scene, "reload", reloaded);
     }
     scene_finish(&scene, pf_pool_stop);
     unlink("program");

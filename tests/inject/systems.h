@@ -15,6 +15,10 @@ void play_aging_program(void);
 /* The same, of a copy that gives more rights: the library compares those of the processes. */
 void play_program_with_rights(void);
 
+/* Workers by exec that report as services do, and a program that is one. */
+void play_foreign_program(void);
+int be_foreign_program(void);
+
 /* Threads come and go; one that stays prevents a start. */
 void play_threads(void);
 
