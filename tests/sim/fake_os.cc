@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <utility>
 
 #include "host.h"
 #include "manager.h"
@@ -98,8 +99,16 @@ bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
     return true;
 }
 
+// The first thing that a pool does that cannot wait any more is to kill all.
+static void note_failure() {
+    if (world.failure != 0) {
+        model.wait_failed(std::exchange(world.failure, 0));
+    }
+}
+
 int Children::send(uint32_t worker, int32_t signal) {
     touch("it sends a signal");
+    note_failure();
     sim::Process &process = world.instances[worker];
     if (process.pid == 0) {
         violate("signal-after-reap", "signal %d for worker %u, which is gone", signal, worker);
@@ -170,7 +179,24 @@ void EventLoop::retire() {
 }
 
 // The real one kills and reaps whoever is left: it is not the runtime's doing.
-void EventLoop::abandon(EndFunction /*report*/, void * /*user*/) {
+void EventLoop::abandon(EndFunction report, void *user) {
+    if (report != nullptr) {
+        note_failure();
+        model.settle();
+        while (!world.living.empty()) {
+            world.end(world.living.back(), sim::killed_by(base::signal_kill));
+        }
+        for (uint32_t worker = 0; worker < world.instances.size(); worker++) {
+            if (world.instances[worker].ended) {
+                const int32_t pid = world.instances[worker].pid;
+                base::Exit exit;
+                world.reap(worker, &exit);
+                model.exited(worker, pid, exit);
+                report(user, worker, exit);
+            }
+        }
+        return;
+    }
     if (world.in_child && !world.reaping) {
         require(world.disowned, "detached-child-acts", "it abandons what is not its own");
         return;
@@ -208,6 +234,11 @@ int EventLoop::wait(int timeout_ms, SignalBlock & /*block*/, WaitResult *ret_res
             "a wait with signals let through");
     model.check_wait(timeout_ms, world.timer);
     *ret_result = WaitResult{};
+    if (world.wait_error != 0) {
+        SIM_TRACE("the wait fails");
+        world.failure = std::exchange(world.wait_error, 0);
+        return world.failure;
+    }
     const bool ready = host.block(timeout_ms);
     ret_result->interrupted = world.interrupted;
     world.unflushed = world.unflushed || world.interrupted;

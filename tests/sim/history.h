@@ -86,6 +86,7 @@ enum class Kind : uint8_t {
     freeze,
     answer,
     refuse,
+    refuse_wait,
     wake,
     retire,
     stop_worker,

@@ -276,6 +276,14 @@ void Model::fail(int32_t error) {
     }
 }
 
+void Model::wait_failed(int32_t error) {
+    result_ = error;
+    if (phase_ == Phase::running) {
+        begin_stopping(Reason::none);
+    }
+    kill();
+}
+
 void Model::begin_stopping(Reason reason) {
     phase_ = Phase::stopping;
     why_stopped_ = reason;

@@ -47,6 +47,7 @@ class Model {
     // What the library does.
     void begin_read(int timeout_ms);
     [[nodiscard]] int expected_result() const;
+    void wait_failed(int32_t error); // what the pool does by itself then
     void pop_batch(size_t count);
     void forked(uint32_t slot);
     void fork_failed(uint32_t slot, int32_t error);

@@ -84,6 +84,7 @@ void Host::perform(const Operation &operation) {
     case Kind::barrier:
     case Kind::newborn:
     case Kind::no_memory:
+    case Kind::refuse_wait:
     case Kind::fork_cost:
     case Kind::manager_trouble:
         perform_trouble(operation);
@@ -279,6 +280,10 @@ void Host::perform_trouble(const Operation &operation) {
     }
     case Kind::fork_cost:
         world.fork_cost = a % 2 == 0 ? 0 : Duration{b} % (5 * millisecond);
+        break;
+    case Kind::refuse_wait:
+        // A fork that the host has not answered for keeps its pool from the end.
+        world.wait_error = host_fork_ != 0 ? 0 : a % 2 == 0 ? -ENOMEM : -EPERM;
         break;
     default:
         break;

@@ -121,6 +121,8 @@ struct World {
     bool dies_of_others = false;
     bool status_unknown = false;
     uint32_t kills_refused = 0; // how many of the next
+    int32_t wait_error = 0;     // of the next wait
+    int32_t failure = 0;        // of the last one: the pool has not acted on it yet
     bool may_vanish = false;
     uint32_t held_back = 0; // which ends are noticed late
     uint32_t order = 0;     // of those that are noticed
