@@ -358,6 +358,7 @@ static const struct {
     {"exec_rights", play_program_with_rights},
     {"exec_aging", play_aging_program},
     {"foreign", play_foreign_program},
+    {"orphans", play_orphans},
     {"threads", play_threads},
     {"threads_no_proc", play_threads},
     {"terminal_report", play_terminal_report},

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -96,6 +97,50 @@ void play_foreign_program(void) {
     }
     scene_finish(&scene, pf_pool_stop);
     unlink("program");
+}
+
+/* ---- Orphans ---------------------------------------------------------------------------- */
+
+/* The first worker of a slot ends, and leaves a process in its group and one that left it. */
+static int leave_orphans(int task_id, void *user) {
+    char name[32];
+    snprintf(name, sizeof(name), "crashed-%d", task_id);
+    const int file = open(name, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    if (file < 0) {
+        scene_serve(task_id, user);
+    }
+    close(file);
+    if (fork() == 0) {
+        scene_serve(task_id, user);
+    }
+    if (fork() == 0) {
+        setpgid(0, 0);
+        _exit(0);
+    }
+    usleep(20000);
+    return 3;
+}
+
+static int crashed(struct scene *s) { return s->started >= 2 * s->workers && scene_all_ready(s); }
+
+void play_orphans(void) {
+    prctl(PR_SET_CHILD_SUBREAPER, 1);
+    if (scene_make_pool(leave_orphans) &&
+        TRY(pf_pool_set_process_groups(scene.pool, PF_GROUP_KILL)) &&
+        TRY(pf_pool_set_reap_orphans(scene.pool, PF_REAP_ALL)) && TRY(pf_pool_start(scene.pool))) {
+        scene_until(&scene, "restart", crashed);
+    }
+    scene_finish(&scene, pf_pool_stop);
+    prctl(PR_SET_CHILD_SUBREAPER, 0);
+    /* The orphans are the program's where the library could not kill or reap them. */
+    for (int i = 0; i < scene.started; i++) {
+        if (waitpid(scene.processes[i].pid, NULL, WNOHANG) >= 0) {
+            scene_broken("worker %d is left", (int)scene.processes[i].pid);
+        }
+        kill(-scene.processes[i].pid, SIGKILL);
+    }
+    while (waitpid(-1, NULL, 0) > 0) {
+    }
 }
 
 /* ---- Threads ---------------------------------------------------------------------------- */

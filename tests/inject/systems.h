@@ -19,6 +19,9 @@ void play_program_with_rights(void);
 void play_foreign_program(void);
 int be_foreign_program(void);
 
+/* A subreaper: workers lead groups, crash, and leave processes in the group and outside of it. */
+void play_orphans(void);
+
 /* Threads come and go; one that stays prevents a start. */
 void play_threads(void);
 
