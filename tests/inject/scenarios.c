@@ -359,6 +359,7 @@ static const struct {
     {"exec_aging", play_aging_program},
     {"foreign", play_foreign_program},
     {"orphans", play_orphans},
+    {"two_pools", play_two_pools},
     {"threads", play_threads},
     {"threads_no_proc", play_threads},
     {"terminal_report", play_terminal_report},

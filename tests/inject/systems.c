@@ -143,6 +143,25 @@ void play_orphans(void) {
     }
 }
 
+/* ---- Pools ------------------------------------------------------------------------------ */
+
+void play_two_pools(void) {
+    if (!scene_make_pool(scene_serve) ||
+        !TRY(pf_pool_set_backend(scene.pool, PF_BACKEND_SIGCHLD)) || !scene_start()) {
+        scene_finish(&scene, pf_pool_stop);
+        return;
+    }
+    const struct scene first = scene;
+    scene = (struct scene){.workers = 3};
+    if (scene_make_pool(scene_serve) && TRY(pf_pool_set_signals(scene.pool, PF_SIGNALS_STANDARD)) &&
+        scene_start()) {
+        TRY(pf_pool_replace_worker(scene.pool, 2));
+    }
+    scene_finish(&scene, pf_pool_kill);
+    scene = first;
+    scene_finish(&scene, pf_pool_stop);
+}
+
 /* ---- Threads ---------------------------------------------------------------------------- */
 
 static void *wait_for_byte(void *end) {

@@ -22,6 +22,9 @@ int be_foreign_program(void);
 /* A subreaper: workers lead groups, crash, and leave processes in the group and outside of it. */
 void play_orphans(void);
 
+/* Two pools at a time, of either backend; the first one ends last. */
+void play_two_pools(void);
+
 /* Threads come and go; one that stays prevents a start. */
 void play_threads(void);
 
