@@ -28,10 +28,19 @@
 
 enum { P_PIDFD_NUMBER = 3, CLOSE_RANGE_NUMBER = 436, CLOEXEC_BIT = 1 << 2 };
 
+/* musl has no names of errors, only texts. */
+static const char *error_name(int error) {
+#ifdef __GLIBC__
+    return strerrorname_np(error);
+#else
+    return strerror(error);
+#endif
+}
+
 static int open_pidfd(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 
 static void print_fact(const char *name, long result) {
-    printf("%s %s\n", name, result >= 0 ? "yes" : strerrorname_np(errno));
+    printf("%s %s\n", name, result >= 0 ? "yes" : error_name(errno));
     (void)fflush(stdout);
 }
 
@@ -54,7 +63,7 @@ static void print_waits(void) {
         uint64_t mask;
         uint64_t rest[7];
     } process = {.mask = 8};
-    print_fact("pidfd_get_info", ioctl(fd, _IOWR(0xFF, 11, process), &process));
+    print_fact("pidfd_get_info", syscall(SYS_ioctl, fd, _IOWR(0xFF, 11, process), &process));
     if (fd >= 0) {
         close(fd);
     }
@@ -134,7 +143,7 @@ static void print_pool(const char *name, int backend) {
     }
     (void)pf_pool_free(pool);
     const char *taken = handler ? "sigchld" : "pidfd";
-    printf("%s %s\n", name, result < 0 ? strerrorname_np(-result) : taken);
+    printf("%s %s\n", name, result < 0 ? error_name(-result) : taken);
 }
 
 int main(void) {
