@@ -9,9 +9,10 @@
 #                             gcc-O2 is one of these, clang-Os-hardened another
 #
 # Each builds the shared library and the archive without a warning, needs nothing but the C library,
-# links a program with the archive at every optimisation and runs it, and runs the core of the
-# suite: the programs of core.txt. exceptions.txt has the cases that fail on a machine, with the
-# reason: one that passes there has failed. SAMPLE=1 takes a minute. Ends with "N passed, N failed".
+# links a program with the archive at every optimisation and runs it, takes the backend that
+# facts.txt names, and runs the core of the suite: the programs of core.txt. exceptions.txt has the
+# cases that fail on a machine, with the reason: one that passes there has failed. SAMPLE=1 takes a
+# minute. Ends with "N passed, N failed".
 #
 # SPDX-License-Identifier: MIT
 set -euo pipefail
@@ -48,7 +49,7 @@ make_for() { # name, toolchain, options of the compiler, options of the link, ma
     local name=$1 build=$directory/$1 kind=$2 flags=$3 link=$4 lto=()
     shift 4
     case $name in
-    *-flto*) ;; # the library as the Makefile builds it, seen as a whole
+    *-flto*) ;; # as the Makefile has it, and as its user asks for it
     *) lto=(PF_LTO=-fno-lto without_lto=:) ;;
     esac
     make "$jobs" --no-print-directory WERROR=1 V=0 SAN= BUILD="$build" \
@@ -93,6 +94,29 @@ check_archive() { # name, toolchain, link
         row "$1" archive ok "$((SECONDS - start)) s"
     else
         row "$1" archive FAIL "$bad"
+    fi
+}
+
+# What the library finds there, above all the backend that a pool takes.
+check_facts() { # name, toolchain, class, flags, link
+    local lines
+    if ! make_for "$1" "$2" "$4" "$5" "$directory/$1/tests/kernels/facts" >"$results/log" 2>&1; then
+        row "$1" facts FAIL "$(grep -E 'error:|undefined' "$results/log" | head -n 3)"
+        return 0
+    fi
+    tests/machines/emulate.sh "$2" timeout 60 "$directory/$1/tests/kernels/facts" \
+        >"$results/facts" 2>&1 || true
+    if grep -q '^skipped: ' "$results/facts"; then
+        row "$1" facts skip "$(sed -n 's/^skipped: //p' "$results/facts")"
+        return 0
+    fi
+    lines=$(awk -v class="$3" 'FNR == NR { found[$1] = $2; next }
+        $1 == class && found[$2] != $3 { printf "%s is %s, not %s; ", $2, found[$2], $3 }' \
+        "$results/facts" tests/machines/facts.txt)
+    if test -z "$lines"; then
+        row "$1" facts ok "backend $(sed -n 's/^backend //p' "$results/facts")"
+    else
+        row "$1" facts FAIL "$lines"
     fi
 }
 
@@ -157,6 +181,7 @@ try_foreign() { # machine
     mapfile -t tests < <(programs_of "$word" "$1")
     check_build "$1" "$1" -O1 "$link" || return 0
     test -n "${SAMPLE-}" || check_archive "$1" "$1" "$link"
+    check_facts "$1" "$1" "$class" -O1 "$link"
     check_suite "$1" "$1" "$class" -O1 "$link" "${tests[@]}"
 }
 
@@ -165,7 +190,7 @@ try_option() { # compiler, option, hardened or nothing
     prepare "$1" || { row "$name" build skip 'not here' && return 0; }
     case $2 in
     -Oz) echo 'int x;' | "$1" -Oz -x c -c -o /dev/null - 2>/dev/null || return 0 ;;
-    -flto) flags=-O2 ;;
+    -flto) flags='-O2 -flto' ;;
     esac
     if test -n "$3"; then
         flags="$flags $hardened"
@@ -176,6 +201,7 @@ try_option() { # compiler, option, hardened or nothing
     mapfile -t tests < <(programs_of x86 "$1")
     check_build "$name" "$1" "$flags" "$link" || return 0
     check_archive "$name" "$1" ''
+    check_facts "$name" "$1" native "$flags" "$link"
     check_suite "$name" "$1" native "$flags" "$link" "${tests[@]}"
 }
 
