@@ -44,6 +44,7 @@ try_all() { # language, compiler
     for option in -O0 -Og -O1 -O2 -O3 -Os; do
         try "$@" "$option"
     done
+    try "$@" -O3 -flto
     try "$@" -O0 -static
     try "$@" -O2 -static -flto
     try "$@" -O0 -flto
