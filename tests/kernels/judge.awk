@@ -24,7 +24,7 @@ function listed(test, name, how, key) {
 FNR == 1 { file++ }
 
 file == 1 {
-    if ($1 == kernel || $1 == "all") wanted[$2 " " $3] = $4
+    if ($1 == kernel || $1 == "all" || ($1 == "linux" && kernel ~ /^[0-9]/)) wanted[$2 " " $3] = $4
     next
 }
 

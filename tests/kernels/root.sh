@@ -27,6 +27,8 @@ cp "$root/bin/test" "$root/usr/bin/test"
 echo 'root:x:0:0:root:/:/bin/sh' >"$root/etc/passwd"
 echo 'root:x:0:' >"$root/etc/group"
 echo 'hosts: files' >"$root/etc/nsswitch.conf"
+# A name may have several lines in /etc/hosts, as Debian has it.
+echo 'multi on' >"$root/etc/host.conf"
 printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
 for file in "$BUILD_DIR"/libprefork.so*; do cp -P "$file" "$root/t/"; done
 find "$BUILD_DIR/tests/programs" -maxdepth 1 -type f -perm -u+x \
