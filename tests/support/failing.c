@@ -45,14 +45,12 @@ unsigned failure_end(void) {
 
 #if CALLS_CAN_FAIL
 
-static const char variable[] = "TESTS_FAILURE";
-
 void failure_for_program(const struct failure *wanted) {
     char text[96];
 
     (void)snprintf(text, sizeof(text), "%u %u %d %s", wanted->first, wanted->count, wanted->error,
                    wanted->call);
-    if (setenv(variable, text, 1) != 0) {
+    if (setenv(FAILURE_VARIABLE, text, 1) != 0) {
         abort();
     }
 }
@@ -64,7 +62,7 @@ static void read_variable(void) {
 
     if (!was_read) {
         was_read = true;
-        const char *text = getenv(variable);
+        const char *text = getenv(FAILURE_VARIABLE);
         if (text != NULL &&
             sscanf(text, "%u %u %d %47s", &found.first, &found.count, &found.error, call) == 4) {
             failure = found;

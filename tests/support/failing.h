@@ -37,7 +37,8 @@ void failure_begin(const struct failure *failure);
 /* Returns how many uses have failed since. */
 unsigned failure_end(void);
 
-/* For the program that is executed next, from its first instruction on. */
+/* For the program that is executed next, from its first instruction on, by a variable. */
+#define FAILURE_VARIABLE "TESTS_FAILURE"
 void failure_for_program(const struct failure *failure);
 
 #endif
