@@ -138,7 +138,7 @@ static void a_wait_that_is_interrupted_is_no_failure(void **state) {
 
     failure_begin(&failure);
     assert_true(host_reaches(host, NOTE_READY, 0, 1));
-    assert_int_equal(failure_end(), 3);
+    assert_in_range(failure_end(), 1, 3); /* as often as it has waited */
 
     assert_int_equal(host_stops(host), 0);
 }

@@ -106,7 +106,7 @@ static void try_program(char *of) {
         {"calloc", ENOMEM, 6},   {"strdup", ENOMEM, 2},  {"asprintf", ENOMEM, 2},
         {"readlink", EACCES, 2}, {"stat64", EACCES, 4},  {"get_current_dir_name", ENOMEM, 2},
         {"mmap64", ENOMEM, 2},   {"madvise", EINVAL, 3}, {"fcntl64", EBADF, 8},
-        {"fstat64", ENOMEM, 8},  {"malloc", ENOMEM, 4},
+        {"fstat64", ENOMEM, 8},
     };
     if (!CALLS_CAN_FAIL) {
         print_message("skipped: the library uses other calls here\n");
