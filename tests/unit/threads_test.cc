@@ -294,8 +294,18 @@ void *runs_pools(void *user) {
     return nullptr;
 }
 
+bool has_backend(int backend) {
+    pf_pool *pool = nullptr;
+    const bool has = pf_pool_new(&pool) == 0 && pf_pool_set_backend(pool, backend) == 0;
+    (void)pf_pool_free(pool);
+    return has;
+}
+
 void pools_of_two_threads_are_independent(void ** /*state*/) {
     for (const int backend : {PF_BACKEND_PIDFD, PF_BACKEND_SIGCHLD}) {
+        if (!has_backend(backend)) {
+            continue;
+        }
         pool_backend = backend;
         Pair pair(runs_pools);
 
