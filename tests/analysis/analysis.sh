@@ -2,13 +2,16 @@
 # Tools that find faults without a test for each: make analysis
 #
 #   cppcheck         lib/; what is suppressed has its reason in cppcheck.txt
-#   gcc -fanalyzer   the C of the tests and the examples. Of C++ gcc 12 understands too little: it
-#                    is not used on lib/, which clang-tidy's analyzer looks at (make lint)
+#   gcc -fanalyzer   the C of the tests and the examples. Of C++ gcc 12 understands too little: of a
+#                    leak, a double free and a null pointer that were planted in C++ it reports the
+#                    last alone, and of lib/ nothing. clang-tidy's analyzer looks at lib/ (make lint)
 #   memcheck         the unit tests and some of tests/api. valgrind 3.19 does not know the system
 #                    calls of pidfds: it answers ENOSYS, so that the SIGCHLD backend is what runs
 #   races            ThreadSanitizer and helgrind report a planted race. What the library publishes
 #                    by an atomic is a race for helgrind, which does not know them: threads are left
-#                    to make check SAN=thread
+#                    to make check SAN=thread. So it reports each request from another thread: that
+#                    reads the stage of the pool, an atomic that is written after all that the
+#                    request reads, and then numbers of descriptors, which are atomics as well
 #   conversions      clang's integer, implicit-conversion, nullability and more, on the unit tests
 #
 # SAMPLE=1 does the first and one test of memcheck. Ends with "N passed, N failed".
@@ -121,9 +124,11 @@ if [[ -n ${SAMPLE-} ]]; then
     finish
 fi
 
-api=(semantics_test pool_restart_test reload_amid_test host_fork_worker_test)
-# threads_test asks for the pidfd backend, which there is not under valgrind.
-mapfile -t unit < <(basename -s .cc tests/unit/*_test.cc | grep -v '^threads_test$')
+# No test of workers by exec: valgrind makes a fork of the clone(CLONE_VM | CLONE_VFORK) that starts
+# them, and what the child writes into the memory of its supervisor, the error of an execve(2) among
+# it, does not come there.
+api=(semantics_test pool_restart_test pool_stop_test reload_amid_test host_fork_worker_test)
+mapfile -t unit < <(basename -s .cc tests/unit/*_test.cc)
 check 'build' submake all "${api[@]/#/build/tests/api/}" "${unit[@]/#/build/tests/unit/}"
 for name in "${unit[@]}"; do
     check "memcheck: unit/$name" memcheck "build/tests/unit/$name"

@@ -18,35 +18,66 @@ function text_of(file, line,   number, text) {
     return source[file, line]
 }
 
-# One that is not listed is reported once.
-function missed(file, line, what,   key) {
+# Returns the entry for a line, "" if there is none.
+function entry_for(file, text,   number) {
+    if ((file " | " text) in reasons) {
+        return file " | " text
+    }
+    for (number = 1; number <= pattern_count; number++) {
+        if (index(file, pattern_place[number]) == 1 && text ~ pattern[number]) {
+            return pattern_entry[number]
+        }
+    }
+    return ""
+}
+
+# Lines that are executed only if the one before them has an outcome that it had not share its
+# entry. One that is not listed is reported once.
+function missed(file, line, what,   entry, key) {
+    if (what == "a line" && last_file == file && last_line == line - 1) {
+        last_line = line
+        return
+    }
+    if (text_of(file, line) ~ /^[{}();]*$/) {
+        return
+    }
+    last_file = file
+    last_line = line
     key = file " | " text_of(file, line)
-    if (key in reasons) {
-        used[key] = 1
+    entry = entry_for(file, text_of(file, line))
+    if (entry != "") {
+        used[entry] = 1
         return
     }
     if (!(key in reported)) {
         reported[key] = 1
         unknown++
-        unknown_lines[unknown] = show ? key " | " : file ":" line ": not listed, " what ": " \
+        unknown_lines[unknown] = show ? key : file ":" line ": not listed, " what ": " \
             source[file, line]
     }
 }
 
+# "= reason", and below it entries "file | text" or "beginning of files | /pattern/".
 FILENAME == list {
     if ($0 ~ /^#/ || $0 == "") {
         next
     }
-    at = 0
-    rest = $0
-    while ((next_at = index(rest, " | ")) > 0) { # the text may hold it, the reason may not
-        at += next_at + 2
-        rest = substr(rest, next_at + 3)
+    if ($0 ~ /^= /) {
+        reason = substr($0, 3)
+        next
     }
-    reasons[substr($0, 1, at - 3)] = rest
-    if (at == 0 || rest !~ /[a-z]/) {
+    at = index($0, " | ")
+    if (at == 0 || reason == "") {
         print list ": no reason: " $0
         failed++
+        next
+    }
+    reasons[$0] = reason
+    if ($0 ~ / \| \/.*\/$/) {
+        pattern_count++
+        pattern_entry[pattern_count] = $0
+        pattern_place[pattern_count] = substr($0, 1, at - 1)
+        pattern[pattern_count] = substr($0, at + 4, length($0) - at - 4)
     }
     next
 }
@@ -98,7 +129,7 @@ END {
                     misses[file, line] = "a line"
                 }
             }
-            if ((file, line) in misses && text_of(file, line) !~ /^[{}();]*$/) {
+            if ((file, line) in misses) {
                 missed(file, line, misses[file, line])
             }
         }
@@ -110,14 +141,14 @@ END {
         all_branches += branches[file]
         all_taken += branches_taken[file]
     }
+    unknown = sample ? 0 : unknown
     for (i = 1; i <= unknown; i++) {
         print unknown_lines[i]
     }
     for (key in reasons) {
-        stale += !(key in used)
-    }
-    if (stale > 0) {
-        print list ": " stale " entries were executed this time"
+        if (!(key in used) && !sample) {
+            print list ": executed this time: " key
+        }
     }
     line_share = 100 * all_run / all_lines
     branch_share = 100 * all_taken / all_branches
