@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -136,6 +137,40 @@ static void any_thread_wakes_reloads_and_stops_a_pool(void **state) {
     assert_int_equal(board_count(run->board, PF_EVENT_DONE, ANY_TASK), 1);
 }
 
+/* ---- Sockets that one thread binds while another starts a pool ------------------------- */
+
+static void *binds_and_closes(void *nothing) {
+    for (int i = 0; i < REQUESTS; i++) {
+        int fd = -1;
+        board_require(common, pf_bind_sockets("127.0.0.1", 0, AF_INET, 0, 0, &fd, 1) == 1);
+        (void)close(fd);
+    }
+    return nothing;
+}
+
+static int host_that_binds_and_starts(struct board *board) {
+    pthread_t thread;
+
+    common = board;
+    board_require(board, pthread_create(&thread, NULL, binds_and_closes, NULL) == 0);
+    for (int i = 0; i < REQUESTS; i++) {
+        struct host host;
+        open_beside_threads(&host, board);
+        board_require(board, pf_pool_set_worker_fn(host.pool, NULL, NULL, NULL) == 0);
+        board_require(board, pf_pool_set_exec(host.pool, "/bin/true", NULL, NULL) == 0);
+        board_require(board, host_begin(&host, 1) == 0);
+        host_close(&host);
+    }
+    board_require(board, pthread_join(thread, NULL) == 0);
+    return 0;
+}
+
+static void sockets_are_bound_while_a_pool_starts(void **state) {
+    scenario_start_host(*state, host_that_binds_and_starts);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
 /* ---- Requests while the host closes descriptors ---------------------------------------- */
 
 static bool has_ended;
@@ -186,6 +221,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(pools_of_different_threads_are_independent),
         scenario_test(any_thread_wakes_reloads_and_stops_a_pool),
+        scenario_test(sockets_are_bound_while_a_pool_starts),
         scenario_test(any_thread_wakes_a_pool_whose_descriptors_are_closed),
     };
 

@@ -6,10 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "os/process/process_lock.h"
+
 namespace prefork::os {
 
 namespace {
 
+// Guarded by the lock of the process: a pool of another thread may start while sockets are bound.
 BoundSet *first_bound = nullptr;
 BoundSet *first_handed_on = nullptr;
 
@@ -65,12 +68,14 @@ int note_bound_sockets(const SocketKey &key, std::span<const int> descriptors) {
             return -errno; // a worker by exec could not be given it
         }
     }
+    const ProcessLock lock;
     return make_set(key, std::span(sockets).first(count), drop_closed_sets(&first_bound));
 }
 
 const BoundSet *bound_sets() { return first_bound; }
 
 int copy_bound_sets(BoundSet **ret_first) {
+    const ProcessLock lock;
     BoundSet *first = nullptr;
     BoundSet **place = &first;
     for (const BoundSet *set = first_bound; set != nullptr; set = set->next) {
@@ -102,6 +107,7 @@ int note_handed_on(const SocketKey &key, std::span<const int> descriptors) {
 }
 
 int find_handed_on(const SocketKey &key, std::span<int> descriptors) {
+    const ProcessLock lock;
     drop_closed_sets(&first_handed_on);
     BoundSet **place = &first_handed_on;
     while (*place != nullptr && !are_equal((*place)->key, key)) {
