@@ -1,6 +1,7 @@
 // What the library reads below /proc, where something else than the kernel's may be mounted.
 //
 // SPDX-License-Identifier: MIT
+#undef _FORTIFY_SOURCE // with which headers define read(), as this file does
 #include <cerrno>
 #include <cstring>
 #include <string>
