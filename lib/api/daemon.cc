@@ -8,7 +8,7 @@
 namespace os = prefork::os;
 
 int pf_daemonize(const char *pid_file) {
-    if (os::task_id() >= 0) {
+    if (os::is_worker()) {
         return 0;
     }
     if (int r = os::may_supervise(); r < 0) {

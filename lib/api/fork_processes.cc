@@ -67,7 +67,7 @@ int pf_fork_processes(int num_processes, int max_restarts) {
     if (int r = os::claim_identity("", &task_id); r != 0) {
         return r < 0 ? r : task_id;
     }
-    if (os::task_id() >= 0) {
+    if (os::is_worker()) {
         return -EALREADY;
     }
     if (pool_of_call != nullptr && pool_of_call->is_of_this_process()) {

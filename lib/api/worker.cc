@@ -15,18 +15,21 @@ int pf_worker_ready(void) {
     if (link == nullptr) {
         return -ECHILD;
     }
+    if (link->is_spare) {
+        return -EAGAIN;
+    }
     os::worker_is_ready(); // before the launching process of a daemon can know
     return os::send_ready(*link);
 }
 
 int pf_worker_retire(void) {
     const os::WorkerLink *link = os::own_link();
-    return link == nullptr ? -ECHILD : os::send_retire(*link);
+    return link == nullptr ? -ECHILD : link->is_spare ? -EAGAIN : os::send_retire(*link);
 }
 
 int pf_worker_heartbeat(void) {
     const os::WorkerLink *link = os::own_link();
-    return link == nullptr ? -ECHILD : os::send_heartbeat(*link);
+    return link == nullptr ? -ECHILD : link->is_spare ? 0 : os::send_heartbeat(*link);
 }
 
 int pf_worker_stop_fd(void) {

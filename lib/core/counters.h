@@ -21,6 +21,7 @@ enum class Counter : uint8_t {
     ready = 8, // now
     alive = 9, // now
     replace_failed = 10,
+    spares = 11, // now
 };
 
 class Counters {

@@ -3,7 +3,10 @@
 
 namespace prefork::core {
 
-bool Deadlines::grow(uint32_t owners) { return entries_.grow(owners) && indexes_.grow(owners); }
+bool Deadlines::grow(uint32_t workers, uint32_t spares) {
+    return entries_.grow(size_t{workers} + spares) && indexes_.grow(workers) &&
+           indexes_.grow_spares(spares);
+}
 
 void Deadlines::arm(uint32_t owner, Instant deadline) {
     disarm(owner);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/array.h"
+#include "base/worker_array.h"
 #include "core/values.h"
 
 namespace prefork::core {
@@ -12,7 +13,7 @@ namespace prefork::core {
 // O(log n), reading the nearest O(1), and nothing is allocated but in grow().
 class Deadlines {
   public:
-    [[nodiscard]] bool grow(uint32_t owners);
+    [[nodiscard]] bool grow(uint32_t workers, uint32_t spares);
 
     // Replaces the owner's earlier deadline, if it has one.
     void arm(uint32_t owner, Instant deadline);
@@ -45,7 +46,7 @@ class Deadlines {
     void sink(uint32_t index, const Entry &entry);
 
     base::Array<Entry> entries_;
-    base::Array<uint32_t> indexes_; // of each owner in entries_, plus 1; 0: none
+    base::WorkerArray<uint32_t> indexes_; // of each owner in entries_, plus 1; 0: none
     uint32_t size_ = 0;
 };
 

@@ -28,6 +28,8 @@ enum class EventType : uint8_t {
     fork_wanted = 15,
     signal_unavailable = 16,
     adopted = 17,
+    spare_started = 18,
+    spare_exited = 19,
 };
 
 // Why a worker was started, or was to end, or why the pool ends. The numbers are those of
@@ -57,7 +59,7 @@ struct Event {
     Reason reason = Reason::none;
     bool will_restart : 1 = false;
     bool before_ready : 1 = false; // GAVE_UP: no worker became ready
-    int32_t task_id = -1;          // -1: the whole pool
+    int32_t task_id = -1;          // -1: the whole pool; task_spare: a spare
     int32_t pid = 0;
     int32_t signal = 0; // STOPPING: that stopped the pool; SIGNAL_UNAVAILABLE: which; UNRESPONSIVE:
                         // that could not be sent
@@ -67,7 +69,7 @@ struct Event {
     Duration delay = 0; // until the next attempt; KILLED: the time-out that ran out
     Duration uptime = 0;
     Instant time = 0;
-    Exit exit; // EXITED
+    Exit exit; // EXITED, SPARE_EXITED
 };
 
 } // namespace prefork::core

@@ -13,8 +13,9 @@ namespace prefork::core {
 // always room to report an end, and stopping a pool never waits for the host.
 class EventQueue {
   public:
-    [[nodiscard]] bool grow(uint32_t workers) {
-        return events_.grow(size_t{workers} * events_per_life + events_of_pool + events_spare);
+    [[nodiscard]] bool grow(uint32_t workers, uint32_t spares) {
+        return events_.grow(size_t{workers} * events_per_life + size_t{spares} * events_per_spare +
+                            events_of_pool + events_extra);
     }
 
     [[nodiscard]] bool has_room_for_life() const {
@@ -23,6 +24,14 @@ class EventQueue {
 
     void reserve_life() { reserved_ += events_per_life; }
     void release_life() { reserved_ -= events_per_life; }
+
+    // A spare that takes a slot leaves it the room for the life of a worker.
+    [[nodiscard]] bool has_room_for_spare() const {
+        return events_.room() >= reserved_ + events_per_spare + events_of_pool;
+    }
+    void reserve_spare() { reserved_ += events_per_spare; }
+    void release_spare() { reserved_ -= events_per_spare; }
+    void release_start_of_spare() { reserved_ -= events_per_spare - events_per_life; }
 
     // Whether an optional event can be queued without using reserved room.
     [[nodiscard]] bool has_room_for_extra() const {

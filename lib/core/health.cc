@@ -85,8 +85,13 @@ void Supervisor::renew_after_pause(Duration late, Instant now) {
     if (!missed_ready && !missed_beats && !missed_stop && !missed_uptime) {
         return;
     }
-    for (uint32_t worker = 0; worker < capacity(); worker++) {
+    const uint32_t workers = capacity();
+    for (uint32_t index = 0; index < workers + spare_places(); index++) {
+        const uint32_t worker = index < workers ? index : first_spare + (index - workers);
         Worker &renewed = instance(worker);
+        if (is_spare(worker) && renewed.state == State::running) {
+            continue; // it waits as long as it has to
+        }
         if (missed_ready && renewed.state == State::running) {
             deadlines_.arm(worker, after(now, settings_.ready_timeout));
         }

@@ -13,7 +13,7 @@ void Supervisor::request_start(Instant now) {
 
 // The host has not forever to answer.
 void Supervisor::request_delivered(uint32_t slot, Instant now) {
-    const uint32_t worker = slot_table_.find(slot, State::requested);
+    const uint32_t worker = is_spare(slot) ? slot : slot_table_.find(slot, State::requested);
     if (expect(worker != no_worker)) {
         set_state(worker, State::starting);
         deadlines_.arm(worker, after(now, fork_result_timeout));
@@ -27,7 +27,11 @@ void Supervisor::unanswered(uint32_t worker, Instant now) {
     input.worker = worker;
     input.error = code_timed_out;
     input.transient = true;
-    start_failed(input, now);
+    if (is_spare(worker)) {
+        spare_start_failed(input, now);
+    } else {
+        start_failed(input, now);
+    }
 }
 
 } // namespace prefork::core

@@ -16,6 +16,8 @@ struct Input {
         stop,               // gracefully; because of `signal`, 0: the host's request; `quick`: soon
         kill,               // at once
         resize,             // to `count` slots, for which there is memory
+        set_spares,         // to `count` of them, for which there is memory
+        renew_spares,       // end them, and start others: their program is another one now
         tick,               // time has passed
         reload,             // replace all workers
         fail,               // with the negative `error`: the workers are killed
@@ -30,6 +32,8 @@ struct Input {
         started,         // `pid` is running
         start_failed,    // with the negative `error`; `transient`: this may pass
         start_cancelled, // it was not tried, because another failed
+        taken_over,      // the spare `spare` is the worker now
+        not_taken_over,  // the spare cannot be it any more
         ready,           // it reports that it is ready
         retire,          // it requests its replacement
         heartbeat,       // a check's result: it has sent `count` heartbeats
@@ -44,6 +48,7 @@ struct Input {
     bool quick = false;
     bool reported = false;
     uint32_t worker = 0;
+    uint32_t spare = 0;
     Instant since = 0; // started: when
     uint32_t count = 0;
     int32_t pid = 0;

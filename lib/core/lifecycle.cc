@@ -16,12 +16,59 @@ bool Supervisor::is_being_replaced(uint32_t slot) const {
            is_busy(state_of(other_instance(current(slot))));
 }
 
+void Supervisor::apply_to_worker(const Input &input, Instant now) {
+    switch (input.kind) {
+    case Input::Kind::request_delivered:
+        request_delivered(input.worker, now);
+        break;
+    case Input::Kind::started:
+        started(input, now);
+        break;
+    case Input::Kind::start_failed:
+        start_failed(input, now);
+        break;
+    case Input::Kind::start_cancelled:
+        start_cancelled(input.worker);
+        break;
+    case Input::Kind::ready:
+        ready(input.worker, now);
+        break;
+    case Input::Kind::retire:
+        retire(input.worker, now);
+        break;
+    case Input::Kind::heartbeat:
+        heartbeat(input.worker, input.count, now);
+        break;
+    case Input::Kind::flood:
+        abort_working(input.worker, Reason::protocol, now);
+        break;
+    case Input::Kind::hang:
+        abort_working(input.worker, Reason::heartbeat_timeout, now);
+        break;
+    case Input::Kind::exited:
+        exited(input, now);
+        break;
+    case Input::Kind::signal_failed:
+        signal_failed(input, now);
+        break;
+    default:
+        apply_to_spares(input, now);
+        break;
+    }
+}
+
 void Supervisor::started(const Input &input, Instant now) {
-    Worker &worker = instance(input.worker);
-    if (!expect(worker.state == State::starting) || !expect(input.pid > 0)) {
+    if (!expect(state_of(input.worker) == State::starting) || !expect(input.pid > 0)) {
         return;
     }
     deadlines_.disarm(input.worker);
+    start_queue_.succeeded();
+    begin_life(input, now);
+}
+
+// It runs as the slot's worker from now on.
+void Supervisor::begin_life(const Input &input, Instant now) {
+    Worker &worker = instance(input.worker);
     worker.started = input.since;
     worker.expires = never;
     worker.last_beat = never;
@@ -38,7 +85,6 @@ void Supervisor::started(const Input &input, Instant now) {
     if (worker.start_reason == Reason::restart) {
         reporter_.count(Counter::restarted);
     }
-    start_queue_.succeeded();
     reporter_.report_worker(EventType::started, Level::information, input.worker, 0, now);
     set_state(input.worker, State::running);
     if (phase_ == Phase::stopping) {

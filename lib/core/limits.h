@@ -60,6 +60,8 @@ inline constexpr uint32_t events_per_life = 7;
 inline constexpr uint32_t events_of_pool = 5;
 // Room for restarts while the host pops no events, and at the start for each signal of the pool's
 // set that is unavailable.
-inline constexpr uint32_t events_spare = 64;
+inline constexpr uint32_t events_extra = 64;
+// Those of a spare: its own start, then those of the worker that it becomes, or its own end.
+inline constexpr uint32_t events_per_spare = events_per_life + 1;
 
 } // namespace prefork::core

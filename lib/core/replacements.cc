@@ -64,6 +64,7 @@ void Supervisor::begin_reload(Instant now) {
     reporter_.count(Counter::reloads);
     reporter_.report_pool(EventType::reloading, Level::information, 0, now);
     rollout_.begin_reload();
+    renew_spares(Reason::reload, now);
 }
 
 // Does nothing if there is nothing to replace.

@@ -14,7 +14,7 @@ Event Reporter::event_of(EventType type, Instant now) const {
 
 Event Reporter::event_of_worker(EventType type, uint32_t worker, Instant now) const {
     Event event = event_of(type, now);
-    event.task_id = static_cast<int32_t>(slot_of(worker));
+    event.task_id = is_spare(worker) ? task_spare : static_cast<int32_t>(slot_of(worker));
     event.pid = slot_table_.worker(worker).pid;
     switch (type) {
     case EventType::started:
@@ -23,6 +23,7 @@ Event Reporter::event_of_worker(EventType type, uint32_t worker, Instant now) co
         event.reason = slot_table_.worker(worker).start_reason;
         break;
     case EventType::exited:
+    case EventType::spare_exited:
     case EventType::killed:
     case EventType::unresponsive:
         event.reason = slot_table_.worker(worker).end_reason;
@@ -53,6 +54,22 @@ void Reporter::report_exit(const Input &input, Level level, bool will_restart, D
     event.will_restart = will_restart;
     event.delay = delay;
     event.uptime = elapsed(slot_table_.worker(input.worker).started, now);
+    event.exit = input.exit;
+    queue_.push(event);
+}
+
+void Reporter::report_spare_exit(const Input &input, bool will_restart, Duration delay,
+                                 Instant now) {
+    const Worker &spare = slot_table_.worker(input.worker);
+    const bool asked = spare.state == State::stopping || spare.state == State::killing ||
+                       spare.state == State::abandoned;
+    Event event = event_of_worker(EventType::spare_exited, input.worker, now);
+    event.level = asked || (input.exit.normal() && spare.state != State::aborting)
+                      ? Level::information
+                      : Level::warning;
+    event.will_restart = will_restart;
+    event.delay = delay;
+    event.uptime = elapsed(spare.started, now);
     event.exit = input.exit;
     queue_.push(event);
 }
@@ -161,9 +178,14 @@ bool Reporter::pop(Event *ret_event) {
 
 void Reporter::cancel_fork_requests() {
     queue_.remove_if([this](const Event &event) {
-        return event.type == EventType::fork_wanted &&
-               slot_table_.find(static_cast<uint32_t>(event.task_id), State::requested) ==
-                   no_worker;
+        if (event.type != EventType::fork_wanted) {
+            return false;
+        }
+        const uint32_t wanted =
+            event.task_id == task_spare
+                ? slot_table_.find_spare(State::requested)
+                : slot_table_.find(static_cast<uint32_t>(event.task_id), State::requested);
+        return wanted == no_worker;
     });
 }
 

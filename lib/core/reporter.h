@@ -18,12 +18,18 @@ class Reporter {
     Reporter(SlotTable &slot_table, const RestartPolicy &policy)
         : slot_table_(slot_table), policy_(policy) {}
 
-    [[nodiscard]] bool grow(uint32_t workers) { return queue_.grow(workers); }
+    [[nodiscard]] bool grow(uint32_t workers, uint32_t spares) {
+        return queue_.grow(workers, spares);
+    }
 
     // Room for all events of one worker's life: it is reserved before the worker starts.
     [[nodiscard]] bool has_room_for_life() const { return queue_.has_room_for_life(); }
     void reserve_life() { queue_.reserve_life(); }
     void release_life() { queue_.release_life(); }
+    [[nodiscard]] bool has_room_for_spare() const { return queue_.has_room_for_spare(); }
+    void reserve_spare() { queue_.reserve_spare(); }
+    void release_spare() { queue_.release_spare(); }
+    void release_start_of_spare() { queue_.release_start_of_spare(); }
     // Room for an event for which none is reserved.
     [[nodiscard]] bool has_room_for_extra() const { return queue_.has_room_for_extra(); }
 
@@ -40,6 +46,8 @@ class Reporter {
                        Reason reason = Reason::none);
     void report_exit(const Input &input, Level level, bool will_restart, Duration delay,
                      Instant now);
+    // Of a spare. `delay`: until another one is started.
+    void report_spare_exit(const Input &input, bool will_restart, Duration delay, Instant now);
     void report_killed(uint32_t worker, Duration timeout, Instant now);
     // `retry`: when the start is tried again; never: at once.
     void report_start_failed(const Input &input, bool will_restart, Instant retry, Instant now);

@@ -18,6 +18,7 @@ enum class ReloadOrder : uint8_t { start_first = 0, stop_first = 1 };
 
 struct Settings {
     uint32_t workers = 1;
+    uint32_t spares = 0; // workers that wait for a slot
 
     RestartWhen restart = RestartWhen::on_failure;
     int32_t max_restarts = restarts_default; // over the pool's life

@@ -9,6 +9,7 @@ void SlotTable::Counts::add(State state) {
     alive += is_alive(state) ? 1U : 0U;
     busy += is_busy(state) ? 1U : 0U;
     under_way += is_under_way(state) ? 1U : 0U;
+    running += state == State::running ? 1U : 0U;
     ready += state == State::ready ? 1U : 0U;
     done += state == State::done ? 1U : 0U;
 }
@@ -17,6 +18,7 @@ void SlotTable::Counts::remove(State state) {
     alive -= is_alive(state) ? 1U : 0U;
     busy -= is_busy(state) ? 1U : 0U;
     under_way -= is_under_way(state) ? 1U : 0U;
+    running -= state == State::running ? 1U : 0U;
     ready -= state == State::ready ? 1U : 0U;
     done -= state == State::done ? 1U : 0U;
 }
@@ -28,6 +30,17 @@ uint32_t SlotTable::find(uint32_t slot, State state) const {
         }
     }
     return no_worker;
+}
+
+uint32_t SlotTable::find_spare(State state) const {
+    uint32_t found = no_worker;
+    for (uint32_t place = 0; place < spare_places(); place++) {
+        const Worker &spare = spares_[place];
+        if (spare.state == state && (found == no_worker || spare.started < worker(found).started)) {
+            found = first_spare + place;
+        }
+    }
+    return found;
 }
 
 bool SlotTable::is_replacement(uint32_t id) const {
@@ -43,8 +56,9 @@ bool SlotTable::has_replacement(uint32_t id) const {
 
 void SlotTable::set_state(uint32_t id, State state) {
     Worker &changed = worker(id);
-    counts_.remove(changed.state);
-    counts_.add(state);
+    Counts &counts = is_spare(id) ? spare_counts_ : counts_;
+    counts.remove(changed.state);
+    counts.add(state);
     changed.state = state;
     if (!is_alive(state)) {
         changed.pid = 0;
@@ -79,7 +93,12 @@ bool SlotTable::audit() const {
         counted.stopped += slots_[slot].stopped ? 1U : 0U;
         good = good && working <= 1 && slots_[slot].current < instances;
     }
-    return good && counted == counts_;
+    Counts spares;
+    for (uint32_t place = 0; place < spare_places(); place++) {
+        spares.add(spares_[place].state);
+        good = good && is_alive(spares_[place].state) == (spares_[place].pid > 0);
+    }
+    return good && counted == counts_ && spares == spare_counts_;
 }
 
 } // namespace prefork::core

@@ -11,19 +11,29 @@ namespace prefork::core {
 class SlotTable {
   public:
     // Takes the memory for so many slots; returns false if there is none.
-    [[nodiscard]] bool grow(uint32_t slots) { return slots_.grow(slots); }
+    [[nodiscard]] bool grow(uint32_t slots, uint32_t spares) {
+        return slots_.grow(slots) && spares_.grow(spares);
+    }
     // The slots of the pool.
     [[nodiscard]] uint32_t slots() const { return count_; }
     void set_slots(uint32_t count) { count_ = count; }
     // Slots and workers that there is memory for.
     [[nodiscard]] uint32_t size() const { return static_cast<uint32_t>(slots_.size()); }
     [[nodiscard]] uint32_t capacity() const { return size() * instances; }
+    [[nodiscard]] uint32_t spare_places() const { return static_cast<uint32_t>(spares_.size()); }
+    [[nodiscard]] bool has(uint32_t id) const {
+        return is_spare(id) ? id - first_spare < spare_places() : id < capacity();
+    }
 
     Slot &operator[](uint32_t slot) { return slots_[slot]; }
     const Slot &operator[](uint32_t slot) const { return slots_[slot]; }
-    Worker &worker(uint32_t id) { return slots_[slot_of(id)].workers[id % instances]; }
+    Worker &worker(uint32_t id) {
+        return is_spare(id) ? spares_[id - first_spare]
+                            : slots_[slot_of(id)].workers[id % instances];
+    }
     [[nodiscard]] const Worker &worker(uint32_t id) const {
-        return slots_[slot_of(id)].workers[id % instances];
+        return is_spare(id) ? spares_[id - first_spare]
+                            : slots_[slot_of(id)].workers[id % instances];
     }
     [[nodiscard]] State state_of(uint32_t id) const { return worker(id).state; }
     // The slot's worker. The other instance is a replacement, or was asked to stop.
@@ -32,6 +42,8 @@ class SlotTable {
     }
     // The slot's worker in that state, of which there is at most one; no_worker: none.
     [[nodiscard]] uint32_t find(uint32_t slot, State state) const;
+    // A spare in that state: the one that was started first; no_worker: none.
+    [[nodiscard]] uint32_t find_spare(State state) const;
 
     // Whether the instance is not the slot's worker, and was not asked to stop.
     [[nodiscard]] bool is_replacement(uint32_t id) const;
@@ -53,6 +65,12 @@ class SlotTable {
     [[nodiscard]] uint32_t replacing() const { return counts_.replacing; }
     [[nodiscard]] uint32_t stopped() const { return counts_.stopped; }
 
+    // The same of spares.
+    [[nodiscard]] uint32_t spares_alive() const { return spare_counts_.alive; }
+    [[nodiscard]] uint32_t spares_busy() const { return spare_counts_.busy; }
+    [[nodiscard]] uint32_t spares_under_way() const { return spare_counts_.under_way; }
+    [[nodiscard]] uint32_t spares_waiting() const { return spare_counts_.running; }
+
     // Counts everything again and compares. For tests: it visits every slot.
     [[nodiscard]] bool audit() const;
 
@@ -61,6 +79,7 @@ class SlotTable {
         uint32_t alive = 0;     // processes
         uint32_t busy = 0;      // workers in a busy state
         uint32_t under_way = 0; // workers that are requested or starting
+        uint32_t running = 0;   // not ready yet; a spare: waits for a slot
         uint32_t ready = 0;
         uint32_t done = 0;
         uint32_t replacing = 0; // slots
@@ -72,7 +91,9 @@ class SlotTable {
     };
 
     base::Array<Slot> slots_;
+    base::Array<Worker> spares_;
     Counts counts_;
+    Counts spare_counts_;
     uint32_t count_ = 0;
 };
 

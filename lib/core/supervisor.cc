@@ -8,24 +8,31 @@ namespace prefork::core {
 bool Supervisor::open(const Settings &settings) {
     settings_ = settings;
     boot_.open(settings.boot_limit);
-    return policy_.open(settings) && reserve(settings.workers);
+    spares_wanted_ = settings.spares;
+    return policy_.open(settings) && reserve(settings.workers, settings.spares);
 }
 
-bool Supervisor::reserve(uint32_t slots) {
+bool Supervisor::reserve(uint32_t slots, uint32_t spares) {
+    slots = slots > slot_table_.size() ? slots : slot_table_.size();
+    spares = spares > spare_places() ? spares : spare_places();
     const uint32_t count = slots * instances;
     // One step sends each worker at most what it gets once it is ready, and then another. The slots
     // come last: their number is the capacity.
-    return signals_.grow(size_t{2} * count) && heartbeat_checks_.grow(count) &&
-           rollout_.grow(slots) && start_queue_.grow(count) && deadlines_.grow(count) &&
-           reporter_.grow(count) && slot_table_.grow(slots);
+    return signals_.grow(size_t{2} * (size_t{count} + spares)) && heartbeat_checks_.grow(count) &&
+           rollout_.grow(slots) && start_queue_.grow(count) && deadlines_.grow(count, spares) &&
+           reporter_.grow(count, spares) && slot_table_.grow(slots, spares);
 }
 
 void Supervisor::step(const Input &input, Instant now) {
-    if (broken_ || !expect(input.worker < capacity())) {
+    if (broken_ || !expect(slot_table_.has(input.worker))) {
         step_broken(input, now);
         return;
     }
-    apply(input, now);
+    if (is_spare(input.worker)) {
+        apply_to_spares(input, now);
+    } else {
+        apply(input, now);
+    }
     if (starts_cancelled_) {
         remove_cancelled_starts();
     }
@@ -67,38 +74,8 @@ void Supervisor::apply(const Input &input, Instant now) {
     case Input::Kind::pass_on:
         pass_on(input.signal);
         break;
-    case Input::Kind::request_delivered:
-        request_delivered(input.worker, now);
-        break;
-    case Input::Kind::started:
-        started(input, now);
-        break;
-    case Input::Kind::start_failed:
-        start_failed(input, now);
-        break;
-    case Input::Kind::start_cancelled:
-        start_cancelled(input.worker);
-        break;
-    case Input::Kind::ready:
-        ready(input.worker, now);
-        break;
-    case Input::Kind::retire:
-        retire(input.worker, now);
-        break;
-    case Input::Kind::heartbeat:
-        heartbeat(input.worker, input.count, now);
-        break;
-    case Input::Kind::flood:
-        abort_working(input.worker, Reason::protocol, now);
-        break;
-    case Input::Kind::hang:
-        abort_working(input.worker, Reason::heartbeat_timeout, now);
-        break;
-    case Input::Kind::exited:
-        exited(input, now);
-        break;
-    case Input::Kind::signal_failed:
-        signal_failed(input, now);
+    default:
+        apply_to_worker(input, now);
         break;
     }
 }
@@ -112,10 +89,16 @@ bool Supervisor::pop_signal(Signal *ret_signal) {
 }
 
 size_t Supervisor::startable() const {
-    return reporter_.has_room_for_life() ? start_queue_.startable(has_starts_under_way()) : 0;
+    if (start_queue_.empty()) {
+        return can_start_spare() ? 1 : 0;
+    }
+    return reporter_.has_room_for_life() ? start_queue_.startable(slot_table_.under_way() > 0) : 0;
 }
 
 uint32_t Supervisor::pop_start() {
+    if (start_queue_.empty()) {
+        return pop_spare_start();
+    }
     reporter_.reserve_life();
     const uint32_t worker = start_queue_.pop();
     (void)expect(state_of(worker) == State::waiting);
@@ -135,7 +118,8 @@ Instant Supervisor::next_deadline() const {
     if (phase_ == Phase::running && can_begin_reload()) {
         return 0; // the host has made room for its event
     }
-    const Instant retry = start_queue_.deadline();
+    Instant retry = start_queue_.deadline();
+    retry = spare_retry_ < retry ? spare_retry_ : retry;
     return retry < deadlines_.nearest() ? retry : deadlines_.nearest();
 }
 
@@ -184,7 +168,7 @@ void Supervisor::kill(Instant now) {
     }
     if (phase_ == Phase::stopping) {
         killing_ = true;
-        kill_all();
+        kill_all(now);
     }
 }
 
@@ -243,6 +227,9 @@ void Supervisor::tick(Instant now) {
     if (start_queue_.deadline() <= now) {
         start_queue_.probe();
     }
+    if (spare_retry_ <= now) {
+        spare_retry_ = never;
+    }
 }
 
 // The pool cannot go on: what still runs is stopped, then it is done with this error.
@@ -270,8 +257,12 @@ void Supervisor::end_by_force(const Input &input, Instant now) {
 
 // An object whose state is not valid decides nothing. Ends are reported all the same.
 void Supervisor::step_broken(const Input &input, Instant now) {
-    if (input.kind == Input::Kind::exited && input.worker < capacity()) {
-        reporter_.report_exit(input, Level::warning, false, 0, now);
+    if (input.kind == Input::Kind::exited && slot_table_.has(input.worker)) {
+        if (is_spare(input.worker)) {
+            reporter_.report_spare_exit(input, false, 0, now);
+        } else {
+            reporter_.report_exit(input, Level::warning, false, 0, now);
+        }
         set_state(input.worker, State::empty);
     } else if (input.kind == Input::Kind::fail) {
         result_ = input.error;
@@ -282,6 +273,7 @@ void Supervisor::step_broken(const Input &input, Instant now) {
 
 void Supervisor::begin_stopping(Reason reason, Instant now) {
     phase_ = Phase::stopping;
+    spare_retry_ = never;
     stop_reason_ = reason;
     reporter_.report_stopping(stop_signal_, stop_reason_, now);
 }
@@ -290,11 +282,20 @@ void Supervisor::ask_all_to_stop(Instant now) {
     for (uint32_t worker = 0; worker < capacity(); worker++) {
         ask_to_stop(worker, Reason::stop, now);
     }
+    end_spares(Reason::stop, now);
 }
 
-void Supervisor::kill_all() {
+void Supervisor::kill_all(Instant now) {
     for (uint32_t worker = 0; worker < capacity(); worker++) {
         send_kill(worker, false);
+    }
+    for (uint32_t place = 0; place < spare_places(); place++) {
+        const uint32_t spare = first_spare + place;
+        if (is_alive(state_of(spare))) {
+            send_kill(spare, false);
+        } else {
+            end_spare(spare, Reason::stop, now);
+        }
     }
 }
 
@@ -315,11 +316,18 @@ void Supervisor::finish_if_nothing_is_busy(Instant now) {
     if (phase_ == Phase::running && slot_table_.stopped() > 0) {
         return; // the host may want workers there again
     }
+    if (slot_table_.spares_busy() > 0 && phase_ == Phase::running) {
+        end_spares(Reason::stop, now); // nobody needs them any more
+    }
+    if (slot_table_.spares_busy() > 0) {
+        return;
+    }
+    spare_retry_ = never;
     if (phase_ == Phase::running && some_slot_given_up_) {
         result_ = code_gave_up;
         stop_reason_ = Reason::limit;
     }
-    if (alive() > 0 && result_ == 0) {
+    if (alive() + slot_table_.spares_alive() > 0 && result_ == 0) {
         result_ = abandon_error_;
     }
     finish(now);
@@ -329,9 +337,10 @@ void Supervisor::finish(Instant now) {
     if (phase_ == Phase::done) {
         return;
     }
+    const bool some_left = alive() + slot_table_.spares_alive() > 0;
     phase_ = Phase::done;
     reporter_.report_pending_resize(now); // nothing is reported after the end
-    reporter_.report_pool(EventType::done, alive() > 0 ? Level::error : Level::information, result_,
+    reporter_.report_pool(EventType::done, some_left ? Level::error : Level::information, result_,
                           now, stop_reason_);
 }
 

@@ -41,8 +41,9 @@ class Supervisor {
     // is none.
     [[nodiscard]] bool open(const Settings &settings);
 
-    // Takes the memory for more slots, before an input to resize.
-    [[nodiscard]] bool reserve(uint32_t slots);
+    // Takes the memory for more slots, before an input to resize, or for more spares, before an
+    // input to set them. Less than before changes nothing.
+    [[nodiscard]] bool reserve(uint32_t slots, uint32_t spares);
 
     void step(const Input &input, Instant now);
 
@@ -59,6 +60,12 @@ class Supervisor {
     bool pop_signal(Signal *ret_signal);
     [[nodiscard]] size_t startable() const;
     uint32_t pop_start();
+    // A worker that is to be started, and the spare that becomes it. Comes before other starts; the
+    // host answers with an input. Returns false if there is none.
+    bool pop_takeover(uint32_t *ret_worker, uint32_t *ret_spare);
+    [[nodiscard]] bool has_takeover() const {
+        return slot_table_.spares_waiting() > 0 && !start_queue_.empty();
+    }
     void request_start(Instant now); // instead of popping it: an event requests the host's fork
     // Pops a worker whose heartbeat is due. The host answers with its count as an input.
     bool pop_heartbeat_check(uint32_t *ret_worker);
@@ -91,7 +98,16 @@ class Supervisor {
     [[nodiscard]] uint32_t pending_fork(uint32_t slot) const {
         return slot_table_.find(slot, State::starting);
     }
-    [[nodiscard]] bool has_starts_under_way() const { return slot_table_.under_way() > 0; }
+    // The same for a spare.
+    [[nodiscard]] uint32_t pending_spare_fork() const {
+        return slot_table_.find_spare(State::starting);
+    }
+    [[nodiscard]] uint32_t requested_spare() const {
+        return slot_table_.find_spare(State::requested);
+    }
+    [[nodiscard]] bool has_starts_under_way() const {
+        return slot_table_.under_way() > 0 || slot_table_.spares_under_way() > 0;
+    }
 
     [[nodiscard]] uint32_t slots() const { return slot_table_.slots(); }
     [[nodiscard]] uint32_t alive() const { return slot_table_.alive(); }
@@ -110,6 +126,8 @@ class Supervisor {
             return ready();
         case Counter::alive:
             return alive();
+        case Counter::spares:
+            return slot_table_.spares_alive();
         default:
             return reporter_.counter(which);
         }
@@ -118,6 +136,7 @@ class Supervisor {
     [[nodiscard]] int32_t restarts(uint32_t slot) const { return slot_table_[slot].restarts; }
     // Workers that there is memory for.
     [[nodiscard]] uint32_t capacity() const { return slot_table_.capacity(); }
+    [[nodiscard]] uint32_t spare_places() const { return slot_table_.spare_places(); }
 
   private:
     enum class Phase : uint8_t { idle, running, stopping, done };
@@ -140,12 +159,14 @@ class Supervisor {
     void step_broken(const Input &input, Instant now);
     void begin_stopping(Reason reason, Instant now);
     void ask_all_to_stop(Instant now);
-    void kill_all();
+    void kill_all(Instant now);
     void remove_cancelled_starts();
     void finish_if_nothing_is_busy(Instant now);
 
     // A worker's inputs: lifecycle.cc. Each comes only in the states that allow it.
+    void apply_to_worker(const Input &input, Instant now);
     void started(const Input &input, Instant now);
+    void begin_life(const Input &input, Instant now);
     void start_failed(const Input &input, Instant now);
     void start_cancelled(uint32_t worker);
     void ready(uint32_t worker, Instant now);
@@ -162,6 +183,22 @@ class Supervisor {
     [[nodiscard]] State state_of(uint32_t id) const { return slot_table_.state_of(id); }
     Worker &instance(uint32_t id) { return slot_table_.worker(id); }
     void set_state(uint32_t worker, State state) { slot_table_.set_state(worker, state); }
+
+    // Spares: spares.cc.
+    [[nodiscard]] bool wants_spares() const;
+    [[nodiscard]] bool can_start_spare() const;
+    uint32_t pop_spare_start();
+    void apply_to_spares(const Input &input, Instant now);
+    void spare_started(const Input &input, Instant now);
+    void spare_start_failed(const Input &input, Instant now);
+    void taken_over(const Input &input, Instant now);
+    void not_taken_over(const Input &input);
+    void set_spares(uint32_t count, Instant now);
+    void renew_spares(Reason reason, Instant now);
+    void end_spares(Reason reason, Instant now);
+    void end_spare(uint32_t spare, Reason reason, Instant now);
+    void spare_exited(const Input &input, Instant now);
+    Duration draw_spare_delay(Duration uptime);
 
     // Signals, and those that could not be sent: signals.cc.
     void send_kill(uint32_t worker, bool reported);
@@ -237,6 +274,9 @@ class Supervisor {
     Deadlines deadlines_;
     Reporter reporter_{slot_table_, policy_};
     Instant stop_signal_time_ = 0;
+    Instant spare_retry_ = never; // when spares are started again
+    Duration spare_delay_ = 0;    // the last delay of that
+    uint32_t spares_wanted_ = 0;
     uint32_t booted_worker_ = 0; // the last one that was found, if it still is
     int32_t result_ = 0;
     int32_t stop_signal_ = 0;

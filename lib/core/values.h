@@ -6,6 +6,7 @@
 #include "base/codes.h"
 #include "base/exit.h"
 #include "base/time.h"
+#include "base/worker_array.h"
 
 namespace prefork::core {
 

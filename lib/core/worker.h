@@ -32,6 +32,8 @@
 // queued, and to starting when the host has popped this event. A request can still be cancelled. A
 // start whose result does not come in time has failed.
 //
+// Spares have states as well, see spares.cc.
+//
 // SIGKILL that could not be sent is tried again. A pool that stops abandons such a worker after
 // some tries: killing -> abandoned. Its process lives on and may still end.
 #pragma once

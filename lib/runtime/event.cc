@@ -18,12 +18,17 @@ int64_t milliseconds(core::Duration duration) {
     return static_cast<int64_t>(base::whole_milliseconds(duration));
 }
 
+Text &add_name(Text &text, int32_t task_id) {
+    return task_id == base::task_spare ? text.add("spare child")
+                                       : text.add("child ").add(int64_t{task_id});
+}
+
+Text &add_child(Text &text, int32_t task_id, int32_t pid) {
+    return add_name(text, task_id).add(" (pid ").add(int64_t{pid}).add(")");
+}
+
 Text &add_child(Text &text, const Event &event) {
-    return text.add("child ")
-        .add(int64_t{event.task_id})
-        .add(" (pid ")
-        .add(int64_t{event.pid})
-        .add(")");
+    return add_child(text, event.task_id, event.pid);
 }
 
 void add_delay(Text &text, const Event &event) {
@@ -57,7 +62,7 @@ void add_exit(Text &text, const Event &event) {
 }
 
 void add_start_failure(Text &text, const Event &event) {
-    text.add("child ").add(int64_t{event.task_id}).add(" could not be started: ");
+    add_name(text, event.task_id).add(" could not be started: ");
     text.add(os::error_text(event.error));
     if (event.will_restart) {
         text.add(", trying again");
@@ -93,9 +98,11 @@ void format(const Event &event, Text &text) {
         text.add("Adopted ").add(int64_t{event.count}).add(" processes");
         break;
     case EventType::started:
+    case EventType::spare_started:
         add_child(text, event).add(" started");
         break;
     case EventType::exited:
+    case EventType::spare_exited:
         add_exit(text, event);
         break;
     case EventType::gave_up:
@@ -140,7 +147,11 @@ void format(const Event &event, Text &text) {
         text.add(" does not control the pool: the program handles, ignores or blocks it");
         break;
     case EventType::fork_wanted:
-        text.add("fork slot ").add(int64_t{event.task_id});
+        if (event.task_id == base::task_spare) {
+            text.add("fork a spare child");
+        } else {
+            text.add("fork slot ").add(int64_t{event.task_id});
+        }
         break;
     case EventType::done:
         text.add(event.level == core::Level::error ? "Some processes could not be ended"
@@ -160,10 +171,10 @@ const char *message_of(const pf_event &event) {
     return event.message;
 }
 
-void report_left(uint32_t task_id, int32_t pid, int error) {
+void report_left(int32_t task_id, int32_t pid, int error) {
     char line[pf_event::message_max + 16];
     Text text(line, sizeof(line));
-    text.add("prefork: child ").add(int64_t{task_id}).add(" (pid ").add(int64_t{pid}).add(") ");
+    add_child(text.add("prefork: "), task_id, pid).add(" ");
     if (error == 0) {
         text.add("was killed and has not ended yet, left behind\n");
     } else {

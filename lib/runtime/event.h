@@ -30,6 +30,6 @@ const char *message_of(const pf_event &event);
 void report_to_stderr(const pf_event *event, void *user);
 
 // The same for a worker that a pool had to leave at its end; 0: it was sent SIGKILL.
-void report_left(uint32_t task_id, int32_t pid, int error);
+void report_left(int32_t task_id, int32_t pid, int error);
 
 } // namespace prefork::runtime

@@ -36,27 +36,34 @@ void Pool::note_pending_forks(bool pending) {
 
 // The event that asks the host to fork a slot's worker has been delivered. Returns 0, or a negative
 // errno with which the start has failed.
-int Pool::expect_fork(uint32_t slot) {
-    step(input_of(core::Input::Kind::request_delivered, slot));
+int Pool::expect_fork(int32_t task_id) {
+    const bool spare = task_id == base::task_spare;
+    step(input_of(core::Input::Kind::request_delivered,
+                  spare ? supervisor_.requested_spare() : static_cast<uint32_t>(task_id)));
     main_thread_.note();
     host_has_threads_ = os::has_threads();
-    const int result = channel_.expect_fork(slot);
+    const int result = channel_.expect_fork(task_id);
     if (result < 0) {
-        start_failed(supervisor_.pending_fork(slot), result);
+        start_failed(pending_fork(task_id), result);
     }
     return result;
 }
 
-int Pool::fork_prepare(uint32_t slot) {
-    if (finished_ || look_for_loss() || supervisor_.pending_fork(slot) == core::no_worker) {
+uint32_t Pool::pending_fork(int32_t task_id) const {
+    return task_id == base::task_spare ? supervisor_.pending_spare_fork()
+                                       : supervisor_.pending_fork(static_cast<uint32_t>(task_id));
+}
+
+int Pool::fork_prepare(int32_t task_id) {
+    if (finished_ || look_for_loss() || pending_fork(task_id) == core::no_worker) {
         return -ESRCH;
     }
     return held_signals_.hold() ? 0 : -EALREADY;
 }
 
-int Pool::fork_parent(uint32_t slot, int32_t pid) {
+int Pool::fork_parent(int32_t task_id, int32_t pid) {
     const bool over = finished_ || look_for_loss();
-    const uint32_t worker = over ? core::no_worker : supervisor_.pending_fork(slot);
+    const uint32_t worker = over ? core::no_worker : pending_fork(task_id);
     const bool pending = worker != core::no_worker;
     if (pid > 0) {
         if (!os::is_child(pid)) {
@@ -91,7 +98,7 @@ int Pool::attach_child(uint32_t worker, int32_t pid) {
     if (result < 0) {
         return result;
     }
-    if (int r = channel_.admit(core::slot_of(worker), worker, pid, os::now()); r < 0) {
+    if (int r = channel_.admit(task_id_of(worker), worker, pid, os::now()); r < 0) {
         return r;
     }
     if (!loop_.by_pidfd()) {
@@ -100,16 +107,17 @@ int Pool::attach_child(uint32_t worker, int32_t pid) {
     return 0;
 }
 
-int Pool::fork_child(uint32_t slot) {
+int Pool::fork_child(int32_t task_id) {
     os::SpawnParameters parameters = common_parameters();
-    parameters.task_id = slot;
+    parameters.task_id = task_id;
+    parameters.waiting_mask = held_signals_.mask();
     parameters.threads = host_has_threads_;
     // As the kernel sends it at the end of the thread that forked.
     parameters.link.death_signal = main_thread_.forked_this_child() ? options_.death_signal : 0;
-    const bool expected = supervisor_.pending_fork(slot) != core::no_worker;
-    const bool joined = os::join_pool(&parameters, expected ? channel_.admission_end(slot) : -1);
+    const bool expected = pending_fork(task_id) != core::no_worker;
+    const bool joined = os::join_pool(&parameters, expected ? channel_.admission_end(task_id) : -1);
     disown();
-    return joined ? 0 : -ESRCH;
+    return !joined ? -ESRCH : task_id == base::task_spare ? parameters.task_id : 0;
 }
 
 } // namespace prefork::runtime

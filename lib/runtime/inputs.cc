@@ -218,8 +218,8 @@ void Pool::handle_signal(const os::SignalRequest &request) {
 // events to pop or workers can be started.
 void Pool::arm() {
     note_pending_forks(options_.host_fork && supervisor_.has_starts_under_way());
-    const bool at_once =
-        supervisor_.startable() > 0 || (options_.on_event == nullptr && supervisor_.has_event());
+    const bool at_once = supervisor_.startable() > 0 || supervisor_.has_takeover() ||
+                         (options_.on_event == nullptr && supervisor_.has_event());
     loop_.set_deadline(at_once ? 0 : next_deadline());
 }
 

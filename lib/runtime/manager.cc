@@ -25,10 +25,12 @@ Pool::~Pool() {
 
 // Nobody else would ever report them.
 void Pool::report_left_workers() {
-    for (uint32_t worker = 0; worker < supervisor_.capacity(); worker++) {
+    const uint32_t workers = supervisor_.capacity();
+    for (uint32_t index = 0; index < workers + supervisor_.spare_places(); index++) {
+        const uint32_t worker = index < workers ? index : base::first_spare + (index - workers);
         const int32_t pid = loop_.pid(worker);
         if (pid != 0) {
-            report_left(core::slot_of(worker), pid, loop_.send(worker, base::signal_kill));
+            report_left(task_id_of(worker), pid, loop_.send(worker, base::signal_kill));
         }
     }
 }

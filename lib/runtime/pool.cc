@@ -27,14 +27,15 @@ int Pool::open(const PoolOptions &chosen) {
     if (int r = loop_.open(options.backend, options.process_groups, channel_.descriptor()); r < 0) {
         return r;
     }
-    if (!supervisor_.open(options.settings) || !loop_.grow(workers) || !channel_.grow(workers) ||
-        !batch_.grow(size_t{2} * workers)) {
+    const uint32_t spares = options.settings.spares;
+    if (!supervisor_.open(options.settings) || !loop_.grow(workers, spares) ||
+        !channel_.grow(workers, spares) || !batch_.grow(size_t{2} * workers)) {
         return -ENOMEM;
     }
     if (int r = options.has_foreign_reports() ? open_notifications() : 0; r < 0) {
         return r;
     }
-    if (options.notify && os::task_id() < 0) { // a worker is not the main process of a service
+    if (options.notify && !os::is_worker()) { // a worker is not the main process of a service
         if (int r = notifier_.open(os::now()); r < 0) {
             return r;
         }
@@ -154,8 +155,7 @@ bool Pool::next_event(pf_event *ret_event) {
     // A stop cancels what the host was asked for.
     const bool requested = options_.host_fork && handle_all_requests();
     bool any = supervisor_.pop_event(&next);
-    while (any && next.type == core::EventType::fork_wanted &&
-           expect_fork(static_cast<uint32_t>(next.task_id)) < 0) {
+    while (any && next.type == core::EventType::fork_wanted && expect_fork(next.task_id) < 0) {
         any = supervisor_.pop_event(&next); // that request has failed
     }
     if (requested || any) {
@@ -186,8 +186,8 @@ int Pool::resize(uint32_t count) {
     if (look_for_loss()) {
         return -EBADF;
     }
-    if (!loop_.grow(workers) || !channel_.grow(workers) || !batch_.grow(size_t{2} * workers) ||
-        !supervisor_.reserve(count)) {
+    if (!loop_.grow(workers, 0) || !channel_.grow(workers, 0) ||
+        !batch_.grow(size_t{2} * workers) || !supervisor_.reserve(count, 0)) {
         return -ENOMEM;
     }
     core::Input input = input_of(core::Input::Kind::resize);
@@ -249,10 +249,11 @@ Pool::Role Pool::run_actions(os::SignalBlock &block) {
     Role role = deliver_events(block);
     while (role == Role::supervisor && !has_failed()) {
         if (!handle_all_requests()) {
-            if (supervisor_.startable() == 0) {
+            if (supervisor_.has_takeover()) {
+                take_over();
+            } else if (supervisor_.startable() == 0) {
                 break;
-            }
-            if (options_.host_fork) {
+            } else if (options_.host_fork) {
                 request_forks();
             } else {
                 os::begin_starts();

@@ -60,6 +60,8 @@ class Pool {
 
     // Returns 0 or a negative errno.
     int resize(uint32_t count);
+    int set_spares(uint32_t count);
+    void renew_spares(); // the program of workers is another one now
     int restart(uint32_t slot);
     int stop_worker(uint32_t slot);
     int signal(uint32_t slot, int number);
@@ -67,11 +69,11 @@ class Pool {
 
     // Around a fork of the host's. Each returns 0 or a negative errno. Blocks all signals, if a
     // worker of the slot is wanted.
-    int fork_prepare(uint32_t slot);
+    int fork_prepare(int32_t task_id);
     // The host's answer to a request: the pid, or the negative errno of its fork.
-    int fork_parent(uint32_t slot, int32_t pid);
-    // In the child, which is a worker then, and can use nothing but disown().
-    int fork_child(uint32_t slot);
+    int fork_parent(int32_t task_id, int32_t pid);
+    // In the child, which is a worker then, and can use nothing but disown(). Returns the task id.
+    int fork_child(int32_t task_id);
     // In both processes, last: the signals are as they were before fork_prepare().
     void fork_done() { held_signals_.release(); }
 
@@ -110,6 +112,7 @@ class Pool {
 
     // Starting workers: start.cc.
     [[nodiscard]] os::SpawnParameters common_parameters() const;
+    void take_over();
     Role start_workers(os::SignalBlock &block);
     Role start_one(os::SpawnParameters *parameters, os::SignalBlock &block);
     Role start_batch(uint32_t room, os::SpawnParameters *parameters, os::SignalBlock &block);
@@ -128,7 +131,8 @@ class Pool {
 
     // Starting workers that the host forks: host_fork.cc.
     void request_forks();
-    int expect_fork(uint32_t slot);
+    [[nodiscard]] uint32_t pending_fork(int32_t task_id) const;
+    int expect_fork(int32_t task_id);
     void note_pending_forks(bool pending);
     int attach_child(uint32_t worker, int32_t pid);
 
@@ -180,5 +184,9 @@ class Pool {
 };
 
 core::Input input_of(core::Input::Kind kind, uint32_t worker = 0);
+
+inline int32_t task_id_of(uint32_t worker) {
+    return base::is_spare(worker) ? base::task_spare : static_cast<int32_t>(core::slot_of(worker));
+}
 
 } // namespace prefork::runtime

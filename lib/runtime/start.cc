@@ -40,6 +40,49 @@ os::SpawnParameters Pool::common_parameters() const {
     return parameters;
 }
 
+int Pool::set_spares(uint32_t count) {
+    if (!supervisor_.running()) {
+        return -ECANCELED;
+    }
+    if (look_for_loss()) {
+        return -EBADF;
+    }
+    if (!loop_.grow(0, count) || !channel_.grow(0, count) || !supervisor_.reserve(0, count)) {
+        return -ENOMEM;
+    }
+    core::Input input = input_of(core::Input::Kind::set_spares);
+    input.count = count;
+    step(input);
+    arm();
+    return 0;
+}
+
+void Pool::renew_spares() {
+    if (supervisor_.running() && !look_for_loss()) {
+        step(core::Input::Kind::renew_spares);
+        arm();
+    }
+}
+
+// Spares that wait become the workers that are to be started.
+void Pool::take_over() {
+    uint32_t worker = 0;
+    uint32_t spare = 0;
+    if (!supervisor_.pop_takeover(&worker, &spare)) {
+        return;
+    }
+    const base::Instant now = os::now();
+    const bool good = channel_.take_over(spare, worker, now) == 0;
+    if (good) {
+        loop_.move(spare, worker);
+    }
+    core::Input input =
+        input_of(good ? core::Input::Kind::taken_over : core::Input::Kind::not_taken_over, worker);
+    input.spare = spare;
+    input.since = now;
+    step(input);
+}
+
 Pool::Role Pool::start_workers(os::SignalBlock &block) {
     if (!block.is_blocking()) {
         block.block();
@@ -160,11 +203,12 @@ Pool::Role Pool::start_with_barrier(os::SpawnParameters *parameters, os::SignalB
 // function of its own does not come back.
 int32_t Pool::fork_worker(uint32_t worker, os::SpawnParameters *parameters,
                           os::SignalBlock &block) {
-    parameters->task_id = core::slot_of(worker);
+    parameters->task_id = task_id_of(worker);
     if (int r = channel_.begin_start(worker, os::now(), &parameters->link); r < 0) {
         return r;
     }
-    const int32_t pid = os::fork_worker(*parameters);
+    parameters->waiting_mask = &block.host_mask();
+    const int32_t pid = os::fork_worker(parameters);
     if (pid != 0) {
         channel_.end_start(worker, pid > 0);
     } else if (options_.worker != nullptr) {
@@ -179,7 +223,7 @@ int32_t Pool::fork_worker(uint32_t worker, os::SpawnParameters *parameters,
 // Returns the pid and its pidfd, or a negative errno, that of the program's start included.
 int32_t Pool::execute_worker(uint32_t worker, os::SpawnParameters *parameters,
                              os::SignalBlock &block, os::Pidfd *ret_pidfd) {
-    parameters->task_id = core::slot_of(worker);
+    parameters->task_id = task_id_of(worker);
     if (int r = channel_.begin_start(worker, os::now(), &parameters->link); r < 0) {
         return r;
     }

@@ -46,7 +46,7 @@ class Pool {
   public:
     Pool(prefork::base::Duration timeout, fuzz::Input *input) : timeout_(timeout), input_(input) {
         EXPECT(channel_.open({input->below(2) != 0, false, timeout}) == 0);
-        EXPECT(channel_.grow(workers));
+        EXPECT(channel_.grow(workers, 0));
         for (uint32_t worker = 0; worker < workers; worker++) {
             restart(worker);
         }

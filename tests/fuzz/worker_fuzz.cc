@@ -45,7 +45,7 @@ void read_any_command(fuzz::Input *input) {
     std::string bytes(input->bytes(input->below(64)));
     const int32_t pid = getpid();
     if (is_for_us && bytes.size() >= offsetof(Command, instance)) {
-        memcpy(&bytes[offsetof(Command, pid)], &pid, sizeof(pid));
+        memcpy(&bytes[offsetof(Command, number)], &pid, sizeof(pid));
     }
     EXPECT(write(ends[1], bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()));
     close(ends[1]);
@@ -53,7 +53,7 @@ void read_any_command(fuzz::Input *input) {
     const bool is_whole = bytes.size() >= sizeof(command);
     memcpy(&command, bytes.data(), is_whole ? sizeof(command) : 0);
     EXPECT(is_admitted ==
-           (is_whole && command.kind == CommandKind::admitted && command.pid == pid));
+           (is_whole && command.kind == CommandKind::admitted && command.number == pid));
     if (is_admitted) {
         EXPECT(link.token == command.token && link.instance.life == command.instance.life);
     } else { // it is left there, as it may be for another child
@@ -135,7 +135,7 @@ void play(fuzz::Input *input) {
     SupervisorChannel channel;
     const bool has_stop = input->below(2) != 0;
     EXPECT(channel.open({has_stop, true, input->below(2) * 100 * second}) == 0);
-    EXPECT(channel.grow(workers));
+    EXPECT(channel.grow(workers, 0));
     const uint32_t slot = input->below(workers);
     const uint32_t worker = input->below(workers);
     EXPECT(channel.admit(slot, worker, getpid(), 0) == -ESRCH); // nobody waits

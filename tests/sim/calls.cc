@@ -35,6 +35,7 @@ void Host::dispatch(int timeout_ms) {
     }
     require(pool_->finished() == model.done(), "done", "finished too early or too late");
     require(model.startable() == 0, "start-missing", "workers can be started and are not");
+    require(!model.has_takeover(), "takeover-missing", "a spare could have a slot");
 }
 
 // Only for pools with a callback. After so many waits the pool is killed, so that it ends.
@@ -131,6 +132,37 @@ void Host::resize_to(uint32_t count) {
     }
     model.settle();
     world.allocation_failed = false;
+}
+
+void Host::change_spares(uint32_t how, uint32_t count) {
+    if (how == 0) {
+        model.renew();
+        pool_->renew_spares(); // as after another program was set
+    } else {
+        set_spares(count % (how == 1 ? 3 : 8));
+    }
+}
+
+void Host::set_spares(uint32_t count) {
+    const bool can = model.can_change();
+    const bool grows = count > model.spare_places();
+    world.may_allocate = can && grows;
+    world.allocation_failed = false;
+    if (!grows) {
+        model.set_spares(count); // it sends signals, which are expected from here on
+    }
+    SIM_TRACE("set_spares to %u", count);
+    const int result = pool_->set_spares(count);
+    world.may_allocate = false;
+    const int wanted = !can ? -ECANCELED : world.allocation_failed ? -ENOMEM : 0;
+    if (result != wanted) {
+        violate("result", "set_spares returns %d, not %d", result, wanted);
+    }
+    world.allocation_failed = false;
+    if (grows && result == 0) {
+        model.set_spares(count);
+    }
+    model.settle();
 }
 
 void Host::restart(uint32_t choice) {

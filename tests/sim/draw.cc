@@ -66,6 +66,8 @@ constexpr Weight weights[] = {
     {Kind::retire, 8, Theme::health},
     {Kind::stop_worker, 6, Theme::control},
     {Kind::manager_trouble, 4, Theme::host},
+    {Kind::set_spares, 4, Theme::control},
+    {Kind::takeover_trouble, 2, Theme::starts},
 };
 static_assert(sizeof(weights) / sizeof(weights[0]) == static_cast<size_t>(Kind::count));
 
@@ -173,6 +175,7 @@ int64_t plain_value(Choice choice) {
         return 10'000;
     case Choice::minimum_uptime_ms:
         return 1000;
+    case Choice::spares:
     case Choice::restart:
     case Choice::window_max:
     case Choice::window_ms:
@@ -237,6 +240,7 @@ void draw(History *history, uint64_t seed, uint32_t steps) {
         history->set(Choice::exit_actions, 0);
         history->set(Choice::boot_limit, 0);
     }
+    history->set(Choice::spares, random.below(2) == 0 ? random.below(5) : 0);
     draw_operations(history, random, steps, endless);
 }
 
@@ -249,6 +253,7 @@ runtime::PoolOptions options_of(const History &history) {
     runtime::PoolOptions options;
     core::Settings &settings = options.settings;
     settings.workers = static_cast<uint32_t>(history.get(Choice::workers));
+    settings.spares = static_cast<uint32_t>(history.get(Choice::spares));
     settings.restart = static_cast<core::RestartWhen>(history.get(Choice::restart));
     settings.max_restarts = number(Choice::max_restarts);
     settings.window_max = static_cast<uint32_t>(history.get(Choice::window_max));

@@ -26,8 +26,11 @@ bool is_newborn(int32_t pid) {
 }
 
 bool is_watched(int32_t pid) {
-    return std::any_of(world.instances.begin(), world.instances.end(),
-                       [pid](const Process &process) { return process.pid == pid; });
+    const auto is_it = [pid](const Process &process) { return process.pid == pid; };
+    const auto &workers = world.instances.workers;
+    const auto &spares = world.instances.spares;
+    return std::any_of(workers.begin(), workers.end(), is_it) ||
+           std::any_of(spares.begin(), spares.end(), is_it);
 }
 
 } // namespace
@@ -96,11 +99,11 @@ int32_t Host::fork(uint32_t slot, uint32_t how) {
 // Returns whether signals are blocked now.
 bool Host::prepare_fork(uint32_t slot) {
     const int wanted = model.has_pending_fork(slot) ? 0 : -ESRCH;
-    int result = pool_->fork_prepare(slot);
+    int result = pool_->fork_prepare(static_cast<int32_t>(slot));
     if (result != wanted) {
         violate("prepare", "fork_prepare returns %d, not %d", result, wanted);
     }
-    result = result == 0 ? pool_->fork_prepare(slot) : -EALREADY;
+    result = result == 0 ? pool_->fork_prepare(static_cast<int32_t>(slot)) : -EALREADY;
     require(result == -EALREADY, "prepare", "a fork is prepared twice");
     require(world.signals_blocked == (wanted == 0 ? 1U : 0U), "signal-mask",
             "a fork is prepared, and signals come");
@@ -125,7 +128,7 @@ void Host::answer(uint32_t slot, uint32_t how) {
     world.admitted = 0;
     int wanted = model.answer(slot, pid, pid > 0 && pid != 1, is_watched(pid));
     const bool registers = pid > 0 && wanted == 0;
-    const int result = pool_->fork_parent(slot, pid);
+    const int result = pool_->fork_parent(static_cast<int32_t>(slot), pid);
     require(world.signals_blocked == (prepared ? 1U : 0U), "signal-mask",
             "signals are let through before the answer is complete");
     pool_->fork_done();

@@ -41,6 +41,7 @@ void write_to_stderr(const char * /*text*/, size_t /*length*/) {
 
 void flush_stdio() { world.unflushed = false; }
 int task_id() { return world.task_id; }
+bool is_worker() { return world.task_id != -1; }
 void become_detached_child() { require(world.in_child, "descriptors", "closed by their owner"); }
 [[noreturn]] void end_worker(int /*status*/, bool /*threads*/) {
     violate("worker", "there is no function of a worker that could have returned");
@@ -55,17 +56,17 @@ bool has_lasting_threads() { return has_threads(); }
 
 // ---- Workers --------------------------------------------------------------------------------
 
-bool Children::grow(uint32_t workers) {
-    if (!children_.grow(workers)) {
+bool Children::grow(uint32_t workers, uint32_t spares) {
+    if (!children_.grow(workers) || !children_.grow_spares(spares)) {
         return false;
     }
-    world.make_seats(workers);
+    world.make_seats(workers, spares);
     return true;
 }
 
 int Children::add(uint32_t worker, int32_t pid, Pidfd * /*pidfd*/) {
     touch("it watches a worker");
-    require(worker < children_.size(), "instance", "a worker without a place");
+    require(children_.has(worker), "instance", "a worker without a place");
     require(!world.newborn.empty() && world.newborn.front().pid == pid, "watch-order",
             "workers are not watched in the order of their forks");
     if (const int32_t error = world.watch_trouble.next(); error != 0) {
@@ -172,6 +173,14 @@ int EventLoop::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
     return children_.add(worker, pid, pidfd);
 }
 
+void Children::move(uint32_t spare, uint32_t worker) {
+    touch("it moves a spare");
+    require(world.instances[spare].pid != 0 && world.instances[worker].pid == 0, "instance",
+            "nobody is moved, or to a place that is taken");
+    world.move(spare, worker);
+    sim::witness.started(worker);
+}
+
 void EventLoop::retire() {
     model.settle();
     require(model.done() || host.is_broken(), "retire", "of a pool that is not done");
@@ -186,7 +195,8 @@ void EventLoop::abandon(EndFunction report, void *user) {
         while (!world.living.empty()) {
             world.end(world.living.back(), sim::killed_by(base::signal_kill));
         }
-        for (uint32_t worker = 0; worker < world.instances.size(); worker++) {
+        for (uint32_t index = 0; index < children_.size(); index++) {
+            const uint32_t worker = children_.id_at(index);
             if (world.instances[worker].ended) {
                 const int32_t pid = world.instances[worker].pid;
                 base::Exit exit;

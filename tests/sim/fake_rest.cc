@@ -1,6 +1,8 @@
 // What pool and workers tell each other, over the simulated world.
 //
 // SPDX-License-Identifier: MIT
+#include <cerrno>
+
 #include "host.h"
 #include "model.h"
 #include "os/channel/supervisor_channel.h"
@@ -26,7 +28,9 @@ int SupervisorChannel::open(const ChannelOptions &options) {
     return 0;
 }
 
-bool SupervisorChannel::grow(uint32_t workers) { return states_.grow(workers); }
+bool SupervisorChannel::grow(uint32_t workers, uint32_t spares) {
+    return states_.grow(workers) && states_.grow_spares(spares);
+}
 
 WorkerLink SupervisorChannel::link_of_all() const { return {}; }
 
@@ -89,10 +93,31 @@ void SupervisorChannel::ask_to_stop(uint32_t worker) {
     sim::witness.asked(worker, model.can_change(), model.slots());
 }
 
-int SupervisorChannel::expect_fork(uint32_t /*slot*/) { return 0; }
-int SupervisorChannel::admission_end(uint32_t /*slot*/) const { return -1; }
+// Writing to a spare fails if that has ended, noticed or not, or has closed its pipe.
+int SupervisorChannel::take_over(uint32_t spare, uint32_t worker, base::Instant now) {
+    sim::touch("a spare takes a slot");
+    const bool is_deaf = world.instances[spare].ended || world.takeover_trouble.next() != 0;
+    if (!model.takes_over(spare, worker, !is_deaf)) {
+        SIM_TRACE("spare pid %d cannot take slot %u", world.instances[spare].pid, worker / 2);
+        model.not_taken_over(spare, worker);
+        return -EPIPE;
+    }
+    SIM_TRACE("spare pid %d takes slot %u", world.instances[spare].pid, worker / 2);
+    sim::require(!world.shares[worker].is_begun, "channel",
+                 "a worker begins before the channel knows of the end of the one before");
+    world.begin_life(spare);
+    world.begin_life(worker);
+    world.shares[worker].is_begun = true;
+    world.shares[worker].begun = now;
+    world.clock += 1; // as after a start
+    model.taken_over(spare, worker, now);
+    return 0;
+}
 
-int SupervisorChannel::admit(uint32_t /*slot*/, uint32_t worker, int32_t pid,
+int SupervisorChannel::expect_fork(int32_t /*task_id*/) { return 0; }
+int SupervisorChannel::admission_end(int32_t /*task_id*/) const { return -1; }
+
+int SupervisorChannel::admit(int32_t /*task_id*/, uint32_t worker, int32_t pid,
                              base::Instant /*now*/) {
     sim::require(world.instances[worker].pid == pid, "admission",
                  "a child is admitted that is not watched");

@@ -52,7 +52,9 @@ prefork::os::Exec *simulated_exec() { return reinterpret_cast<prefork::os::Exec 
 
 namespace prefork::os {
 
-int32_t fork_worker(const SpawnParameters &parameters) {
+int32_t fork_worker(SpawnParameters *own) {
+    const SpawnParameters &parameters = *own;
+    const auto task_id = static_cast<uint32_t>(parameters.task_id);
     touch("it forks");
     require(!host.executes(), "exec", "a worker is forked that was to be executed");
     require(world.signals_blocked == 1, "signal-mask", "a fork with signals let through");
@@ -64,22 +66,22 @@ int32_t fork_worker(const SpawnParameters &parameters) {
     require(world.promised > 0, "descriptors", "a fork without a descriptor to watch it by");
     world.promised -= 1;
     world.clock += world.fork_cost;
-    model.forked(parameters.task_id);
+    model.forked(task_id);
     // Which of several slots that became due together is next is not for us to say.
     const bool certain = model.order_is_certain();
     if (const int32_t error = certain ? world.fork_trouble.next() : 0; error != 0) {
-        SIM_TRACE("fork for slot %u fails with %d", parameters.task_id, error);
-        model.fork_failed(parameters.task_id, error);
+        SIM_TRACE("fork for slot %u fails with %d", task_id, error);
+        model.fork_failed(task_id, error);
         return error;
     }
-    if (host.wants_to_be_worker()) {
-        SIM_TRACE("this process is the new worker of slot %u", parameters.task_id);
+    if (host.wants_to_be_worker() && !parameters.is_spare()) {
+        SIM_TRACE("this process is the new worker of slot %u", task_id);
         world.in_child = true;
         world.own_pid = world.next_pid;
-        world.task_id = static_cast<int>(parameters.task_id);
+        world.task_id = static_cast<int>(task_id);
         return 0;
     }
-    return begin_process(parameters.task_id);
+    return begin_process(task_id);
 }
 
 void discard_process(int32_t pid, const Pidfd & /*pidfd*/) {
@@ -99,6 +101,7 @@ void discard_process(int32_t pid, const Pidfd & /*pidfd*/) {
 // One at a time. Neither stdio nor threads matter to a program that has memory of its own.
 int32_t Exec::start(const SpawnParameters &parameters, const SignalBlock &block, bool wants_pidfd,
                     Pidfd * /*ret_pidfd*/) {
+    const auto task_id = static_cast<uint32_t>(parameters.task_id);
     touch("it executes");
     require(host.executes(), "exec", "a worker is executed that was to be forked");
     require(block.is_blocking() && world.signals_blocked == 1, "signal-mask",
@@ -112,7 +115,7 @@ int32_t Exec::start(const SpawnParameters &parameters, const SignalBlock &block,
         require(world.promised > 0, "descriptors", "a start without a descriptor to watch it by");
         world.promised -= 1;
         world.clock += world.fork_cost;
-        model.forked(parameters.task_id);
+        model.forked(task_id);
     }
     const int32_t error = model.order_is_certain() ? world.fork_trouble.next() : 0;
     if ((error == -EMFILE || error == -ENFILE) && world.spare && !again) {
@@ -120,11 +123,11 @@ int32_t Exec::start(const SpawnParameters &parameters, const SignalBlock &block,
         return error;
     }
     if (error != 0) {
-        SIM_TRACE("exec for slot %u fails with %d", parameters.task_id, error);
-        model.fork_failed(parameters.task_id, error);
+        SIM_TRACE("exec for slot %u fails with %d", task_id, error);
+        model.fork_failed(task_id, error);
         return error;
     }
-    return begin_process(parameters.task_id);
+    return begin_process(task_id);
 }
 
 bool EventLoop::give_up_spare() {

@@ -14,6 +14,7 @@ namespace sim {
 // Each a number, so that a history can be printed, read and made simpler without knowing them.
 enum class Choice : uint8_t {
     workers,
+    spares,
     restart,
     max_restarts,
     window_max,
@@ -91,6 +92,8 @@ enum class Kind : uint8_t {
     retire,
     stop_worker,
     manager_trouble,
+    set_spares,
+    takeover_trouble,
     count
 };
 

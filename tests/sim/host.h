@@ -70,6 +70,8 @@ class Host {
     bool pop();
     void resize(uint32_t how, uint32_t much);
     void resize_to(uint32_t count);
+    void change_spares(uint32_t how, uint32_t count);
+    void set_spares(uint32_t count);
     void restart(uint32_t slot);
     void stop_worker(uint32_t choice);
     void signal(uint32_t slot, uint32_t choice);

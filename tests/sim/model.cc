@@ -26,6 +26,7 @@ void Model::begin(const core::Settings &settings, bool pulled, bool by_pidfd, bo
     fresh.counted_at_.swap(counted_at_);
     fresh.due_.swap(due_);
     fresh.requests_.swap(requests_);
+    fresh.spares_.swap(spares_);
     *this = std::move(fresh);
     table_.clear();
     queue_.clear();
@@ -34,6 +35,7 @@ void Model::begin(const core::Settings &settings, bool pulled, bool by_pidfd, bo
     events_.clear();
     counted_at_.clear();
     requests_.clear();
+    spares_.clear();
     settings_ = settings;
     random_ = settings.seed;
     pulled_ = pulled;
@@ -45,6 +47,9 @@ void Model::open() {
     phase_ = Phase::running;
     slots_ = settings_.workers;
     table_.resize(slots_);
+    spares_wanted_ = settings_.spares;
+    most_spares_ = settings_.spares;
+    spares_.resize(spares_wanted_);
     check_event_capacity();
     tell(event_of(EventType::starting, Level::information));
     for (uint32_t slot = 0; slot < slots_; slot++) {
@@ -80,6 +85,11 @@ void Model::stop(int32_t number, bool quick) {
                 }
             }
         }
+        for (Life &life : spares_) {
+            if (life.stage == Stage::asked) {
+                life.deadline = std::min(life.deadline, latest);
+            }
+        }
     }
     deadline_known_ = false;
     if (phase_ != Phase::running) {
@@ -89,6 +99,7 @@ void Model::stop(int32_t number, bool quick) {
     for (uint32_t slot = 0; slot < table_.size(); slot++) {
         ask_slot(slot, Reason::stop);
     }
+    end_spares(Reason::stop);
     conclude();
 }
 
@@ -102,19 +113,23 @@ void Model::kill() {
     killing_ = true;
     for (uint32_t slot = 0; slot < table_.size(); slot++) {
         for (int life = 0; life < 2; life++) {
-            Life &killed = table_[slot].lives[life];
-            if (killed.stage != Stage::none && killed.stage != Stage::killed &&
-                killed.stage != Stage::left) {
-                killed.told_now = false;
-                killed.stage = Stage::killed;
-                killed.why = killed.why == Reason::none ? Reason::stop : killed.why;
-                killed.deadline = never;
-                sending_.push_back(Sending{slot * 2 + static_cast<uint32_t>(life), 9, false});
-            }
+            kill_life(table_[slot].lives[life], slot * 2 + static_cast<uint32_t>(life));
         }
         withdraw(slot);
     }
+    kill_spares();
     conclude();
+}
+
+void Model::kill_life(Life &killed, uint32_t id) {
+    if (killed.stage != Stage::none && killed.stage != Stage::killed &&
+        killed.stage != Stage::left) {
+        killed.told_now = false;
+        killed.stage = Stage::killed;
+        killed.why = killed.why == Reason::none ? Reason::stop : killed.why;
+        killed.deadline = never;
+        sending_.push_back(Sending{id, 9, false});
+    }
 }
 
 void Model::resize(uint32_t count) {
@@ -273,6 +288,7 @@ void Model::fail(int32_t error) {
         for (uint32_t slot = 0; slot < table_.size(); slot++) {
             ask_slot(slot, Reason::stop);
         }
+        end_spares(Reason::stop);
     }
 }
 
@@ -286,6 +302,7 @@ void Model::wait_failed(int32_t error) {
 
 void Model::begin_stopping(Reason reason) {
     phase_ = Phase::stopping;
+    spare_retry_ = never;
     why_stopped_ = reason;
     tell_stopping();
 }
@@ -322,6 +339,15 @@ void Model::finish_if_idle() {
     if (phase_ == Phase::running && std::any_of(table_.begin(), table_.end(), is_stopped)) {
         return; // it waits for its host
     }
+    if (phase_ == Phase::running && busy_spares() > 0) {
+        end_spares(Reason::stop);
+        reopen_starts_if_unused();
+    }
+    if (busy_spares() > 0) {
+        return;
+    }
+    spare_retry_ = never;
+    deadline_known_ = false;
     if (phase_ == Phase::running && some_given_up_) {
         result_ = base::code_gave_up;
         why_stopped_ = Reason::limit;
@@ -331,10 +357,10 @@ void Model::finish_if_idle() {
         resize_untold_ = false;
         tell(event_of(EventType::resized, Level::information), true);
     }
-    if (left_ > 0 && result_ == 0) {
+    if (left() > 0 && result_ == 0) {
         result_ = -EPERM;
     }
-    core::Event event = event_of(EventType::done, left_ > 0 ? Level::error : Level::information);
+    core::Event event = event_of(EventType::done, left() > 0 ? Level::error : Level::information);
     event.error = result_;
     event.reason = why_stopped_;
     tell(event);

@@ -9,22 +9,19 @@
 #include <set>
 #include <vector>
 
+#include "base/worker_array.h"
 #include "core/counters.h"
 #include "core/event.h"
 #include "core/settings.h"
 #include "core/supervisor.h"
+#include "model_parts.h"
 #include "os/signals/pool_signals.h"
 #include "os/watch/event_loop.h"
 #include "world.h"
 
 namespace sim {
 
-namespace core = prefork::core;
-using core::EventType;
-using core::Level;
-using core::Reason;
-
-class Model {
+class Model : private ModelParts {
   public:
     void begin(const core::Settings &settings, bool pulled, bool by_pidfd, bool host_fork);
     void open(); // the pool has been opened
@@ -81,10 +78,26 @@ class Model {
     void request_forks();
     [[nodiscard]] uint32_t pending_fork(uint32_t choice) const; // a slot with one, if any has
     [[nodiscard]] bool has_pending_fork(uint32_t slot) const {
-        return table_[slot].result_until != never;
+        return result_until_of(slot) != never;
     }
     int answer(uint32_t slot, int32_t pid, bool is_child, bool is_known);
     [[nodiscard]] int32_t last_watch_error() const { return watch_error_; }
+
+    // Spares: model_spares.cc.
+    static constexpr uint32_t spare_slot = static_cast<uint32_t>(prefork::base::task_spare);
+    void set_spares(uint32_t count);
+    void spare_started(uint32_t id, int32_t pid, Instant since);
+    void spare_exited(uint32_t id, int32_t pid, const Exit &exit);
+    bool takes_over(uint32_t spare, uint32_t worker, bool can);
+    void taken_over(uint32_t spare, uint32_t worker, Instant since);
+    void not_taken_over(uint32_t spare, uint32_t worker);
+    [[nodiscard]] bool has_takeover() const;
+    [[nodiscard]] uint32_t spare_places() const { return static_cast<uint32_t>(spares_.size()); }
+    [[nodiscard]] uint32_t most_spares() const { return most_spares_; }
+    void renew() { // the host has set another program
+        renew_spares();
+        conclude();
+    }
 
     // What has been noticed, but could not be acted upon until the library's next call.
     void settle();
@@ -106,7 +119,7 @@ class Model {
     }
     [[nodiscard]] uint32_t ready() const;
     [[nodiscard]] bool is_all_ready() const;
-    [[nodiscard]] uint32_t left() const { return left_; } // that could not be killed
+    [[nodiscard]] uint32_t left() const { return left_ + spares_left_; } // that could not be killed
     [[nodiscard]] uint32_t unreported() const { return unreported_; }
 
     // To be compared with what the pool says of itself.
@@ -115,85 +128,6 @@ class Model {
     void check_slots(const core::Supervisor &supervisor);
 
   private:
-    enum class Phase : uint8_t { idle, running, stopping, done };
-    enum class Stage : uint8_t { none, trial, serving, dying, asked, killed, left };
-    enum class ReplacementReason : uint8_t { none, asked, lifetime, retire, reload, failed };
-    enum class Pending : uint8_t { none, start, delay, replacement };
-    enum class Starts : uint8_t { open, closed, probing };
-
-    struct Life {
-        int32_t pid = 0;
-        Stage stage = Stage::none;
-        Instant started = 0;
-        Instant deadline = never; // when something comes of its stage by itself
-        Instant expires = never;  // when it is too old
-        Instant beat_at = never;  // when it was last seen to be well
-        uint32_t beats = 0;
-        bool well = false;         // it has said that it is ready
-        bool floods = false;       // the pool with messages
-        bool overdue = false;      // too old already
-        bool retires = false;      // wants to be replaced
-        bool look_due = false;     // its heartbeat has to be looked at
-        bool slain = false;        // SIGKILL was sent for its silence
-        bool kill_told = false;    // by an event, as sent or as refused
-        bool told_now = false;     // with the SIGKILL that is being sent
-        uint32_t refusals = 0;     // of SIGKILL
-        Reason why = Reason::none; // it was to end
-        int renewals = 0;          // of its minimum uptime, then of its time to stop
-        std::set<int> passed_on;   // signals that it gets once it is ready
-    };
-    struct Slot {
-        Life lives[2];
-        int present = -1; // the slot's worker
-        int second = -1;  // the one that replaces it, or that was replaced by it
-        Pending pending = Pending::none;
-        ReplacementReason replaced_for = ReplacementReason::none; // why it is being replaced
-        bool takes_part = false;      // in what the host allows at a time
-        bool given_up = false;        // at a limit
-        Reason why = Reason::none;    // a worker is started in it
-        bool stopped = false;         // by the host, which wants none
-        bool wanted_again = false;    // by the host, once the one that it stopped has ended
-        bool underway = false;        // a start has begun, and its result is not known
-        bool unproven = false;        // a replacement has failed that had the slot already
-        bool finished = false;        // its worker has ended normally
-        bool asked = false;           // the host is asked to fork, and has not heard of it yet
-        Instant result_until = never; // the host has heard of it
-        std::set<int> passed_on;      // meanwhile
-        Instant due = 0;
-        Duration backoff = 0;
-        int32_t restarts = 0;
-    };
-    struct Request {
-        uint32_t slot;
-        ReplacementReason reason;
-    };
-    struct Waiting {
-        uint32_t slot;
-        uint64_t key; // equal for those whose order is open
-    };
-    struct Sending {
-        uint32_t worker;
-        int32_t number; // 0: only its descriptor tells
-        bool asks;
-        bool told = false;
-    };
-    struct Told {
-        core::Event event;
-        bool late;        // told when there was room again
-        Instant tie;      // events of the same moment and deadline may come in any order
-        uint64_t key = 0; // as in Waiting
-    };
-    struct Due {
-        Instant deadline;
-        uint32_t slot;
-        int life; // or one of these
-    };
-    enum : int { number_cont = 18 };
-    enum : int {
-        of_delay = -1,  // the slot's
-        of_answer = -2, // of a fork that is pending
-    };
-
     // model.cc: the pool.
     void stop(int32_t number, bool quick);
     void kill();
@@ -207,13 +141,33 @@ class Model {
     void conclude();
     void finish_if_idle();
 
+    // model_spares.cc
+    Life &life_of(uint32_t id);
+    static int task_of(uint32_t id);
+    [[nodiscard]] Instant result_until_of(uint32_t slot) const {
+        return slot == spare_slot ? spare_start_.result_until : table_[slot].result_until;
+    }
+    [[nodiscard]] bool needs_spares() const;
+    [[nodiscard]] uint32_t busy_spares() const;
+    [[nodiscard]] bool is_spare_startable() const;
+    void renew_spares();
+    void end_spares(Reason reason);
+    void ask_spare(size_t place, Reason reason);
+    void end_spare_start();
+    void kill_spares();
+    void begin_spare_start();
+    void request_spare();
+    void pop_spare_request();
+    void spare_start_failed(int32_t error, Instant tie);
+    Duration draw_spare_delay(Duration uptime);
+
     // model_time.cc: deadlines and signs of life.
     void tick();
     void life_due(const Due &due);
     void renew_after_pause();
     void expect_sign(Life &life);
     void retire_in_time(uint32_t number, Life &life);
-    void be_silent(uint32_t slot, int number, Reason reason, Instant deadline, Instant tie);
+    void be_silent(uint32_t id, Reason reason, Instant deadline, Instant tie);
     [[nodiscard]] Instant next_deadline() const;
 
     // model_replacements.cc: replacements.
@@ -245,6 +199,9 @@ class Model {
     void skip_rest_of_batch();
     bool put_in_turn(uint32_t slot);
     void ask(uint32_t slot, int life, Reason reason);
+    void ask_life(Life &life, uint32_t id, Reason reason);
+    void kill_life(Life &life, uint32_t id);
+    void begin_life(uint32_t worker, int32_t pid, Instant since);
     void get_ready(uint32_t slot, int number);
     void start_failed(uint32_t slot, int32_t error);
     void end_start(uint32_t slot, int32_t error, Instant tie = 0, uint64_t key = 0);
@@ -278,12 +235,18 @@ class Model {
     void count_event(const core::Event &event);
     void check_counters(const core::Supervisor &supervisor) const;
     void tell(core::Event event, bool late = false, Instant tie = 0);
-    void tell_life(EventType type, uint32_t slot, const Life &life, Instant tie);
+    void tell_life(EventType type, int task_id, const Life &life, Instant tie);
     [[nodiscard]] bool has_room_for_extra() const;
     core::Event event_of(EventType type, Level level, int slot = -1) const;
     void tell_exit(uint32_t slot, const Life &life, const Exit &exit, bool restart, Duration delay,
                    bool done = false);
     void tell_start_failure(uint32_t slot, int32_t error, bool again, Instant tie);
+    void tell_spare_start_failure(int32_t error, bool again, Instant tie);
+    void tell_failed_start(core::Event event, Instant retry_at, Instant tie);
+    [[nodiscard]] size_t reserved_room() const {
+        return life_room * (alive_ + underway_ + spares_alive_) +
+               (spare_start_.underway ? life_room + 1 : 0);
+    }
     void tell_resized();
     void tell_stopping();
     void put_tied_event_first(const core::Event &event);
@@ -294,7 +257,19 @@ class Model {
         return waiting > event_capacity_ ? 0 : event_capacity_ - waiting;
     }
 
+    // Room for one worker's life, and for what is told of the pool as a whole.
+    static constexpr size_t life_room = 7;
+    static constexpr size_t pool_room = 5;
+
     core::Settings settings_;
+    std::vector<Life> spares_; // by their places
+    SpareStart spare_start_;
+    Instant spare_retry_ = never;
+    Duration spare_delay_ = 0;
+    uint32_t spares_wanted_ = 0;
+    uint32_t most_spares_ = 0; // that were ever wanted
+    uint32_t spares_alive_ = 0;
+    uint32_t spares_left_ = 0; // of these, who could not be killed when the pool stopped
     std::vector<Slot> table_;
     std::vector<Waiting> queue_;
     std::vector<Waiting> batch_; // being started, the first forked_ of them forked

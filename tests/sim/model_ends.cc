@@ -11,6 +11,10 @@ namespace sim {
 namespace base = prefork::base;
 
 void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
+    if (base::is_spare(worker)) {
+        spare_exited(worker, pid, exit);
+        return;
+    }
     const uint32_t number = worker / 2;
     const int instance = static_cast<int>(worker % 2);
     Slot &slot = table_[number];

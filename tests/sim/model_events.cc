@@ -11,29 +11,18 @@
 
 namespace sim {
 
-namespace {
-
-// Room for one worker's life, and for what is told of the pool as a whole.
-constexpr size_t life_room = 7;
-constexpr size_t pool_room = 5;
-
-} // namespace
-
 // ---- Events ---------------------------------------------------------------------------------
 
-bool Model::has_room_for_life() const {
-    return room() >= life_room * (alive_ + underway_) + life_room + pool_room;
-}
+bool Model::has_room_for_life() const { return room() >= reserved_room() + life_room + pool_room; }
 
 // A host that takes no events at first must not keep any worker from being started.
 void Model::check_event_capacity() const {
-    require(event_capacity_ >= size_t{slots_} * 2 * life_room + 2 * pool_room, "event-room",
-            "the queue has no room for the lives of all workers");
+    require(event_capacity_ >= size_t{slots_} * 2 * life_room +
+                                   size_t{spares_wanted_} * (life_room + 1) + 2 * pool_room,
+            "event-room", "the queue has no room for the lives of all workers");
 }
 
-bool Model::has_room_for_extra() const {
-    return room() > life_room * (alive_ + underway_) + pool_room;
-}
+bool Model::has_room_for_extra() const { return room() > reserved_room() + pool_room; }
 
 void Model::tell(core::Event event, bool late, Instant tie) {
     count_event(event);
@@ -53,10 +42,9 @@ core::Event Model::event_of(EventType type, Level level, int slot) const {
     return event;
 }
 
-void Model::tell_life(EventType type, uint32_t slot, const Life &life, Instant tie) {
+void Model::tell_life(EventType type, int task_id, const Life &life, Instant tie) {
     const bool good = type == EventType::ready;
-    core::Event event =
-        event_of(type, good ? Level::information : Level::warning, static_cast<int>(slot));
+    core::Event event = event_of(type, good ? Level::information : Level::warning, task_id);
     event.pid = life.pid;
     event.reason = good ? Reason::none : life.why;
     event.delay = type == EventType::killed ? settings_.stop_timeout : 0;
@@ -82,18 +70,29 @@ void Model::tell_exit(uint32_t slot, const Life &life, const Exit &exit, bool re
 }
 
 void Model::tell_start_failure(uint32_t slot, int32_t error, bool again, Instant tie) {
-    count(core::Counter::start_failed);
-    if (again && error != -ETIMEDOUT && start_failure_told_ != never &&
-        world.clock - start_failure_told_ < second) {
-        return;
-    }
-    start_failure_told_ = world.clock;
     core::Event event = event_of(EventType::start_failed, Level::error, static_cast<int>(slot));
     event.reason = table_[slot].why;
     event.error = error;
     event.will_restart = again;
-    const bool later = again && retry_at_ != never && retry_at_ > world.clock;
-    event.delay = later ? retry_at_ - world.clock : 0;
+    tell_failed_start(event, retry_at_, tie);
+}
+
+void Model::tell_spare_start_failure(int32_t error, bool again, Instant tie) {
+    core::Event event = event_of(EventType::start_failed, Level::error, prefork::base::task_spare);
+    event.error = error;
+    event.will_restart = again;
+    tell_failed_start(event, spare_retry_, tie);
+}
+
+void Model::tell_failed_start(core::Event event, Instant retry_at, Instant tie) {
+    count(core::Counter::start_failed);
+    if (event.will_restart && event.error != -ETIMEDOUT && start_failure_told_ != never &&
+        world.clock - start_failure_told_ < second) {
+        return;
+    }
+    start_failure_told_ = world.clock;
+    const bool later = event.will_restart && retry_at != never && retry_at > world.clock;
+    event.delay = later ? retry_at - world.clock : 0;
     tell(event, false, tie);
 }
 
@@ -234,15 +233,15 @@ bool Model::sent(uint32_t worker, int32_t number) {
         sending_.pop_back();
         return asks;
     }
-    const Life &life = table_[worker / 2].lives[worker % 2];
+    Life &life = life_of(worker);
     if (number != 9) {
         violate("signal", "signal %d to pid %d for no reason", number, life.pid);
     }
     if (life.stage != Stage::killed) { // once more does no harm
         violate("kill", "SIGKILL to pid %d for no reason", life.pid);
     }
-    table_[worker / 2].lives[worker % 2].deadline = never;
-    table_[worker / 2].lives[worker % 2].told_now = false;
+    life.deadline = never;
+    life.told_now = false;
     deadline_known_ = false;
     return false;
 }
@@ -259,6 +258,7 @@ int Model::expected_result() const { return phase_ == Phase::done ? result_ : 1;
 void Model::check_wait(int timeout_ms, Instant timer) {
     require(phase_ != Phase::done, "wait", "for a pool that is done");
     require(startable() == 0, "start-missing", "it waits though workers can be started");
+    require(!has_takeover(), "takeover-missing", "it waits though a spare could have a slot");
     require(pulled_ || !has_events(), "event-missing", "it waits before it has told all");
     require(timeout_ms == (has_events() ? 0 : timeout_ms_), "wait", "the time-out is another");
     require(pending_collects_ == 0, "collect", "ends that were noticed are not collected");
@@ -340,7 +340,8 @@ void Model::settle() {
 void Model::check_armed() {
     settle();
     require(sending_.empty(), "signal-missing", "a signal was not sent");
-    const bool at_once = startable() > 0 || (pulled_ && has_events()) || can_begin_reload();
+    const bool at_once =
+        startable() > 0 || has_takeover() || (pulled_ && has_events()) || can_begin_reload();
     const Instant wanted = at_once ? 0 : std::min(next_deadline(), manager.deadline());
     if (world.timer != wanted) {
         violate("timer", "at %" PRIu64 ", not %" PRIu64 " (now %" PRIu64 ")", world.timer, wanted,
@@ -354,7 +355,9 @@ void Model::check_counts(const core::Supervisor &supervisor) {
     check_counters(supervisor);
     require(supervisor.slots() == slots_, "slots", "the number of slots is wrong");
     require(supervisor.done() == done(), "done", "too early or too late");
-    require(alive_ == world.living.size() + world.ended.size(), "alive-count",
+    require(supervisor.counter(core::Counter::spares) == spares_alive_, "spare-count",
+            "the count of spares is wrong");
+    require(alive_ + spares_alive_ == world.living.size() + world.ended.size(), "alive-count",
             "not as many processes as the model has");
 }
 

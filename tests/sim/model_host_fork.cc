@@ -14,6 +14,10 @@ namespace sim {
 // All that may be started are asked for at once.
 void Model::request_forks() {
     while (startable() > 0) {
+        if (queue_.empty()) {
+            request_spare();
+            continue;
+        }
         const Waiting first = queue_.front();
         queue_.erase(queue_.begin());
         request(first);
@@ -65,6 +69,10 @@ void Model::swap_tied_request(const core::Event &event) {
 
 // The host has heard of it, and has 10 s from now on.
 void Model::pop_request(uint32_t number) {
+    if (number == spare_slot) {
+        pop_spare_request();
+        return;
+    }
     Slot &slot = table_[number];
     require(slot.asked, "request", "of a slot for which nothing is wanted");
     slot.asked = false;
@@ -90,6 +98,9 @@ void Model::withdraw_request(uint32_t number) {
 
 uint32_t Model::pending_fork(uint32_t choice) const {
     const auto count = static_cast<uint32_t>(table_.size());
+    if (choice % 4 == 1 && spare_start_.result_until != never) {
+        return spare_slot;
+    }
     for (uint32_t offset = 0; choice % 8 != 0 && offset < count; offset++) {
         const uint32_t slot = (choice / 8 + offset) % count;
         if (table_[slot].result_until != never) {
@@ -108,7 +119,7 @@ int Model::answer(uint32_t number, int32_t pid, bool is_child, bool is_known) {
     if (pid > 0 && is_known) {
         return -EALREADY;
     }
-    if (table_[number].result_until == never) {
+    if (result_until_of(number) == never) {
         unwanted_ = pid > 0 ? pid : 0;
         return -ESRCH;
     }

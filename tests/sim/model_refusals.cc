@@ -12,10 +12,9 @@ namespace base = prefork::base;
 
 void Model::kill_refused(uint32_t worker) {
     constexpr uint32_t attempts = 4;
-    Life &life = table_[worker / 2].lives[worker % 2];
+    Life &life = life_of(worker);
     if (life.refusals == 0 && (life.told_now || !life.kill_told)) {
-        core::Event event =
-            event_of(EventType::unresponsive, Level::error, static_cast<int>(worker / 2));
+        core::Event event = event_of(EventType::unresponsive, Level::error, task_of(worker));
         event.pid = life.pid;
         event.reason = life.why;
         event.signal = 9;
@@ -38,7 +37,7 @@ void Model::kill_refused(uint32_t worker) {
     life.refusals = std::min(life.refusals + 1, attempts);
     if (phase_ == Phase::stopping && life.refusals == attempts) {
         life.stage = Stage::left;
-        left_ += 1;
+        (base::is_spare(worker) ? spares_left_ : left_) += 1;
     } else {
         life.deadline = base::after(world.clock, second);
     }

@@ -96,6 +96,7 @@ void Model::advance_replacements() {
                     request_replacement(slot, ReplacementReason::reload);
                 }
             }
+            renew_spares();
         }
         const bool has_part = count_replaced() < settings_.reload_width;
         const auto first = std::find_if(requests_.begin(), requests_.end(),

@@ -23,6 +23,10 @@ Instant Model::next_deadline() const {
             next = std::min(next, slot.due);
         }
     }
+    for (const Life &life : spares_) {
+        next = std::min(next, life.deadline);
+    }
+    next = std::min(next, std::min(spare_start_.result_until, spare_retry_));
     deadline_ = next;
     deadline_known_ = true;
     return next;
@@ -50,6 +54,14 @@ void Model::tick() {
             due_.push_back(Due{slot.result_until, number, of_answer});
         }
     }
+    for (uint32_t place = 0; place < spares_.size(); place++) {
+        const bool starts = spare_start_.underway && spare_start_.place == place;
+        const Instant until = starts ? spare_start_.result_until : never;
+        if (std::min(spares_[place].deadline, until) <= world.clock) {
+            due_.push_back(Due{std::min(spares_[place].deadline, until), place,
+                               starts ? of_spare_answer : of_spare});
+        }
+    }
     // Of the same moment, the lower slots come first, as they were gathered.
     std::stable_sort(due_.begin(), due_.end(), [](const Due &one, const Due &other) {
         return one.deadline < other.deadline;
@@ -62,6 +74,10 @@ void Model::tick() {
             life_due(due);
             continue;
         }
+        if (due.life == of_spare_answer) {
+            spare_start_failed(-ETIMEDOUT, due.deadline);
+            continue;
+        }
         key = last_start == due.deadline ? key : ++next_key_;
         last_start = due.deadline;
         if (due.life == of_answer) {
@@ -70,6 +86,10 @@ void Model::tick() {
             withdraw(due.slot);
             want_start(due.slot, Reason::restart, key);
         }
+    }
+    if (spare_retry_ <= world.clock) {
+        spare_retry_ = never;
+        deadline_known_ = false;
     }
     if (starts_ == Starts::closed && retry_at_ <= world.clock) {
         starts_ = Starts::probing;
@@ -87,6 +107,14 @@ void Model::renew_after_pause() {
     const bool for_beats =
         settings_.heartbeat_timeout > 0 && late > settings_.heartbeat_timeout / 2;
     const bool for_stop = settings_.stop_timeout > 0 && late > settings_.stop_timeout / 2;
+    for (Life &life : spares_) {
+        const bool is_asked =
+            life.stage == Stage::asked || (life.stage == Stage::dying && !life.slain);
+        if (for_stop && is_asked && life.renewals < 3) {
+            life.renewals += 1;
+            life.deadline = base::after(world.clock, settings_.stop_timeout);
+        }
+    }
     for (Slot &slot : table_) {
         for (Life &life : slot.lives) {
             const bool is_asked =
@@ -111,7 +139,9 @@ void Model::renew_after_pause() {
 
 // Its deadline may be another by now, because of one that was due before it.
 void Model::life_due(const Due &due) {
-    Life &life = table_[due.slot].lives[due.life];
+    const uint32_t id = due.life == of_spare ? base::first_spare + due.slot
+                                             : due.slot * 2 + static_cast<uint32_t>(due.life);
+    Life &life = life_of(id);
     if (life.deadline > world.clock) {
         return;
     }
@@ -122,15 +152,15 @@ void Model::life_due(const Due &due) {
         life.told_now = !life.slain;
         if (!life.slain) {
             life.kill_told = true;
-            tell_life(EventType::killed, due.slot, life, due.deadline);
+            tell_life(EventType::killed, task_of(id), life, due.deadline);
         }
-        sending_.push_back(Sending{due.slot * 2 + static_cast<uint32_t>(due.life), 9, false});
+        sending_.push_back(Sending{id, 9, false});
         life.slain = life.stage == Stage::dying;
         life.stage = life.slain ? Stage::dying : Stage::killed;
         break;
     case Stage::trial:
         if (settings_.ready_timeout > 0) {
-            be_silent(due.slot, due.life, Reason::ready_timeout, never, due.deadline);
+            be_silent(id, Reason::ready_timeout, never, due.deadline);
         } else {
             get_ready(due.slot, due.life);
         }
@@ -149,7 +179,7 @@ void Model::life_due(const Due &due) {
         break;
     case Stage::killed:
         life.told_now = false;
-        sending_.push_back(Sending{due.slot * 2 + static_cast<uint32_t>(due.life), 9, false});
+        sending_.push_back(Sending{id, 9, false});
         break;
     case Stage::none:
     case Stage::left:
@@ -158,19 +188,19 @@ void Model::life_due(const Due &due) {
 }
 
 // It is not ready in time, or beats no more.
-void Model::be_silent(uint32_t slot, int number, Reason reason, Instant deadline, Instant tie) {
-    Life &life = table_[slot].lives[number];
+void Model::be_silent(uint32_t id, Reason reason, Instant deadline, Instant tie) {
+    Life &life = life_of(id);
     const int32_t signal = reason == Reason::heartbeat_timeout ? 6 : 9;
     life.why = reason;
-    tell_life(EventType::unresponsive, slot, life, tie);
+    tell_life(EventType::unresponsive, task_of(id), life, tie);
     life.stage = Stage::dying;
     life.renewals = 0;
     life.deadline = deadline;
     life.slain = signal == 9;
     life.told_now = life.slain;
-    sending_.push_back(Sending{slot * 2 + static_cast<uint32_t>(number), signal, false});
+    sending_.push_back(Sending{id, signal, false});
     if (signal != 9) {
-        resume(slot * 2 + static_cast<uint32_t>(number));
+        resume(id);
     }
     deadline_known_ = false;
 }
@@ -203,8 +233,7 @@ void Model::looked(uint32_t worker, uint32_t beats) {
                 "healthy", "a worker that has given a sign of life is killed for its silence");
         const Instant deadline =
             settings_.stop_timeout == 0 ? never : base::after(world.clock, settings_.stop_timeout);
-        be_silent(worker / 2, static_cast<int>(worker % 2), Reason::heartbeat_timeout, deadline,
-                  world.clock);
+        be_silent(worker, Reason::heartbeat_timeout, deadline, world.clock);
         conclude();
         return;
     }
@@ -215,7 +244,10 @@ void Model::looked(uint32_t worker, uint32_t beats) {
 // It says that it is ready, for the first time or again.
 void Model::said_ready(uint32_t worker) {
     settle();
-    Life &life = table_[worker / 2].lives[worker % 2];
+    Life &life = life_of(worker);
+    if (base::is_spare(worker)) {
+        return; // it has nothing to be ready for
+    }
     if (life.stage == Stage::trial || life.stage == Stage::serving) {
         life.well = true;
         boots_failed_ = 0;
@@ -229,8 +261,8 @@ void Model::said_ready(uint32_t worker) {
 // It wants to be replaced once it serves, however often it says so.
 void Model::retired(uint32_t worker) {
     settle();
-    Life &life = table_[worker / 2].lives[worker % 2];
-    if (is_at_work(life) && !life.retires) {
+    Life &life = life_of(worker);
+    if (!base::is_spare(worker) && is_at_work(life) && !life.retires) {
         life.retires = true;
         if (life.stage == Stage::serving) {
             retire_in_time(worker / 2, life);
@@ -253,10 +285,10 @@ void Model::retire_in_time(uint32_t number, Life &life) {
 // It sends more messages than a correct worker does.
 void Model::flooded(uint32_t worker) {
     settle();
-    Life &life = table_[worker / 2].lives[worker % 2];
+    Life &life = life_of(worker);
     if (life.stage == Stage::trial || life.stage == Stage::serving) {
         life.floods = true;
-        be_silent(worker / 2, static_cast<int>(worker % 2), Reason::protocol, never, world.clock);
+        be_silent(worker, Reason::protocol, never, world.clock);
     }
     conclude();
 }
@@ -264,12 +296,11 @@ void Model::flooded(uint32_t worker) {
 // It says itself that it hangs: that is believed, whatever its signs of life say.
 void Model::hangs(uint32_t worker) {
     settle();
-    Life &life = table_[worker / 2].lives[worker % 2];
-    if (life.stage == Stage::trial || life.stage == Stage::serving) {
+    Life &life = life_of(worker);
+    if (!base::is_spare(worker) && (life.stage == Stage::trial || life.stage == Stage::serving)) {
         const Instant deadline =
             settings_.stop_timeout == 0 ? never : base::after(world.clock, settings_.stop_timeout);
-        be_silent(worker / 2, static_cast<int>(worker % 2), Reason::heartbeat_timeout, deadline,
-                  world.clock);
+        be_silent(worker, Reason::heartbeat_timeout, deadline, world.clock);
     }
     conclude();
 }

@@ -40,7 +40,10 @@ void Model::withdraw(uint32_t number) {
 }
 
 void Model::ask(uint32_t slot, int number, Reason reason) {
-    Life &life = table_[slot].lives[number];
+    ask_life(table_[slot].lives[number], slot * 2 + static_cast<uint32_t>(number), reason);
+}
+
+void Model::ask_life(Life &life, uint32_t id, Reason reason) {
     life.why = life.why == Reason::none ? reason : life.why; // the first counts
     const Instant latest =
         settings_.stop_timeout == 0 ? never : base::after(world.clock, settings_.stop_timeout);
@@ -53,9 +56,8 @@ void Model::ask(uint32_t slot, int number, Reason reason) {
         life.deadline = latest;
         pending_looks_ -= life.look_due ? 1 : 0;
         life.look_due = false;
-        sending_.push_back(
-            Sending{slot * 2 + static_cast<uint32_t>(number), settings_.stop_signal, true});
-        resume(slot * 2 + static_cast<uint32_t>(number));
+        sending_.push_back(Sending{id, settings_.stop_signal, true});
+        resume(id);
         break;
     case Stage::dying:
         life.stage = life.slain ? Stage::killed : Stage::asked;
@@ -77,7 +79,7 @@ void Model::get_ready(uint32_t number, int instance) {
     Life &life = slot.lives[instance];
     life.stage = Stage::serving;
     if (settings_.ready_timeout > 0) {
-        tell_life(EventType::ready, number, life, 0);
+        tell_life(EventType::ready, static_cast<int>(number), life, 0);
         life.beat_at = world.clock;
     }
     if (settings_.lifetime > 0) {
@@ -106,7 +108,10 @@ void Model::get_ready(uint32_t number, int instance) {
 // ---- Starts ---------------------------------------------------------------------------------
 
 size_t Model::startable() const {
-    if (starts_ == Starts::closed || queue_.empty() || !has_room_for_life()) {
+    if (queue_.empty()) {
+        return is_spare_startable() ? 1 : 0;
+    }
+    if (starts_ == Starts::closed || !has_room_for_life()) {
         return 0;
     }
     if (starts_ == Starts::probing) {
@@ -129,6 +134,12 @@ void Model::pop_batch(size_t count) {
     require(startable() > 0, "start", "a worker is started though none may be");
     batch_.clear();
     forked_ = 0;
+    if (queue_.empty()) {
+        begin_spare_start();
+        batch_.push_back(Waiting{spare_slot, ++next_key_});
+        return;
+    }
+    require(!has_takeover(), "takeover-missing", "a worker is started while a spare waits");
     while (batch_.size() < count && startable() > 0) {
         const Waiting first = queue_.front();
         queue_.erase(queue_.begin());
@@ -221,23 +232,34 @@ void Model::discarded(uint32_t slot, int32_t pid) {
 }
 
 void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since) {
+    if (base::is_spare(worker)) {
+        require(number == spare_slot, "instance", "a worker in the place of a spare");
+        spare_started(worker, pid, since);
+        return;
+    }
     require(pending_discard_ == 0, "discard", "a worker that is not watched is left alone");
+    require(worker / 2 == number, "instance", "a worker in another slot's place");
+    require(table_[number].underway, "start", "of a slot that nobody started");
+    table_[number].underway = false;
+    table_[number].result_until = never;
+    underway_ -= 1;
+    starts_ = Starts::open;
+    retry_delay_ = 0;
+    retry_at_ = never;
+    begin_life(worker, pid, since);
+    conclude();
+}
+
+void Model::begin_life(uint32_t worker, int32_t pid, Instant since) {
+    const uint32_t number = worker / 2;
     Slot &slot = table_[number];
     const int instance = static_cast<int>(worker % 2);
-    require(worker / 2 == number, "instance", "a worker in another slot's place");
-    require(slot.underway, "start", "of a slot that nobody started");
     require(slot.lives[instance].stage == Stage::none, "instance", "a worker in another's place");
     const bool replaces = slot.pending == Pending::replacement;
-    slot.underway = false;
-    slot.result_until = never;
-    underway_ -= 1;
     slot.pending = Pending::none;
     pending_ -= 1;
     alive_ += 1;
     some_ran_ = true;
-    starts_ = Starts::open;
-    retry_delay_ = 0;
-    retry_at_ = never;
     deadline_known_ = false;
     Life &life = slot.lives[instance];
     life = Life{};
@@ -266,11 +288,14 @@ void Model::started(uint32_t worker, uint32_t number, int32_t pid, Instant since
     } else {
         get_ready(number, instance);
     }
-    conclude();
 }
 
 void Model::start_failed(uint32_t number, int32_t error) {
-    end_start(number, error);
+    if (number == spare_slot) {
+        spare_start_failed(error, 0);
+    } else {
+        end_start(number, error);
+    }
     conclude();
 }
 

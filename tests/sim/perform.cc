@@ -18,6 +18,8 @@ Value pick(const Value (&values)[count], uint32_t choice) {
     return values[choice % count];
 }
 
+constexpr int timeouts_ms[] = {0, 0, 0, 1, 10, 1000, 60'000, -1};
+
 constexpr int32_t start_errors[] = {-EAGAIN, -ENOMEM, -EAGAIN, -EMFILE,
                                     -ENFILE, -EPERM,  -ENOSYS, 0};
 
@@ -53,6 +55,7 @@ void Host::perform(const Operation &operation) {
     case Kind::reload:
     case Kind::wake:
     case Kind::answer:
+    case Kind::set_spares:
         perform_on_pool(operation);
         break;
     case Kind::exit:
@@ -87,6 +90,7 @@ void Host::perform(const Operation &operation) {
     case Kind::refuse_wait:
     case Kind::fork_cost:
     case Kind::manager_trouble:
+    case Kind::takeover_trouble:
         perform_trouble(operation);
         break;
     case Kind::count:
@@ -109,12 +113,10 @@ void Host::plan_happening(const Operation &operation) {
 
 void Host::perform_on_pool(const Operation &operation) {
     switch (operation.kind) {
-    case Kind::dispatch: {
-        constexpr int timeouts_ms[] = {0, 0, 0, 1, 10, 1000, 60'000, -1};
+    case Kind::dispatch:
         plan_happening(operation);
         dispatch(pick(timeouts_ms, operation.a));
         break;
-    }
     case Kind::run:
         run(operation.a % 8);
         break;
@@ -150,6 +152,9 @@ void Host::perform_on_pool(const Operation &operation) {
         break;
     case Kind::resize:
         resize(operation.a, operation.b);
+        break;
+    case Kind::set_spares:
+        change_spares(operation.a % 4, operation.b);
         break;
     case Kind::restart:
         for (uint32_t count = operation.b % 4 == 0 ? 3 : 1; count > 0; count--) {
@@ -278,6 +283,9 @@ void Host::perform_trouble(const Operation &operation) {
         manager.set_trouble(Trouble{errors[a % 8], 1 + b % 6});
         break;
     }
+    case Kind::takeover_trouble:
+        world.takeover_trouble = Trouble{-EPIPE, a % 4, b % 4};
+        break;
     case Kind::fork_cost:
         world.fork_cost = a % 2 == 0 ? 0 : Duration{b} % (5 * millisecond);
         break;

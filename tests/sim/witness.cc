@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <algorithm>
 #include <cerrno>
 
 #include "witness.h"
@@ -63,6 +64,14 @@ bool Witness::is_to_be_replaced(uint32_t worker) const {
 // A second process in a slot has a reason, and there are not too many of them: those that are on
 // their way out count too.
 void Witness::started(uint32_t worker) {
+    if (prefork::base::is_spare(worker)) {
+        const auto is_there = [](const Process &process) { return process.pid != 0; };
+        const std::vector<Process> &spares = world.instances.spares;
+        const auto count = std::count_if(spares.begin(), spares.end(), is_there);
+        require(static_cast<uint32_t>(count) <= model.most_spares(), "spare-bound",
+                "more spares than the host ever wanted");
+        return;
+    }
     if (world.instances[worker ^ 1U].pid == 0) {
         return;
     }
@@ -71,9 +80,9 @@ void Witness::started(uint32_t worker) {
     require(!is_at_work(world.instances[worker ^ 1U]) || is_to_be_replaced(worker ^ 1U),
             "second-worker", "in a slot, for no reason");
     size_t pairs = 0;
-    for (size_t instance = 0; instance + 1 < world.instances.size(); instance += 2) {
-        pairs +=
-            world.instances[instance].pid != 0 && world.instances[instance + 1].pid != 0 ? 1U : 0U;
+    const std::vector<Process> &workers = world.instances.workers;
+    for (size_t instance = 0; instance + 1 < workers.size(); instance += 2) {
+        pairs += workers[instance].pid != 0 && workers[instance + 1].pid != 0 ? 1U : 0U;
     }
     require(pairs <= settings_.reload_width, "second-workers",
             "more are replaced at once than may be");
@@ -85,6 +94,9 @@ void Witness::asked(uint32_t worker, bool running, uint32_t slots) {
     require(process.pid != 0, "asked", "somebody who is not there");
     require(!process.asked, "asked-once", "a worker is asked to stop again");
     process.asked = true;
+    if (prefork::base::is_spare(worker)) {
+        return; // it serves nobody
+    }
     if (!running || worker / 2 >= slots ||
         (worker / 2 < host_stops_.size() && host_stops_[worker / 2])) {
         return;
@@ -123,7 +135,17 @@ void Witness::told_of_worker(const core::Event &event) {
     switch (event.type) {
     case EventType::started:
         now = seen_start;
+        starts_ += (seen_[place] & seen_spare) == 0 ? 1U : 0U; // else it had begun before
+        break;
+    case EventType::spare_started:
+        now = seen_spare;
+        not_after |= seen_start;
         starts_ += 1;
+        break;
+    case EventType::spare_exited:
+        now = seen_end;
+        not_after |= seen_start;
+        ends_ += 1;
         break;
     case EventType::ready:
         now = seen_ready;
@@ -146,7 +168,10 @@ void Witness::told_of_worker(const core::Event &event) {
     }
     const uint8_t seen = seen_[place];
     require((seen & now) == 0, "told-once", "what happened to a worker is told twice");
-    require((seen & seen_start) != 0 || now == seen_start, "told-order", "before its start");
+    require((seen & (seen_start | seen_spare)) != 0 || now == seen_start || now == seen_spare,
+            "told-order", "before its start");
+    require(event.type != EventType::exited || (seen & seen_start) != 0, "told-order",
+            "a spare ends as a worker");
     require((seen & not_after) == 0, "told-order", "what cannot come any more");
     seen_[place] |= now;
 }

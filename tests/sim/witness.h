@@ -38,7 +38,8 @@ class Witness {
         seen_silence = 4,
         seen_refusal = 32,
         seen_kill = 8,
-        seen_end = 16
+        seen_end = 16,
+        seen_spare = 64
     };
 
     void told_of_worker(const prefork::core::Event &event);

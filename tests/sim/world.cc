@@ -29,11 +29,11 @@ Exit killed_by(int32_t signal, bool core_dumped) {
 
 void World::begin() {
     // The lists keep their memory, so that histories follow each other quickly.
-    std::vector<Process> old_seats = std::move(instances);
+    Seats<Process> old_seats = std::move(instances);
     std::vector<uint32_t> old_living = std::move(living);
     std::vector<uint32_t> old_ended = std::move(ended);
     std::vector<Process> old_newborn = std::move(newborn);
-    std::vector<Share> old_shares = std::move(shares);
+    Seats<Share> old_shares = std::move(shares);
     std::vector<SentMessage> old_messages = std::move(messages);
     *this = World{};
     instances = std::move(old_seats);
@@ -68,10 +68,22 @@ void World::called() {
     }
 }
 
-void World::make_seats(uint32_t count) {
-    if (count > instances.size()) {
-        instances.resize(count);
-        shares.resize(count);
+void World::make_seats(uint32_t workers, uint32_t spares) {
+    instances.grow(workers, spares);
+    shares.grow(workers, spares);
+}
+
+// A spare has got a slot, and is a worker like any other from here on.
+void World::move(uint32_t from, uint32_t worker) {
+    Process &process = instances[worker];
+    process = instances[from];
+    instances[from] = Process{};
+    (process.ended ? ended : living)[process.place] = worker;
+    process.task_id = worker / 2;
+    process.born = shares[worker].begun;
+    process.said_ready = false;
+    if (readiness == Readiness::at_once && !process.ended) {
+        say_ready(worker);
     }
 }
 
@@ -100,7 +112,8 @@ void World::settle_in(uint32_t worker, const Process &process, Instant since) {
     std::vector<uint32_t> &list = process.ended ? ended : living;
     instances[worker].place = static_cast<uint32_t>(list.size());
     list.push_back(worker);
-    if (readiness == Readiness::at_once && !process.ended) {
+    const bool is_worker = !prefork::base::is_spare(worker);
+    if (is_worker && readiness == Readiness::at_once && !process.ended) {
         say_ready(worker);
     }
 }

@@ -3,11 +3,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
 #include "base/exit.h"
 #include "base/time.h"
+#include "base/worker_array.h"
 #include "os/signals/pool_signals.h"
 #include "os/watch/event_loop.h"
 
@@ -42,6 +44,7 @@ struct Share {
     bool hangs = false;  // the same
     bool retires = false;
     uint32_t beats = 0;
+    Instant begun = 0;     // as the slot's worker, if it was a spare
     bool is_begun = false; // and its end is not known to the channel
 };
 
@@ -49,18 +52,39 @@ struct Share {
 enum class Temper : uint8_t { later, dies, exits, ignores };
 
 struct Process {
-    int32_t pid = 0; // 0: there is none
-    uint32_t task_id = 0;
-    uint32_t place = 0;  // in the list of the living or the ended
-    bool ended = false;  // and not reaped yet
-    bool doomed = false; // killed, and about to end
-    bool hung = false;   // it gives no sign of life
+    int32_t pid = 0;      // 0: there is none
+    uint32_t task_id = 0; // or that of a spare
+    uint32_t place = 0;   // in the list of the living or the ended
+    bool ended = false;   // and not reaped yet
+    bool doomed = false;  // killed, and about to end
+    bool hung = false;    // it gives no sign of life
     bool said_ready = false;
     bool asked = false;     // to end
     bool condemned = false; // sent a signal that ends it for its silence
     Instant born = 0;
     Instant beaten = 0; // its last sign of life
     Exit exit;
+};
+
+// A value for each worker and spare, by its number.
+template <typename Value>
+class Seats {
+  public:
+    Value &operator[](uint32_t id) {
+        return prefork::base::is_spare(id) ? spares[id - prefork::base::first_spare] : workers[id];
+    }
+    const Value &operator[](uint32_t id) const { return const_cast<Seats &>(*this)[id]; }
+    void clear() {
+        workers.clear();
+        spares.clear();
+    }
+    void grow(size_t of_workers, size_t of_spares) {
+        workers.resize(std::max(workers.size(), of_workers));
+        spares.resize(std::max(spares.size(), of_spares));
+    }
+
+    std::vector<Value> workers;
+    std::vector<Value> spares;
 };
 
 // Some calls succeed, then so many fail.
@@ -95,11 +119,11 @@ struct World {
     bool unflushed = true; // the host may have written to stdio
     int task_id = -1;
     uint32_t signals_blocked = 0;
-    std::vector<Process> instances; // by the number of the worker
+    Seats<Process> instances;
     std::vector<uint32_t> living;
     std::vector<uint32_t> ended;
-    std::vector<Process> newborn;      // forked and not watched
-    std::vector<Share> shares;         // by the number of the worker
+    std::vector<Process> newborn; // forked and not watched
+    Seats<Share> shares;
     std::vector<SentMessage> messages; // that the pool has not read yet
     int32_t next_pid = 100;
     int32_t own_pid = 50;
@@ -132,6 +156,7 @@ struct World {
     Trouble watch_trouble;
     Trouble room_trouble;
     Trouble barrier_trouble;
+    Trouble takeover_trouble; // spares that do not listen
     uint32_t room = UINT32_MAX;
     size_t promised = 0;   // descriptors, to the starts under way
     bool spare = true;     // the library still has its spare descriptor
@@ -157,7 +182,8 @@ struct World {
     void begin();
     // Counts a call of the library, to find out when it does not come to an end.
     void called();
-    void make_seats(uint32_t count);
+    void make_seats(uint32_t workers, uint32_t spares);
+    void move(uint32_t from, uint32_t worker);
     [[nodiscard]] bool is_noticed(const Process &process) const {
         return held_back == 0 || static_cast<uint32_t>(process.pid) % 3 != held_back - 1;
     }

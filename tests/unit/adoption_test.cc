@@ -22,7 +22,7 @@ bool upgrade(const Supervised &old, Supervised *fresh, uint32_t workers, Setting
     settings.workers = workers;
     fresh->now = old.now;
     fresh->next_pid = old.next_pid;
-    if (!fresh->core.open(settings) || !fresh->core.reserve(count)) {
+    if (!fresh->core.open(settings) || !fresh->core.reserve(count, 0)) {
         return false;
     }
     fresh->core.adopt(pool, slots, fresh->now);
@@ -143,7 +143,7 @@ void worker_that_nobody_claims_is_stopped_and_its_end_is_reported(void **) {
     Supervised pool;
     assert_true(pool.begin(1, 100));
     pool.start_all();
-    assert_true(pool.core.reserve(2));
+    assert_true(pool.core.reserve(2, 0));
 
     pool.core.absorb(instance_of(1, 0), 500, pool.now);
 

@@ -99,7 +99,7 @@ void deadlines_come_in_order_whatever_was_armed_and_disarmed(void **) {
     srand(seed);
     core::Deadlines deadlines;
     core::Instant model[owners];
-    assert_true(deadlines.grow(owners));
+    assert_true(deadlines.grow(owners, 0));
     for (core::Instant &deadline : model) {
         deadline = core::never;
     }

@@ -30,7 +30,7 @@ struct Pool {
 
     explicit Pool(base::Duration heartbeat_timeout = 0) {
         assert_int_equal(channel.open({true, false, heartbeat_timeout}), 0);
-        assert_true(channel.grow(workers));
+        assert_true(channel.grow(workers, 0));
         for (uint32_t worker = 0; worker < workers; worker++) {
             restart(worker);
         }

@@ -15,7 +15,7 @@ void larger_pool_starts_the_new_slots(void **) {
     Supervised pool;
     assert_true(pool.begin(2, 5));
     pool.start_all();
-    assert_true(pool.core.reserve(5));
+    assert_true(pool.core.reserve(5, 0));
 
     pool.resize(5);
 

@@ -206,7 +206,7 @@ void reload_that_waits_for_room_begins_when_there_is_some(void **) {
         lives += 1;
     }
     for (uint32_t change = 0; change < 20; change++) {
-        assert_true(pool.core.reserve(2));
+        assert_true(pool.core.reserve(2, 0));
         pool.resize(1 + change % 2);
     }
     pool.give(Input::Kind::reload);

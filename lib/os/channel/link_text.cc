@@ -2,6 +2,7 @@
 #include "os/channel/link_text.h"
 
 #include "base/number.h"
+#include "base/worker_array.h"
 
 namespace prefork::os {
 
@@ -12,6 +13,7 @@ constexpr int hexadecimal_digits = 16;
 constexpr base::Duration microsecond = 1'000;
 constexpr int32_t awaited_flag = 1;
 constexpr int32_t announces_flag = 2;
+constexpr int32_t takeover_flag = 4;
 constexpr int32_t workers_end = 1 << Record::worker_bits;
 
 // More often than wanted is as good: longer intervals are cut to what fits.
@@ -54,8 +56,9 @@ void add_hexadecimal(uint64_t number, base::Text *text) {
 } // namespace
 
 void write_link(const WorkerLink &link, base::Text *text) {
-    const int32_t flags =
-        (link.is_awaited ? awaited_flag : 0) | (link.announces_exit ? announces_flag : 0);
+    const int32_t flags = (link.is_awaited ? awaited_flag : 0) |
+                          (link.announces_exit ? announces_flag : 0) |
+                          (link.keeps_down ? 0 : takeover_flag);
     const int32_t numbers[] = {
         link.supervisor,
         link.pidfd,
@@ -100,6 +103,8 @@ bool read_link(const char *text, WorkerLink *ret_link) {
     link.heartbeat_interval = static_cast<base::Duration>(interval) * microsecond;
     link.is_awaited = (flags & awaited_flag) != 0;
     link.announces_exit = (flags & announces_flag) != 0;
+    link.keeps_down = (flags & takeover_flag) == 0;
+    link.is_spare = base::is_spare(link.instance.worker);
     *ret_link = link;
     return true;
 }

@@ -4,7 +4,8 @@
 //
 // PID:PIDFD:LIVENESS:UP:DOWN:WORKER:LIFE:SIGNAL:INTERVAL:FLAGS:INODE:TOKEN, what a struct
 // WorkerLink holds. -1 stands for a descriptor that there is none of, INTERVAL is in microseconds,
-// FLAGS has 1 for a link that is awaited and 2 for one that announces the exit. INODE is that of
+// FLAGS has 1 for a link that is awaited, 2 for one that announces the exit, and 4 for one whose
+// DOWN is for the takeover of a slot alone. INODE is that of
 // UP: a copy of the library that is loaded late may find another file there. It and TOKEN are
 // hexadecimal.
 #pragma once

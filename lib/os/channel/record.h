@@ -40,14 +40,14 @@ struct Record {
 };
 static_assert(sizeof(Record) == 16);
 
-enum class CommandKind : uint32_t { stop = 1, admitted = 2, refused = 3 };
+enum class CommandKind : uint32_t { stop = 1, admitted = 2, refused = 3, take_slot = 4 };
 
 // From a supervisor to one worker.
 struct Command {
     CommandKind kind;
-    int32_t pid;       // admitted: the process that is the worker; others stay outside
-    Instance instance; // admitted
-    uint64_t token;    // admitted
+    int32_t number;    // admitted: the pid of the worker, others stay outside; take_slot: the slot
+    Instance instance; // admitted, take_slot: who the worker is from here on
+    uint64_t token;    // and its token
 };
 static_assert(sizeof(Command) == 24);
 

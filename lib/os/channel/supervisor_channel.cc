@@ -27,8 +27,8 @@ constexpr uint32_t heartbeats_allowed_per_timeout = 8;
 
 SupervisorChannel::~SupervisorChannel() {
     close();
-    for (uint32_t worker = 0; worker < states_.size(); worker++) {
-        ended(worker);
+    for (uint32_t index = 0; index < states_.size(); index++) {
+        ended(states_.id_at(index));
     }
 }
 
@@ -45,14 +45,19 @@ int SupervisorChannel::open(const ChannelOptions &options) {
     return file_.capture(read_end_.get()) ? 0 : -errno;
 }
 
-bool SupervisorChannel::grow(uint32_t workers) {
-    const size_t before = states_.size();
+bool SupervisorChannel::grow(uint32_t workers, uint32_t spares) {
+    const uint32_t workers_before = states_.workers();
+    const uint32_t spares_before = states_.spares();
     const size_t slots = admissions_.size();
-    if (!states_.grow(workers) || (options_.host_fork && !admissions_.grow(workers))) {
+    if (!states_.grow(workers) || !states_.grow_spares(spares) ||
+        (options_.host_fork && !admissions_.grow(workers))) {
         return false;
     }
-    for (size_t worker = before; worker < states_.size(); worker++) {
+    for (uint32_t worker = workers_before; worker < states_.workers(); worker++) {
         states_[worker].stop_end = -1;
+    }
+    for (uint32_t place = spares_before; place < states_.spares(); place++) {
+        states_[base::first_spare + place].stop_end = -1;
     }
     for (size_t slot = slots; slot < admissions_.size(); slot++) {
         admissions_[slot] = {-1, -1};
@@ -64,6 +69,7 @@ WorkerLink SupervisorChannel::link_of_all() const {
     WorkerLink link;
     link.up = write_end_.get();
     link.up_file = file_;
+    link.keeps_down = options_.stop_descriptors;
     if (options_.heartbeat_timeout != 0) {
         link.heartbeat_interval = options_.heartbeat_timeout / heartbeats_sent_per_timeout + 1;
     }
@@ -98,7 +104,7 @@ int SupervisorChannel::open_down(Descriptor *ret_read_end, int *ret_write_end) {
 int SupervisorChannel::begin_start(uint32_t worker, base::Instant now, WorkerLink *ret_link) {
     ended(worker);
     int stop_end = -1;
-    if (options_.stop_descriptors) {
+    if (options_.stop_descriptors || base::is_spare(worker)) {
         if (int r = open_down(&worker_end_, &stop_end); r < 0) {
             return r;
         }
@@ -108,6 +114,7 @@ int SupervisorChannel::begin_start(uint32_t worker, base::Instant now, WorkerLin
     ret_link->token = hash.of(ret_link->instance.number());
     ret_link->seed = hash.second();
     ret_link->down = worker_end_.get();
+    ret_link->is_spare = base::is_spare(worker);
     states_[worker].stop_end = stop_end;
     return 0;
 }
@@ -169,7 +176,7 @@ bool SupervisorChannel::refill() {
 bool SupervisorChannel::is_valid(const Record &record) const {
     const uint32_t worker = record.worker();
     const uint32_t kind = record.kind();
-    return worker < states_.size() && record.life != 0 && states_[worker].life == record.life &&
+    return states_.has(worker) && record.life != 0 && states_[worker].life == record.life &&
            !states_[worker].floods && kind >= static_cast<uint32_t>(RecordKind::ready) &&
            kind <= static_cast<uint32_t>(RecordKind::retire) &&
            record.token == token_of({record.life, worker});
@@ -244,19 +251,47 @@ uint32_t SupervisorChannel::heartbeats(uint32_t worker) const { return states_[w
 // ---- Down ---------------------------------------------------------------------------------------
 
 // A worker that has closed its end does not want to know; that it reads nothing is its own matter.
-void SupervisorChannel::write_down(int descriptor, const Command &command) const {
+// Returns 0 or a negative errno.
+int SupervisorChannel::write_down(int descriptor, const Command &command) const {
     // Where the host has closed the library's descriptors, the number means something else by now.
-    if (descriptor >= 0 && is_whole() && is_pipe(descriptor)) {
-        (void)write_without_sigpipe(descriptor, &command, sizeof(command));
+    if (descriptor < 0 || !is_whole() || !is_pipe(descriptor)) {
+        return -EBADF;
     }
+    const ssize_t result = write_without_sigpipe(descriptor, &command, sizeof(command));
+    return result < 0 ? static_cast<int>(result) : 0;
 }
 
 void SupervisorChannel::ask_to_stop(uint32_t worker) {
-    write_down(states_[worker].stop_end, {CommandKind::stop, 0, {}, 0});
+    if (base::is_spare(worker)) {
+        close_end(&states_[worker].stop_end);
+    } else {
+        (void)write_down(states_[worker].stop_end, {CommandKind::stop, 0, {}, 0});
+    }
 }
 
-int SupervisorChannel::expect_fork(uint32_t slot) {
-    Admission &admission = admissions_[slot];
+int SupervisorChannel::take_over(uint32_t spare, uint32_t worker, base::Instant now) {
+    ended(worker);
+    const Instance instance = next_instance(worker, now);
+    const auto slot = static_cast<int32_t>(worker / 2);
+    const Command command = {CommandKind::take_slot, slot, instance, token_of(instance)};
+    if (int r = write_down(states_[spare].stop_end, command); r < 0) {
+        ended(worker);
+        return r;
+    }
+    if (options_.stop_descriptors) {
+        states_[worker].stop_end = std::exchange(states_[spare].stop_end, -1);
+    }
+    ended(spare);
+    return 0;
+}
+
+SupervisorChannel::Admission *SupervisorChannel::admission_of(int32_t task_id) {
+    return task_id == base::task_spare ? &spare_admission_
+                                       : &admissions_[static_cast<uint32_t>(task_id)];
+}
+
+int SupervisorChannel::expect_fork(int32_t task_id) {
+    Admission &admission = *admission_of(task_id);
     if (admission.read_end >= 0) {
         return 0; // a child of an earlier request may wait there
     }
@@ -268,20 +303,25 @@ int SupervisorChannel::expect_fork(uint32_t slot) {
     return 0;
 }
 
-int SupervisorChannel::admission_end(uint32_t slot) const {
+int SupervisorChannel::admission_end(int32_t task_id) const {
+    if (task_id == base::task_spare) {
+        return spare_admission_.read_end;
+    }
+    const auto slot = static_cast<uint32_t>(task_id);
     return slot < admissions_.size() ? admissions_[slot].read_end : -1;
 }
 
-int SupervisorChannel::admit(uint32_t slot, uint32_t worker, int32_t pid, base::Instant now) {
-    Admission &admission = admissions_[slot];
+int SupervisorChannel::admit(int32_t task_id, uint32_t worker, int32_t pid, base::Instant now) {
+    Admission &admission = *admission_of(task_id);
     if (admission.read_end < 0) {
         return -ESRCH;
     }
     ended(worker);
     const Instance instance = next_instance(worker, now);
-    write_down(admission.write_end, {CommandKind::admitted, pid, instance, token_of(instance)});
+    (void)write_down(admission.write_end,
+                     {CommandKind::admitted, pid, instance, token_of(instance)});
     close_end(&admission.read_end);
-    if (options_.stop_descriptors) {
+    if (options_.stop_descriptors || base::is_spare(worker)) {
         states_[worker].stop_end = admission.write_end;
         admission.write_end = -1;
     }
@@ -291,11 +331,15 @@ int SupervisorChannel::admit(uint32_t slot, uint32_t worker, int32_t pid, base::
 
 void SupervisorChannel::close() {
     for (uint32_t slot = 0; slot < admissions_.size(); slot++) {
-        Admission &admission = admissions_[slot];
-        write_down(admission.write_end, {CommandKind::refused, 0, {}, 0});
-        close_end(&admission.read_end);
-        close_end(&admission.write_end);
+        end_admission(&admissions_[slot]);
     }
+    end_admission(&spare_admission_);
+}
+
+void SupervisorChannel::end_admission(Admission *admission) {
+    (void)write_down(admission->write_end, {CommandKind::refused, 0, {}, 0});
+    close_end(&admission->read_end);
+    close_end(&admission->write_end);
 }
 
 void SupervisorChannel::let_go_of_lost() {
@@ -305,13 +349,15 @@ void SupervisorChannel::let_go_of_lost() {
         }
         return;
     }
-    for (uint32_t worker = 0; worker < states_.size(); worker++) {
-        forget_descriptor(std::exchange(states_[worker].stop_end, -1));
+    for (uint32_t index = 0; index < states_.size(); index++) {
+        forget_descriptor(std::exchange(states_[states_.id_at(index)].stop_end, -1));
     }
     for (uint32_t slot = 0; slot < admissions_.size(); slot++) {
         forget_descriptor(std::exchange(admissions_[slot].read_end, -1));
         forget_descriptor(std::exchange(admissions_[slot].write_end, -1));
     }
+    forget_descriptor(std::exchange(spare_admission_.read_end, -1));
+    forget_descriptor(std::exchange(spare_admission_.write_end, -1));
     read_end_.lose();
     write_end_.lose();
     worker_end_.lose();
@@ -321,6 +367,7 @@ void SupervisorChannel::disown() {
     key_.disown();
     states_.reset();
     admissions_.reset();
+    spare_admission_ = {-1, -1};
     read_end_.disown();
     write_end_.disown();
     worker_end_.disown();

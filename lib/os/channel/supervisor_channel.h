@@ -13,6 +13,7 @@
 
 #include "base/array.h"
 #include "base/time.h"
+#include "base/worker_array.h"
 #include "os/channel/key_page.h"
 #include "os/channel/record.h"
 #include "os/channel/worker_link.h"
@@ -48,7 +49,7 @@ class SupervisorChannel {
 
     // Returns 0 or a negative errno.
     [[nodiscard]] int open(const ChannelOptions &options);
-    [[nodiscard]] bool grow(uint32_t workers);
+    [[nodiscard]] bool grow(uint32_t workers, uint32_t spares);
 
     // How many descriptors of the supervisor a worker costs.
     [[nodiscard]] uint32_t descriptors_per_worker() const { return options_.stop_descriptors; }
@@ -76,16 +77,20 @@ class SupervisorChannel {
     // One that has come in another way.
     void count_heartbeat(uint32_t worker) { states_[worker].heartbeats += 1; }
 
-    // Makes the worker's stop descriptor readable.
+    // Makes the worker's stop descriptor readable. A spare sees the end of its pipe.
     void ask_to_stop(uint32_t worker);
 
-    // The host is about to fork the worker of a slot: makes the pipe by which it is admitted, if
-    // there is none yet. Returns 0 or a negative errno.
-    [[nodiscard]] int expect_fork(uint32_t slot);
+    // The spare becomes the worker of the slot. Returns 0 or a negative errno; -EPIPE: it does not
+    // wait any more.
+    [[nodiscard]] int take_over(uint32_t spare, uint32_t worker, base::Instant now);
+
+    // The host is about to fork the worker of a slot, or a spare: makes the pipe by which it is
+    // admitted, if there is none yet. Returns 0 or a negative errno.
+    [[nodiscard]] int expect_fork(int32_t task_id);
     // In the supervisor: the process is the worker. Returns 0 or a negative errno.
-    [[nodiscard]] int admit(uint32_t slot, uint32_t worker, int32_t pid, base::Instant now);
-    // In the child: the end of the slot's pipe at which it waits; -1: it is not expected.
-    [[nodiscard]] int admission_end(uint32_t slot) const;
+    [[nodiscard]] int admit(int32_t task_id, uint32_t worker, int32_t pid, base::Instant now);
+    // In the child: the end of that pipe at which it waits; -1: it is not expected.
+    [[nodiscard]] int admission_end(int32_t task_id) const;
 
     // Admits no workers any more: refuses those that wait.
     void close();
@@ -129,7 +134,9 @@ class SupervisorChannel {
     bool apply(const Record &record, Message *ret_message);
     [[nodiscard]] bool may_beat(const State &state) const;
     [[nodiscard]] static int open_down(Descriptor *ret_read_end, int *ret_write_end);
-    void write_down(int descriptor, const Command &command) const;
+    int write_down(int descriptor, const Command &command) const;
+    [[nodiscard]] Admission *admission_of(int32_t task_id);
+    void end_admission(Admission *admission);
     static void close_end(int *descriptor);
 
     static constexpr size_t buffer_size = 1024;
@@ -140,8 +147,9 @@ class SupervisorChannel {
     FdIdentity file_;       // of both ends
     Descriptor worker_end_; // of the worker that is being started
     KeyPage key_;
-    base::Array<State> states_;
-    base::Array<Admission> admissions_;
+    base::WorkerArray<State> states_;
+    base::Array<Admission> admissions_; // of slots
+    Admission spare_admission_ = {-1, -1};
     uint32_t lives_ = 0;
     base::Instant now_ = 0;
     uint32_t budget_ = 0; // bytes that may still be read

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/worker_array.h"
 #include "os/fd/descriptor.h"
 #include "os/fd/fd_identity.h"
 #include "os/fd/pidfd.h"
@@ -135,10 +136,23 @@ int open_end(const WorkerLink &link) {
     return 0;
 }
 
-int watch(int epoll, int descriptor) {
+int watch(int epoll, int operation, int descriptor, uint32_t events) {
     epoll_event event{};
-    event.events = EPOLLIN;
-    return epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) < 0 ? -errno : 0;
+    event.events = events;
+    return epoll_ctl(epoll, operation, descriptor, &event) < 0 ? -errno : 0;
+}
+
+// What comes next in the pipe asks for a stop.
+void end_wait_for_slot(WorkerLink *link) {
+    const SentLock lock;
+    link->is_spare = false;
+    if (!link->keeps_down) {
+        forget_descriptor(link->down);
+        close(link->down);
+        link->down = -1;
+    } else if (sent.stop >= 0) {
+        (void)watch(sent.stop, EPOLL_CTL_MOD, link->down, EPOLLIN);
+    }
 }
 
 // Reads a command and leaves it where it is: it may be for another child of the host. Returns its
@@ -220,7 +234,7 @@ void announce_exit(const WorkerLink &link, int status) {
 }
 
 int stop_descriptor(const WorkerLink &link) {
-    if (link.down < 0) {
+    if (link.down < 0 || !link.keeps_down) {
         return -EOPNOTSUPP;
     }
     const SentLock lock;
@@ -237,10 +251,12 @@ int stop_descriptor(const WorkerLink &link) {
     if (int r = all.adopt(epoll_create1(EPOLL_CLOEXEC)); r < 0) {
         return r;
     }
-    if (int r = watch(all.get(), link.down); r < 0) {
+    // For a spare, only the end of the pipe asks for a stop.
+    const uint32_t events = link.is_spare ? 0U : uint32_t{EPOLLIN};
+    if (int r = watch(all.get(), EPOLL_CTL_ADD, link.down, events); r < 0) {
         return r;
     }
-    if (int r = sent.end < 0 ? 0 : watch(all.get(), sent.end); r < 0) {
+    if (int r = sent.end < 0 ? 0 : watch(all.get(), EPOLL_CTL_ADD, sent.end, EPOLLIN); r < 0) {
         return r;
     }
     sent.stop = all.release();
@@ -263,13 +279,51 @@ bool await_admission(WorkerLink *link, int supervisor_pidfd) {
         }
     }
     if (size != static_cast<ssize_t>(sizeof(command)) || command.kind != CommandKind::admitted ||
-        command.pid != getpid()) {
+        command.number != getpid()) {
         return false; // refused, or another child of the host has been admitted here
     }
     (void)!read(link->down, &command, sizeof(command)); // what comes next asks for a stop
     link->instance = command.instance;
     link->token = command.token;
+    link->is_spare = base::is_spare(command.instance.worker);
     return true;
+}
+
+int32_t await_takeover(WorkerLink *link, const sigset_t *mask) {
+    int end = -1;
+    {
+        const SentLock lock;
+        (void)open_end(*link); // without it, the parent is looked at in time
+        end = sent.end;
+    }
+    pollfd both[2] = {};
+    both[0].fd = link->down;
+    both[0].events = POLLIN;
+    both[1].fd = end;
+    both[1].events = POLLIN;
+    const timespec look = {admission_look_ms / 1000, 0};
+    Command command{};
+    ssize_t size = -1;
+    while (size < 0) {
+        // Signals are handled as in a worker, so that none waits here for the one that it becomes.
+        const int ready = ppoll(both, 2, end >= 0 ? nullptr : &look, mask);
+        if (ready < 0 && errno != EINTR) {
+            return -1; // the system refuses to wait
+        }
+        size = read(link->down, &command, sizeof(command));
+        const bool is_empty = size < 0 && (errno == EAGAIN || errno == EINTR);
+        if ((size < 0 && !is_empty) || (ready >= 0 && size < 0 && both[1].revents != 0) ||
+            is_supervisor_gone(*link)) {
+            return -1;
+        }
+    }
+    if (size != static_cast<ssize_t>(sizeof(command)) || command.kind != CommandKind::take_slot) {
+        return -1; // it ends
+    }
+    link->instance = command.instance;
+    link->token = command.token;
+    end_wait_for_slot(link);
+    return command.number;
 }
 
 bool check_link(WorkerLink *link) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <signal.h>
 
 #include "base/time.h"
 #include "os/channel/record.h"
@@ -24,6 +25,8 @@ struct WorkerLink {
     int down = -1;     // the read end of the worker's pipe; -1: none
     int pidfd = -1;    // the supervisor's, in a worker by exec; others open it when they need it
     int liveness = -1; // readable when the supervisor is gone, where there are no pidfds
+    bool is_spare = false;       // it waits for a slot
+    bool keeps_down = true;      // else `down` is only for the takeover of a slot by a spare
     bool is_awaited = false;     // by exec: the launcher of a daemon waits until it is ready
     bool announces_exit = false; // the supervisor may not get to know the worker's status
 };
@@ -41,6 +44,10 @@ void announce_exit(const WorkerLink &link, int status);
 // In a child that the host forked: waits until the supervisor has admitted it, and notes which
 // worker it is. Returns false if that cannot be any more.
 bool await_admission(WorkerLink *link, int supervisor_pidfd);
+
+// In a spare: waits until it has a slot, with that signal mask, nullptr: the present one. Notes
+// which worker it is. Returns the slot, or -1 if it is not needed any more, or nobody needs it.
+int32_t await_takeover(WorkerLink *link, const sigset_t *mask);
 
 // In a worker by exec: whether the descriptors are what the supervisor said. Notes where they are.
 bool check_link(WorkerLink *link);

@@ -54,6 +54,8 @@ class HeldSignals {
     bool hold();
     // Restores the mask from before hold(), if that was called.
     void release();
+    // The mask from before hold(); nullptr: it was not called.
+    [[nodiscard]] const sigset_t *mask() const { return held_ ? &before_ : nullptr; }
 
   private:
     sigset_t before_{};

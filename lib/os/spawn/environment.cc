@@ -9,6 +9,7 @@
 
 #include "base/number.h"
 #include "base/text.h"
+#include "base/worker_array.h"
 
 namespace prefork::os {
 
@@ -130,7 +131,7 @@ void WorkerEnvironment::set_descriptors(InheritedFds *fds) {
     add(nullptr);
 }
 
-void WorkerEnvironment::set_task_id(uint32_t task_id) {
+void WorkerEnvironment::set_task_id(int32_t task_id) {
     begin(task_id_, sizeof(task_id_), variable_task_id).add(int64_t{task_id});
 }
 
@@ -170,10 +171,11 @@ bool OwnEnvironment::parse(WorkerIdentity *ret_identity) const {
     ret_identity->descriptors = find(variable_descriptors);
     ret_identity->process_name = find(variable_process_name);
     return task_id != nullptr &&
-           base::parse_number(&task_id, 0, task_id_max, &ret_identity->task_id) &&
-           *task_id == '\0' && ret_identity->pool != nullptr &&
+           base::parse_number(&task_id, base::task_spare, task_id_max, &ret_identity->task_id) &&
+           *task_id == '\0' && ret_identity->task_id != -1 && ret_identity->pool != nullptr &&
            strlen(ret_identity->pool) < WorkerResources::pool_name_size &&
-           read_link(supervisor_, &ret_identity->link);
+           read_link(supervisor_, &ret_identity->link) &&
+           ret_identity->link.is_spare == (ret_identity->task_id == base::task_spare);
 }
 
 void OwnEnvironment::remove() {

@@ -50,7 +50,7 @@ class WorkerEnvironment {
                            ArgumentSize size);
 
     // What each worker has for itself. Async-signal-safe, and without locks or memory.
-    void set_task_id(uint32_t task_id);
+    void set_task_id(int32_t task_id);
     void set_descriptors(InheritedFds *fds);
     void set_supervisor(const WorkerLink &link);
     void set_pid(int32_t pid);

@@ -78,7 +78,7 @@ int keep_beyond(int numbers_end, int *descriptor) {
 int keep_link(const ExecChild &child, int numbers_end) {
     WorkerLink link = child.parameters->link;
     link.pidfd = child.parameters->supervisor_pidfd;
-    link.is_awaited = child.parameters->awaits_ready && is_launching();
+    link.is_awaited = child.parameters->awaits_own_ready() && is_launching();
     for (int *descriptor : {&link.pidfd, &link.liveness, &link.up, &link.down}) {
         if (int r = keep_beyond(numbers_end, descriptor); r < 0) {
             return r;
@@ -119,7 +119,7 @@ int enter_program(const ExecChild &child) {
     if (supervisor_is_gone(parameters)) {
         _exit(EXIT_FAILURE); // there is nobody to report it to
     }
-    if (is_launching() && (!parameters.awaits_ready || parameters.foreign)) {
+    if (is_launching() && (!parameters.awaits_own_ready() || parameters.foreign)) {
         redirect_stdio_to_null();
     }
     if (int r = place_all_descriptors(child); r < 0) {

@@ -3,15 +3,18 @@
 
 #include <errno.h>
 #include <initializer_list>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/heap_object.h"
+#include "base/worker_array.h"
 #include "os/fd/descriptor.h"
 #include "os/net/activation.h"
 #include "os/process/generation.h"
 #include "os/process/process_id.h"
 #include "os/process/standard_files.h"
+#include "os/process/threads.h"
 #include "os/service/daemon.h"
 #include "os/spawn/adopt_fds.h"
 #include "os/spawn/environment.h"
@@ -73,8 +76,8 @@ bool adopt_resources(WorkerIdentity *worker) {
     return true;
 }
 
-void note_worker(ProcessIdentity *process, uint32_t task_id, const char *pool_name) {
-    process->task_id = static_cast<int32_t>(task_id);
+void note_worker(ProcessIdentity *process, int32_t task_id, const char *pool_name) {
+    process->task_id = task_id;
     process->pid = self.pid;
     // By hand, as each function that lies elsewhere costs a new worker a fault of its page.
     // Its length was checked where it came from.
@@ -85,7 +88,7 @@ void note_worker(ProcessIdentity *process, uint32_t task_id, const char *pool_na
 }
 
 // The copy of the library that all others use may be unloaded.
-void note_own_worker(uint32_t task_id, const char *pool_name) {
+void note_own_worker(int32_t task_id, const char *pool_name) {
     note_worker(&self.identity, task_id, pool_name);
     if (ProcessIdentity *published = &identity(); published != &self.identity) {
         note_worker(published, task_id, pool_name);
@@ -119,7 +122,7 @@ void adopt_identity(const OwnEnvironment &environment) {
     if (worker.process_name != nullptr) {
         set_process_name(worker.process_name);
     }
-    note_own_worker(static_cast<uint32_t>(worker.task_id), worker.pool);
+    note_own_worker(worker.task_id, worker.pool);
     identity().executed_pid = self.pid;
     set_standing(Standing::unclaimed);
 }
@@ -136,10 +139,22 @@ void find_worker_identity() {
     const OwnEnvironment environment;
     if (environment.names_supervisor() && identity().executed_pid == own_pid()) {
         adopt_known_identity(environment);
-    } else if (environment.names_supervisor() && identity().task_id < 0) {
+    } else if (environment.names_supervisor() && !is_worker()) {
         adopt_identity(environment);
     }
     OwnEnvironment::remove();
+}
+
+// In a spare by exec.
+void wait_for_slot(const char *pool_name) {
+    const int32_t slot = await_takeover(&self.link, nullptr);
+    if (slot < 0) {
+        if (!has_threads()) {
+            flush_stdio();
+        }
+        _exit(EXIT_SUCCESS);
+    }
+    note_own_worker(slot, pool_name);
 }
 
 #ifdef __GLIBC__
@@ -175,9 +190,11 @@ void look_at_load() {}
 
 int task_id() { return identity().task_id; }
 
+bool is_worker() { return identity().task_id != -1; }
+
 const char *worker_pool() {
     const ProcessIdentity &process = identity();
-    return process.task_id < 0 ? nullptr : process.pool_name;
+    return process.task_id == -1 ? nullptr : process.pool_name;
 }
 
 bool is_worker_of(const char *pool_name) {
@@ -187,7 +204,7 @@ bool is_worker_of(const char *pool_name) {
 
 int worker_descriptor(const char *name) {
     const ProcessIdentity &process = identity();
-    if (process.task_id < 0) {
+    if (process.task_id == -1) {
         return -ECHILD;
     }
     // Those of an earlier worker are not this one's, if another copy of the library forked it.
@@ -219,11 +236,14 @@ int claim_identity(const char *pool_name, int *ret_task_id) {
     if (!process.standing.compare_exchange_strong(expected, Standing::free)) {
         return 0; // another thread has just claimed it
     }
+    if (process.task_id == base::task_spare) {
+        wait_for_slot(process.pool_name);
+    }
     *ret_task_id = process.task_id;
     return 1;
 }
 
-void become_worker_of(uint32_t task_id, const WorkerLink &link, const WorkerResources *resources) {
+void become_worker_of(int32_t task_id, const WorkerLink &link, const WorkerResources *resources) {
     self.pid = own_pid();
     note_own_worker(task_id, resources == nullptr ? "" : resources->pool_name());
     self.resources = resources;

@@ -15,8 +15,10 @@ namespace prefork::os {
 // nothing else here, calls this.
 void look_at_load();
 
-// The task id of this process and of the children it made; -1 in no worker.
+// The task id of this process and of the children it made; task_spare in a spare; -1 in no worker.
 int task_id();
+// Whether it is a worker or a spare, or was made by one.
+bool is_worker();
 // The pool of this worker; nullptr in no worker.
 const char *worker_pool();
 // Whether this is a worker of a pool with that name, or was made by one.
@@ -32,12 +34,12 @@ int worker_descriptor(const char *name);
 int may_supervise();
 
 // Claims the identity if it is that of a worker of this pool. Returns 1, and the task id; else what
-// may_supervise() says.
+// may_supervise() says. A spare waits for its slot, and ends here if it is not needed any more.
 int claim_identity(const char *pool_name, int *ret_task_id);
 
 // In a new worker by fork. Its resources are nullptr where a pool has neither name nor
 // descriptors, and stay while the process lives. Async-signal-safe.
-void become_worker_of(uint32_t task_id, const WorkerLink &link, const WorkerResources *resources);
+void become_worker_of(int32_t task_id, const WorkerLink &link, const WorkerResources *resources);
 
 // What this worker got from its supervisor; nullptr in a process that is no worker itself.
 const WorkerLink *own_link();

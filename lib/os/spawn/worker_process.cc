@@ -32,7 +32,7 @@ void restore_host_handlers() {
 
 // What is the same for workers that the host forks.
 void settle_in(const SpawnParameters &parameters) {
-    begin_in_child(parameters.awaits_ready ? Stdio::until_ready : Stdio::detached);
+    begin_in_child(parameters.awaits_own_ready() ? Stdio::until_ready : Stdio::detached);
     const WorkerLink &link = parameters.link;
     close_noted_descriptors({link.up, link.down, link.liveness});
     if (!parameters.threads) {
@@ -49,9 +49,21 @@ void release_in_child() {
     close_noted_descriptors({-1, -1, -1});
 }
 
+// In a spare. Returns false if it is not needed any more.
+bool wait_for_slot(SpawnParameters *parameters) {
+    const int32_t slot = await_takeover(&parameters->link, parameters->waiting_mask);
+    if (slot < 0) {
+        return false;
+    }
+    parameters->task_id = slot;
+    become_worker_of(slot, parameters->link, parameters->resources);
+    return true;
+}
+
 // From the fork to the return into the host. Only async-signal-safe calls until the worker is known
 // to be alone.
-void become_worker(const SpawnParameters &parameters) {
+void become_worker(SpawnParameters *own) {
+    const SpawnParameters &parameters = *own;
     become_worker_of(parameters.task_id, parameters.link, parameters.resources);
     begin_generation();
     restore_host_handlers();
@@ -68,6 +80,9 @@ void become_worker(const SpawnParameters &parameters) {
         _exit(EXIT_FAILURE);
     }
     settle_in(parameters);
+    if (parameters.is_spare() && !wait_for_slot(own)) {
+        _exit(EXIT_SUCCESS);
+    }
     if (!parameters.threads) {
         reseed_generators(parameters.link.seed);
     }
@@ -98,7 +113,7 @@ bool join_pool(SpawnParameters *parameters, int admission_end) {
     } else {
         release_in_child();
     }
-    return joined;
+    return joined && (!parameters->is_spare() || wait_for_slot(parameters));
 }
 
 void become_detached_child() {
@@ -107,14 +122,14 @@ void become_detached_child() {
     release_in_child();
 }
 
-int32_t fork_worker(const SpawnParameters &parameters) {
+int32_t fork_worker(SpawnParameters *parameters) {
     const pid_t pid = fork();
     if (pid < 0) {
         return -errno;
     }
     if (pid == 0) {
         become_worker(parameters);
-    } else if (parameters.group) {
+    } else if (parameters->group) {
         lead_group(pid); // here too: a signal to the group may come before the worker runs
     }
     return pid;

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <signal.h>
 
+#include "base/worker_array.h"
 #include "os/channel/worker_link.h"
 #include "os/spawn/worker_resources.h"
 
@@ -12,7 +14,7 @@ namespace prefork::os {
 
 // What a new worker needs to know of its supervisor.
 struct SpawnParameters {
-    uint32_t task_id = 0;
+    int32_t task_id = 0; // task_spare: it waits for one
     int supervisor_pidfd = -1;
     bool threads = false;      // the supervisor has other threads
     bool group = false;        // the worker leads a process group
@@ -20,14 +22,19 @@ struct SpawnParameters {
     bool foreign = false;      // the program of the worker does not use this library
     bool notifies = false;     // the supervisor notifies the service manager
     const WorkerResources *resources = nullptr;
-    WorkerLink link;  // what the worker keeps of it
-    int barrier = -1; // wait there before anything else; -1: do not wait
+    WorkerLink link;                        // what the worker keeps of it
+    int barrier = -1;                       // wait there before anything else; -1: do not wait
+    const sigset_t *waiting_mask = nullptr; // of a spare while it waits; nullptr: the present one
+
+    [[nodiscard]] bool is_spare() const { return task_id == base::task_spare; }
+    // Nobody waits for a spare to be ready.
+    [[nodiscard]] bool awaits_own_ready() const { return awaits_ready && !is_spare(); }
 };
 
 // In a child of the host's own fork: makes it a worker once its supervisor has admitted it
 // at the read end of a pipe; -1: it is not expected. Returns false if that cannot be any more.
 // Either way the host's dispositions hold again and no descriptor of the library is open but those
-// of a worker.
+// of a worker. A spare waits for its slot, whose task id it has then; false: it is not needed.
 bool join_pool(SpawnParameters *parameters, int admission_end);
 
 // A child that the host forked from a callback, and in which it returned, becomes a process of its
@@ -39,8 +46,8 @@ bool supervisor_is_gone(const SpawnParameters &parameters);
 
 // Forks, under a SignalBlock, whose end is the last step on the worker's way into the host. Returns
 // the pid; 0 in the worker, where the host's dispositions hold again and no descriptor of the
-// library is open; or the negative errno.
-int32_t fork_worker(const SpawnParameters &parameters);
+// library is open; or the negative errno. A spare waits for its slot, whose task id it has then.
+int32_t fork_worker(SpawnParameters *parameters);
 
 // Ends a worker that has a function of its own, without the host's atexit handlers. Its stdio is
 // flushed before, but where the supervisor had threads: their locks would never be free again.

@@ -51,9 +51,9 @@ void Children::open(bool by_pidfd, GroupMode groups, int epoll) {
     epoll_ = epoll;
 }
 
-bool Children::grow(uint32_t workers) {
+bool Children::grow(uint32_t workers, uint32_t spares) {
     const ProcessLock lock; // another pool's thread may ask whom it knows
-    return children_.grow(workers);
+    return children_.grow(workers) && children_.grow_spares(spares);
 }
 
 int Children::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
@@ -81,6 +81,19 @@ int Children::watch(uint32_t worker, Pidfd *pidfd) {
     }
     children_[worker].pidfd = pidfd->release(); // an owner object a worker would cost more
     return 0;
+}
+
+void Children::move(uint32_t from, uint32_t to) {
+    Child &moved = children_[from];
+    children_[to].pidfd = moved.pidfd;
+    children_[to].held = moved.held;
+    set_pid(to, moved.pid); // at any time one of both is known
+    set_pid(from, 0);
+    moved.pidfd = -1;
+    moved.held = false;
+    if (children_[to].pidfd >= 0) {
+        (void)is_registered(to); // under its new number
+    }
 }
 
 bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
@@ -124,14 +137,13 @@ uint32_t Children::list_due(base::Instant now, std::span<uint32_t> ret_workers) 
     }
     uint32_t count = 0;
     const uint32_t size = this->size();
+    const uint32_t first = first_due_;
     for (uint32_t looked = 0; looked < size && count < ret_workers.size(); looked++) {
-        const uint32_t worker = (first_due_ + looked) % size;
-        if (children_[worker].held) {
-            ret_workers[count++] = worker;
+        const uint32_t index = (first + looked) % size;
+        if (children_[id_at(index)].held) {
+            ret_workers[count++] = id_at(index);
+            first_due_ = (index + 1) % size;
         }
-    }
-    if (count > 0) {
-        first_due_ = (ret_workers[count - 1] + 1) % size;
     }
     look_delay_ = 2 * look_delay_ < last_look_delay ? 2 * look_delay_ : last_look_delay;
     next_look_ = base::after(now, look_delay_);
@@ -156,9 +168,9 @@ int Children::send(uint32_t worker, int32_t signal) {
 }
 
 uint32_t Children::find(int32_t pid) const {
-    for (uint32_t worker = 0; worker < children_.size(); worker++) {
-        if (__atomic_load_n(&children_[worker].pid, __ATOMIC_ACQUIRE) == pid) {
-            return worker;
+    for (uint32_t index = 0; index < size(); index++) {
+        if (__atomic_load_n(&children_[id_at(index)].pid, __ATOMIC_ACQUIRE) == pid) {
+            return id_at(index);
         }
     }
     return UINT32_MAX;
@@ -204,7 +216,8 @@ void Children::lose_pidfd(uint32_t worker) {
 }
 
 void Children::let_go_of_lost(bool has_epoll) {
-    for (uint32_t worker = 0; worker < children_.size(); worker++) {
+    for (uint32_t index = 0; index < size(); index++) {
+        const uint32_t worker = id_at(index);
         if (has(worker) && children_[worker].pidfd >= 0 && !(has_epoll && is_registered(worker))) {
             lose_pidfd(worker);
         }
@@ -213,9 +226,9 @@ void Children::let_go_of_lost(bool has_epoll) {
 }
 
 void Children::let_go() {
-    for (uint32_t worker = 0; count_ > 0 && worker < children_.size(); worker++) {
-        if (has(worker)) {
-            remove(worker, false);
+    for (uint32_t index = 0; count_ > 0 && index < size(); index++) {
+        if (has(id_at(index))) {
+            remove(id_at(index), false);
         }
     }
 }

@@ -6,9 +6,9 @@
 #include <cstdint>
 #include <span>
 
-#include "base/array.h"
 #include "base/exit.h"
 #include "base/time.h"
+#include "base/worker_array.h"
 #include "os/fd/pidfd.h"
 #include "os/watch/process_handle.h"
 
@@ -29,11 +29,14 @@ class Children {
 
     // With pidfds each is added to the epoll with the worker's number.
     void open(bool by_pidfd, GroupMode groups, int epoll);
-    [[nodiscard]] bool grow(uint32_t workers);
+    [[nodiscard]] bool grow(uint32_t workers, uint32_t spares);
 
     // Adopts the pidfd, which is opened where it is missing. Returns 0 or a negative errno, with
     // which it stays the caller's.
     [[nodiscard]] int add(uint32_t worker, int32_t pid, Pidfd *pidfd);
+
+    // The process has another number from here on.
+    void move(uint32_t from, uint32_t to);
 
     // If the worker has ended: reaps it, lets go of it and returns true. One that has ended and can
     // not be reaped, because a tracer holds it, is not watched any more but looked at in time.
@@ -52,11 +55,14 @@ class Children {
     }
 
     [[nodiscard]] bool has(uint32_t worker) const { return children_[worker].pid != 0; }
+    [[nodiscard]] bool has_place(uint32_t worker) const { return children_.has(worker); }
     [[nodiscard]] int32_t pid(uint32_t worker) const { return children_[worker].pid; }
     // Also for other threads, under the lock of the process.
     [[nodiscard]] bool knows(int32_t pid) const { return find(pid) != UINT32_MAX; }
     [[nodiscard]] uint32_t find(int32_t pid) const; // UINT32_MAX: none has it
-    [[nodiscard]] uint32_t size() const { return static_cast<uint32_t>(children_.size()); }
+    // For loops over all of them.
+    [[nodiscard]] uint32_t size() const { return children_.size(); }
+    [[nodiscard]] uint32_t id_at(uint32_t index) const { return children_.id_at(index); }
     [[nodiscard]] uint32_t count() const { return count_; }
 
     // When those that cannot be reaped are to be looked at again; never: there are none.
@@ -88,10 +94,10 @@ class Children {
     void set_pid(uint32_t worker, int32_t pid);
     void remove(uint32_t worker, bool is_our_pidfd);
 
-    base::Array<Child> children_; // of each worker
+    base::WorkerArray<Child> children_;
     uint32_t count_ = 0;
     uint32_t held_count_ = 0;
-    uint32_t first_due_ = 0; // the worker with which the next check begins
+    uint32_t first_due_ = 0; // the index with which the next check begins
     base::Instant next_look_ = base::never;
     base::Duration look_delay_ = 0;
     int epoll_ = -1;

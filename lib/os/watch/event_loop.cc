@@ -186,10 +186,8 @@ int EventLoop::open_spare() { return spare_.adopt(fcntl(epoll_.get(), F_DUPFD_CL
 int EventLoop::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
     newest_ = worker;
     const int result = children_.add(worker, pid, pidfd);
-    if ((result != -EMFILE && result != -ENFILE) || !give_up_spare()) {
-        return result;
-    }
-    return children_.add(worker, pid, pidfd);
+    const bool is_full = result == -EMFILE || result == -ENFILE;
+    return is_full && give_up_spare() ? children_.add(worker, pid, pidfd) : result;
 }
 
 bool EventLoop::give_up_spare() {
@@ -200,14 +198,16 @@ bool EventLoop::give_up_spare() {
 
 void EventLoop::abandon(EndFunction report, void *user) {
     bool all_reached = true;
-    for (uint32_t worker = 0; children_.count() > 0 && worker < children_.size(); worker++) {
+    for (uint32_t index = 0; children_.count() > 0 && index < children_.size(); index++) {
+        const uint32_t worker = children_.id_at(index);
         if (children_.has(worker)) {
             const int result = children_.send(worker, SIGKILL);
             all_reached = all_reached && (result == 0 || result == -ESRCH);
         }
     }
     EndWait wait(all_reached ? end_timeout : unreached_end_timeout);
-    for (uint32_t worker = 0; children_.count() > 0 && worker < children_.size(); worker++) {
+    for (uint32_t index = 0; children_.count() > 0 && index < children_.size(); index++) {
+        const uint32_t worker = children_.id_at(index);
         base::Exit exit;
         bool collected = false;
         while (children_.has(worker) && !collected) {
@@ -359,14 +359,15 @@ int EventLoop::wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result) 
 void EventLoop::look_for_ended(WaitResult *ret_result) {
     const uint32_t size = children_.size();
     for (uint32_t looked = 0; looked < size; looked++) {
-        const uint32_t worker = (next_look_ + looked) % size;
+        const uint32_t index = (next_look_ + looked) % size;
+        const uint32_t worker = children_.id_at(index);
         bool certain = true;
         if (!children_.has(worker) || !children_.may_have_ended(worker, &certain)) {
             continue;
         }
         ret_result->ended[ret_result->ended_count++] = worker;
         if (ret_result->ended_count == WaitResult::ended_max) {
-            next_look_ = (worker + 1) % size;
+            next_look_ = (index + 1) % size;
             if (certain) {
                 wake(); // there may be more; others that may have ended are looked at in time
             }

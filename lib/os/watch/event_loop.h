@@ -49,7 +49,9 @@ class EventLoop {
     [[nodiscard]] int add_messages(int descriptor);
     // Whether these wake.
     void watch_messages(bool on);
-    [[nodiscard]] bool grow(uint32_t workers) { return children_.grow(workers); }
+    [[nodiscard]] bool grow(uint32_t workers, uint32_t spares) {
+        return children_.grow(workers, spares);
+    }
 
     // Returns how many more workers could be watched now, up to the number wanted,
     // each of which needs so many descriptors, for which scratch has room; or the negative errno
@@ -59,6 +61,12 @@ class EventLoop {
     // Begins to watch a child that has not been reaped, or whose pidfd there is already. Adopts the
     // pidfd. Returns 0 or a negative errno, with which it stays the caller's.
     [[nodiscard]] int add(uint32_t worker, int32_t pid, Pidfd *pidfd);
+
+    // A spare becomes a worker: its process has another number from here on.
+    void move(uint32_t spare, uint32_t worker) {
+        newest_ = newest_ == spare ? worker : newest_;
+        children_.move(spare, worker);
+    }
 
     // Makes room for one more descriptor where there is none. Returns whether it could.
     bool give_up_spare();
@@ -89,7 +97,7 @@ class EventLoop {
 
     // The pid of a worker that is watched; 0: it is not.
     [[nodiscard]] int32_t pid(uint32_t worker) const {
-        return worker < children_.size() ? children_.pid(worker) : 0;
+        return children_.has_place(worker) ? children_.pid(worker) : 0;
     }
 
     // Once nothing is watched any more: signals do not wake it, and the host has its SIGCHLD again.
