@@ -157,9 +157,11 @@ enum {
 	PF_EVENT_RESIZED = 13,     /* the pool has another number of slots */
 	PF_EVENT_DONE = 14,        /* the pool has ended; its last event */
 	PF_EVENT_FORK_WANTED = 15, /* the host must fork a worker: pf_pool_fork_prepare() */
-	PF_EVENT_SIGNAL_UNAVAILABLE = 16 /* a signal of the set does not control the pool, because the
-					    program handles, ignores or blocks it, or the system
-					    allows no handler */
+	PF_EVENT_SIGNAL_UNAVAILABLE = 16, /* a signal of the set does not control the pool, because
+					     the program handles, ignores or blocks it, or the
+					     system allows no handler */
+	PF_EVENT_SPARE_STARTED = 18,      /* a spare was started: pf_pool_set_spares() */
+	PF_EVENT_SPARE_EXITED = 19        /* a spare ended without having had a slot */
 };
 
 /*
@@ -495,6 +497,30 @@ PF_API int pf_pool_add_fd(pf_pool *pool, const char *name, int fd);
 PF_API int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *argv,
 			    const char *const *envp);
 
+/* What pf_task_id() returns in a spare, and pf_event_task_id() for it. */
+#define PF_TASK_SPARE (-2)
+
+/*
+ * Keep count spares, at most 65,536; 0, the default: none. Also while the pool runs.
+ *
+ * A spare is a worker that is started ahead of need and waits without a task id. When a worker is
+ * to be started, a spare takes its slot at once, and another spare is started after it. A forked
+ * spare waits before the call of its fork returns, one by exec in pf_fork_processes() or
+ * pf_pool_run(), after its own start-up work, one that the host forks in pf_pool_fork_child(). It
+ * ends there, with status 0, when it is not needed any more.
+ *
+ * Until it has a slot, pf_task_id() is PF_TASK_SPARE, pf_worker_ready() and pf_worker_retire()
+ * return -EAGAIN, and no signal of the pool reaches it. Time-outs, lifetime and uptime count from
+ * the takeover. A spare that ends is started again after the pool's backoff, at least 10 ms. No
+ * limit counts it. A reload, and pf_pool_set_exec(), end the spares and start others.
+ *
+ * Returns: 0.
+ * Errors: -EINVAL if count is out of range or the workers are foreign; -ECANCELED if the pool has
+ *   ended; -ENOMEM; -EBADF if the host has closed descriptors of the library.
+ * Since: 0.2
+ */
+PF_API int pf_pool_set_spares(pf_pool *pool, int count);
+
 /*
  * The program of pf_pool_set_exec() does not use this library for this pool: 0, the default, or 1.
  * With 1 its environment has no variable of this library, it inherits none of its pipes, and
@@ -640,9 +666,11 @@ PF_API int pf_pool_fork_parent(pf_pool *pool, int task_id, int32_t pid);
  * dispositions of signals are those of the host, and of the library's descriptors only the
  * worker's ends of pipes are open. Afterwards only pf_pool_free() may be called with the pool.
  *
- * Returns: 0.
- * Errors: -ESRCH if the supervisor or its pool has ended, or waits for no worker in this slot: the
- *   process is no worker, and should end; -EALREADY a second time; -EINVAL in the process that
+ * If task_id is PF_TASK_SPARE, the child is a spare. The call then waits until it has a slot.
+ *
+ * Returns: 0; the task id in a worker that was a spare.
+ * Errors: -ESRCH if the supervisor or its pool has ended, or waits for no worker in this slot, or
+ *   does not need the spare any more: the process is no worker, and should end; -EALREADY a second time; -EINVAL in the process that
  *   made the pool, and as for pf_pool_fork_parent().
  * Since: 0.2
  */
@@ -785,7 +813,7 @@ PF_API int pf_pool_worker_state(const pf_pool *pool, int task_id);    /* PF_WORK
 PF_API int pf_pool_worker_restarts(const pf_pool *pool, int task_id); /* counted ones */
 PF_API uint64_t pf_pool_worker_uptime_ms(const pf_pool *pool, int task_id);
 
-/* What pf_pool_counter() counts, over the pool's life or, READY and ALIVE, at present. */
+/* What pf_pool_counter() counts, over the pool's life or, READY, ALIVE and SPARES, at present. */
 enum {
 	PF_COUNT_STARTED = 1,        /* workers that were started */
 	PF_COUNT_EXITED = 2,         /* workers that have ended */
@@ -796,7 +824,8 @@ enum {
 	PF_COUNT_RELOADS = 7,        /* reloads that have begun */
 	PF_COUNT_READY = 8,          /* workers that are ready now */
 	PF_COUNT_ALIVE = 9,          /* processes now, as pf_pool_alive_count() */
-	PF_COUNT_REPLACE_FAILED = 10 /* events PF_EVENT_RELOAD_FAILED */
+	PF_COUNT_REPLACE_FAILED = 10, /* events PF_EVENT_RELOAD_FAILED */
+	PF_COUNT_SPARES = 11          /* spares now, which PF_COUNT_ALIVE does not include */
 };
 
 /*

@@ -28,6 +28,8 @@ static_assert(PF_EVENT_RESIZED == static_cast<int>(EventType::resized));
 static_assert(PF_EVENT_DONE == static_cast<int>(EventType::done));
 static_assert(PF_EVENT_FORK_WANTED == static_cast<int>(EventType::fork_wanted));
 static_assert(PF_EVENT_SIGNAL_UNAVAILABLE == static_cast<int>(EventType::signal_unavailable));
+static_assert(PF_EVENT_SPARE_STARTED == static_cast<int>(EventType::spare_started));
+static_assert(PF_EVENT_SPARE_EXITED == static_cast<int>(EventType::spare_exited));
 
 static_assert(PF_REASON_NONE == static_cast<int>(Reason::none));
 static_assert(PF_REASON_START == static_cast<int>(Reason::start));
@@ -91,6 +93,10 @@ const char *pf_event_type_name(int type) {
         return "fork_wanted";
     case PF_EVENT_SIGNAL_UNAVAILABLE:
         return "signal_unavailable";
+    case PF_EVENT_SPARE_STARTED:
+        return "spare_started";
+    case PF_EVENT_SPARE_EXITED:
+        return "spare_exited";
     default:
         return nullptr;
     }

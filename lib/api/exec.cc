@@ -35,8 +35,12 @@ int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *argv,
     }
     if (pool->stage == Stage::running) {
         os::Program next;
-        const int result = next.choose(path, argv, envp);
-        return result < 0 ? result : pool->exec.change(&next);
+        int result = next.choose(path, argv, envp);
+        result = result < 0 ? result : pool->exec.change(&next);
+        if (result == 0) {
+            pool->pool.renew_spares(); // which have the program that was set before
+        }
+        return result;
     }
     const int result = pool->program.choose(path, argv, envp);
     if (result == 0) {

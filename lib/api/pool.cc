@@ -33,6 +33,7 @@ static_assert(PF_COUNT_RELOADS == static_cast<int>(core::Counter::reloads));
 static_assert(PF_COUNT_READY == static_cast<int>(core::Counter::ready));
 static_assert(PF_COUNT_ALIVE == static_cast<int>(core::Counter::alive));
 static_assert(PF_COUNT_REPLACE_FAILED == static_cast<int>(core::Counter::replace_failed));
+static_assert(PF_COUNT_SPARES == static_cast<int>(core::Counter::spares));
 
 namespace {
 
@@ -59,7 +60,7 @@ const core::Worker &worker_of(const pf_pool *pool, int task_id) {
 // Returns 0, or a negative code with which the pool is as it was.
 int start(pf_pool *pool) {
     const PoolOptions &options = pool->options;
-    if (options.foreign_workers && options.exec == nullptr) {
+    if (options.foreign_workers && (options.exec == nullptr || options.settings.spares > 0)) {
         return -EINVAL;
     }
     if (options.exec == nullptr && !options.host_fork && !options.allow_threads &&
@@ -339,7 +340,7 @@ uint64_t pf_pool_worker_uptime_ms(const pf_pool *pool, int task_id) {
 }
 
 uint64_t pf_pool_counter(const pf_pool *pool, int which) {
-    if (check_started(pool) < 0 || which < PF_COUNT_STARTED || which > PF_COUNT_REPLACE_FAILED) {
+    if (check_started(pool) < 0 || which < PF_COUNT_STARTED || which > PF_COUNT_SPARES) {
         return 0;
     }
     return pool->pool.supervisor().counter(static_cast<core::Counter>(which));

@@ -6,6 +6,7 @@
 
 #include "api/pool.h"
 #include "base/text.h"
+#include "base/worker_array.h"
 #include "os/signals/pool_signals.h"
 #include "os/signals/signals.h"
 #include "os/spawn/worker_process.h"
@@ -14,6 +15,7 @@
 
 using prefork::api::check_setting;
 using prefork::api::HostData;
+using prefork::api::Stage;
 namespace base = prefork::base;
 namespace core = prefork::core;
 namespace os = prefork::os;
@@ -30,6 +32,7 @@ static_assert(PF_EXIT_FATAL == static_cast<int>(core::ExitAction::fatal));
 static_assert(PF_RELOAD_START_FIRST == static_cast<int>(core::ReloadOrder::start_first));
 static_assert(PF_RELOAD_STOP_FIRST == static_cast<int>(core::ReloadOrder::stop_first));
 static_assert(PF_REAP_ADOPTED == static_cast<int>(os::ReapMode::adopted));
+static_assert(PF_TASK_SPARE == base::task_spare);
 static_assert(PF_REAP_ALL == static_cast<int>(os::ReapMode::all));
 static_assert(PF_GROUP_SIGNALS == static_cast<int>(os::GroupMode::signals));
 static_assert(PF_GROUP_KILL == static_cast<int>(os::GroupMode::kill));
@@ -230,6 +233,23 @@ int pf_pool_set_host_fork(pf_pool *pool, int on) {
     }
     pool->options.host_fork = on == 1;
     return 0;
+}
+
+int pf_pool_set_spares(pf_pool *pool, int count) {
+    const int stage = check_setting(pool);
+    if (stage < 0 && stage != -EBUSY) {
+        return stage;
+    }
+    if (count < 0 || count > static_cast<int>(base::spares_max) ||
+        (stage < 0 && pool->options.foreign_workers)) {
+        return -EINVAL;
+    }
+    const auto wanted = static_cast<uint32_t>(count);
+    if (stage == 0) {
+        pool->options.settings.spares = wanted;
+        return 0;
+    }
+    return pool->stage == Stage::running ? pool->pool.set_spares(wanted) : -ECANCELED;
 }
 
 int pf_pool_set_foreign_workers(pf_pool *pool, int on) {

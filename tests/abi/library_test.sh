@@ -6,7 +6,7 @@
 set -eu
 export LC_ALL=C
 
-size_max=114688
+size_max=122880
 library=$BUILD_DIR/libprefork.so
 . tests/support/script.sh
 

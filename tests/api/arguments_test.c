@@ -219,6 +219,8 @@ static void each_type_of_events_has_a_name(void **state) {
         }
     }
     assert_string_equal(pf_event_type_name(PF_EVENT_EXITED), "worker_exited");
+    assert_string_equal(pf_event_type_name(PF_EVENT_SPARE_STARTED), "spare_started");
+    assert_string_equal(pf_event_type_name(PF_EVENT_SPARE_EXITED), "spare_exited");
     assert_null(pf_event_type_name(0));
     assert_null(pf_event_type_name(-1));
     assert_null(pf_event_type_name(PF_EVENT_SIGNAL_UNAVAILABLE + 1));

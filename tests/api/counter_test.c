@@ -171,7 +171,7 @@ static void there_is_nothing_elsewhere(void **state) {
     begin(host, 1);
     assert_counts(host, 0, 0);
     assert_counts(host, -1, 0);
-    assert_counts(host, PF_COUNT_REPLACE_FAILED + 1, 0);
+    assert_counts(host, PF_COUNT_SPARES + 1, 0);
 
     pid_t child = fork();
     if (child == 0) {

@@ -39,7 +39,7 @@ int forker_take(struct host *host) {
     uint64_t deadline = now_ms() + PATIENCE_MS;
     int task_id = forker_take_waiting(host);
 
-    while (task_id < 0 && host->result == 1 && now_ms() < deadline) {
+    while (task_id == -1 && host->result == 1 && now_ms() < deadline) {
         dispatch(host, TURN_MS);
         task_id = forker_take_waiting(host);
     }
@@ -54,6 +54,8 @@ static void be_child(struct host *host, int task_id) {
         board_note_task(host->board, NOTE_REFUSED, task_id, result);
         _exit(STATUS_REFUSED);
     }
+    board_require(host->board, result == 0 || task_id == PF_TASK_SPARE);
+    task_id = task_id == PF_TASK_SPARE ? result : task_id; /* it has a slot now */
     int run = board_note_worker(host->board, task_id);
     board_require(host->board, pf_task_id() == task_id);
     if (host->work != NULL) {
@@ -84,7 +86,7 @@ bool forker_turn(struct host *host, int timeout_ms) {
     int task_id = -1;
 
     dispatch(host, timeout_ms);
-    while ((task_id = forker_take_waiting(host)) >= 0) {
+    while ((task_id = forker_take_waiting(host)) != -1) {
         board_require(host->board, forker_fork(host, task_id) == 0);
     }
     return host->result == 1;

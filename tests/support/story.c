@@ -314,7 +314,12 @@ static const char *check_done(struct story *story, const struct record *record) 
 
 /* Returns what is wrong with the next event; NULL: nothing. */
 static const char *check_event(struct story *story, const struct record *record) {
+    if (record->task_id == PF_TASK_SPARE) {
+        EXPECT(story->of_pool && story->running && strstr(record->message, "spare child") != NULL);
+        return NULL;
+    }
     EXPECT(record->task_id >= -1 && record->task_id < BOARD_TASKS_MAX);
+    EXPECT(record->task_id >= 0 || strncmp(record->message, "child ", 6) != 0);
     EXPECT(record->kind == PF_EVENT_STARTING || story->author == record->author);
     EXPECT(record->time_ns >= story->time_ns);
     story->time_ns = record->time_ns;
@@ -323,16 +328,12 @@ static const char *check_event(struct story *story, const struct record *record)
     case PF_EVENT_STARTING:
         return check_starting(story, record);
     case PF_EVENT_STARTED:
-        EXPECT(record->task_id >= 0);
         return check_started(story, record);
     case PF_EVENT_EXITED:
-        EXPECT(record->task_id >= 0);
         return check_exited(story, record);
     case PF_EVENT_START_FAILED:
-        EXPECT(record->task_id >= 0);
         return check_start_failed(story, record);
     case PF_EVENT_KILLED:
-        EXPECT(record->task_id >= 0);
         return check_killed(story, record);
     case PF_EVENT_STOPPING:
         return check_stopping(story, record);
@@ -341,10 +342,8 @@ static const char *check_event(struct story *story, const struct record *record)
     case PF_EVENT_RESIZED:
         return check_resized(story, record);
     case PF_EVENT_READY:
-        EXPECT(record->task_id >= 0);
         return check_ready(story, record);
     case PF_EVENT_UNRESPONSIVE:
-        EXPECT(record->task_id >= 0);
         return check_unresponsive(story, record);
     case PF_EVENT_RELOADING:
     case PF_EVENT_RELOADED:

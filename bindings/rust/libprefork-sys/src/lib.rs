@@ -93,6 +93,10 @@ pub const PF_EVENT_RESIZED: c_int = 13;
 pub const PF_EVENT_DONE: c_int = 14;
 pub const PF_EVENT_FORK_WANTED: c_int = 15;
 pub const PF_EVENT_SIGNAL_UNAVAILABLE: c_int = 16;
+pub const PF_EVENT_SPARE_STARTED: c_int = 18;
+pub const PF_EVENT_SPARE_EXITED: c_int = 19;
+
+pub const PF_TASK_SPARE: c_int = -2;
 
 pub const PF_REASON_NONE: c_int = 0;
 pub const PF_REASON_START: c_int = 1;
@@ -202,6 +206,7 @@ extern "C" {
         argv: *const *const c_char,
         envp: *const *const c_char,
     ) -> c_int;
+    pub fn pf_pool_set_spares(pool: *mut pf_pool, count: c_int) -> c_int;
     pub fn pf_pool_set_foreign_workers(pool: *mut pf_pool, on: c_int) -> c_int;
     pub fn pf_pool_set_host_fork(pool: *mut pf_pool, on: c_int) -> c_int;
 }
@@ -253,6 +258,7 @@ pub const PF_COUNT_RELOADS: c_int = 7;
 pub const PF_COUNT_READY: c_int = 8;
 pub const PF_COUNT_ALIVE: c_int = 9;
 pub const PF_COUNT_REPLACE_FAILED: c_int = 10;
+pub const PF_COUNT_SPARES: c_int = 11;
 
 // ---- In a worker ----
 
