@@ -12,7 +12,7 @@
 #include "failing.h"
 #include "forker.h"
 
-enum way { BY_FORK, BY_EXEC, BY_HOST, WAYS };
+enum way { BY_FORK, BY_EXEC, FOREIGN, BY_HOST, WAYS };
 enum { WORKERS = 2, USES_MAX = 40 };
 
 /* Each is used by a start in at least one way, with at least one backend. */
@@ -34,6 +34,11 @@ static const struct {
     {"syscall.waitid", EPERM},
     {"madvise", EINVAL},
     {"getrandom", ENOSYS},
+    {"socket", EMFILE},
+    {"setsockopt", ENOMEM},
+    {"bind", EACCES},
+    {"mkdtemp", EACCES},
+    {"chmod", EPERM},
 };
 
 /* Which calls have failed in any start. */
@@ -47,7 +52,11 @@ static void open_for(enum way way, struct host *host) {
     if (way != BY_FORK) {
         assert_int_equal(pf_pool_set_worker_fn(host->pool, NULL, NULL, NULL), 0);
     }
-    if (way == BY_EXEC) {
+    if (way == FOREIGN) {
+        assert_int_equal(pf_pool_set_foreign_workers(host->pool, 1), 0);
+        assert_int_equal(pf_pool_set_ready_timeout(host->pool, 20000), 0);
+    }
+    if (way == BY_EXEC || way == FOREIGN) {
         assert_int_equal(pf_pool_set_exec(host->pool, "/bin/sleep", arguments, NULL), 0);
     }
 }
@@ -123,6 +132,11 @@ static void a_start_by_exec_fails_with_its_call_or_works(void **state) {
     try_each_failure(BY_EXEC);
 }
 
+static void a_start_of_foreign_workers_fails_with_its_call_or_works(void **state) {
+    (void)state;
+    try_each_failure(FOREIGN);
+}
+
 static void a_start_by_the_host_fails_with_its_call_or_works(void **state) {
     (void)state;
     try_each_failure(BY_HOST);
@@ -132,6 +146,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(a_start_by_fork_fails_with_its_call_or_works),
         scenario_test(a_start_by_exec_fails_with_its_call_or_works),
+        scenario_test(a_start_of_foreign_workers_fails_with_its_call_or_works),
         scenario_test(a_start_by_the_host_fails_with_its_call_or_works),
     };
     int failed = run_group_with_each_backend("calls of a start", tests);

@@ -55,9 +55,14 @@ int NotifySocket::open() {
         r < 0) {
         return r;
     }
+    if (!file_.capture(socket_.get())) {
+        const int error = -errno;
+        socket_.reset(); // which close() would take for a file of the host
+        return error;
+    }
     const int on = 1;
-    int result = file_.capture(socket_.get()) ? 0 : -EBADF;
-    if (result == 0 && setsockopt(socket_.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0) {
+    int result = 0;
+    if (setsockopt(socket_.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof(on)) < 0) {
         result = -errno;
     }
     result = result == 0 ? bind_file() : result;

@@ -151,7 +151,7 @@ int EventLoop::register_descriptor(int descriptor, uint32_t tag) {
 
 int EventLoop::add_messages(int descriptor) {
     return more_messages_.borrow(descriptor) ? register_descriptor(descriptor, tag_messages)
-                                             : -EBADF;
+                                             : -errno;
 }
 
 void EventLoop::watch_messages(bool on) {
