@@ -160,6 +160,8 @@ enum {
 	PF_EVENT_SIGNAL_UNAVAILABLE = 16, /* a signal of the set does not control the pool, because
 					     the program handles, ignores or blocks it, or the
 					     system allows no handler */
+	PF_EVENT_ADOPTED = 17, /* the pool goes on with the workers of the program before
+				 pf_upgrade(); instead of PF_EVENT_STARTING */
 	PF_EVENT_SPARE_STARTED = 18,      /* a spare was started: pf_pool_set_spares() */
 	PF_EVENT_SPARE_EXITED = 19        /* a spare ended without having had a slot */
 };
@@ -839,6 +841,34 @@ PF_API uint64_t pf_pool_counter(const pf_pool *pool, int which);
 
 /* The signal that stopped the pool, so that the host can end by it too; 0: none. */
 PF_API int pf_pool_stop_signal(const pf_pool *pool);
+
+/*
+ * Execute another program in this process, which goes on with the workers of this one: the same
+ * process id, the same workers. They serve on meanwhile.
+ *
+ * path: the program; NULL: this one, by the name that it was started with. argv: its arguments,
+ * from its name on; NULL: those of this program. envp: its environment; NULL: the present one.
+ *
+ * In the new program, a pool of the same name adopts its workers when it is run or started, and
+ * reports PF_EVENT_ADOPTED. Its own settings hold. pf_bind_sockets(), pf_bind_unix_socket() and
+ * pf_listen_fds() return the sockets that this program has, pf_daemonize() returns 0. The workers
+ * of a pool that has not begun when a pool waits for the first time are stopped. Signals stay
+ * blocked until the first pool has its handlers. A program that fails ends all workers: prove it
+ * first. Workers by fork run the old program until they are replaced: pf_pool_reload().
+ *
+ * Only the main thread may call it, outside of all callbacks, while no pool is inside
+ * pf_pool_run() or pf_fork_processes().
+ *
+ * Returns: only if it failed. The pools are as they were.
+ * Errors: -EPERM in another thread than the main one; -EBUSY in a callback, while another thread
+ * runs a pool, while a fork of the host's or the launching process of a daemon waits; -EAGAIN
+ * while events wait; -ECANCELED if a pool stops; -EACCES if the program, or this one, gets more
+ * rights than its caller has; -EOPNOTSUPP in a worker; -EBADF if the host has closed descriptors
+ * of the library; -EINVAL if argv is empty; -E2BIG, -ENOENT, -ENOMEM, and what execve(2) and
+ * memfd_create(2) report.
+ * Since: 0.2
+ */
+PF_API int pf_upgrade(const char *path, const char *const *argv, const char *const *envp);
 
 /*
  * End this process as a signal would, usually the one of pf_pool_stop_signal().

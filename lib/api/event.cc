@@ -28,6 +28,7 @@ static_assert(PF_EVENT_RESIZED == static_cast<int>(EventType::resized));
 static_assert(PF_EVENT_DONE == static_cast<int>(EventType::done));
 static_assert(PF_EVENT_FORK_WANTED == static_cast<int>(EventType::fork_wanted));
 static_assert(PF_EVENT_SIGNAL_UNAVAILABLE == static_cast<int>(EventType::signal_unavailable));
+static_assert(PF_EVENT_ADOPTED == static_cast<int>(EventType::adopted));
 static_assert(PF_EVENT_SPARE_STARTED == static_cast<int>(EventType::spare_started));
 static_assert(PF_EVENT_SPARE_EXITED == static_cast<int>(EventType::spare_exited));
 
@@ -93,6 +94,8 @@ const char *pf_event_type_name(int type) {
         return "fork_wanted";
     case PF_EVENT_SIGNAL_UNAVAILABLE:
         return "signal_unavailable";
+    case PF_EVENT_ADOPTED:
+        return "adopted";
     case PF_EVENT_SPARE_STARTED:
         return "spare_started";
     case PF_EVENT_SPARE_EXITED:
@@ -105,6 +108,7 @@ const char *pf_event_type_name(int type) {
 int pf_event_worker_count(const pf_event *event) {
     switch (pf_event_type(event)) {
     case PF_EVENT_STARTING:
+    case PF_EVENT_ADOPTED:
     case PF_EVENT_STOPPING:
     case PF_EVENT_RELOADING:
     case PF_EVENT_RELOADED:

@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "api/event_callback.h"
+#include "api/pool.h"
 #include "base/heap_object.h"
 #include "os/cpu/processors.h"
 #include "os/process/process_id.h"
@@ -58,6 +59,10 @@ int run_to_the_end() {
 
 } // namespace
 
+bool prefork::api::is_in_fork_processes() {
+    return pool_of_call != nullptr && pool_of_call->is_of_this_process();
+}
+
 int pf_fork_processes(int num_processes, int max_restarts) {
     if (num_processes > static_cast<int>(core::workers_max)) {
         return -EINVAL;
@@ -70,7 +75,7 @@ int pf_fork_processes(int num_processes, int max_restarts) {
     if (os::is_worker()) {
         return -EALREADY;
     }
-    if (pool_of_call != nullptr && pool_of_call->is_of_this_process()) {
+    if (prefork::api::is_in_fork_processes()) {
         return -EBUSY;
     }
     if (os::has_lasting_threads()) {
@@ -89,10 +94,12 @@ int pf_fork_processes(int num_processes, int max_restarts) {
     if (pool == nullptr) {
         return -ENOMEM;
     }
+    prefork::api::find_handed_over("", &options);
     if (int r = pool->open(options); r < 0) {
         base::destroy(pool);
         return r;
     }
+    os::restore_held_mask();
     pool_of_call = pool;
     return run_to_the_end();
 }

@@ -79,13 +79,16 @@ int start(pf_pool *pool) {
             return r;
         }
     }
+    prefork::api::find_handed_over(pool->resources->pool_name(), &pool->options);
     const int result = pool->pool.open(options);
     if (result < 0) {
         pool->pool.~Pool();
         new (&pool->pool) Pool();
         return result;
     }
+    os::restore_held_mask();
     pool->stage = Stage::running;
+    prefork::api::add_pool(pool);
     return 0;
 }
 
@@ -137,10 +140,12 @@ pf_pool *pf_pool_free(pf_pool *pool) {
         return nullptr;
     }
     if (!os::is_this_process(pool->owner)) {
+        prefork::api::remove_pool(pool);
         pool->pool.disown();
     } else if (pool->working) {
         return pool;
     } else {
+        prefork::api::remove_pool(pool);
         pool->event_data.release();
         pool->worker_data.release();
     }
@@ -174,7 +179,9 @@ int pf_pool_run(pf_pool *pool, int *ret_task_id) {
             return r;
         }
     }
-    pool->working = true;
+    if (pool->working.exchange(true)) {
+        return -EBUSY;
+    }
     const int result = settle(pool, pool->pool.run(&task_id));
     if (result == 0) {
         *ret_task_id = task_id;
@@ -220,13 +227,13 @@ int pf_pool_dispatch(pf_pool *pool, int timeout_ms) {
     if (timeout_ms < -1 || !pool->options.dispatched) {
         return -EINVAL;
     }
-    if (pool->working) {
+    if (pool->working.exchange(true)) {
         return -EBUSY;
     }
     if (pool->stage == Stage::ended) {
+        pool->working = false;
         return pool->result;
     }
-    pool->working = true;
     return settle(pool, pool->pool.dispatch(timeout_ms));
 }
 

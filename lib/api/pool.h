@@ -38,8 +38,10 @@ enum class Stage : uint8_t { settings, running, ended, of_worker };
 struct pf_pool {
     prefork::os::ProcessId owner = 0;
     std::atomic<prefork::api::Stage> stage{prefork::api::Stage::settings}; // any thread looks at it
-    bool working = false;                                                  // inside run or dispatch
-    int result = 0;                                                        // at the end
+    std::atomic<bool> working{false}; // inside run or dispatch, or it is about to be handed over
+    bool entered_for_upgrade = false;
+    pf_pool *next = nullptr; // of the pools that have started
+    int result = 0;          // at the end
     prefork::runtime::PoolOptions options;
     prefork::api::HostData event_data;
     prefork::api::HostData worker_data;
@@ -59,6 +61,19 @@ inline bool is_supervisor(const pf_pool *pool) {
 
 // Whether the pool was started, and this process may use it: 0, or what the caller returns.
 int check_started(const pf_pool *pool);
+
+// Notes a pool that has started, and forgets it.
+void add_pool(pf_pool *pool);
+void remove_pool(pf_pool *pool);
+
+// Whether pf_fork_processes() has not come to its end in this process.
+bool is_in_fork_processes();
+
+// Fills in what the former program of this process has handed over to a pool of that name.
+inline void find_handed_over(const char *name, runtime::PoolOptions *options) {
+    options->handed = os::find_handed_pool(name);
+    options->host_mask = os::held_mask();
+}
 
 // Whether a setting may be made now: 0, or what the setter returns.
 int check_setting(const pf_pool *pool);

@@ -20,7 +20,15 @@ bool is_valid(const WorkerSnapshot &saved) {
         return false;
     }
     const State state = state_in(saved);
-    return !is_under_way(state) && is_alive(state) == (saved.pid > 0) && saved.pid >= 0;
+    return !is_under_way(state) && saved.refusals <= kill_retries + 1 &&
+           is_alive(state) == (saved.pid > 0) && saved.pid >= 0;
+}
+
+// Why a worker that waited to be started is started.
+Reason awaited_start(const SlotSnapshot &saved) {
+    const WorkerSnapshot &current = saved.workers[saved.current];
+    return state_in(current) == State::waiting ? static_cast<Reason>(current.start_reason)
+                                               : Reason::start;
 }
 
 uint8_t flag_if(bool is_set, uint8_t flag) { return is_set ? flag : uint8_t{0}; }
@@ -66,21 +74,25 @@ SlotSnapshot Supervisor::snapshot(uint32_t number) const {
                      flag_if(worker.last_beat != never, WorkerSnapshot::beats_expected);
         copy.start_reason = static_cast<uint8_t>(worker.start_reason);
         copy.end_reason = static_cast<uint8_t>(worker.end_reason);
+        copy.refusals = worker.refusals;
     }
     saved.backoff = slot.backoff;
     saved.restarts = slot.restarts;
     saved.current = slot.current;
     saved.requests = slot.requests;
-    if (slot.replaced_for != ReplacementReason::none) {
+    const State state = slot.workers[slot.current].state;
+    const bool is_replaced = slot.replaced_for != ReplacementReason::none;
+    const bool is_old = slot_table_.has_replacement(current(number));
+    if (is_replaced && is_old) {
         saved.requests |= request_bit(slot.replaced_for);
     }
-    saved.flags = flag_if(slot.unproven, SlotSnapshot::unproven) |
+    const bool is_unproven = slot.unproven || (is_replaced && !is_old && state == State::running);
+    saved.flags = flag_if(is_unproven, SlotSnapshot::unproven) |
                   flag_if(slot.given_up, SlotSnapshot::given_up) |
                   flag_if(slot.stopped, SlotSnapshot::stopped);
     // The old worker was asked to stop before the new one is started.
-    const State state = slot.workers[slot.current].state;
-    const bool is_stopped_first = slot.replaced_for != ReplacementReason::none &&
-                                  (state == State::stopping || state == State::killing);
+    const bool is_stopped_first =
+        is_replaced && (state == State::stopping || state == State::killing);
     const Reason again = is_stopped_first ? reason_of(slot.replaced_for) : slot.again;
     saved.again = static_cast<uint8_t>(again);
     return saved;
@@ -110,7 +122,7 @@ void Supervisor::adopt(const PoolSnapshot &pool, std::span<const SlotSnapshot> s
     for (uint32_t slot = 0; slot < slot_table_.slots(); slot++) {
         const Slot &fresh = slot_table_[slot];
         if (state_of(current(slot)) == State::empty && !fresh.given_up && !fresh.stopped) {
-            begin(current(slot), Reason::start);
+            begin(current(slot), slot < slots.size() ? awaited_start(slots[slot]) : Reason::start);
         }
     }
     if ((pool.flags & PoolSnapshot::reload_wanted) != 0) {
@@ -141,18 +153,15 @@ void Supervisor::restore(uint32_t number, const SlotSnapshot &saved) {
         worker.kill_reported = (copy.flags & WorkerSnapshot::kill_reported) != 0;
         worker.start_reason = static_cast<Reason>(copy.start_reason);
         worker.end_reason = static_cast<Reason>(copy.end_reason);
+        worker.refusals = copy.refusals;
         reporter_.reserve_life();
         set_state(instance_of(number, index),
                   state_in(copy) == State::abandoned ? State::killing : state_in(copy));
     }
     slot.backoff = saved.backoff;
     slot.restarts = saved.restarts;
-    // A worker that has its slot alone serves there, whatever it was to be.
-    const bool is_alone = !is_alive(state_in(saved.workers[saved.current])) &&
-                          is_alive(state_in(saved.workers[saved.current ^ 1U]));
-    slot.current = is_alone ? saved.current ^ 1U : saved.current;
-    slot.unproven = (saved.flags & SlotSnapshot::unproven) != 0 ||
-                    (saved.requests != 0 && state_of(current(number)) == State::running);
+    slot.current = saved.current;
+    slot.unproven = (saved.flags & SlotSnapshot::unproven) != 0;
     slot.again = static_cast<Reason>(saved.again);
     slot.given_up = (saved.flags & SlotSnapshot::given_up) != 0 && number < slot_table_.slots();
     some_slot_given_up_ = some_slot_given_up_ || slot.given_up;
@@ -177,13 +186,14 @@ void Supervisor::continue_slot(uint32_t number, const SlotSnapshot &saved, Insta
         set_state(worker, State::backing_off);
         deadlines_.arm(worker, copy.deadline == never ? now : copy.deadline);
     }
+    if (is_busy(state_of(other)) && slot_table_.replacing() < settings_.reload_width) {
+        slot_table_.set_replacing(number, true);
+    }
     if (number >= slot_table_.slots()) {
         leave_slot(number, Reason::resize, now);
         slot_table_.set_stopped(number, false);
+        rollout_.cancel_of(number);
         return;
-    }
-    if (is_busy(state_of(other)) && slot_table_.replacing() < settings_.reload_width) {
-        slot_table_.set_replacing(number, true);
     }
     // Replacements that were waiting or under way, except those of a reload, which begins anew.
     const State state = state_of(worker);
@@ -193,8 +203,8 @@ void Supervisor::continue_slot(uint32_t number, const SlotSnapshot &saved, Insta
     if ((saved.requests & request_bit(ReplacementReason::host)) != 0) {
         rollout_.request(number, ReplacementReason::host);
     }
-    if ((saved.requests & request_bit(ReplacementReason::lifetime)) != 0 &&
-        settings_.lifetime != 0) {
+    if ((saved.requests & request_bit(ReplacementReason::lifetime)) != 0 && state == State::ready &&
+        copy.expires == never && settings_.lifetime != 0) {
         instance(worker).expires = never;
         rollout_.request(number, ReplacementReason::lifetime);
     }

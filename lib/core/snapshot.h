@@ -23,6 +23,8 @@ struct WorkerSnapshot {
     uint8_t flags;
     uint8_t start_reason;
     uint8_t end_reason;
+    uint8_t refusals; // of SIGKILL
+    uint8_t unused[7];
 
     static constexpr uint8_t killed = 1;
     static constexpr uint8_t said_ready = 2;
@@ -31,7 +33,7 @@ struct WorkerSnapshot {
     static constexpr uint8_t beats_expected = 16;
     static constexpr uint8_t all_flags = 31;
 };
-static_assert(sizeof(WorkerSnapshot) == 40);
+static_assert(sizeof(WorkerSnapshot) == 48);
 
 struct SlotSnapshot {
     WorkerSnapshot workers[instances];
@@ -50,7 +52,7 @@ struct SlotSnapshot {
     // Whether a pool can go on with it, wherever it comes from.
     [[nodiscard]] bool is_valid() const;
 };
-static_assert(sizeof(SlotSnapshot) == 96);
+static_assert(sizeof(SlotSnapshot) == 112);
 
 struct PoolSnapshot {
     static constexpr uint32_t counters_max = 32;

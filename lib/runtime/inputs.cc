@@ -225,6 +225,10 @@ void Pool::arm() {
 
 void Pool::step(const core::Input &input) {
     supervisor_.step(input, os::now());
+    send_signals();
+}
+
+void Pool::send_signals() {
     core::Signal signal{};
     while (supervisor_.pop_signal(&signal)) {
         if (signal.asks_to_stop) {

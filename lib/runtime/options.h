@@ -9,6 +9,7 @@
 #include "os/signals/pool_signals.h"
 #include "os/spawn/exec.h"
 #include "os/spawn/worker_resources.h"
+#include "os/upgrade/handed_over.h"
 #include "os/watch/event_loop.h"
 #include "os/watch/orphans.h"
 #include "runtime/event.h"
@@ -35,7 +36,9 @@ struct PoolOptions {
     bool allow_threads = false; // beside a fork
     os::GroupMode process_groups = os::GroupMode::none;
     os::ReapMode reap_orphans = os::ReapMode::none;
-    bool notify = false; // the service manager
+    bool notify = false;                 // the service manager
+    os::HandedPool *handed = nullptr;    // by the former program of this process
+    const sigset_t *host_mask = nullptr; // if it is not the one of this moment
 
     // Whether workers report as services do, because their program does not use this library.
     [[nodiscard]] bool has_foreign_reports() const {

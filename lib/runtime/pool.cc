@@ -15,24 +15,28 @@ int Pool::open(const PoolOptions &chosen) {
     options_ = chosen;
     complete(&options_);
     const PoolOptions &options = options_;
-    const uint32_t workers = options.settings.workers * core::instances;
+    uint32_t workers = options.settings.workers * core::instances;
+    core::PoolSnapshot policy;
+    base::Array<core::SlotSnapshot> slots;
+    const bool adopts = read_handed_over(&policy, &slots);
+    if (adopts && slots.size() > options.settings.workers) {
+        workers = static_cast<uint32_t>(slots.size()) * core::instances;
+    }
     owner_ = os::own_pid();
     process_ = os::own_process_id();
-    const bool stop_descriptors = options.stop_descriptors && !options.foreign_workers;
-    if (int r = channel_.open(
-            {stop_descriptors, options.host_fork, options.settings.heartbeat_timeout});
-        r < 0) {
+    if (int r = open_channel(adopts); r < 0) {
         return r;
     }
     if (int r = loop_.open(options.backend, options.process_groups, channel_.descriptor()); r < 0) {
         return r;
     }
     const uint32_t spares = options.settings.spares;
-    if (!supervisor_.open(options.settings) || !loop_.grow(workers, spares) ||
+    if (!supervisor_.open(options.settings) ||
+        !supervisor_.reserve(workers / core::instances, spares) || !loop_.grow(workers, spares) ||
         !channel_.grow(workers, spares) || !batch_.grow(size_t{2} * workers)) {
         return -ENOMEM;
     }
-    if (int r = options.has_foreign_reports() ? open_notifications() : 0; r < 0) {
+    if (int r = options.has_foreign_reports() ? open_notifications(adopts) : 0; r < 0) {
         return r;
     }
     if (options.notify && !os::is_worker()) { // a worker is not the main process of a service
@@ -45,9 +49,15 @@ int Pool::open(const PoolOptions &chosen) {
     }
     awaited_ = os::await_pool();
     const os::SignalBlock block;
-    signals_.claim(options.signals, block.host_mask()); // until the end
+    signals_.claim(options.signals,
+                   options.host_mask != nullptr ? *options.host_mask
+                                                : block.host_mask()); // to the end
     opened_ = true;
-    step(core::Input::Kind::start);
+    if (adopts) {
+        adopt(policy, slots);
+    } else {
+        step(core::Input::Kind::start);
+    }
     for (const int number : signals_.unavailable()) {
         core::Input input = input_of(core::Input::Kind::signal_unavailable);
         input.signal = number;
@@ -57,8 +67,11 @@ int Pool::open(const PoolOptions &chosen) {
     return 0;
 }
 
-int Pool::open_notifications() {
-    if (int r = notifications_.open(); r < 0) {
+int Pool::open_notifications(bool adopts) {
+    adopts = adopts && options_.handed->view.pool.notifications.socket >= 0;
+    if (int r = adopts ? notifications_.adopt(options_.handed->view.pool.notifications)
+                       : notifications_.open();
+        r < 0) {
         return r;
     }
     options_.exec->set_notification(notifications_.path(), options_.settings.heartbeat_timeout);
@@ -139,6 +152,9 @@ Pool::Role Pool::end_workers(os::SignalBlock &block) {
 
 int Pool::wait_once(int timeout_ms, os::SignalBlock &block) {
     os::await_no_more_pools();
+    if (os::has_unclaimed()) {
+        absorb_unclaimed();
+    }
     check_late();
     if (failure_ != 0) {
         return 1; // what is left to do is at the end of the round

@@ -17,6 +17,7 @@
 #include "os/signals/pool_signals.h"
 #include "os/signals/signals.h"
 #include "os/spawn/worker_process.h"
+#include "os/upgrade/writer.h"
 #include "os/watch/event_loop.h"
 #include "os/watch/orphans.h"
 #include "runtime/event.h"
@@ -77,6 +78,13 @@ class Pool {
     // In both processes, last: the signals are as they were before fork_prepare().
     void fork_done() { held_signals_.release(); }
 
+    // Before the program of this process is replaced, with all signals blocked. Returns 0, or a
+    // negative errno if that cannot be now.
+    [[nodiscard]] int prepare_upgrade();
+    void hand_over(const char *name, os::UpgradeWriter *writer) const;
+    // To the service manager; without a beginning: it did not happen.
+    void announce_upgrade(bool begins);
+
     [[nodiscard]] bool is_of_this_process() const { return os::is_this_process(process_); }
     // In a process that did not open it: lets go of everything but memory.
     void disown();
@@ -136,6 +144,13 @@ class Pool {
     void note_pending_forks(bool pending);
     int attach_child(uint32_t worker, int32_t pid);
 
+    // Workers of the former program of this process: adoption.cc.
+    bool read_handed_over(core::PoolSnapshot *ret_pool,
+                          base::Array<core::SlotSnapshot> *ret_slots) const;
+    void adopt(const core::PoolSnapshot &policy, const base::Array<core::SlotSnapshot> &slots);
+    int open_channel(bool adopts);
+    void absorb_unclaimed();
+
     // What has come: inputs.cc.
     int wait_for_inputs(int timeout_ms, os::SignalBlock &block);
     bool handle_all_requests();
@@ -143,7 +158,7 @@ class Pool {
     void end(uint32_t worker, const base::Exit &exit);
     void read_messages();
     bool read_notifications();
-    int open_notifications();
+    int open_notifications(bool adopts);
     void use_announced_exit(core::Input *input) const;
     void check_heartbeats();
     bool handle_own_signals();
@@ -151,6 +166,7 @@ class Pool {
     void arm();
     void step(const core::Input &input);
     void step(core::Input::Kind kind);
+    void send_signals();
     void send(const core::Signal &signal, int32_t number);
 
     PoolOptions options_;

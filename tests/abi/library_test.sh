@@ -6,7 +6,7 @@
 set -eu
 export LC_ALL=C
 
-size_max=122880
+size_max=$((136 * 1024))
 library=$BUILD_DIR/libprefork.so
 . tests/support/script.sh
 

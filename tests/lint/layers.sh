@@ -31,6 +31,7 @@ awk '
         rooms["service"] = ground " service "
         rooms["watch"] = ground " watch signals "
         rooms["spawn"] = ground " spawn watch signals channel net service "
+        rooms["upgrade"] = rooms["spawn"] " upgrade "
     }
     function complain(text) {
         printf "%s:%d: %s\n", FILENAME, FNR, text

@@ -68,6 +68,7 @@ constexpr Weight weights[] = {
     {Kind::manager_trouble, 4, Theme::host},
     {Kind::set_spares, 4, Theme::control},
     {Kind::takeover_trouble, 2, Theme::starts},
+    {Kind::upgrade, 8, Theme::control},
 };
 static_assert(sizeof(weights) / sizeof(weights[0]) == static_cast<size_t>(Kind::count));
 

@@ -130,6 +130,7 @@ void SupervisorChannel::let_go_of_lost() {}
 
 // ---- The host leaves the library's descriptors alone -------------------------------------------
 
+bool FdIdentity::capture(int /*descriptor*/) { return true; }
 bool FdIdentity::matches(int /*descriptor*/) const { return true; }
 bool EventLoop::is_whole() const { return true; }
 void EventLoop::let_go_of_lost(bool /*has_messages*/) {}
@@ -144,6 +145,8 @@ void announce_exit(const WorkerLink & /*link*/, int /*status*/) {}
 // ---- Programs that do not use the library are not simulated ----------------------------------
 
 int NotifySocket::open() { return 0; }
+NotifySocketSnapshot NotifySocket::snapshot() const { return {}; }
+int NotifySocket::adopt(const NotifySocketSnapshot & /*saved*/) { return 0; }
 void NotifySocket::close() {}
 bool NotifySocket::next(Notification * /*ret_notification*/, int32_t * /*ret_pid*/) {
     return false;

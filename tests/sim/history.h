@@ -94,6 +94,7 @@ enum class Kind : uint8_t {
     manager_trouble,
     set_spares,
     takeover_trouble,
+    upgrade,
     count
 };
 

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <new>
 
+#include "fake_upgrade.h"
 #include "manager.h"
 #include "model.h"
 #include "violation.h"
@@ -113,9 +114,47 @@ bool Host::open(const History &history) {
         return false;
     }
     require(result == 0, "open", "it fails");
+    options_ = options;
     model.open();
     check();
     return true;
+}
+
+// The program is replaced: nothing of the pool's memory is left but what was handed over.
+void Host::upgrade(uint32_t how, uint32_t seed) {
+    if (manager.is_there() || pool_->finished() || pool_->supervisor().spare_places() > 0) {
+        return; // what it is told is tested with real processes
+    }
+    model.handle_requests();
+    const int result = pool_->prepare_upgrade();
+    const int expected = model.prepare_upgrade();
+    require(result == expected, "upgrade", "it can be begun, or can not");
+    if (result < 0) {
+        return;
+    }
+    alignas(os::UpgradeWriter) unsigned char memory[sizeof(os::UpgradeWriter)];
+    handed_over.clear();
+    pool_->hand_over("", reinterpret_cast<os::UpgradeWriter *>(memory)); // nothing looks into it
+    world.in_child = true; // the old one does nothing any more
+    pool_->disown();
+    pool_->~Pool();
+    world.in_child = false;
+    world.signals_held = false;
+    world.disowned = false;
+    if (how % 4 == 0) {
+        options_.settings.workers = 1 + how / 4 % 8;
+    }
+    options_.settings.seed = seed + 1;
+    options_.handed = handed_over.pool();
+    world.upgrading = true;
+    world.may_allocate = true;
+    world.allocations_left = UINT32_MAX;
+    pool_ = new (pool_memory) Pool();
+    model.upgrade(options_.settings);
+    require(pool_->open(options_) == 0, "upgrade", "the new program cannot begin");
+    world.may_allocate = false;
+    world.upgrading = false;
+    options_.handed = nullptr;
 }
 
 void Host::check() {

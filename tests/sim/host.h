@@ -83,9 +83,11 @@ class Host {
     void request_kill();
     void request_reload();
     void wake();
+    void upgrade(uint32_t how, uint32_t seed);
     void control(uint32_t what, uint32_t first, uint32_t second);
 
     prefork::runtime::Pool *pool_ = nullptr;
+    prefork::runtime::PoolOptions options_; // of the program of this moment
     Outcome outcome_;
     bool callback_ = false;
     int64_t host_fork_ = 0;

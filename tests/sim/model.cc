@@ -192,6 +192,7 @@ void Model::resume_slot(uint32_t number) {
     slot.stopped = false;
     if (slot.present >= 0) {
         slot.wanted_again = true;
+        slot.again_why = Reason::replace;
     } else if (slot.underway) {
         slot.pending = Pending::start; // it cannot be called back
     } else {

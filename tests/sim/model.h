@@ -25,6 +25,9 @@ class Model : private ModelParts {
   public:
     void begin(const core::Settings &settings, bool pulled, bool by_pidfd, bool host_fork);
     void open(); // the pool has been opened
+    // The program of the supervisor is to be replaced: what that returns; and then it is.
+    int prepare_upgrade();
+    void upgrade(const core::Settings &settings);
     void set_event_capacity(size_t capacity) { event_capacity_ = capacity; }
     [[nodiscard]] bool by_pidfd() const { return by_pidfd_; }
     [[nodiscard]] bool host_fork() const { return host_fork_; }
@@ -160,6 +163,10 @@ class Model : private ModelParts {
     void pop_spare_request();
     void spare_start_failed(int32_t error, Instant tie);
     Duration draw_spare_delay(Duration uptime);
+
+    // model_upgrade.cc: the supervisor's memory is new.
+    void continue_slot(uint32_t number);
+    void continue_life(uint32_t number, int instance);
 
     // model_time.cc: deadlines and signs of life.
     void tick();

@@ -40,7 +40,7 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
         tell_exit(number, life, exit, false, 0);
         const Reason reason = slot.replaced_for != ReplacementReason::none
                                   ? reason_of(slot.replaced_for)
-                              : slot.wanted_again ? Reason::replace
+                              : slot.wanted_again ? slot.again_why
                                                   : Reason::resize;
         slot.wanted_again = slot.wanted_again && !was_present;
         if (was_present && is_wanted(number)) {

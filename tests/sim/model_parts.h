@@ -50,10 +50,11 @@ struct ModelParts {
         int second = -1;  // the one that replaces it, or that was replaced by it
         Pending pending = Pending::none;
         ReplacementReason replaced_for = ReplacementReason::none; // why it is being replaced
-        bool takes_part = false;      // in what the host allows at a time
-        bool given_up = false;        // at a limit
-        Reason why = Reason::none;    // a worker is started in it
-        bool stopped = false;         // by the host, which wants none
+        bool takes_part = false;   // in what the host allows at a time
+        bool given_up = false;     // at a limit
+        Reason why = Reason::none; // a worker is started in it
+        bool stopped = false;      // by the host, which wants none
+        Reason again_why = Reason::replace;
         bool wanted_again = false;    // by the host, once the one that it stopped has ended
         bool underway = false;        // a start has begun, and its result is not known
         bool unproven = false;        // a replacement has failed that had the slot already

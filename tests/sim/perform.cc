@@ -58,6 +58,9 @@ void Host::perform(const Operation &operation) {
     case Kind::set_spares:
         perform_on_pool(operation);
         break;
+    case Kind::upgrade:
+        upgrade(operation.a, operation.b);
+        break;
     case Kind::exit:
     case Kind::die:
     case Kind::storm:

@@ -91,6 +91,7 @@ constexpr const char *kind_names[] = {
     "manager_trouble",
     "set_spares",
     "takeover_trouble",
+    "upgrade",
 };
 static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == static_cast<size_t>(Kind::count));
 

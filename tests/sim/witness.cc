@@ -94,8 +94,8 @@ void Witness::asked(uint32_t worker, bool running, uint32_t slots) {
     require(process.pid != 0, "asked", "somebody who is not there");
     require(!process.asked, "asked-once", "a worker is asked to stop again");
     process.asked = true;
-    if (prefork::base::is_spare(worker)) {
-        return; // it serves nobody
+    if (prefork::base::is_spare(worker) || world.upgrading) {
+        return; // it serves nobody; or replacements under way begin anew
     }
     if (!running || worker / 2 >= slots ||
         (worker / 2 < host_stops_.size() && host_stops_[worker / 2])) {
@@ -117,6 +117,7 @@ void Witness::told(const core::Event &event) {
             "STARTING is the first event and no other");
     require(!done_, "done-last", "an event after DONE");
     any_ = true;
+    reloading_ = reloading_ && event.type != EventType::adopted; // it begins anew
     done_ = event.type == EventType::done;
     stopping_ = stopping_ || event.type == EventType::stopping;
     if (event.pid != 0) {

@@ -112,11 +112,12 @@ struct World {
     Instant real_time = 0; // steps; nobody may look at it
     Instant timer = never;
     bool woken = false;
-    bool open = false;     // the pool's descriptors are
-    bool disowned = false; // by the copy of the pool in another process
-    bool in_child = false; // this process did not open the pool
-    bool retired = false;  // it watches nothing any more
-    bool unflushed = true; // the host may have written to stdio
+    bool open = false;      // the pool's descriptors are
+    bool disowned = false;  // by the copy of the pool in another process
+    bool upgrading = false; // the new program adopts its workers
+    bool in_child = false;  // this process did not open the pool
+    bool retired = false;   // it watches nothing any more
+    bool unflushed = true;  // the host may have written to stdio
     int task_id = -1;
     uint32_t signals_blocked = 0;
     Seats<Process> instances;

@@ -25,6 +25,11 @@ KeyPage::~KeyPage() {
 }
 
 int KeyPage::open() {
+    const SipKey key = {{random_seed(), random_seed()}};
+    return open(key);
+}
+
+int KeyPage::open(const SipKey &key) {
     void *memory =
         mmap(nullptr, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) {
@@ -34,8 +39,7 @@ int KeyPage::open() {
     // them as well: to refuse the pool would protect nobody.
     (void)madvise(memory, page_size(), MADV_DONTFORK);
     key_ = static_cast<SipKey *>(memory);
-    key_->words[0] = random_seed();
-    key_->words[1] = random_seed();
+    *key_ = key;
     return 0;
 }
 

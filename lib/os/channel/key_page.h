@@ -16,6 +16,8 @@ class KeyPage {
 
     // Makes a random key. Returns 0 or a negative errno.
     [[nodiscard]] int open();
+    // The same with a key that there is already.
+    [[nodiscard]] int open(const SipKey &key);
     // In a child, where the memory is not there.
     void disown() { key_ = nullptr; }
 

@@ -76,6 +76,28 @@ int NotifySocket::open() {
     return result;
 }
 
+NotifySocketSnapshot NotifySocket::snapshot() const {
+    static_assert(NotifySocketSnapshot::path_size == path_size);
+    NotifySocketSnapshot saved{};
+    memcpy(saved.path, address_.sun_path, path_size);
+    memcpy(saved.directory, directory_, path_size);
+    saved.socket = socket_.get();
+    saved.place = place_.get();
+    return saved;
+}
+
+int NotifySocket::adopt(const NotifySocketSnapshot &saved) {
+    if (!file_.capture(saved.socket)) {
+        return -EBADF;
+    }
+    socket_.attach(saved.socket);
+    place_.attach(saved.place);
+    address_.sun_family = AF_UNIX;
+    memcpy(address_.sun_path, saved.path, path_size);
+    memcpy(directory_, saved.directory, path_size);
+    return 0;
+}
+
 // In the first directory that lets us: those of services and of sessions are emptied by themselves.
 int NotifySocket::bind_file() {
     const char *const directories[] = {secure_getenv("XDG_RUNTIME_DIR"), "/run",

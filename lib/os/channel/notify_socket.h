@@ -13,6 +13,7 @@
 #include <sys/un.h>
 
 #include "os/channel/notification.h"
+#include "os/channel/snapshot.h"
 #include "os/fd/descriptor.h"
 #include "os/fd/fd_identity.h"
 
@@ -27,6 +28,10 @@ class NotifySocket {
 
     // Returns 0 or a negative errno, with which nothing is left.
     [[nodiscard]] int open();
+    // For a supervisor whose program is replaced; and in the new program, instead of open(): the
+    // descriptors, which are noted, become those of this socket. The paths end with a zero byte.
+    [[nodiscard]] NotifySocketSnapshot snapshot() const;
+    [[nodiscard]] int adopt(const NotifySocketSnapshot &saved);
     // Removes the file, if there is one.
     void close();
 

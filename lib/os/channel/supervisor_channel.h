@@ -16,6 +16,7 @@
 #include "base/worker_array.h"
 #include "os/channel/key_page.h"
 #include "os/channel/record.h"
+#include "os/channel/snapshot.h"
 #include "os/channel/worker_link.h"
 #include "os/fd/descriptor.h"
 #include "os/fd/fd_identity.h"
@@ -50,6 +51,13 @@ class SupervisorChannel {
     // Returns 0 or a negative errno.
     [[nodiscard]] int open(const ChannelOptions &options);
     [[nodiscard]] bool grow(uint32_t workers, uint32_t spares);
+
+    // For a supervisor whose program is replaced; and in the new program, instead of open() and for
+    // each worker that is alive: its descriptors, which are noted, become those of this channel.
+    [[nodiscard]] ChannelSnapshot snapshot() const;
+    [[nodiscard]] WorkerChannelSnapshot snapshot(uint32_t worker) const;
+    [[nodiscard]] int adopt(const ChannelOptions &options, const ChannelSnapshot &saved);
+    void adopt_worker(uint32_t worker, const WorkerChannelSnapshot &saved);
 
     // How many descriptors of the supervisor a worker costs.
     [[nodiscard]] uint32_t descriptors_per_worker() const { return options_.stop_descriptors; }

@@ -29,6 +29,12 @@ class Pipe {
         return open_pipe(&read_end_, &write_end_, nonblocking);
     }
 
+    // Ends that are noted already, in the place of those that it has.
+    void attach(int read_end, int write_end) {
+        read_end_.attach(read_end);
+        write_end_.attach(write_end);
+    }
+
     // In a worker, where both ends are closed.
     void disown() {
         read_end_.disown();

@@ -5,6 +5,7 @@
 #include <new>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "os/process/process_lock.h"
 
@@ -104,6 +105,18 @@ int note_handed_on(const SocketKey &key, std::span<const int> descriptors) {
         count += static_cast<size_t>(sockets[count].borrow(descriptor));
     }
     return make_set(key, std::span(sockets).first(count), drop_closed_sets(&first_handed_on));
+}
+
+void close_handed_on() {
+    for (const BoundSet *set = first_handed_on; set != nullptr; set = set->next) {
+        for (const BorrowedFd &socket : set->sockets) {
+            if (socket.is_still_open()) {
+                close(socket.get());
+            }
+        }
+    }
+    free_sets(first_handed_on);
+    first_handed_on = nullptr;
 }
 
 int find_handed_on(const SocketKey &key, std::span<int> descriptors) {

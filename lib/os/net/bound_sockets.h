@@ -48,6 +48,9 @@ inline bool are_equal(const SocketKey &one, const SocketKey &other) {
 // In a worker that was started by exec: notes what its supervisor handed on. Returns 0 or -ENOMEM.
 [[nodiscard]] int note_handed_on(const SocketKey &key, std::span<const int> descriptors);
 
+// Closes what was handed on and that nobody has asked for.
+void close_handed_on();
+
 // Gives the next set of that key that was handed on, which this process has bound then, as it were.
 // Returns how many descriptors it has set; 0: there is none; or -ENOBUFS.
 int find_handed_on(const SocketKey &key, std::span<int> descriptors);

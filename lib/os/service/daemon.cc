@@ -37,6 +37,7 @@ struct {
     std::atomic<uint32_t> pools;    // that it waits for, and a_pool_waited
     int launcher;                   // the way to who waits
     int null_device;                // opened early: the host may go where there is no /dev/null
+    bool adopted;                   // and nobody has called daemonize() yet
     BorrowedFd pid_file;
     FdIdentity stdio[STDERR_FILENO + 1]; // as the launching process had it
 } daemon_state{};
@@ -172,7 +173,11 @@ __attribute__((destructor)) void at_end_of_process() { remove_pid_file(); }
 } // namespace
 
 int daemonize(const char *pid_file) {
-    if (is_this_process(daemon_state.process)) {
+    if (daemon_state.adopted && is_daemon()) {
+        daemon_state.adopted = false;
+        return 0;
+    }
+    if (is_daemon()) {
         return -EALREADY;
     }
     Descriptor launching;
@@ -245,6 +250,25 @@ void awaited_pool_is_gone() {
 void await_no_more_pools() {
     if (is_launching_daemon() && daemon_state.pools.fetch_or(a_pool_waited) == 0) {
         daemon_ready();
+    }
+}
+
+bool is_daemon() { return is_this_process(daemon_state.process); }
+
+bool is_launcher_waiting() { return is_launching_daemon(); }
+
+const BorrowedFd *own_pid_file() {
+    return is_daemon() && daemon_state.pid_file.get() >= 0 ? &daemon_state.pid_file : nullptr;
+}
+
+void adopt_daemon(int pid_file) {
+    daemon_state.process = own_process_id();
+    daemon_state.adopted = true;
+    if (pid_file >= 0 && daemon_state.pid_file.borrow(pid_file)) {
+        // A process with several threads may have lost the lock when it executed the program.
+        struct flock whole {};
+        whole.l_type = F_WRLCK;
+        (void)fcntl(pid_file, F_SETLK, &whole);
     }
 }
 

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 
+#include "os/fd/borrowed_fd.h"
+
 namespace prefork::os {
 
 // Returns 0 in the daemon. The launching process waits until the daemon is ready and exits, with
@@ -38,6 +40,15 @@ bool is_launching();
 void redirect_stdio_to_null();
 // In the worker, when it is loaded.
 void keep_stdio_until_ready();
+
+// Whether this process is a daemon, and whether its launching process waits for it.
+bool is_daemon();
+bool is_launcher_waiting();
+// The file with its pid; nullptr: none.
+const BorrowedFd *own_pid_file();
+// In a program that a daemon has executed in its place: it is the daemon, which is ready. The file
+// with its pid is locked; -1: none. daemonize() returns 0 once.
+void adopt_daemon(int pid_file);
 
 // At the end of the daemon; in other processes it does nothing.
 void remove_pid_file();

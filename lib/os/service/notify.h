@@ -39,6 +39,7 @@ class Notifier {
     void ready() { pending_ |= ready_flag; }
     void reloading() { pending_ = (pending_ & ~ready_flag) | reloading_flag; }
     void stopping();
+    void sign_of_life() { pending_ |= sign_of_life_interval_ != 0 ? alive_flag : 0; }
 
     // Sends what is pending, without waiting: a status when the counts have changed, at most
     // once a second, and a sign of life when one is due. What the socket has no room for, or the

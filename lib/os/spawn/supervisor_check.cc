@@ -184,12 +184,6 @@ int compare_rights(int32_t pid) {
                                                                                           : -EPERM;
 }
 
-bool gives_rights(const char *path) {
-    struct stat status {};
-    return (stat(path, &status) == 0 && (status.st_mode & (S_ISUID | S_ISGID)) != 0) ||
-           getxattr(path, "security.capability", nullptr, 0) > 0;
-}
-
 } // namespace
 
 bool is_supervised_by(int32_t supervisor, int pidfd) {
@@ -210,6 +204,12 @@ bool arm_death_signal(int32_t signal, int32_t supervisor, int pidfd) {
         prctl(PR_SET_PDEATHSIG, signal);
     }
     return find_parent(supervisor, pidfd) == Parent::supervisor;
+}
+
+bool gives_rights(const char *program) {
+    struct stat status {};
+    return (stat(program, &status) == 0 && (status.st_mode & (S_ISUID | S_ISGID)) != 0) ||
+           getxattr(program, "security.capability", nullptr, 0) > 0;
 }
 
 int check_visibility_to(const char *program) {

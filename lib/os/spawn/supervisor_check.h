@@ -17,6 +17,9 @@ namespace prefork::os {
 // Has it sent again, 0 is none, and then returns whether the supervisor is still there.
 [[nodiscard]] bool arm_death_signal(int32_t signal, int32_t supervisor, int pidfd);
 
+// Whether a process gets rights by executing the program: by a set-user-id bit, or capabilities.
+[[nodiscard]] bool gives_rights(const char *program);
+
 // In a supervisor: whether its workers could find out which rights it has, if the program gives
 // them more than their caller has. Returns 0 or the negative errno.
 [[nodiscard]] int check_visibility_to(const char *program);

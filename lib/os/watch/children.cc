@@ -72,6 +72,14 @@ int Children::add(uint32_t worker, int32_t pid, Pidfd *pidfd) {
     return 0;
 }
 
+void Children::adopt(uint32_t worker, int32_t pid, Pidfd *pidfd) {
+    if (add(worker, pid, pidfd) < 0) {
+        hold(worker, 0);
+        set_pid(worker, pid);
+        count_ += 1;
+    }
+}
+
 int Children::watch(uint32_t worker, Pidfd *pidfd) {
     epoll_event event{};
     event.events = watched_events;

@@ -35,6 +35,10 @@ class Children {
     // which it stays the caller's.
     [[nodiscard]] int add(uint32_t worker, int32_t pid, Pidfd *pidfd);
 
+    // The same for one that a former program of this process has started: it cannot fail. One that
+    // cannot be watched is looked at in time.
+    void adopt(uint32_t worker, int32_t pid, Pidfd *pidfd);
+
     // The process has another number from here on.
     void move(uint32_t from, uint32_t to);
 

@@ -68,6 +68,23 @@ class EventLoop {
         children_.move(spare, worker);
     }
 
+    // The same for a worker that a former program of this process has started; its pidfd is noted,
+    // or -1. What goes on without its pidfd is woken for.
+    void adopt(uint32_t worker, int32_t pid, int pidfd) {
+        Pidfd owned;
+        owned.attach(pidfd);
+        newest_ = worker;
+        children_.adopt(worker, pid, &owned);
+        if (!by_pidfd()) {
+            wake(); // it may have ended before
+        }
+    }
+    // The pipe by which workers of a former program of this process see that it lives.
+    void adopt_liveness(int read_end, int write_end) {
+        liveness_.attach(read_end, write_end);
+        (void)liveness_file_.capture(read_end);
+    }
+
     // Makes room for one more descriptor where there is none. Returns whether it could.
     bool give_up_spare();
 
@@ -133,6 +150,11 @@ class EventLoop {
     }
     // Without pidfds: the end of a pipe that workers keep, whose other end only the supervisor has.
     [[nodiscard]] int liveness() const { return liveness_.read_end(); }
+    [[nodiscard]] int liveness_write_end() const { return liveness_.write_end(); }
+    // The pidfd of a worker that is watched; -1: none.
+    [[nodiscard]] int pidfd(uint32_t worker) const {
+        return pid(worker) != 0 ? children_.handle(worker).pidfd : -1;
+    }
     [[nodiscard]] int supervisor_pidfd() const { return supervisor_.get(); }
     // Makes sure that the status of every worker is known. If the kernel reaps children, and
     // reports no status afterwards, it is kept from it until the end. The other children of the

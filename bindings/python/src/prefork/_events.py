@@ -30,6 +30,7 @@ class EventType(enum.IntEnum):
     DONE = 14
     FORK_WANTED = 15
     SIGNAL_UNAVAILABLE = 16
+    ADOPTED = 17
 
     @classmethod
     def _missing_(cls, value: object) -> Optional[EventType]:

@@ -73,6 +73,11 @@ extern "C" {
     pub fn pf_event_reason(event: *const pf_event) -> c_int;
     pub fn pf_strerror(error: c_int) -> *const c_char;
     pub fn pf_die_of_signal(signal: c_int) -> c_int;
+    pub fn pf_upgrade(
+        path: *const c_char,
+        argv: *const *const c_char,
+        envp: *const *const c_char,
+    ) -> c_int;
 }
 
 // ---- Events ----
@@ -93,6 +98,7 @@ pub const PF_EVENT_RESIZED: c_int = 13;
 pub const PF_EVENT_DONE: c_int = 14;
 pub const PF_EVENT_FORK_WANTED: c_int = 15;
 pub const PF_EVENT_SIGNAL_UNAVAILABLE: c_int = 16;
+pub const PF_EVENT_ADOPTED: c_int = 17;
 pub const PF_EVENT_SPARE_STARTED: c_int = 18;
 pub const PF_EVENT_SPARE_EXITED: c_int = 19;
 

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: MIT
+#include "os/upgrade/handed_over.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/heap_object.h"
+#include "base/number.h"
+#include "os/channel/record.h"
+#include "os/fd/descriptor.h"
+#include "os/fd/fd_identity.h"
+#include "os/fd/pidfd.h"
+#include "os/fd/pipe_write.h"
+#include "os/net/activation.h"
+#include "os/net/bound_sockets.h"
+#include "os/process/process_id.h"
+#include "os/service/daemon.h"
+
+namespace prefork::os {
+
+namespace {
+
+constexpr off_t size_max = off_t{64} << 20;
+
+// Kept to the end of the process: the kernel frees it.
+struct HandedOver {
+    base::Array<unsigned char> bytes;
+    UpgradeReader reader;
+    base::Array<HandedPool> pools;
+    base::Array<UpgradeProcess> unclaimed;
+    sigset_t mask;
+    uint32_t pool_count = 0;
+    uint32_t unclaimed_count = 0;
+    uint32_t popped = 0;
+    bool is_mask_held = false;
+    bool is_open = false; // for claims
+    ProcessId process = 0;
+};
+
+HandedOver *handed = nullptr;
+
+HandedOver *own_handed() {
+    return handed != nullptr && is_this_process(handed->process) ? handed : nullptr;
+}
+
+void close_on_exec(int descriptor) { (void)fcntl(descriptor, F_SETFD, FD_CLOEXEC); }
+
+void own(int descriptor) {
+    if (descriptor >= 0) {
+        note_descriptor(descriptor);
+    }
+}
+
+void close_own(int descriptor) {
+    if (descriptor >= 0) {
+        forget_descriptor(descriptor);
+        close(descriptor);
+    }
+}
+
+bool read_file(int file, base::Array<unsigned char> *ret_bytes) {
+    struct stat status {};
+    if (fstat(file, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size <= 0 ||
+        status.st_size > size_max || !ret_bytes->allocate(static_cast<size_t>(status.st_size))) {
+        return false;
+    }
+    for (size_t done = 0; done < ret_bytes->size();) {
+        const ssize_t count =
+            pread(file, &(*ret_bytes)[done], ret_bytes->size() - done, static_cast<off_t>(done));
+        if (count == 0 || (count < 0 && errno != EINTR)) {
+            return false;
+        }
+        done += count > 0 ? static_cast<size_t>(count) : 0;
+    }
+    return true;
+}
+
+void adopt_sockets(UpgradeReader *reader) {
+    for (uint32_t index = 0; index < reader->body().set_count; index++) {
+        UpgradeSetView view{};
+        int descriptors[bound_sockets_max];
+        if (!reader->next_set(&view)) {
+            return;
+        }
+        for (uint32_t socket = 0; socket < view.set.count; socket++) {
+            descriptors[socket] = view.descriptor(socket);
+        }
+        (void)note_handed_on({view.name, view.set.port, view.set.family, view.set.flags},
+                             std::span(descriptors).first(view.set.count));
+    }
+}
+
+void adopt_pool(const UpgradePoolView &view) {
+    for (const int descriptor : {view.pool.channel.read_end, view.pool.channel.write_end,
+                                 view.pool.liveness_read_end, view.pool.liveness_write_end,
+                                 view.pool.notifications.socket, view.pool.notifications.place}) {
+        own(descriptor);
+    }
+    for (uint32_t index = 0; index < view.pool.worker_count; index++) {
+        own(view.worker(index).channel.stop_end);
+    }
+}
+
+void adopt_body(HandedOver *all) {
+    const UpgradeBody &body = all->reader.body();
+    constexpr int last_signal = 64;
+    sigemptyset(&all->mask);
+    for (int signal = 1; signal <= last_signal; signal++) {
+        if ((body.mask >> (signal - 1) & 1) != 0) {
+            sigaddset(&all->mask, signal);
+        }
+    }
+    all->is_mask_held = true;
+    if (body.is_daemon != 0) {
+        own(body.pid_file);
+        adopt_daemon(body.pid_file);
+    }
+    if (body.passed_count > 0) {
+        set_passed_descriptors(body.passed_count);
+    }
+    all->reader.begin();
+    adopt_sockets(&all->reader);
+    if (!all->pools.allocate(body.pool_count)) {
+        return; // all are unclaimed then
+    }
+    while (all->pool_count < body.pool_count &&
+           all->reader.next_pool(&all->pools[all->pool_count].view)) {
+        adopt_pool(all->pools[all->pool_count].view);
+        all->pool_count += 1;
+    }
+}
+
+// A program that was executed in between has forked, and this is its child: what the supervisor
+// keeps open must not stay open here.
+void let_go_of_inherited(Bytes bytes) {
+    UpgradeHeader header{};
+    UpgradeCursor cursor(bytes);
+    UpgradeReader reader;
+    if (!cursor.read(&header) || !reader.open(bytes, header.pid)) {
+        return;
+    }
+    for (uint32_t index = 0; index < header.process_count; index++) {
+        if (is_pidfd(reader.process(index).pidfd)) {
+            close(reader.process(index).pidfd);
+        }
+    }
+    for (uint32_t index = 0; index < header.descriptor_count; index++) {
+        if (is_pipe(reader.descriptor(index))) {
+            close(reader.descriptor(index));
+        }
+    }
+}
+
+void adopt_file(int file) {
+    auto *all = base::make<HandedOver>();
+    if (all == nullptr || !read_file(file, &all->bytes)) {
+        base::destroy(all);
+        return;
+    }
+    const Bytes bytes(&all->bytes[0], all->bytes.size());
+    if (!all->reader.open(bytes, own_pid())) {
+        let_go_of_inherited(bytes);
+        close(file);
+        base::destroy(all);
+        return;
+    }
+    close(file);
+    const UpgradeHeader &header = all->reader.header();
+    for (uint32_t index = 0; index < header.process_count; index++) {
+        const int pidfd = all->reader.process(index).pidfd;
+        close_on_exec(pidfd);
+        own(pidfd);
+    }
+    for (uint32_t index = 0; index < header.descriptor_count; index++) {
+        close_on_exec(all->reader.descriptor(index));
+    }
+    all->process = own_process_id();
+    all->is_open = true;
+    handed = all;
+    if (all->reader.has_body()) {
+        adopt_body(all);
+    }
+}
+
+// After what identity.cc finds out when the library is loaded.
+constexpr int second_priority = 102;
+
+[[gnu::constructor(second_priority)]] void find_handed_over() {
+    const char *text = secure_getenv(upgrade_variable);
+    int32_t file = -1;
+    if (text != nullptr && base::parse_number(&text, STDERR_FILENO + 1, INT32_MAX, &file) &&
+        *text == '\0') {
+        adopt_file(file);
+    }
+    if (text != nullptr) {
+        unsetenv(upgrade_variable);
+    }
+}
+
+bool is_claimed(const HandedOver &all, int32_t pid) {
+    for (uint32_t index = 0; index < all.pool_count; index++) {
+        const HandedPool &pool = all.pools[index];
+        for (uint32_t worker = 0; pool.is_claimed && worker < pool.view.pool.worker_count;
+             worker++) {
+            if (pool.view.worker(worker).pid == pid) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+// Workers see it where they wait for it, and are sent a signal besides.
+void write_stop(int stop_end) {
+    const Command stop{CommandKind::stop, 0, {}, 0};
+    if (stop_end >= 0 && is_pipe(stop_end)) {
+        (void)write_without_sigpipe(stop_end, &stop, sizeof(stop));
+    }
+}
+
+// Where the layout is not known, which descriptor is whose is not known either.
+void close_descriptors(const HandedOver &all) {
+    for (uint32_t index = 0; index < all.pool_count; index++) {
+        const HandedPool &handed_pool = all.pools[index];
+        const UpgradePool &pool = handed_pool.view.pool;
+        if (handed_pool.is_claimed) {
+            continue;
+        }
+        for (uint32_t worker = 0; worker < pool.worker_count; worker++) {
+            const int stop_end = handed_pool.view.worker(worker).channel.stop_end;
+            write_stop(stop_end);
+            close_own(stop_end);
+        }
+        for (const int descriptor :
+             {pool.channel.read_end, pool.channel.write_end, pool.liveness_read_end,
+              pool.liveness_write_end, pool.notifications.socket, pool.notifications.place}) {
+            close_own(descriptor);
+        }
+    }
+    const UpgradeHeader &header = all.reader.header();
+    for (uint32_t index = 0; !all.reader.has_body() && index < header.descriptor_count; index++) {
+        close(all.reader.descriptor(index));
+    }
+}
+
+// Once.
+void list_unclaimed(HandedOver *all) {
+    const UpgradeHeader &header = all->reader.header();
+    all->is_open = false;
+    close_handed_on();
+    close_descriptors(*all);
+    if (!all->unclaimed.allocate(header.process_count)) {
+        return;
+    }
+    for (uint32_t index = 0; index < header.process_count; index++) {
+        if (!is_claimed(*all, all->reader.process(index).pid)) {
+            all->unclaimed[all->unclaimed_count++] = all->reader.process(index);
+        }
+    }
+}
+
+} // namespace
+
+HandedPool *find_handed_pool(const char *name) {
+    HandedOver *all = own_handed();
+    for (uint32_t index = 0; all != nullptr && all->is_open && index < all->pool_count; index++) {
+        HandedPool &pool = all->pools[index];
+        if (!pool.is_claimed && strcmp(pool.view.pool.name, name) == 0) {
+            return &pool;
+        }
+    }
+    return nullptr;
+}
+
+const sigset_t *held_mask() {
+    const HandedOver *all = own_handed();
+    return all != nullptr && all->is_mask_held ? &all->mask : nullptr;
+}
+
+void restore_held_mask() {
+    if (held_mask() != nullptr) {
+        handed->is_mask_held = false;
+        pthread_sigmask(SIG_SETMASK, &handed->mask, nullptr);
+    }
+}
+
+bool has_unclaimed() {
+    return handed != nullptr && handed->is_open && is_this_process(handed->process);
+}
+
+uint32_t unclaimed_count() {
+    if (handed->is_open) {
+        list_unclaimed(handed);
+    }
+    return handed->unclaimed_count - handed->popped;
+}
+
+bool pop_unclaimed(UpgradeProcess *ret_process) {
+    if (unclaimed_count() == 0) {
+        return false;
+    }
+    *ret_process = handed->unclaimed[handed->popped++];
+    return true;
+}
+
+} // namespace prefork::os

@@ -1,0 +1,36 @@
+// What the former program of this process has handed over: found when the library is loaded.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <signal.h>
+
+#include "os/upgrade/reader.h"
+
+namespace prefork::os {
+
+struct HandedPool {
+    UpgradePoolView view;
+    bool is_claimed;
+};
+
+// The pool of that name that nobody has claimed; nullptr: there is none. Whoever claims it marks
+// it, and its descriptors are his.
+[[nodiscard]] HandedPool *find_handed_pool(const char *name);
+
+// The signals that the former program had not blocked are blocked until the first pool has its
+// handlers. The mask to be restored; nullptr: there is none.
+[[nodiscard]] const sigset_t *held_mask();
+// The first pool has its handlers.
+void restore_held_mask();
+
+// A pool is about to wait. What nobody has claimed by then nobody will.
+[[nodiscard]] bool has_unclaimed();
+// How many workers nobody has claimed.
+[[nodiscard]] uint32_t unclaimed_count();
+// Pops one of them, once all its pool's descriptors but the pidfd are closed; returns false, and
+// ends the time for claims, if there is none any more.
+bool pop_unclaimed(UpgradeProcess *ret_process);
+
+} // namespace prefork::os

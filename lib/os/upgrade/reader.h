@@ -1,0 +1,93 @@
+// Reads what the former program of a supervisor has written. It trusts nothing: whatever the bytes
+// are, it stays within them.
+//
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "os/upgrade/layout.h"
+
+namespace prefork::os {
+
+using Bytes = std::span<const unsigned char>;
+
+// The bytes may have any alignment: everything is copied out.
+class UpgradeCursor {
+  public:
+    explicit UpgradeCursor(Bytes bytes) : rest_(bytes) {}
+
+    // Each returns false behind the end.
+    template <typename Value>
+    [[nodiscard]] bool read(Value *ret_value) {
+        Bytes bytes;
+        if (!skip(sizeof(Value), &bytes)) {
+            return false;
+        }
+        copy(bytes, ret_value);
+        return true;
+    }
+    [[nodiscard]] bool skip(size_t size, Bytes *ret_bytes) {
+        if (size > rest_.size()) {
+            return false;
+        }
+        *ret_bytes = rest_.first(size);
+        rest_ = rest_.subspan(size);
+        return true;
+    }
+    [[nodiscard]] size_t left() const { return rest_.size(); }
+
+  private:
+    static void copy(Bytes bytes, void *ret_value);
+
+    Bytes rest_;
+};
+
+struct UpgradeSetView {
+    UpgradeSet set;
+    Bytes descriptors;
+    const char *name;
+
+    [[nodiscard]] int descriptor(uint32_t index) const;
+};
+
+struct UpgradePoolView {
+    UpgradePool pool;
+    Bytes workers;
+    Bytes policy;
+
+    [[nodiscard]] UpgradeWorker worker(uint32_t index) const;
+};
+
+class UpgradeReader {
+  public:
+    // Returns false if it is no such file, or not the process's. The bytes outlive this object.
+    [[nodiscard]] bool open(Bytes bytes, int32_t pid);
+
+    [[nodiscard]] const UpgradeHeader &header() const { return header_; }
+    [[nodiscard]] UpgradeProcess process(uint32_t index) const;
+    [[nodiscard]] int descriptor(uint32_t index) const;
+
+    // Whether the rest is of this version and valid. Only then there are sets and pools.
+    [[nodiscard]] bool has_body() const { return has_body_; }
+    [[nodiscard]] const UpgradeBody &body() const { return body_; }
+    // To be called in this order, each as often as there are some.
+    void begin() { cursor_ = body_cursor_; }
+    [[nodiscard]] bool next_set(UpgradeSetView *ret_set);
+    [[nodiscard]] bool next_pool(UpgradePoolView *ret_pool);
+
+  private:
+    [[nodiscard]] bool check_body();
+
+    UpgradeHeader header_{};
+    UpgradeBody body_{};
+    Bytes processes_;
+    Bytes descriptors_;
+    UpgradeCursor body_cursor_{Bytes()};
+    UpgradeCursor cursor_{Bytes()};
+    bool has_body_ = false;
+};
+
+} // namespace prefork::os

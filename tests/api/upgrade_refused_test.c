@@ -1,0 +1,131 @@
+/*
+ * upgrade_refused_test.c - upgrades of a supervisor that fail, or go by other programs
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cmocka_all.h"
+#include "executed.h"
+#include "upgrader.h"
+
+/* ---- Failures --------------------------------------------------------------------------- */
+
+static void failed_upgrade_leaves_all_as_it_was(void **state) {
+    static const char *options[] = {"workers=2", "program=./missing", NULL};
+    (void)state;
+    pid_t server = serve(options);
+    assert_reaches("started slot", 2);
+
+    upgrade(server);
+
+    assert_reaches(text_of("generation 0 upgrade %d.", -ENOENT), 1);
+    assert_int_equal(kill(worker_of(0, 0), SIGKILL), 0);
+    assert_reaches("started slot 0", 2);
+    stops(server);
+    assert_int_equal(report_count("exited"), 3);
+}
+
+static void file_with_more_rights_is_refused(void **state) {
+    static const char *options[] = {"workers=1", "program=./rich", NULL};
+    (void)state;
+    copy_program(program_path("upgrader"), "rich");
+    assert_int_equal(chmod("rich", 04755), 0);
+    pid_t server = serve(options);
+    assert_reaches("started slot", 1);
+
+    upgrade(server);
+
+    assert_reaches(text_of("generation 0 upgrade %d.", -EACCES), 1);
+    stops(server);
+}
+
+static void other_thread_is_refused(void **state) {
+    static const char *options[] = {"workers=1", "thread=1", NULL};
+    (void)state;
+    pid_t server = serve(options);
+    assert_reaches("started slot", 1);
+
+    upgrade(server);
+
+    assert_reaches(text_of("generation 0 upgrade %d.", -EPERM), 1);
+    stops(server);
+}
+
+/* ---- Wrappers --------------------------------------------------------------------------- */
+
+static void program_by_a_script_that_executes_it_goes_on(void **state) {
+    static const char *options[] = {"workers=2", "program=./wrapper", NULL};
+    (void)state;
+    make_file("wrapper", "#!/bin/sh\nexec ./server \"$@\"\n", 0755);
+    pid_t server = serve(options);
+    assert_reaches("started slot", 2);
+
+    upgrade(server);
+
+    assert_reaches("generation 1 adopted 2.", 1);
+    stops(server);
+}
+
+/* It has another pid, so what was handed over is not its. */
+static void program_by_a_script_that_forks_adopts_nothing(void **state) {
+    static const char *options[] = {"workers=2", "program=./wrapper", NULL};
+    (void)state;
+    make_file("wrapper", "#!/bin/sh\n./server \"$@\"\nexit 5\n", 0755);
+    pid_t server = serve(options);
+    assert_reaches("started slot", 2);
+
+    upgrade(server);
+
+    assert_reaches("generation 1 starting 2.", 1);
+    assert_int_equal(report_count("adopted"), 0);
+    pid_t other = (pid_t)report_number("generation 1 begins pid ", 0);
+    assert_true(other != server);
+    assert_int_equal(kill(other, SIGTERM), 0);
+    int status = server_end(server);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 5);
+    assert_all_end();
+}
+
+/* ---- Daemons ---------------------------------------------------------------------------- */
+
+static void daemon_keeps_its_pid_file(void **state) {
+    static const char *options[] = {"workers=2", "daemon=pid", NULL};
+    (void)state;
+    pid_t launcher = serve(options);
+    assert_int_equal(server_end(launcher), 0);
+    pid_t server = (pid_t)report_number("generation 0 begins pid ", 0);
+    assert_reaches("started slot", 2);
+
+    upgrade(server);
+
+    assert_reaches("generation 1 daemonize 0.", 1);
+    assert_reaches("generation 1 adopted 2.", 1);
+    struct flock lock = {.l_type = F_WRLCK};
+    int file = open("pid", O_RDWR | O_CLOEXEC);
+    assert_true(file >= 0);
+    assert_int_equal(fcntl(file, F_GETLK, &lock), 0);
+    assert_int_equal(lock.l_pid, server);
+    assert_int_equal(close(file), 0);
+    stops(server);
+    assert_int_equal(access("pid", F_OK), -1);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        executed_scenario_test(failed_upgrade_leaves_all_as_it_was),
+        executed_scenario_test(file_with_more_rights_is_refused),
+        executed_scenario_test(other_thread_is_refused),
+        executed_scenario_test(program_by_a_script_that_executes_it_goes_on),
+        executed_scenario_test(program_by_a_script_that_forks_adopts_nothing),
+        executed_scenario_test(daemon_keeps_its_pid_file),
+    };
+
+    return cmocka_run_group_tests_name("upgrades that fail", tests, NULL, NULL);
+}
