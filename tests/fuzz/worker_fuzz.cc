@@ -136,7 +136,7 @@ void play(fuzz::Input *input) {
     const bool has_stop = input->below(2) != 0;
     EXPECT(channel.open({has_stop, true, input->below(2) * 100 * second}) == 0);
     EXPECT(channel.grow(workers, 0));
-    const uint32_t slot = input->below(workers);
+    const auto slot = static_cast<int32_t>(input->below(workers));
     const uint32_t worker = input->below(workers);
     EXPECT(channel.admit(slot, worker, getpid(), 0) == -ESRCH); // nobody waits
     EXPECT(channel.expect_fork(slot) == 0);
