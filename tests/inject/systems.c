@@ -111,6 +111,7 @@ static int leave_orphans(int task_id, void *user) {
     }
     close(file);
     if (fork() == 0) {
+        alarm(3); /* where the library could not make a group, nobody kills it */
         scene_serve(task_id, user);
     }
     if (fork() == 0) {
