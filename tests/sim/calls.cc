@@ -150,6 +150,8 @@ void Host::set_spares(uint32_t count) {
     world.allocation_failed = false;
     if (!grows) {
         model.set_spares(count); // it sends signals, which are expected from here on
+    } else if (can) {
+        model.grow_spares(count);
     }
     SIM_TRACE("set_spares to %u", count);
     const int result = pool_->set_spares(count);
@@ -158,11 +160,8 @@ void Host::set_spares(uint32_t count) {
     if (result != wanted) {
         violate("result", "set_spares returns %d, not %d", result, wanted);
     }
-    world.allocation_failed = false;
-    if (grows && result == 0) {
-        model.set_spares(count);
-    }
     model.settle();
+    world.allocation_failed = false;
 }
 
 void Host::restart(uint32_t choice) {

@@ -39,6 +39,7 @@ class Model : private ModelParts {
     [[nodiscard]] bool can_change() const { return phase_ == Phase::running; }
     void resize(uint32_t count);
     void grow(uint32_t count) { pending_growth_ = count; } // if there is memory for it
+    void grow_spares(uint32_t count) { pending_spares_ = count; }
     int restart(uint32_t slot);
     int stop_worker(uint32_t slot);
     int signal(uint32_t slot, int number);
@@ -332,6 +333,7 @@ class Model : private ModelParts {
     bool messages_first_ = false; // before it
     uint32_t pending_looks_ = 0;
     uint32_t pending_growth_ = 0;
+    uint32_t pending_spares_ = 0;
     uint32_t pending_fork_failure_ = 0; // the slot, plus 1
     int32_t fork_error_ = 0;
     bool pending_requests_ = false; // to the host, once what is known has had its effect

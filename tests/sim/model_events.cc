@@ -321,6 +321,13 @@ void Model::settle() {
         pending_requests_ = false;
         request_forks();
     }
+    if (pending_spares_ != 0) {
+        const uint32_t count = pending_spares_;
+        pending_spares_ = 0;
+        if (!world.allocation_failed) {
+            set_spares(count);
+        }
+    }
     if (pending_growth_ != 0) {
         const uint32_t count = pending_growth_;
         pending_growth_ = 0;
