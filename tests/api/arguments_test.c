@@ -212,7 +212,7 @@ static void the_version_is_that_of_the_header(void **state) {
 
 static void each_type_of_events_has_a_name(void **state) {
     (void)state;
-    for (int type = PF_EVENT_STARTING; type <= PF_EVENT_ADOPTED; type++) {
+    for (int type = PF_EVENT_STARTING; type <= PF_EVENT_SPARE_EXITED; type++) {
         assert_non_null(pf_event_type_name(type));
         for (int other = PF_EVENT_STARTING; other < type; other++) {
             assert_string_not_equal(pf_event_type_name(type), pf_event_type_name(other));
@@ -223,7 +223,7 @@ static void each_type_of_events_has_a_name(void **state) {
     assert_string_equal(pf_event_type_name(PF_EVENT_SPARE_EXITED), "spare_exited");
     assert_null(pf_event_type_name(0));
     assert_null(pf_event_type_name(-1));
-    assert_null(pf_event_type_name(PF_EVENT_ADOPTED + 1));
+    assert_null(pf_event_type_name(PF_EVENT_SPARE_EXITED + 1));
     assert_int_equal(pf_event_worker_count(NULL), 0);
 }
 
