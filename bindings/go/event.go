@@ -33,6 +33,10 @@ const (
 	// EventSignalUnavailable does not occur in Go, whose runtime has the signals.
 	EventSignalUnavailable EventType = C.PF_EVENT_SIGNAL_UNAVAILABLE
 	EventDone              EventType = C.PF_EVENT_DONE // the pool has ended; its last event
+	// EventAdopted and those of spares do not occur yet: no option of this package asks for them.
+	EventAdopted      EventType = C.PF_EVENT_ADOPTED
+	EventSpareStarted EventType = C.PF_EVENT_SPARE_STARTED
+	EventSpareExited  EventType = C.PF_EVENT_SPARE_EXITED
 )
 
 var eventNames = map[EventType]string{
@@ -41,6 +45,7 @@ var eventNames = map[EventType]string{
 	EventStopping: "Stopping", EventKilled: "Killed", EventUnresponsive: "Unresponsive",
 	EventReloading: "Reloading", EventReloaded: "Reloaded", EventReloadFailed: "ReloadFailed",
 	EventResized: "Resized", EventSignalUnavailable: "SignalUnavailable", EventDone: "Done",
+	EventAdopted: "Adopted", EventSpareStarted: "SpareStarted", EventSpareExited: "SpareExited",
 }
 
 // String returns the name without "Event", such as "Started".

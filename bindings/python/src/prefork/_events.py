@@ -31,6 +31,8 @@ class EventType(enum.IntEnum):
     FORK_WANTED = 15
     SIGNAL_UNAVAILABLE = 16
     ADOPTED = 17
+    SPARE_STARTED = 18
+    SPARE_EXITED = 19
 
     @classmethod
     def _missing_(cls, value: object) -> Optional[EventType]:
