@@ -3,16 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/text.h"
+#include "os/process/capabilities.h"
 
 namespace prefork::os {
 
@@ -28,18 +27,8 @@ constexpr size_t message_size = 4096; // longer ones are cut: what counts is sho
 // Whether processes of the same user may look at the descriptors of this one, as far as that can be
 // known: they need all of its capabilities for it. Where nobody may ask, they may not look either.
 bool is_open_to_own_user() {
-    __user_cap_header_struct header{};
-    __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
-    header.version = _LINUX_CAPABILITY_VERSION_3;
-    if (syscall(SYS_capget, &header, data) < 0 || prctl(PR_GET_DUMPABLE) != 1) {
-        return false;
-    }
-    for (const __user_cap_data_struct &word : data) {
-        if (word.permitted != 0) {
-            return false;
-        }
-    }
-    return true;
+    Permitted permitted{};
+    return read_permitted(0, &permitted) == 0 && permitted.empty() && prctl(PR_GET_DUMPABLE) == 1;
 }
 
 bool can_connect(const sockaddr_un &address) {

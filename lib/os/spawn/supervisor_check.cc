@@ -4,13 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <initializer_list>
-#include <linux/capability.h>
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -18,6 +16,7 @@
 #include "base/text.h"
 #include "os/fd/pidfd.h"
 #include "os/fd/pidfd_info.h"
+#include "os/process/capabilities.h"
 #include "os/process/parent.h"
 #include "os/process/threads.h"
 
@@ -31,35 +30,6 @@ struct Ids {
     uint32_t users[id_kinds];
     uint32_t groups[id_kinds];
 };
-
-struct Permitted {
-    uint32_t words[_LINUX_CAPABILITY_U32S_3];
-};
-
-// ---- What the kernel reports about the rights of a process ------------------------------------
-
-int read_permitted(int32_t pid, Permitted *ret_permitted) {
-    __user_cap_header_struct header{};
-    __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = {};
-    header.version = _LINUX_CAPABILITY_VERSION_3;
-    header.pid = pid;
-    if (syscall(SYS_capget, &header, data) < 0) {
-        return -errno;
-    }
-    for (int index = 0; index < _LINUX_CAPABILITY_U32S_3; index++) {
-        ret_permitted->words[index] = data[index].permitted;
-    }
-    return 0;
-}
-
-bool contains(const Permitted &all, const Permitted &some) {
-    for (int index = 0; index < _LINUX_CAPABILITY_U32S_3; index++) {
-        if ((some.words[index] & ~all.words[index]) != 0) {
-            return false;
-        }
-    }
-    return true;
-}
 
 int read_own_ids(Ids *ret_ids) {
     uid_t users[id_kinds];
@@ -180,8 +150,8 @@ int compare_rights(int32_t pid) {
             return result;
         }
     }
-    return contains(permitted, own_permitted) && memcmp(&ids, &own_ids, sizeof(ids)) == 0 ? 0
-                                                                                          : -EPERM;
+    return permitted.contains(own_permitted) && memcmp(&ids, &own_ids, sizeof(ids)) == 0 ? 0
+                                                                                         : -EPERM;
 }
 
 } // namespace
