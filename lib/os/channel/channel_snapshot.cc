@@ -23,20 +23,7 @@ ChannelSnapshot SupervisorChannel::snapshot() const {
     return saved;
 }
 
-WorkerChannelSnapshot SupervisorChannel::snapshot(uint32_t worker) const {
-    const State &state = states_[worker];
-    WorkerChannelSnapshot saved{};
-    saved.begun = state.begun;
-    saved.life = state.life;
-    saved.heartbeats = state.heartbeats;
-    saved.stop_end = state.stop_end;
-    saved.readies = state.readies;
-    saved.retires = state.retires;
-    saved.exits = state.exits;
-    saved.exit_code = state.exit_code;
-    saved.floods = state.floods ? 1 : 0;
-    return saved;
-}
+WorkerChannelSnapshot SupervisorChannel::snapshot(uint32_t worker) const { return states_[worker]; }
 
 int SupervisorChannel::adopt(const ChannelOptions &options, const ChannelSnapshot &saved) {
     options_ = options;
@@ -58,16 +45,7 @@ int SupervisorChannel::adopt(const ChannelOptions &options, const ChannelSnapsho
 }
 
 void SupervisorChannel::adopt_worker(uint32_t worker, const WorkerChannelSnapshot &saved) {
-    State &state = states_[worker];
-    state.begun = saved.begun;
-    state.life = saved.life;
-    state.heartbeats = saved.heartbeats;
-    state.stop_end = saved.stop_end;
-    state.readies = saved.readies;
-    state.retires = saved.retires;
-    state.exits = saved.exits;
-    state.exit_code = saved.exit_code;
-    state.floods = saved.floods != 0;
+    states_[worker] = saved;
 }
 
 } // namespace prefork::os

@@ -118,17 +118,7 @@ class SupervisorChannel {
     [[nodiscard]] WorkerLink link_of_all() const;
 
   private:
-    struct State {
-        uint32_t life; // 0: no process
-        uint32_t heartbeats;
-        base::Instant begun;
-        int stop_end; // -1: none
-        uint8_t readies;
-        uint8_t retires;
-        uint8_t exits;
-        uint8_t exit_code;
-        bool floods;
-    };
+    using State = WorkerChannelSnapshot; // it is handed over as it is
     // Of a slot whose worker the host is to fork.
     struct Admission {
         int read_end; // -1: none
