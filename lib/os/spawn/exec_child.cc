@@ -119,7 +119,7 @@ int enter_program(const ExecChild &child) {
     if (supervisor_is_gone(parameters)) {
         _exit(EXIT_FAILURE); // there is nobody to report it to
     }
-    if (is_launching() && (!parameters.awaits_own_ready() || parameters.foreign)) {
+    if (is_launching() && !parameters.awaits_own_ready()) {
         redirect_stdio_to_null();
     }
     if (int r = place_all_descriptors(child); r < 0) {

@@ -27,8 +27,8 @@ struct SpawnParameters {
     const sigset_t *waiting_mask = nullptr; // of a spare while it waits; nullptr: the present one
 
     [[nodiscard]] bool is_spare() const { return task_id == base::task_spare; }
-    // Nobody waits for a spare to be ready.
-    [[nodiscard]] bool awaits_own_ready() const { return awaits_ready && !is_spare(); }
+    // Whether this worker is to report by the library that it is ready. Nobody waits for a spare.
+    [[nodiscard]] bool awaits_own_ready() const { return awaits_ready && !foreign && !is_spare(); }
 };
 
 // In a child of the host's own fork: makes it a worker once its supervisor has admitted it
