@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,27 +19,24 @@
 #include "cmocka_all.h"
 #include "executed.h"
 
-enum { LONG_MS = 15000, SHORT_MS = 200, STEPS_MAX = 12 };
+enum { LONG_MS = 15000, SHORT_MS = 200 };
 
-/* Workers run the program service with those steps, the last of which is followed by NULL. */
-static void serves(struct host *host, ...) {
-    const char *arguments[STEPS_MAX + 1] = {"service"};
-    va_list steps;
-    int count = 1;
-
-    va_start(steps, host);
-    while (count < STEPS_MAX && (arguments[count] = va_arg(steps, const char *)) != NULL) {
-        count++;
-    }
-    va_end(steps);
-    board_require(host->board, pf_pool_set_worker_fn(host->pool, NULL, NULL, NULL) == 0);
-    board_require(host->board,
-                  pf_pool_set_exec(host->pool, program_path("service"), arguments, NULL) == 0);
-    board_require(host->board, pf_pool_set_foreign_workers(host->pool, 1) == 0);
-}
+/* Workers run the program service with those steps. */
+#define serves(host, ...)                                                                          \
+    do {                                                                                           \
+        executes_program(host, "service", __VA_ARGS__);                                            \
+        board_require((host)->board, pf_pool_set_foreign_workers((host)->pool, 1) == 0);           \
+    } while (0)
 
 static void assert_ready_timeout(struct host *host, uint64_t timeout_ms) {
     assert_int_equal(pf_pool_set_ready_timeout(host->pool, timeout_ms), 0);
+}
+
+/* So many workers start, and all get ready. */
+static void assert_all_get_ready(struct host *host, int workers) {
+    assert_ready_timeout(host, LONG_MS);
+    assert_int_equal(host_begin(host, workers), 0);
+    assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, (unsigned)workers));
 }
 
 /* ---- What it has ----------------------------------------------------------------------------- */
@@ -76,10 +72,8 @@ static void without_a_timeout_it_has_nowhere_to_report(void **state) {
 static void it_may_use_the_library_for_itself(void **state) {
     struct host *host = *state;
     serves(host, "pool", "say:READY=1", "wait", NULL);
-    assert_ready_timeout(host, LONG_MS);
-    assert_int_equal(host_begin(host, 2), 0);
 
-    assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, 2));
+    assert_all_get_ready(host, 2);
 
     assert_int_equal(report_count("own pool result=0"), 2);
     assert_int_equal(host_stops(host), 0);
@@ -90,10 +84,9 @@ static void it_may_use_the_library_for_itself(void **state) {
 static void ready_among_other_lines_counts(void **state) {
     struct host *host = *state;
     serves(host, "say:STATUS=up,READY=1,MAINPID=1", "wait", NULL);
-    assert_ready_timeout(host, LONG_MS);
-    assert_int_equal(host_begin(host, 3), 0);
 
-    assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, 3));
+    assert_all_get_ready(host, 3);
+
     assert_int_equal(host_stops(host), 0);
 }
 
@@ -161,10 +154,8 @@ static void what_another_process_sends_does_not_count(void **state) {
 static void messages_that_mean_nothing_do_no_harm(void **state) {
     struct host *host = *state;
     serves(host, "flood:1000", "say:READY=1", "wait", NULL);
-    assert_ready_timeout(host, LONG_MS);
-    assert_int_equal(host_begin(host, 2), 0);
 
-    assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, 2));
+    assert_all_get_ready(host, 2);
 
     assert_int_equal(report_count("flooded"), 2);
     assert_int_equal(board_count(host->board, PF_EVENT_UNRESPONSIVE, ANY_TASK), 0);
@@ -175,9 +166,7 @@ static void a_release_that_never_serves_leaves_the_old_workers(void **state) {
     struct host *host = *state;
     const char *arguments[] = {"service", "wait", NULL};
     serves(host, "say:READY=1", "wait", NULL);
-    assert_ready_timeout(host, LONG_MS);
-    assert_int_equal(host_begin(host, 2), 0);
-    assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, 2));
+    assert_all_get_ready(host, 2);
     int32_t before = pf_pool_worker_pid(host->pool, 0);
     arguments[1] = "exit:3";
     assert_int_equal(pf_pool_set_exec(host->pool, program_path("service"), arguments, NULL), 0);

@@ -76,19 +76,32 @@ int executed_scenario_teardown(void **state) {
     return result;
 }
 
-void executes(struct host *host, ...) {
-    const char *arguments[STEPS_MAX + 1] = {"exec_worker"};
-    va_list steps;
+static void execute_steps(struct host *host, const char *program, va_list steps) {
+    const char *arguments[STEPS_MAX + 1] = {program};
     int count = 1;
 
-    va_start(steps, host);
     while (count < STEPS_MAX && (arguments[count] = va_arg(steps, const char *)) != NULL) {
         count++;
     }
-    va_end(steps);
-    const char *path = program_path("exec_worker");
+    const char *path = program_path(program);
     board_require(host->board, pf_pool_set_worker_fn(host->pool, NULL, NULL, NULL) == 0);
     board_require(host->board, pf_pool_set_exec(host->pool, path, arguments, NULL) == 0);
+}
+
+void executes(struct host *host, ...) {
+    va_list steps;
+
+    va_start(steps, host);
+    execute_steps(host, "exec_worker", steps);
+    va_end(steps);
+}
+
+void executes_program(struct host *host, const char *program, ...) {
+    va_list steps;
+
+    va_start(steps, program);
+    execute_steps(host, program, steps);
+    va_end(steps);
 }
 
 bool host_reports(struct host *host, const char *text, unsigned count) {

@@ -26,6 +26,9 @@ int executed_scenario_teardown(void **state);
 /* Workers run exec_worker with those steps, the last of which is followed by NULL. */
 void executes(struct host *host, ...);
 
+/* The same with another program of tests/programs. */
+void executes_program(struct host *host, const char *program, ...);
+
 /* Let the pool work until a text was reported so often; false: not in PATIENCE_MS, or it ended. */
 bool host_reports(struct host *host, const char *text, unsigned count);
 
