@@ -16,7 +16,7 @@
 #include "failing.h"
 #include "launch.h"
 
-enum { USES_MAX = 40, STATUS_DAEMON = 5 };
+enum { STATUS_DAEMON = 5 };
 
 static const char path[] = "daemon.pid";
 static const char lock[] = "daemon.pid.start-lock";
@@ -94,17 +94,9 @@ static bool try_daemon(bool is_stale) {
     return failed > 0;
 }
 
-struct use {
-    const char *call;
-    int error;
-};
-
 static void try_daemon_with(const struct use *uses, unsigned count, enum where where,
                             bool is_stale) {
-    if (!CALLS_CAN_FAIL) {
-        print_message("skipped: the library uses other calls here\n");
-        skip();
-    }
+    require_failing();
     for (unsigned i = 0; i < count; i++) {
         failure = (struct failure){uses[i].call, uses[i].error, 1, 1, where};
         failure_begin(&failure); /* what it counts with is shared with the daemon */

@@ -14,19 +14,7 @@
 #include "failing.h"
 #include "host.h"
 
-enum { USES_MAX = 40, NOTE_FAILED = KIND_NOTE, STATUS_DONE = 5 };
-
-struct use {
-    const char *call;
-    int error;
-};
-
-static void require_failing(void) {
-    if (!CALLS_CAN_FAIL) {
-        print_message("skipped: the library uses other calls here\n");
-        skip();
-    }
-}
+enum { NOTE_FAILED = KIND_NOTE, STATUS_DONE = 5 };
 
 /* ---- A pool that has not started ------------------------------------------------------- */
 

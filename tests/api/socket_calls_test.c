@@ -17,21 +17,7 @@
 #include "launch.h"
 #include "net.h"
 
-enum { USES_MAX = 40 };
-
 static const char path[] = "socket";
-
-struct use {
-    const char *call;
-    int error;
-};
-
-static void require_failing(void) {
-    if (!CALLS_CAN_FAIL) {
-        print_message("skipped: the library uses other calls here\n");
-        skip();
-    }
-}
 
 /* How many files there are; removes all of them. */
 static unsigned clear_files(void) {

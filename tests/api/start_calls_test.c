@@ -13,13 +13,10 @@
 #include "forker.h"
 
 enum way { BY_FORK, BY_EXEC, FOREIGN, BY_HOST, WAYS };
-enum { WORKERS = 2, USES_MAX = 40 };
+enum { WORKERS = 2 };
 
 /* Each is used by a start in at least one way, with at least one backend. */
-static const struct {
-    const char *call;
-    int error;
-} failures[] = {
+static const struct use failures[] = {
     {"calloc", ENOMEM},
     {"mmap64", ENOMEM},
     {"pipe2", EMFILE},
@@ -108,10 +105,7 @@ static bool try_start(enum way way, const struct failure *failure) {
 }
 
 static void try_each_failure(enum way way) {
-    if (!CALLS_CAN_FAIL) {
-        print_message("skipped: the library uses other calls here\n");
-        skip();
-    }
+    require_failing();
     for (unsigned i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
         struct failure failure = {failures[i].call, failures[i].error, 1, 1, IN_THIS_PROCESS};
         while (failure.first <= USES_MAX && try_start(way, &failure)) {

@@ -31,6 +31,22 @@ struct failure {
     enum where where;
 };
 
+/* A call of a list that a test lets fail at each of its uses, of which there are fewer. */
+enum { USES_MAX = 40 };
+struct use {
+    const char *call;
+    int error;
+};
+
+/* Skips the test where the library uses other calls. */
+#define require_failing()                                                                          \
+    do {                                                                                           \
+        if (!CALLS_CAN_FAIL) {                                                                     \
+            print_message("skipped: the library uses other calls here\n");                         \
+            skip();                                                                                \
+        }                                                                                          \
+    } while (0)
+
 /* The process begins to count from 0. What is said for children is said before the fork. */
 void failure_begin(const struct failure *failure);
 
