@@ -45,12 +45,15 @@ static void judge(struct board *board) {
     board_require(common, board_count(board, KIND_FAULT, ANY_TASK) == 0);
 }
 
-static void in_threads(void *(*body)(void *)) {
-    pthread_t threads[THREADS];
+static pthread_t threads[THREADS];
 
+static void begin_threads(void *(*body)(void *)) {
     for (int i = 0; i < THREADS; i++) {
         board_require(common, pthread_create(&threads[i], NULL, body, NULL) == 0);
     }
+}
+
+static void join_threads(void) {
     for (int i = 0; i < THREADS; i++) {
         board_require(common, pthread_join(threads[i], NULL) == 0);
     }
@@ -80,7 +83,8 @@ static void *lives_of_pools(void *nothing) {
 
 static int host_with_pools_in_all_threads(struct board *board) {
     common = board;
-    in_threads(lives_of_pools);
+    begin_threads(lives_of_pools);
+    join_threads();
     return 0;
 }
 
@@ -93,6 +97,17 @@ static void pools_of_different_threads_are_independent(void **state) {
 /* ---- Requests from other threads ------------------------------------------------------- */
 
 static pf_pool *requested;
+
+/* Threads that ask something of the pool begin once all of its workers run. */
+static void begin_beside_threads(struct host *host, struct board *board, void *(*asks)(void *)) {
+    common = board;
+    open_beside_threads(host, board);
+    requested = host->pool;
+    begin_threads(asks);
+    board_require(board, host_begin(host, SLOTS) == 0);
+    board_require(board, host_reaches(host, KIND_WORKER, ANY_TASK, SLOTS));
+    gate_open(board, GATE_ALL_RUN);
+}
 
 static void *makes_requests(void *nothing) {
     gate_wait(common, GATE_ALL_RUN);
@@ -107,22 +122,11 @@ static void *makes_requests(void *nothing) {
 }
 
 static int host_that_others_ask(struct board *board) {
-    pthread_t threads[THREADS];
     struct host host;
 
-    common = board;
-    open_beside_threads(&host, board);
-    requested = host.pool;
-    for (int i = 0; i < THREADS; i++) {
-        board_require(board, pthread_create(&threads[i], NULL, makes_requests, NULL) == 0);
-    }
-    board_require(board, host_begin(&host, SLOTS) == 0);
-    board_require(board, host_reaches(&host, KIND_WORKER, ANY_TASK, SLOTS));
-    gate_open(board, GATE_ALL_RUN);
+    begin_beside_threads(&host, board, makes_requests);
     board_require(board, host_finishes(&host) == 0);
-    for (int i = 0; i < THREADS; i++) {
-        board_require(board, pthread_join(threads[i], NULL) == 0);
-    }
+    join_threads();
     host_close(&host);
     return 0;
 }
@@ -189,24 +193,13 @@ static void close_all_from(unsigned first) {
 }
 
 static int host_that_closes_all(struct board *board) {
-    pthread_t threads[THREADS];
     struct host host;
 
-    common = board;
-    open_beside_threads(&host, board);
-    requested = host.pool;
-    for (int i = 0; i < THREADS; i++) {
-        board_require(board, pthread_create(&threads[i], NULL, wakes_to_the_end, NULL) == 0);
-    }
-    board_require(board, host_begin(&host, SLOTS) == 0);
-    board_require(board, host_reaches(&host, KIND_WORKER, ANY_TASK, SLOTS));
-    gate_open(board, GATE_ALL_RUN);
+    begin_beside_threads(&host, board, wakes_to_the_end);
     close_all_from(STDERR_FILENO + 1);
     board_require(board, pf_pool_dispatch(host.pool, -1) == -EBADF);
     __atomic_store_n(&has_ended, true, __ATOMIC_RELAXED);
-    for (int i = 0; i < THREADS; i++) {
-        board_require(board, pthread_join(threads[i], NULL) == 0);
-    }
+    join_threads();
     host_close(&host);
     return 0;
 }
