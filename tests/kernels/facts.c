@@ -26,16 +26,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { P_PIDFD_NUMBER = 3, CLOSE_RANGE_NUMBER = 436, CLOEXEC_BIT = 1 << 2 };
+#include "../support/error_name.h"
 
-/* musl has no names of errors, only texts. */
-static const char *error_name(int error) {
-#ifdef __GLIBC__
-    return strerrorname_np(error);
-#else
-    return strerror(error);
-#endif
-}
+enum { P_PIDFD_NUMBER = 3, CLOSE_RANGE_NUMBER = 436, CLOEXEC_BIT = 1 << 2 };
 
 static int open_pidfd(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0); }
 

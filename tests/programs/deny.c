@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "error_name.h"
 #include "filter.h"
 
 enum { WORKERS = 2, LIMIT_MS = 8000 };
@@ -35,15 +36,6 @@ struct result {
 };
 
 static struct result *result;
-
-/* musl has no names of errors, only texts. */
-static const char *error_name(int error) {
-#ifdef __GLIBC__
-    return strerrorname_np(error);
-#else
-    return strerror(error);
-#endif
-}
 
 /* Each is made by a supervisor or a worker of the scenarios, so no result is an empty one. */
 static const struct {
