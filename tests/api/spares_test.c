@@ -189,13 +189,15 @@ static void a_pool_whose_workers_are_done_ends_its_spares(void **state) {
 static void a_reload_takes_new_workers_of_new_spares(void **state) {
     struct host *host = *state;
     host->work = ends_on_term;
-    assert_int_equal(pf_pool_set_min_uptime(host->pool, 50), 0);
+    /* The old spare has to end, and a new one to start, before the last replacement begins. */
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, 200), 0);
     begin(host, 3, 1);
     pid_t old = spare_pid(host, 0);
     board_note_task(host->board, KIND_REPLACED, ANY_TASK, 0);
 
     assert_int_equal(pf_pool_reload(host->pool), 0);
     assert_true(host_reaches(host, PF_EVENT_RELOADED, ANY_TASK, 1));
+    assert_true(host_reaches(host, PF_EVENT_SPARE_EXITED, PF_TASK_SPARE, 1));
 
     const struct record *ended = board_find_pid(host->board, PF_EVENT_SPARE_EXITED, old);
     assert_non_null(ended);
