@@ -127,17 +127,7 @@ int enter_program(const ExecChild &child) {
     }
     child.environment->set_pid(getpid());
     pthread_sigmask(SIG_SETMASK, child.mask, nullptr);
-    const Program &program = *child.program;
-    char *const *environment = child.environment->get();
-    execve(program.path(), program.arguments(), environment);
-    const int error = -errno;
-    // The file of a program that has been removed is still there while it runs.
-    if (program.is_own() && (error == -ENOENT || error == -ENOTDIR) &&
-        access(program.path(), F_OK) != 0) {
-        execve("/proc/self/exe", program.arguments(), environment);
-        return -errno;
-    }
-    return error;
+    return child.program->execute(child.environment->get());
 }
 
 } // namespace

@@ -2,6 +2,7 @@
 #include "os/spawn/program.h"
 
 #include <errno.h>
+#include <unistd.h>
 #include <utility>
 
 #include "os/spawn/argument_size.h"
@@ -37,6 +38,17 @@ int Program::choose(const char *path, const char *const *arguments,
 }
 
 const char *Program::path() const { return is_own() ? own_path() : path_.get()[0]; }
+
+int Program::execute(char *const *environment) const {
+    execve(path(), arguments(), environment);
+    const int error = -errno;
+    // The file of a program that has been removed is still there while it runs.
+    if (is_own() && (error == -ENOENT || error == -ENOTDIR) && access(path(), F_OK) != 0) {
+        execve("/proc/self/exe", arguments(), environment);
+        return -errno;
+    }
+    return error;
+}
 
 void Program::swap(Program &other) {
     path_.swap(other.path_);

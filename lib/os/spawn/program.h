@@ -16,6 +16,10 @@ class Program {
 
     void swap(Program &other);
 
+    // Executes it in this process. Returns a negative errno, or not at all. Async-signal-safe, and
+    // without locks or memory.
+    [[nodiscard]] int execute(char *const *environment) const;
+
     // Whether it is this program, by the path that it was started from.
     [[nodiscard]] bool is_own() const { return path_.empty(); }
     [[nodiscard]] const char *path() const;

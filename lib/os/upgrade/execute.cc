@@ -54,7 +54,7 @@ int check_upgrade(const Program &program) {
     if (!is_main_thread()) {
         return -EPERM; // every worker would get its death signal
     }
-    if (task_id() >= 0) {
+    if (is_worker()) {
         return -EOPNOTSUPP; // what makes it a worker would be lost
     }
     if (is_launcher_waiting()) {
@@ -74,14 +74,7 @@ int execute_upgrade(const Program &program, UpgradeWriter *writer) {
     }
     flush_stdio();
     writer->set_inherited(true);
-    execve(program.path(), program.arguments(), environment.get());
-    int error = -errno;
-    // The file of a program that has been removed is still there while it runs.
-    if (program.is_own() && (error == -ENOENT || error == -ENOTDIR) &&
-        access(program.path(), F_OK) != 0) {
-        execve("/proc/self/exe", program.arguments(), environment.get());
-        error = -errno;
-    }
+    const int error = program.execute(environment.get());
     writer->set_inherited(false);
     return error;
 }
