@@ -158,9 +158,7 @@ void Pool::absorb_unclaimed() {
     const uint32_t slots = (first + count + core::instances - 1) / core::instances;
     os::UpgradeProcess process{};
     const uint32_t spares = supervisor_.spare_places();
-    if (!loop_.grow(slots * core::instances, spares) ||
-        !channel_.grow(slots * core::instances, spares) ||
-        !batch_.grow(size_t{2} * slots * core::instances) || !supervisor_.reserve(slots, spares)) {
+    if (!grow(slots, spares)) {
         return; // at the next wait
     }
     for (uint32_t id = first; os::pop_unclaimed(&process); id++) {

@@ -15,12 +15,12 @@ int Pool::open(const PoolOptions &chosen) {
     options_ = chosen;
     complete(&options_);
     const PoolOptions &options = options_;
-    uint32_t workers = options.settings.workers * core::instances;
+    uint32_t count = options.settings.workers; // of slots, also those that will be left
     core::PoolSnapshot policy;
     base::Array<core::SlotSnapshot> slots;
     const bool adopts = read_handed_over(&policy, &slots);
     if (adopts && slots.size() > options.settings.workers) {
-        workers = static_cast<uint32_t>(slots.size()) * core::instances;
+        count = static_cast<uint32_t>(slots.size());
     }
     owner_ = os::own_pid();
     process_ = os::own_process_id();
@@ -30,10 +30,7 @@ int Pool::open(const PoolOptions &chosen) {
     if (int r = loop_.open(options.backend, options.process_groups, channel_.descriptor()); r < 0) {
         return r;
     }
-    const uint32_t spares = options.settings.spares;
-    if (!supervisor_.open(options.settings) ||
-        !supervisor_.reserve(workers / core::instances, spares) || !loop_.grow(workers, spares) ||
-        !channel_.grow(workers, spares) || !batch_.grow(size_t{2} * workers)) {
+    if (!supervisor_.open(options.settings) || !grow(count, options.settings.spares)) {
         return -ENOMEM;
     }
     if (int r = options.has_foreign_reports() ? open_notifications(adopts) : 0; r < 0) {
@@ -65,6 +62,14 @@ int Pool::open(const PoolOptions &chosen) {
     }
     arm();
     return 0;
+}
+
+// Gets the memory for so many slots and spares, beside what is there. Returns false if there is
+// none.
+bool Pool::grow(uint32_t slots, uint32_t spares) {
+    const uint32_t workers = slots * core::instances;
+    return loop_.grow(workers, spares) && channel_.grow(workers, spares) &&
+           batch_.grow(size_t{2} * workers) && supervisor_.reserve(slots, spares);
 }
 
 int Pool::open_notifications(bool adopts) {
@@ -195,15 +200,13 @@ void Pool::wake() {
 }
 
 int Pool::resize(uint32_t count) {
-    const uint32_t workers = count * core::instances;
     if (!supervisor_.running()) {
         return -ECANCELED;
     }
     if (look_for_loss()) {
         return -EBADF;
     }
-    if (!loop_.grow(workers, 0) || !channel_.grow(workers, 0) ||
-        !batch_.grow(size_t{2} * workers) || !supervisor_.reserve(count, 0)) {
+    if (!grow(count, 0)) {
         return -ENOMEM;
     }
     core::Input input = input_of(core::Input::Kind::resize);

@@ -101,6 +101,7 @@ class Pool {
     static constexpr uint32_t reload_requested = 4;
     static constexpr uint32_t first_signal_requested = 8;
 
+    [[nodiscard]] bool grow(uint32_t slots, uint32_t spares);
     void request(uint32_t what);
     int run_once(int timeout_ms, os::SignalBlock &block, Role *ret_role);
     int wait_once(int timeout_ms, os::SignalBlock &block);

@@ -47,7 +47,7 @@ int Pool::set_spares(uint32_t count) {
     if (look_for_loss()) {
         return -EBADF;
     }
-    if (!loop_.grow(0, count) || !channel_.grow(0, count) || !supervisor_.reserve(0, count)) {
+    if (!grow(0, count)) {
         return -ENOMEM;
     }
     core::Input input = input_of(core::Input::Kind::set_spares);
