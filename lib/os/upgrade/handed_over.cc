@@ -95,9 +95,7 @@ void adopt_sockets(UpgradeReader *reader) {
 }
 
 void adopt_pool(const UpgradePoolView &view) {
-    for (const int descriptor : {view.pool.channel.read_end, view.pool.channel.write_end,
-                                 view.pool.liveness_read_end, view.pool.liveness_write_end,
-                                 view.pool.notifications.socket, view.pool.notifications.place}) {
+    for (const int descriptor : view.pool.descriptors()) {
         own(descriptor);
     }
     for (uint32_t index = 0; index < view.pool.worker_count; index++) {
@@ -235,9 +233,7 @@ void close_descriptors(const HandedOver &all) {
             write_stop(stop_end);
             close_own(stop_end);
         }
-        for (const int descriptor :
-             {pool.channel.read_end, pool.channel.write_end, pool.liveness_read_end,
-              pool.liveness_write_end, pool.notifications.socket, pool.notifications.place}) {
+        for (const int descriptor : pool.descriptors()) {
             close_own(descriptor);
         }
     }

@@ -8,6 +8,7 @@
 // then each pool: UpgradePool, its workers, its policy.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "os/channel/snapshot.h"
@@ -63,6 +64,12 @@ struct UpgradePool {
     int32_t liveness_write_end;
     uint32_t worker_count;
     uint32_t policy_size;
+
+    // Those that belong to no worker; -1: none.
+    [[nodiscard]] std::array<int, 6> descriptors() const {
+        return {channel.read_end,   channel.write_end,    liveness_read_end,
+                liveness_write_end, notifications.socket, notifications.place};
+    }
 };
 static_assert(sizeof(UpgradePool) == 352);
 

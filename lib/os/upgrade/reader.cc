@@ -10,6 +10,14 @@ namespace prefork::os {
 
 namespace {
 
+// One of a list, which need not be aligned.
+template <typename Value>
+Value value_at(Bytes list, uint32_t index) {
+    Value value{};
+    memcpy(&value, list.data() + index * sizeof(value), sizeof(value));
+    return value;
+}
+
 constexpr uint32_t workers_end = 1U << Record::worker_bits;
 constexpr int port_max = 65535;
 constexpr int first_descriptor = 3; // none of stdio is handed over
@@ -56,27 +64,19 @@ void UpgradeCursor::copy(Bytes bytes, void *ret_value) {
 }
 
 int UpgradeSetView::descriptor(uint32_t index) const {
-    int32_t number = 0;
-    memcpy(&number, descriptors.data() + index * sizeof(number), sizeof(number));
-    return number;
+    return value_at<int32_t>(descriptors, index);
 }
 
 UpgradeWorker UpgradePoolView::worker(uint32_t index) const {
-    UpgradeWorker worker{};
-    memcpy(&worker, workers.data() + index * sizeof(worker), sizeof(worker));
-    return worker;
+    return value_at<UpgradeWorker>(workers, index);
 }
 
 UpgradeProcess UpgradeReader::process(uint32_t index) const {
-    UpgradeProcess process{};
-    memcpy(&process, processes_.data() + index * sizeof(process), sizeof(process));
-    return process;
+    return value_at<UpgradeProcess>(processes_, index);
 }
 
 int UpgradeReader::descriptor(uint32_t index) const {
-    int32_t number = 0;
-    memcpy(&number, descriptors_.data() + index * sizeof(number), sizeof(number));
-    return number;
+    return value_at<int32_t>(descriptors_, index);
 }
 
 bool UpgradeReader::open(Bytes bytes, int32_t pid) {

@@ -127,9 +127,7 @@ void UpgradeWriter::add_descriptor(int descriptor) {
 void UpgradeWriter::add_pool(const UpgradePool &pool) {
     first_.pool_count += 1;
     add(&pool, sizeof(pool));
-    for (const int descriptor :
-         {pool.channel.read_end, pool.channel.write_end, pool.liveness_read_end,
-          pool.liveness_write_end, pool.notifications.socket, pool.notifications.place}) {
+    for (const int descriptor : pool.descriptors()) {
         add_descriptor(descriptor);
     }
 }
