@@ -27,6 +27,7 @@ INSTALL ?= install
 
 prefix ?= /usr/local
 exec_prefix ?= $(prefix)
+bindir ?= $(exec_prefix)/bin
 libdir ?= $(exec_prefix)/lib
 includedir ?= $(prefix)/include
 pkgconfigdir ?= $(libdir)/pkgconfig
@@ -131,6 +132,7 @@ compile_c = $(CC) $(PF_CPPFLAGS) $(CPPFLAGS) $(PF_CFLAGS) $(PF_SANITIZE) $(CFLAG
 compile_cxx = $(CXX) $(PF_CPPFLAGS) $(CPPFLAGS) $(PF_CXXFLAGS) $(PF_SANITIZE) $(CXXFLAGS) \
 	$(PF_CXXFLAGS_LAST)
 dependencies = -MMD -MP -MF $@.d -MT $@
+comma = ,
 
 ifeq ($(V),1)
 Q =
@@ -145,6 +147,10 @@ endif
 LIB_SOURCES := $(sort $(wildcard lib/*/*.cc lib/*/*/*.cc))
 LIB_OBJECTS := $(LIB_SOURCES:%.cc=$(BUILD)/%.o)
 LIBRARY = $(BUILD)/libprefork.so
+COMMAND_SOURCES := $(sort $(wildcard bindings/shell/*.c))
+COMMAND_OBJECTS := $(COMMAND_SOURCES:%.c=$(BUILD)/%.o)
+# The one that is installed has no path of the library in it.
+COMMAND = $(BUILD)/bindings/shell/prefork
 
 .PHONY: all html install install-html uninstall dist clean help FORCE
 .DELETE_ON_ERROR:
@@ -152,12 +158,13 @@ LIBRARY = $(BUILD)/libprefork.so
 # Objects of the tests are kept, though make takes them for steps on the way.
 .SECONDARY:
 
-PRODUCTS = $(BUILD)/$(SHARED) $(BUILD)/$(SONAME) $(LIBRARY) $(BUILD)/libprefork.a $(BUILD)/prefork.json
+PRODUCTS = $(BUILD)/$(SHARED) $(BUILD)/$(SONAME) $(LIBRARY) $(BUILD)/libprefork.a \
+	$(BUILD)/prefork.json $(COMMAND)
 
-all: $(PRODUCTS) $(BUILD)/prefork.pc
+all: $(PRODUCTS) $(BUILD)/prefork.pc $(BUILD)/prefork
 
 help::
-	@echo 'make [all]        the library, shared and static, and prefork.pc, in $(BUILD)/'
+	@echo 'make [all]        the library, shared and static, prefork.pc and prefork(1), in $(BUILD)/'
 	@echo 'make html         the manual as HTML, in $(BUILD)/html; install-html installs it'
 	@echo 'make install      to prefix=$(prefix), below DESTDIR if that is set'
 	@echo 'make uninstall    remove what install put there'
@@ -176,7 +183,7 @@ $(BUILD)/flags: FORCE
 	$(call write_if_changed,$(compile_c) / $(compile_cxx) / $(PF_LTO) / $(without_lto) / $(PF_LDFLAGS) / $(LDFLAGS))
 # A removed source file must leave the library too.
 $(BUILD)/objects: FORCE
-	$(call write_if_changed,$(LIB_OBJECTS))
+	$(call write_if_changed,$(LIB_OBJECTS) $(COMMAND_OBJECTS))
 $(BUILD)/directories: FORCE
 	$(call write_if_changed,$(prefix) $(exec_prefix) $(libdir) $(includedir) $(datadir))
 
@@ -215,14 +222,28 @@ $(BUILD)/prefork.json: lib/interface.awk lib/prefork.map include/prefork.h
 	$(say) GEN $@
 	$(Q)awk -f $^ >$@
 
+# ---- The command -----------------------------------------------------------------------
+# It is linked twice: in the build directory it finds the library beside it.
+
+$(BUILD)/bindings/shell/%.o: bindings/shell/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(compile_c) -D_FILE_OFFSET_BITS=64 $(dependencies) -c -o $@ $<
+
+$(COMMAND) $(BUILD)/prefork: $(COMMAND_OBJECTS) $(LIBRARY) $(BUILD)/objects
+	$(say) LINK $@
+	$(Q)$(CC) $(PF_SANITIZE) $(CFLAGS) $(if $(filter $(COMMAND),$@),,-Wl$(comma)-rpath$(comma)'$$ORIGIN') \
+		$(LDFLAGS) -o $@ $(COMMAND_OBJECTS) -L$(BUILD) -lprefork
+
 # ---- install ---------------------------------------------------------------------------
 # One list drives install and uninstall: mode:destination:source, link:name:target, or
 # fill:destination:template, whose directories are those of this installation.
 
-PAGES := $(notdir $(sort $(wildcard man/*.[37])))
+PAGES := $(notdir $(sort $(wildcard man/*.[137])))
 # Each line of man/aliases names a page and another name for it.
 ALIASES := $(shell sed 's|^\(.*\) \(.*\)$$|link:@man3@/\2:\1|' man/aliases)
 FILES = 644:$(includedir)/prefork.h:include/prefork.h \
+	755:$(bindir)/prefork:$(COMMAND) \
 	755:$(libdir)/$(SHARED):$(BUILD)/$(SHARED) \
 	link:$(libdir)/$(SONAME):$(SHARED) \
 	link:$(libdir)/libprefork.so:$(SONAME) \
@@ -274,5 +295,5 @@ clean:
 
 FORCE:
 
--include $(wildcard $(LIB_OBJECTS:=.d))
+-include $(wildcard $(LIB_OBJECTS:=.d) $(COMMAND_OBJECTS:=.d))
 -include tests/tests.mk

@@ -18,7 +18,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 cd "$work"
-for page in "$root"/man/*.[37]; do
+for page in "$root"/man/*.[137]; do
     name=${page##*/}
     mandoc -T html -O "toc,style=prefork.css,man=%N.%S.html" "$page" >"$name.html"
     echo "$name $name"
@@ -27,7 +27,7 @@ cat "$root/man/aliases" >>names
 
 # References to pages of others lead to the web. A prototype has an anchor of its own, for
 # functions that the page does not have under a heading.
-for page in "$root"/man/*.[37]; do
+for page in "$root"/man/*.[137]; do
     name=${page##*/}
     awk '
         FNR == 1 { file++ }

@@ -48,6 +48,16 @@ for page in index prefork.7 pf_pool.3; do
     }
 done
 
+# The command finds the library as any program does, and no path of the build is in it.
+version=$(LD_LIBRARY_PATH="$prefix/lib" "$prefix/bin/prefork" --version)
+grep -qx "Version: ${version#prefork }" "$prefix/lib/pkgconfig/prefork.pc" || {
+    echo "prefork --version: $version"
+    failed=1
+}
+if readelf -dW "$prefix/bin/prefork" | grep -E 'RPATH|RUNPATH'; then
+    failed=1
+fi
+
 # An installed example is a program that one can build there.
 PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
 export PKG_CONFIG_PATH

@@ -101,13 +101,13 @@ test ! -s "$scratch/missing" || {
 }
 
 # References to pages of this project lead somewhere.
-sed -n 's/^\.Xr \(pf_[a-z_]*\|prefork\) \([37]\).*/\1.\2/p' man/*.[37] | sort -u >"$scratch/refer"
+sed -n 's/^\.Xr \(pf_[a-z_]*\|prefork\) \([137]\).*/\1.\2/p' man/*.[137] | sort -u >"$scratch/refer"
 while read -r reference; do
     test -n "$(page_of "$reference")" || complain "a reference to $reference, which has no page"
 done <"$scratch/refer"
 
 # Pages of others need not be installed here: those references are no fault.
-mandoc -T lint -W warning man/*.[37] 2>&1 | grep -v 'referenced manual not found' \
+mandoc -T lint -W warning man/*.[137] 2>&1 | grep -v 'referenced manual not found' \
     >"$scratch/mandoc" || true
 test ! -s "$scratch/mandoc" || {
     complain "mandoc finds fault:"
@@ -130,7 +130,7 @@ awk '
         found = 1
     }
     END { exit found }
-' man/*.[37] || found=1
+' man/*.[137] || found=1
 
 # A terminal of 80 columns. There man(1) has groff set lines of 78 columns. The text is indented by
 # 7 columns since groff 1.23, by 5 before and in mandoc: all of them must leave room for 7.
@@ -150,7 +150,7 @@ spare_of() { # program; of any page
         awk '/^NAME/ { getline; match($0, /^ */); print 7 - RLENGTH; exit }'
 }
 spares="$(spare_of groff) $(spare_of mandoc)"
-test $# -gt 0 || set -- man/*.[37]
+test $# -gt 0 || set -- man/*.[137]
 for page; do
     for program in groff mandoc; do
         spare=${spares#* }
@@ -177,7 +177,7 @@ done
 test "$(wc -l <man/prefork.7)" -le 450 || complain "man/prefork.7: has more than 450 lines"
 
 # A program is shown whole once; other pages show the lines that matter there.
-sed -n 's/^\.\\" example: //p' man/*.[37] | sort | uniq -d >"$scratch/twice"
+sed -n 's/^\.\\" example: //p' man/*.[137] | sort | uniq -d >"$scratch/twice"
 test ! -s "$scratch/twice" || complain "shown whole on several pages: $(cat "$scratch/twice")"
 
 # Under EXAMPLES a display follows the line that names its file, and is that file, or some lines

@@ -25,6 +25,7 @@ find lib tests/unit tests/fuzz -name '*.cc' | sort |
 # shellcheck disable=SC2046 # options are words
 find tests -name '*.c' ! -path tests/analysis/leak.c | sort |
     run '' -std=c99 $("${PKG_CONFIG:-pkg-config}" --cflags glib-2.0 | sed 's/-I/-isystem /g')
+find bindings/shell -name '*.c' | sort | run '' -std=c99
 # The analyzer cannot follow the lists of queue(7), which the examples use.
 find man/examples -name '*.c' | sort |
     run '-clang-analyzer-unix.Malloc,-clang-analyzer-core.NullDereference' -std=c99
