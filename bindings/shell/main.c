@@ -6,16 +6,20 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "address.h"
+#include "client.h"
 #include "log.h"
+#include "monitor.h"
 #include "options.h"
 
-enum { SOCKETS_MAX = 64 };
+enum { SOCKETS_MAX = 64, LEVEL_ERROR = 3, LEVEL_NOTICE = 5 };
 
 /* ---- Before the pool ------------------------------------------------------------------------- */
 
@@ -125,24 +129,46 @@ static void log_events(pf_pool *pool) {
 }
 
 /* Returns what the last dispatch returned. */
-static int supervise(pf_pool *pool) {
+static int supervise(pf_pool *pool, struct monitor *monitor) {
+    struct pollfd fds[1 + MONITOR_FDS_MAX];
     int result = 1;
 
     while (result == 1) {
-        result = pf_pool_dispatch(pool, -1);
+        int timeout_ms = -1;
+        int count = monitor == NULL ? 0 : monitor_prepare(monitor, fds + 1, &timeout_ms);
+        fds[0] = (struct pollfd){.fd = pf_pool_fd(pool), .events = POLLIN};
+        if (fds[0].fd < 0) {
+            timeout_ms = 0; /* where there is no timer, the pool waits itself */
+        }
+        int ready = poll(fds, 1 + (nfds_t)count, timeout_ms);
+        result = pf_pool_dispatch(pool, fds[0].fd < 0 ? 100 : 0);
         log_events(pool);
+        if (ready > 0 || (ready == 0 && monitor != NULL)) {
+            if (monitor != NULL) {
+                monitor_handle(monitor, fds + 1, count);
+            }
+        } else if (ready < 0 && errno != EINTR) {
+            log_line(LEVEL_ERROR, "poll: %s", strerror(errno));
+            (void)pf_pool_stop(pool);
+        }
     }
     return result;
 }
 
 static int run(const struct options *options, const char *program) {
     pf_pool *pool = make_pool(options, program);
-    int result = pf_pool_start(pool);
+    struct monitor *monitor = NULL;
 
+    if (options->metrics != NULL) {
+        monitor = monitor_open(options->metrics, pool, options->name == NULL ? "" : options->name,
+                               options->group != 0);
+    }
+    int result = pf_pool_start(pool);
     if (result == 0) {
-        result = supervise(pool);
+        result = supervise(pool, monitor);
     }
     int stop_signal = result == 0 ? pf_pool_stop_signal(pool) : 0;
+    monitor_close(monitor);
     pf_pool_free(pool);
     if (result < 0) {
         log_failure("the pool has failed", result, STATUS_FAILED);
@@ -156,6 +182,9 @@ static int run(const struct options *options, const char *program) {
 int main(int argc, char **argv) {
     struct options options;
 
+    if (argc == 3 && (strcmp(argv[1], "status") == 0 || strcmp(argv[1], "top") == 0)) {
+        return client_show(argv[2], argv[1][0] == 't');
+    }
     options_read(&options, argc, argv);
     log_open(options.json);
     const char *program = find_program(options.program[0]);

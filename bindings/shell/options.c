@@ -17,6 +17,8 @@
 
 static const char help[] =
     "usage: prefork [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
+    "       prefork status SOCKET     a table of the workers\n"
+    "       prefork top SOCKET        the same, renewed every 2 s\n"
     "\n"
     "Runs copies of a program, and keeps them running.\n"
     "\n"
@@ -40,6 +42,7 @@ static const char help[] =
     "      --daemon              go to the background when all workers are ready\n"
     "      --pid-file PATH       of the daemon;    --log-file PATH\n"
     "      --log-format FORMAT   text (default) or json\n"
+    "      --metrics ADDRESS     serve /metrics, /healthz and the table there\n"
     "      --version, --help\n"
     "\n"
     "TERM stops, HUP replaces the workers one by one, TTIN and TTOU change their number,\n"
@@ -81,6 +84,7 @@ enum {
     OPT_PID_FILE,
     OPT_LOG_FILE,
     OPT_LOG_FORMAT,
+    OPT_METRICS,
     OPT_VERSION
 };
 
@@ -108,6 +112,7 @@ static const struct option long_options[] = {
     {"pid-file", required_argument, NULL, OPT_PID_FILE},
     {"log-file", required_argument, NULL, OPT_LOG_FILE},
     {"log-format", required_argument, NULL, OPT_LOG_FORMAT},
+    {"metrics", required_argument, NULL, OPT_METRICS},
     {"help", no_argument, NULL, OPT_HELP},
     {"version", no_argument, NULL, OPT_VERSION},
     {NULL, 0, NULL, 0},
@@ -279,8 +284,11 @@ static void set_text(struct options *options, int option, const char *value) {
     case OPT_PID_FILE:
         options->pid_file = value;
         break;
-    default:
+    case OPT_LOG_FILE:
         options->log_file = value;
+        break;
+    default:
+        options->metrics = value;
         break;
     }
 }
@@ -329,6 +337,7 @@ static void set_option(struct options *options, int option, const char *value) {
     case OPT_NAME:
     case OPT_PID_FILE:
     case OPT_LOG_FILE:
+    case OPT_METRICS:
         set_text(options, option, value);
         break;
     case OPT_RESTART:

@@ -17,6 +17,7 @@ struct options {
     const char *listen[LISTEN_MAX]; /* addresses, as address.h reads them */
     int listen_count;
     int backlog;
+    const char *metrics; /* an address; NULL: none */
     const char *pid_file;
     const char *log_file;
     const char *name;
