@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmocka_all.h"
+#include "filter.h"
 #include "launch.h"
 
 enum { NOTE_CHILD = KIND_NOTE, NOTE_HERE };
@@ -57,6 +59,29 @@ static void the_launching_process_waits_for_the_workers(void **state) {
     for (int task = 0; task < 2; task++) {
         assert_detached(board_find(scenario->board, PF_EVENT_STARTED, task, 0)->pid);
     }
+    assert_int_equal(kill(daemon, SIGTERM), 0);
+    assert_int_equal(end_of(daemon), SIGTERM);
+}
+
+/* The kernels of some machines have ppoll alone. */
+static int works_without_poll(struct board *board) {
+#ifdef SYS_poll
+    board_require(board, filter_forbid(SYS_poll, EPERM));
+#endif
+    return works_when_let(board);
+}
+
+static void where_poll_is_refused_it_waits_all_the_same(void **state) {
+    struct scenario *scenario = *state;
+    (void)launch(scenario, works_without_poll);
+    pid_t daemon = daemon_pid(scenario, 0);
+    pause_ms(20); /* in which it could end */
+    assert_still_launching(scenario);
+
+    gate_open(scenario->board, GATE_WORK);
+
+    assert_exits(scenario, 0);
+    assert_int_equal(board_count(scenario->board, PF_EVENT_STARTED, ANY_TASK), 2);
     assert_int_equal(kill(daemon, SIGTERM), 0);
     assert_int_equal(end_of(daemon), SIGTERM);
 }
@@ -326,6 +351,7 @@ static void a_daemon_becomes_none_again(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         launch_test(the_launching_process_waits_for_the_workers),
+        launch_test(where_poll_is_refused_it_waits_all_the_same),
         launch_test(a_daemon_without_workers_says_so_itself),
         launch_test(all_pools_that_began_before_the_first_wait_are_waited_for),
         launch_test(a_pool_that_is_given_up_is_not_waited_for),

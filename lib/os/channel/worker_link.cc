@@ -16,6 +16,7 @@
 #include "os/fd/pidfd.h"
 #include "os/fd/pipe.h"
 #include "os/fd/pipe_write.h"
+#include "os/fd/poll.h"
 #include "os/process/clock.h"
 #include "os/process/generation.h"
 #include "os/process/parent.h"
@@ -272,7 +273,7 @@ bool await_admission(WorkerLink *link, int supervisor_pidfd) {
     Command command{};
     ssize_t size = -EAGAIN;
     while (size == -EAGAIN) {
-        (void)poll(both, 2, admission_look_ms); // whatever it says, it is looked at below
+        (void)poll_or_sleep(both, 2, admission_look_ms); // whatever it says, it is looked at below
         size = peek_command(link->down, &command);
         if (is_supervisor_gone(*link) || (size == -EAGAIN && both[1].revents != 0)) {
             return false;

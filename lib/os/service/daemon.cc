@@ -4,7 +4,6 @@
 #include <atomic>
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -18,6 +17,7 @@
 #include "os/fd/pidfd.h"
 #include "os/fd/pipe.h"
 #include "os/fd/pipe_write.h"
+#include "os/fd/poll.h"
 #include "os/process/process_id.h"
 #include "os/process/standard_files.h"
 #include "os/process/threads.h"
@@ -71,32 +71,38 @@ void send_answer(int pipe, int32_t answer) {
 }
 
 // Returns false at the end, or if there is nothing yet.
-bool read_answer(int pipe, int32_t *ret_answer) {
+// Returns 1, 0 if there will be none, or -EAGAIN.
+int read_answer(int pipe, int32_t *ret_answer) {
     ssize_t length = 0;
     do {
         length = read(pipe, ret_answer, sizeof(*ret_answer));
     } while (length < 0 && errno == EINTR);
-    return length == static_cast<ssize_t>(sizeof(*ret_answer));
+    if (length < 0 && errno == EAGAIN) {
+        return -EAGAIN;
+    }
+    return length == static_cast<ssize_t>(sizeof(*ret_answer)) ? 1 : 0;
 }
 
 bool is_alive(pid_t process) { return kill(process, 0) == 0 || errno != ESRCH; }
 
-// Waits until there is something to read, or the daemon has ended. Its end is seen by its pidfd
-// too, for a child of the host may hold the pipe open; without pidfds it is looked for.
-void await_readiness(int pipe, pid_t process) {
+// Waits until there is an answer, or all that could give one have ended; returns whether there is
+// one. The end of the daemon, if it is known already, is seen by its pidfd too, for a child of the
+// host may hold the pipe open; without pidfds it is looked for.
+bool await_answer(int pipe, pid_t daemon, int32_t *ret_answer) {
     constexpr int look_ms = 100;
     pollfd either[2] = {};
+    Pidfd pidfd;
+    const bool looks = daemon > 0 && pidfd.open(daemon) < 0;
     either[0].fd = pipe;
     either[0].events = POLLIN;
-    Pidfd daemon;
-    const int opened = daemon.open(process);
-    either[1].fd = daemon.get();
+    either[1].fd = pidfd.get();
     either[1].events = POLLIN;
-    const int timeout_ms = opened == 0 ? -1 : opened == -ESRCH ? 0 : look_ms;
     for (;;) {
-        const int ready = poll(either, 2, timeout_ms);
-        if (ready > 0 || (ready < 0 && errno != EINTR) || (ready == 0 && !is_alive(process))) {
-            return;
+        (void)poll_or_sleep(either, 2, looks ? look_ms : -1);
+        const bool has_ended = daemon > 0 && (either[1].revents != 0 || !is_alive(daemon));
+        const int result = read_answer(pipe, ret_answer);
+        if (result != -EAGAIN || has_ended) {
+            return result == 1;
         }
     }
 }
@@ -107,17 +113,11 @@ int await_daemon(int pipe, pid_t child) {
     while (wait4(child, nullptr, 0, nullptr) < 0 && errno == EINTR) {
     }
     int32_t answer = 0;
-    pollfd end = {pipe, POLLIN, 0};
-    while (poll(&end, 1, -1) < 0 && errno == EINTR) {
-    }
-    bool has_answer = read_answer(pipe, &answer);
+    bool has_answer = await_answer(pipe, 0, &answer);
     if (has_answer && answer < 0) {
         return answer;
     }
-    if (has_answer) {
-        await_readiness(pipe, answer);
-        has_answer = read_answer(pipe, &answer);
-    }
+    has_answer = has_answer && await_answer(pipe, answer, &answer);
     _exit(has_answer ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "base/text.h"
 #include "os/fd/descriptor.h"
 #include "os/fd/pidfd.h"
+#include "os/fd/poll.h"
 #include "os/process/clock.h"
 
 namespace prefork::os {
@@ -110,7 +110,7 @@ bool EndWait::wait(const ProcessHandle &process) {
     // One that has ended and cannot be collected is readable all the time.
     ended.fd = process.pidfd >= 0 && !has_ended(process.pidfd) ? process.pidfd : -1;
     ended.events = POLLIN;
-    (void)poll(&ended, 1, pause_ms_); // interrupted: asked again
+    (void)poll_or_sleep(&ended, 1, pause_ms_); // interrupted: asked again
     pause_ms_ = pause_ms_ < pause_max_ms ? 2 * pause_ms_ : pause_max_ms;
     return true;
 }
