@@ -1,4 +1,5 @@
-# What a pool does where the system denies it a call, compared with tests/deny/table.txt.
+# What a pool does where the system denies it a call, compared with tests/deny/table.txt. SAVE=1
+# accepts new results.
 #
 # SPDX-License-Identifier: MIT
 
@@ -13,4 +14,4 @@ deny:
 	@$(MAKE) --no-print-directory deny-run
 
 deny-run: all $(BUILD)/tests/programs/deny
-	+@$(SCRIPT_ENV) tests/support/run.sh tests/deny/deny_test.sh
+	+@$(SCRIPT_ENV) DENY_ALL=1 SAVE='$(SAVE)' tests/support/run.sh tests/deny/deny_test.sh

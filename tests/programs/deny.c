@@ -1,69 +1,59 @@
 /*
- * deny.c - play a pool once for each system call that is denied, and print what came of it
+ * deny.c - play scenarios while a system call is denied, and print what came of each
  *
- * Usage: deny. For each call and each of ENOSYS and EPERM it prints what two scenarios do: "fork"
- * (start, crash, restart, stop of a pool with a function) and "exec" (the same with a program). A
- * seccomp filter denies the call to the supervisor and to its workers.
+ * deny            reads lines "CALL ERROR SCENARIO", and prints each with ": RESULT"
+ * deny calls      prints "CALL SCENARIO" for each call that the processes of a scenario make
+ * deny known      prints the calls that it can deny
+ *
+ * A seccomp filter denies the call to the supervisor and to its workers. This process is none of
+ * them. Other machines than x86-64 have other calls: there nothing is played.
  *
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <prefork.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "denial.h"
 #include "error_name.h"
 #include "filter.h"
 
-enum { WORKERS = 2, LIMIT_MS = 8000 };
+#ifdef __x86_64__
 
-struct result {
-    bool started;   /* the first worker ran */
-    bool restarted; /* after the crash */
-    bool reported;  /* the crash, with its signal */
-    bool done;      /* the supervisor saw the end of the pool */
-    int error;      /* of the call that failed */
-};
+enum { LIMIT_MS = 20000, GRACE_MS = 1000, NO_FILTER = 77, MAX_CALL = 1024, MAX_LINES = 4096 };
 
-static struct result *result;
-
-/* Each is made by a supervisor or a worker of the scenarios, so no result is an empty one. */
 static const struct {
     const char *name;
     long number;
+    bool denied;
 } calls[] = {
-    {"close_range", SYS_close_range},
-    {"epoll_create1", SYS_epoll_create1},
-    {"epoll_ctl", SYS_epoll_ctl},
-    {"eventfd2", SYS_eventfd2},
-    {"getrandom", SYS_getrandom},
-    {"madvise", SYS_madvise},
-    {"pidfd_open", SYS_pidfd_open},
-    {"pidfd_send_signal", SYS_pidfd_send_signal},
-    {"pipe2", SYS_pipe2},
-    {"prlimit64", SYS_prlimit64},
-    {"timerfd_create", SYS_timerfd_create},
-    {"timerfd_settime", SYS_timerfd_settime},
-    {"waitid", SYS_waitid},
+#define DENIED(name) {#name, SYS_##name, true},
+#define EXEMPT(name) {#name, SYS_##name, false},
+#include "denied_calls.h"
 };
+enum { CALLS = sizeof(calls) / sizeof(calls[0]) };
 
-static int wait_for_end(int task_id, void *user) {
-    (void)task_id;
-    (void)user;
-    while (pause() != 0) {
-    }
-    return 1;
-}
+static struct denial *denial;
+static int output[2]; /* what the processes write to standard error */
+static int manager = -1;
+static struct sockaddr_un manager_name = {.sun_family = AF_UNIX};
+static bool made[MAX_CALL];
 
 static long now_ms(void) {
     struct timespec now;
@@ -72,140 +62,331 @@ static long now_ms(void) {
     return now.tv_sec * 1000L + now.tv_nsec / 1000000L;
 }
 
-static int failed(int error) {
-    result->error = -error;
-    return 1;
-}
+/* ---- The processes --------------------------------------------------------------------- */
 
-/* Kills the first worker once all have started; stops the pool after its restart. */
-static int react(pf_pool *pool, int *started) {
-    const pf_event *event = NULL;
+static bool has_children(void) { return waitpid(-1, NULL, WNOHANG) >= 0; }
 
-    while (pf_pool_next_event(pool, &event) > 0) {
-        if (pf_event_type(event) == PF_EVENT_EXITED && !result->restarted) {
-            result->reported = pf_event_signal(event) == SIGKILL;
-        }
-        if (pf_event_type(event) != PF_EVENT_STARTED) {
-            continue;
-        }
-        result->started = true;
-        if (++*started == WORKERS && kill(pf_event_pid(event), SIGKILL) != 0) {
-            return -errno;
-        }
-        if (*started == WORKERS + 1) {
-            result->restarted = true;
-            return pf_pool_stop(pool);
-        }
-    }
-    return 0;
-}
-
-static int supervise(bool executes) {
-    static const char *const argv[] = {"sleep", "1000", NULL};
-    pf_pool *pool = NULL;
-    int started = 0;
-    int error = pf_pool_new(&pool);
-
-    if (error == 0) {
-        error = pf_pool_set_workers(pool, WORKERS);
-    }
-    if (error == 0) {
-        error = executes ? pf_pool_set_exec(pool, "/bin/sleep", argv, NULL)
-                         : pf_pool_set_worker_fn(pool, wait_for_end, NULL, NULL);
-    }
-    if (error == 0) {
-        error = pf_pool_start(pool);
-    }
-    while (error >= 0) {
-        error = pf_pool_dispatch(pool, 1000);
-        if (error >= 0) {
-            int reaction = react(pool, &started);
-
-            if (reaction < 0) {
-                error = reaction;
-            } else if (error == 0 && result->restarted) {
-                break;
-            }
-        }
-    }
-    pf_pool_free(pool);
-    if (error < 0) {
-        return failed(error);
-    }
-    result->done = true;
-    return 0;
-}
-
-/* Kills and reaps what the supervisor left; returns whether there was any. */
+/* Kills what is left after a moment; returns whether there was any. */
 static bool clear_children(void) {
-    bool left = false;
+    long limit = now_ms() + GRACE_MS;
     char path[64];
-    FILE *children = NULL;
-    int pid = 0;
 
     (void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-    children = fopen(path, "re");
-    while (children != NULL && fscanf(children, "%d", &pid) == 1) {
-        left = true;
-        (void)kill(pid, SIGKILL);
+    while (has_children() && now_ms() < limit) {
+        (void)usleep(300);
     }
-    if (children != NULL) {
-        (void)fclose(children);
-    }
-    while (waitpid(-1, NULL, 0) > 0) {
+    bool left = has_children();
+    while (has_children()) {
+        FILE *children = fopen(path, "re");
+        int pid = 0;
+        while (children != NULL && fscanf(children, "%d", &pid) == 1) {
+            (void)kill(pid, SIGKILL);
+        }
+        if (children != NULL) {
+            (void)fclose(children);
+        }
+        (void)usleep(300);
     }
     return left;
 }
 
-static void play(const char *name, long number, int denial, bool executes) {
-    long end = now_ms() + LIMIT_MS;
-    const char *shown = denial == EPERM ? "EPERM" : "ENOSYS";
-    int status = 0;
-    pid_t ended = 0;
-    pid_t pid = 0;
-    bool left = false;
+static void be_supervisor(const struct denial_scenario *scenario, long number, int error) {
+    (void)setsid();
+    (void)dup2(output[1], STDERR_FILENO);
+    (void)close(output[0]);
+    (void)close(output[1]);
+    (void)close(manager);
+    if (error == 0) {
+        denial->listener = filter_watch();
+        while (!denial->listened) {
+            /* no call */
+        }
+    } else if (!filter_forbid(number, error)) {
+        _exit(NO_FILTER);
+    }
+    int result = scenario->play(denial);
+    if (result < 0) {
+        denial->error = -result;
+    }
+    _exit(result < 0 ? 1 : 0);
+}
 
-    memset(result, 0, sizeof(*result));
-    (void)fflush(stdout);
-    pid = fork();
-    if (pid == 0) {
-        _exit(filter_forbid(number, denial) ? supervise(executes) : 77);
+/* Does what the scenario asks for. */
+static void serve(pid_t supervisor) {
+    char text[4096];
+    pid_t victim = atomic_exchange(&denial->victim, 0);
+
+    if (victim > 0) {
+        (void)kill(victim, SIGKILL);
     }
-    while ((ended = waitpid(pid, &status, WNOHANG)) == 0 && now_ms() < end) {
-        (void)usleep(2000);
+    if (atomic_exchange(&denial->end_it, false)) {
+        (void)kill(supervisor, SIGTERM);
     }
-    if (ended == 0) {
-        (void)kill(pid, SIGKILL);
-        (void)waitpid(pid, &status, 0);
+    while (read(output[0], text, sizeof(text)) > 0) {
     }
-    left = clear_children();
-    printf("%s %s %s: ", name, shown, executes ? "exec" : "fork");
-    if (ended == 0) {
-        puts("HANGS");
-    } else if (WIFSIGNALED(status)) {
-        printf("DIES of signal %d\n", WTERMSIG(status));
-    } else if (WEXITSTATUS(status) == 77) {
-        puts("NO FILTER");
-    } else if (left) {
-        puts("LEAVES workers");
-    } else if (result->done) {
-        puts(result->reported ? "works" : "works, but LOSES the exit status");
-    } else if (!result->started) {
-        printf("refused at the start: %s\n", error_name(result->error));
-    } else {
-        printf("FAILS LATE: %s\n", error_name(result->error));
+    while (recv(manager, text, sizeof(text), MSG_DONTWAIT) > 0) {
     }
 }
 
-int main(void) {
-    result = mmap(NULL, sizeof(*result), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (result == MAP_FAILED || prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L) != 0) {
-        return 1;
+/* ---- Watching -------------------------------------------------------------------------- */
+
+static int fetch_listener(pid_t supervisor) {
+    int pidfd = (int)syscall(SYS_pidfd_open, supervisor, 0);
+
+    while (denial->listener == 0) {
+        (void)usleep(100);
     }
-    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
-        for (int kind = 0; kind < 4; kind++) {
-            play(calls[i].name, calls[i].number, kind < 2 ? ENOSYS : EPERM, kind % 2 == 1);
+    int listener =
+        denial->listener < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, pidfd, (int)denial->listener, 0);
+    denial->listened = true;
+    (void)close(pidfd);
+    return listener;
+}
+
+/* Notes the calls that wait, and lets them go on. */
+static void watch(int listener, int timeout_ms) {
+    struct pollfd call = {.fd = listener, .events = POLLIN};
+
+    while (poll(&call, 1, timeout_ms) > 0 && (call.revents & POLLIN) != 0) {
+        struct seccomp_notif asked;
+        memset(&asked, 0, sizeof(asked));
+        if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &asked) != 0) {
+            continue;
+        }
+        if (asked.data.nr >= 0 && asked.data.nr < MAX_CALL) {
+            made[asked.data.nr] = true;
+        }
+        struct seccomp_notif_resp answer = {.id = asked.id,
+                                            .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
+        (void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+        timeout_ms = 0;
+    }
+}
+
+/* ---- One scenario ---------------------------------------------------------------------- */
+
+enum end { ENDED, HANGS, DIES, UNFILTERED };
+
+/* Waits for the end of all processes, the daemon among them. */
+static enum end wait_for_end(const struct denial_scenario *scenario, pid_t supervisor, int listener,
+                             int *ret_signal) {
+    long limit = now_ms() + LIMIT_MS;
+    enum end end = ENDED;
+    bool has_ended = false;
+
+    *ret_signal = 0;
+    while (now_ms() < limit) {
+        int status = 0;
+        serve(supervisor);
+        pid_t pid = waitpid(-1, &status, WNOHANG);
+        if (pid == supervisor || (pid > 0 && pid == denial->daemon)) {
+            bool expected =
+                scenario->is_stopped && WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM;
+            if (expected) {
+                denial->done = denial->restarted;
+            } else if (WIFSIGNALED(status)) {
+                *ret_signal = WTERMSIG(status);
+                end = DIES;
+            } else if (WEXITSTATUS(status) == NO_FILTER) {
+                end = UNFILTERED;
+            } else if (pid == supervisor) {
+                denial->status = WEXITSTATUS(status);
+            }
+            has_ended = !scenario->is_daemon || pid == denial->daemon;
+        }
+        has_ended = has_ended || (pid < 0 && errno == ECHILD);
+        if (has_ended) {
+            return end;
+        }
+        if (listener >= 0) {
+            watch(listener, 1);
+        } else if (pid <= 0) {
+            (void)usleep(300);
+        }
+    }
+    return HANGS;
+}
+
+static void remove_files(void) {
+    static const char *const names[] = {"socket", "pid"};
+    char path[sizeof(denial->directory) + 16];
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", denial->directory, names[i]);
+        (void)unlink(path);
+    }
+}
+
+static enum end play(const struct denial_scenario *scenario, long number, int error,
+                     int *ret_signal, bool *ret_left) {
+    char directory[sizeof(denial->directory)];
+
+    memcpy(directory, denial->directory, sizeof(directory));
+    memset(denial, 0, sizeof(*denial));
+    memcpy(denial->directory, directory, sizeof(directory));
+    remove_files();
+    (void)fflush(stdout);
+    pid_t supervisor = fork();
+    if (supervisor < 0) {
+        exit(1);
+    }
+    if (supervisor == 0) {
+        be_supervisor(scenario, number, error);
+    }
+    int listener = error == 0 ? fetch_listener(supervisor) : -1;
+    enum end end = wait_for_end(scenario, supervisor, listener, ret_signal);
+    (void)close(listener);
+    *ret_left = clear_children();
+    return end;
+}
+
+static void print_result(const struct denial_scenario *scenario, enum end end, int number,
+                         bool left) {
+    const char *error = denial->error >= 4096 ? "an error of the library"
+                        : denial->error != 0  ? error_name(denial->error)
+                                              : "no error";
+
+    if (end == HANGS) {
+        puts("HANGS");
+    } else if (end == DIES) {
+        printf("DIES of signal %d\n", number);
+    } else if (end == UNFILTERED) {
+        puts("NO FILTER");
+    } else if (left) {
+        puts("LEAVES processes");
+    } else if (denial->failures > 0) {
+        puts("the workers fail");
+    } else if (denial->failed_starts > 0) {
+        printf("no worker starts: %s\n", error);
+    } else if (scenario->is_daemon && denial->done && denial->status != 0) {
+        puts("works, the launch fails");
+    } else if (!denial->done && denial->error == 0) {
+        printf("ends with status %d\n", denial->status);
+    } else if (!denial->done && !denial->started) {
+        printf("refused: %s\n", error);
+    } else if (!denial->done) {
+        printf("ends: %s\n", error);
+    } else if (scenario->has_pool && !denial->restarted) {
+        puts("NO RESTART");
+    } else if (scenario->has_pool && !denial->reported) {
+        puts("works, the exit status is lost");
+    } else {
+        puts("works");
+    }
+    (void)fflush(stdout);
+}
+
+static const struct denial_scenario *scenario_named(const char *name) {
+    for (const struct denial_scenario *one = denial_scenarios; one->name != NULL; one++) {
+        if (strcmp(one->name, name) == 0) {
+            return one;
+        }
+    }
+    return NULL;
+}
+
+static bool play_line(const char *call, const char *error, const char *name) {
+    const struct denial_scenario *scenario = scenario_named(name);
+    int index = 0;
+    int number = 0;
+    bool left = false;
+
+    while (index < CALLS && strcmp(calls[index].name, call) != 0) {
+        index++;
+    }
+    if (scenario == NULL || index == CALLS) {
+        return false;
+    }
+    enum end end = play(scenario, calls[index].number, strcmp(error, "EPERM") == 0 ? EPERM : ENOSYS,
+                        &number, &left);
+    printf("%s %s %s: ", call, error, name);
+    print_result(scenario, end, number, left);
+    return true;
+}
+
+/* All are read first: a child that exits would set the input back to where it had read. */
+static int play_lines(void) {
+    static struct { char call[32], error[16], name[32]; } lines[MAX_LINES];
+    int count = 0;
+
+    while (count < MAX_LINES && scanf("%31s %15s %31s%*[^\n]", lines[count].call,
+                                      lines[count].error, lines[count].name) == 3) {
+        count++;
+    }
+    for (int i = 0; i < count; i++) {
+        if (!play_line(lines[i].call, lines[i].error, lines[i].name)) {
+            return 1;
         }
     }
     return 0;
 }
+
+static int print_calls(void) {
+    for (const struct denial_scenario *one = denial_scenarios; one->name != NULL; one++) {
+        int number = 0;
+        bool left = false;
+        memset(made, 0, sizeof(made));
+        if (play(one, 0, 0, &number, &left) != ENDED || denial->listener < 0) {
+            return NO_FILTER;
+        }
+        for (int index = 0; index < CALLS; index++) {
+            if (made[calls[index].number] && calls[index].denied) {
+                printf("%s %s\n", calls[index].name, one->name);
+            }
+            made[calls[index].number] = false;
+        }
+        for (int other = 0; other < MAX_CALL; other++) {
+            if (made[other]) {
+                printf("number-%d %s\n", other, one->name);
+            }
+        }
+    }
+    return 0;
+}
+
+static bool prepare(void) {
+    const struct rlimit none = {0, 0};
+
+    (void)snprintf(denial->directory, sizeof(denial->directory), "/tmp/deny-XXXXXX");
+    if (mkdtemp(denial->directory) == NULL || pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0 ||
+        setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L) != 0) {
+        return false;
+    }
+    (void)snprintf(manager_name.sun_path, sizeof(manager_name.sun_path), "%s/notify",
+                   denial->directory);
+    manager = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    return bind(manager, (struct sockaddr *)&manager_name, sizeof(manager_name)) == 0 &&
+           setenv("NOTIFY_SOCKET", manager_name.sun_path, 1) == 0;
+}
+
+int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "worker") == 0) {
+        return denial_worker();
+    }
+    if (argc > 1 && strcmp(argv[1], "foreign") == 0) {
+        return denial_foreign_worker();
+    }
+    if (argc > 1 && strcmp(argv[1], "known") == 0) {
+        for (int index = 0; index < CALLS; index++) {
+            puts(calls[index].name);
+        }
+        return 0;
+    }
+    denial = mmap(NULL, sizeof(*denial), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (denial == MAP_FAILED || !prepare()) {
+        return 1;
+    }
+    int result = argc > 1 ? print_calls() : play_lines();
+    remove_files();
+    (void)unlink(manager_name.sun_path);
+    (void)rmdir(denial->directory);
+    return result;
+}
+
+#else
+
+int main(int argc, char **argv) {
+    return argc > 1 && strcmp(argv[1], "worker") == 0 ? denial_worker() : 77;
+}
+
+#endif

@@ -19,4 +19,8 @@ bool filter_forbid_value(long system_call, unsigned argument, uint32_t value, in
 /* As root, before the others: programs still get the rights that their files give them. */
 void filter_keep_rights(void);
 
+/* From now on each call waits until the reader of the descriptor that is returned lets it go on.
+ * -1: such filters cannot be had. */
+int filter_watch(void);
+
 #endif
