@@ -34,7 +34,9 @@ SignalBlock::~SignalBlock() { unblock(); }
 
 bool SignalBlock::deliver_pending() {
     sigset_t pending;
-    sigpending(&pending);
+    if (sigpending(&pending) < 0) {
+        sigfillset(&pending); // any may be
+    }
     if (sigisemptyset(&pending)) {
         return false;
     }
