@@ -263,6 +263,7 @@ format:
 	$(Q)$(CLANG_FORMAT) -i $(filter-out man/examples/hello.c,$(FORMATTED))
 	$(Q)$(CLANG_FORMAT) --style=file:.clang-format -i man/examples/hello.c
 	$(Q)tests/support/set_examples.sh
+	$(Q)page=$$(tests/deny/page.sh) && printf '%s\n' "$$page" >man/prefork-kernel.7
 
 deps:
 	@CC='$(CC)' CXX='$(CXX)' tests/support/deps.sh all
