@@ -61,6 +61,7 @@ check() {
     library cmocka libcmocka-dev
     library libuv libuv1-dev
     library libevent_core libevent-dev
+    library libmicrohttpd libmicrohttpd-dev
     tool mandoc mandoc
     tool groff groff-base
     tool curl curl
