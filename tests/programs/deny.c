@@ -33,10 +33,18 @@
 #include "denial.h"
 #include "error_name.h"
 #include "filter.h"
+#include "process.h"
 
 #ifdef __x86_64__
 
-enum { LIMIT_MS = 20000, GRACE_MS = 1000, NO_FILTER = 77, MAX_CALL = 1024, MAX_LINES = 4096 };
+enum {
+    SHARED_FILE = 100,
+    LIMIT_MS = 20000,
+    GRACE_MS = 1000,
+    NO_FILTER = 77,
+    MAX_CALL = 1024,
+    MAX_LINES = 4096
+};
 
 static const struct {
     const char *name;
@@ -55,20 +63,13 @@ static int manager = -1;
 static struct sockaddr_un manager_name = {.sun_family = AF_UNIX};
 static bool made[MAX_CALL];
 
-static long now_ms(void) {
-    struct timespec now;
-
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * 1000L + now.tv_nsec / 1000000L;
-}
-
 /* ---- The processes --------------------------------------------------------------------- */
 
 static bool has_children(void) { return waitpid(-1, NULL, WNOHANG) >= 0; }
 
 /* Kills what is left after a moment; returns whether there was any. */
 static bool clear_children(void) {
-    long limit = now_ms() + GRACE_MS;
+    uint64_t limit = now_ms() + GRACE_MS;
     char path[64];
 
     (void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
@@ -90,6 +91,13 @@ static bool clear_children(void) {
     return left;
 }
 
+static void leave(int result) {
+    if (result < 0) {
+        denial->error = -result;
+    }
+    _exit(result < 0 ? 1 : 0);
+}
+
 static void be_supervisor(const struct denial_scenario *scenario, long number, int error) {
     (void)setsid();
     (void)dup2(output[1], STDERR_FILENO);
@@ -104,11 +112,7 @@ static void be_supervisor(const struct denial_scenario *scenario, long number, i
     } else if (!filter_forbid(number, error)) {
         _exit(NO_FILTER);
     }
-    int result = scenario->play(denial);
-    if (result < 0) {
-        denial->error = -result;
-    }
-    _exit(result < 0 ? 1 : 0);
+    leave(scenario->play(denial));
 }
 
 /* Does what the scenario asks for. */
@@ -170,7 +174,7 @@ enum end { ENDED, HANGS, DIES, UNFILTERED };
 /* Waits for the end of all processes, the daemon among them. */
 static enum end wait_for_end(const struct denial_scenario *scenario, pid_t supervisor, int listener,
                              int *ret_signal) {
-    long limit = now_ms() + LIMIT_MS;
+    uint64_t limit = now_ms() + LIMIT_MS;
     enum end end = ENDED;
     bool has_ended = false;
 
@@ -207,16 +211,6 @@ static enum end wait_for_end(const struct denial_scenario *scenario, pid_t super
     return HANGS;
 }
 
-static void remove_files(void) {
-    static const char *const names[] = {"socket", "pid"};
-    char path[sizeof(denial->directory) + 16];
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        (void)snprintf(path, sizeof(path), "%s/%s", denial->directory, names[i]);
-        (void)unlink(path);
-    }
-}
-
 static enum end play(const struct denial_scenario *scenario, long number, int error,
                      int *ret_signal, bool *ret_left) {
     char directory[sizeof(denial->directory)];
@@ -224,7 +218,7 @@ static enum end play(const struct denial_scenario *scenario, long number, int er
     memcpy(directory, denial->directory, sizeof(directory));
     memset(denial, 0, sizeof(*denial));
     memcpy(denial->directory, directory, sizeof(directory));
-    remove_files();
+    denial_remove_files(denial);
     (void)fflush(stdout);
     pid_t supervisor = fork();
     if (supervisor < 0) {
@@ -270,23 +264,18 @@ static void print_result(const struct denial_scenario *scenario, enum end end, i
         puts("NO RESTART");
     } else if (scenario->has_pool && !denial->reported) {
         puts("works, the exit status is lost");
+    } else if (denial->upgrade_error != 0) {
+        printf("works, the upgrade is refused: %s\n", error_name(denial->upgrade_error));
+    } else if (denial->upgraded && denial->adopted < DENIAL_WORKERS) {
+        puts("works, the upgrade adopts no worker");
     } else {
         puts("works");
     }
     (void)fflush(stdout);
 }
 
-static const struct denial_scenario *scenario_named(const char *name) {
-    for (const struct denial_scenario *one = denial_scenarios; one->name != NULL; one++) {
-        if (strcmp(one->name, name) == 0) {
-            return one;
-        }
-    }
-    return NULL;
-}
-
 static bool play_line(const char *call, const char *error, const char *name) {
-    const struct denial_scenario *scenario = scenario_named(name);
+    const struct denial_scenario *scenario = denial_scenario_named(name);
     int index = 0;
     int number = 0;
     bool left = false;
@@ -344,9 +333,20 @@ static int print_calls(void) {
     return 0;
 }
 
+/* A file, so that the program of an upgrade has it as well. */
+static bool share(int file) {
+    denial = mmap(NULL, sizeof(*denial), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    return denial != MAP_FAILED;
+}
+
 static bool prepare(void) {
     const struct rlimit none = {0, 0};
+    int file = memfd_create("denial", 0);
 
+    if (file < 0 || ftruncate(file, sizeof(*denial)) != 0 || !share(file) ||
+        dup2(file, SHARED_FILE) != SHARED_FILE || close(file) != 0) {
+        return false;
+    }
     (void)snprintf(denial->directory, sizeof(denial->directory), "/tmp/deny-XXXXXX");
     if (mkdtemp(denial->directory) == NULL || pipe2(output, O_CLOEXEC | O_NONBLOCK) != 0 ||
         setrlimit(RLIMIT_CORE, &none) != 0 || prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L) != 0) {
@@ -372,12 +372,17 @@ int main(int argc, char **argv) {
         }
         return 0;
     }
-    denial = mmap(NULL, sizeof(*denial), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (denial == MAP_FAILED || !prepare()) {
+    if (argc > 1 && strcmp(argv[1], "upgraded") == 0) {
+        if (!share(SHARED_FILE)) {
+            return 1;
+        }
+        leave(denial_upgraded(denial));
+    }
+    if (!prepare()) {
         return 1;
     }
     int result = argc > 1 ? print_calls() : play_lines();
-    remove_files();
+    denial_remove_files(denial);
     (void)unlink(manager_name.sun_path);
     (void)rmdir(denial->directory);
     return result;

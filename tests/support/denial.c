@@ -10,30 +10,20 @@
 #include <netinet/in.h>
 #include <prefork.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 enum { SETTLED_STARTS = 2 }; /* so many failed starts in a row are enough */
-
-static const char pool_name[] = "denied";
-
-static int wait_for_end(void) {
-    while (pause() != 0) {
-    }
-    return 1;
-}
 
 /* ---- Workers --------------------------------------------------------------------------- */
 
 static int serve(int task_id, void *user) {
     (void)task_id;
     (void)user;
-    return wait_for_end();
+    return denial_wait();
 }
 
 static int serve_and_report(int task_id, void *user) {
@@ -43,37 +33,7 @@ static int serve_and_report(int task_id, void *user) {
         return 9;
     }
     (void)pf_worker_heartbeat();
-    return pf_worker_stop_fd() < 0 ? 9 : wait_for_end();
-}
-
-int denial_worker(void) {
-    pf_pool *pool = NULL;
-    int task_id = -1;
-
-    if (pf_pool_new(&pool) < 0 || pf_pool_set_name(pool, pool_name) < 0 ||
-        pf_pool_run(pool, &task_id) < 0 || task_id < 0) {
-        return 8;
-    }
-    pf_pool_free(pool);
-    return pf_worker_ready() < 0 ? 9 : wait_for_end();
-}
-
-int denial_foreign_worker(void) {
-    const char *path = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    int reports = socket(AF_UNIX, SOCK_DGRAM, 0);
-
-    if (path == NULL || strlen(path) >= sizeof(name.sun_path)) {
-        return 9;
-    }
-    memcpy(name.sun_path, path, strlen(path) + 1);
-    if (name.sun_path[0] == '@') {
-        name.sun_path[0] = '\0';
-    }
-    socklen_t size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path) +
-                                 (path[0] == '@' ? 0 : 1));
-    return sendto(reports, "READY=1", 7, 0, (struct sockaddr *)&name, size) == 7 ? wait_for_end()
-                                                                                 : 9;
+    return pf_worker_stop_fd() < 0 ? 9 : denial_wait();
 }
 
 /* ---- The life of a pool ---------------------------------------------------------------- */
@@ -86,6 +46,7 @@ struct story {
     int started;
     bool reports; /* workers report that they are ready */
     bool reloads;
+    bool upgrades; /* before the first worker is killed */
     bool stops;
 };
 
@@ -107,9 +68,21 @@ static int fork_for(struct story *story, int task_id) {
     if (pid == 0) {
         _exit(pf_pool_fork_child(story->pool, task_id) < 0 || pf_worker_ready() < 0
                   ? 9
-                  : wait_for_end());
+                  : denial_wait());
     }
     return pf_pool_fork_parent(story->pool, task_id, pid < 0 ? -errno : pid);
+}
+
+/* Executes another program once both workers run. If it cannot, the pool goes on. */
+static void upgrade(struct story *story) {
+    static const char *const argv[] = {"deny", "upgraded", NULL};
+    int error = pf_upgrade(NULL, argv, NULL);
+
+    if (error != -EAGAIN) {
+        story->upgrades = false;
+        story->denial->upgrade_error = -error;
+        story->denial->victim = pf_pool_worker_pid(story->pool, 0);
+    }
 }
 
 static int react_to(struct story *story, const pf_event *event) {
@@ -135,6 +108,11 @@ static int react_to(struct story *story, const pf_event *event) {
     case PF_EVENT_RELOAD_FAILED:
         denial->reloaded = pf_event_type(event) == PF_EVENT_RELOADED;
         return stop(story);
+    case PF_EVENT_ADOPTED:
+        denial->adopted = pf_event_worker_count(event);
+        story->started = denial->adopted;
+        denial->victim = pf_pool_worker_pid(story->pool, 0);
+        return 0;
     case PF_EVENT_STARTED:
     case PF_EVENT_READY:
         denial->started = true;
@@ -143,7 +121,7 @@ static int react_to(struct story *story, const pf_event *event) {
         }
         story->started++;
         if (story->started == DENIAL_WORKERS) {
-            denial->victim = pf_event_pid(event);
+            denial->victim = story->upgrades ? 0 : pf_event_pid(event);
         } else if (story->started == DENIAL_WORKERS + 1) {
             denial->restarted = true;
             return story->reloads ? pf_pool_reload(story->pool) : stop(story);
@@ -164,6 +142,9 @@ static int supervise(struct story *story) {
         while (result >= 0 && pf_pool_next_event(story->pool, &event) > 0) {
             int reaction = react_to(story, event);
             result = reaction < 0 ? reaction : result;
+        }
+        if (result == 1 && story->upgrades && story->started == DENIAL_WORKERS) {
+            upgrade(story);
         }
     }
     return result;
@@ -210,7 +191,7 @@ static int play_fork(struct denial *denial) { return play_pool(denial, set_fork)
 
 static int set_exec(struct story *story) {
     static const char *const argv[] = {"deny", "worker", NULL};
-    int error = pf_pool_set_name(story->pool, pool_name);
+    int error = pf_pool_set_name(story->pool, denial_pool_name);
 
     story->reports = true;
     if (error == 0) {
@@ -279,6 +260,23 @@ static int set_foreign(struct story *story) {
 
 static int play_foreign(struct denial *denial) { return play_pool(denial, set_foreign); }
 
+/* Afterwards the new program plays the rest. */
+static int set_upgrade(struct story *story) {
+    story->upgrades = true;
+    return pf_pool_set_name(story->pool, denial_pool_name);
+}
+
+static int play_upgrade(struct denial *denial) { return play_pool(denial, set_upgrade); }
+
+static int set_upgraded(struct story *story) {
+    return pf_pool_set_name(story->pool, denial_pool_name);
+}
+
+int denial_upgraded(struct denial *denial) {
+    denial->upgraded = true;
+    return play_pool(denial, set_upgraded);
+}
+
 /* The first worker crashes, without a call. The reports go to standard error. */
 static int play_processes(struct denial *denial) {
     int task_id = pf_fork_processes(DENIAL_WORKERS, 5);
@@ -296,7 +294,7 @@ static int play_processes(struct denial *denial) {
         denial->reported = true; /* the driver has read it */
         denial->end_it = true;
     }
-    return wait_for_end();
+    return denial_wait();
 }
 
 static int play_daemon(struct denial *denial) {
@@ -368,9 +366,29 @@ const struct denial_scenario denial_scenarios[] = {
     {"reload", play_reload, true, false, false},
     {"spares", play_spares, true, false, false},
     {"foreign", play_foreign, true, false, false},
+    {"upgrade", play_upgrade, true, false, false},
     {"daemon", play_daemon, true, false, true},
     {"tcp", play_tcp, false, false, false},
     {"unix", play_unix, false, false, false},
     {"cpus", play_cpus, false, false, false},
     {NULL, NULL, false, false, false},
 };
+
+const struct denial_scenario *denial_scenario_named(const char *name) {
+    const struct denial_scenario *one = denial_scenarios;
+
+    while (one->name != NULL && strcmp(one->name, name) != 0) {
+        one++;
+    }
+    return one->name == NULL ? NULL : one;
+}
+
+void denial_remove_files(const struct denial *denial) {
+    static const char *const names[] = {"socket", "pid"};
+    char path[sizeof(denial->directory) + 16];
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", denial->directory, names[i]);
+        (void)unlink(path);
+    }
+}

@@ -32,6 +32,9 @@ struct denial {
     bool reported;   /* the crash, with its signal */
     bool done;       /* the supervisor saw the end of the pool */
     bool reloaded;
+    bool upgraded;     /* the new program runs */
+    int adopted;       /* workers, by it */
+    int upgrade_error; /* no new program runs */
     int failed_starts;
     int failures; /* of workers that nobody killed */
     int status;   /* with which the process that was started exited */
@@ -50,9 +53,22 @@ struct denial_scenario {
 /* The last one has no name. */
 extern const struct denial_scenario denial_scenarios[];
 
+/* NULL: there is none. */
+const struct denial_scenario *denial_scenario_named(const char *name);
+
+/* Those that a scenario leaves in its directory. */
+void denial_remove_files(const struct denial *denial);
+
 /* The workers of the scenarios that execute this program: it uses the library, or does not. They
  * return its exit status. */
 int denial_worker(void);
 int denial_foreign_worker(void);
+
+/* The program that an upgrade executes plays the rest. Returns 0 or an error. */
+int denial_upgraded(struct denial *denial);
+
+/* Shared by the scenarios. */
+extern const char denial_pool_name[];
+int denial_wait(void); /* returns 1, if ever */
 
 #endif
