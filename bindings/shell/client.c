@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
@@ -20,7 +21,7 @@
 
 #include "options.h"
 
-enum { INTERVAL_MS = 2000, PATIENCE_S = 5, WORKERS_SHOWN = 65536 };
+enum { INTERVAL_MS = 2000, PATIENCE_S = 5, WORKERS_SHOWN = 65536, RETRIES = 5, RETRY_MS = 100 };
 
 struct line {
     int task_id;
@@ -45,8 +46,8 @@ struct table {
 
 /* ---- Asking ---------------------------------------------------------------------------------- */
 
-/* Returns the text of the answer, which the caller frees; NULL after a message. */
-static char *ask(const char *path) {
+/* Returns the text of the answer, which the caller frees; NULL after a message, if it speaks. */
+static char *ask(const char *path, bool speaks) {
     static const char request[] = "GET /workers HTTP/1.1\r\nHost: prefork\r\n\r\n";
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     const struct timeval patience = {.tv_sec = PATIENCE_S};
@@ -69,7 +70,7 @@ static char *ask(const char *path) {
             (void)fwrite(part, 1, (size_t)count, out);
         }
     }
-    if (count < 0) {
+    if (count < 0 && speaks) {
         (void)fprintf(stderr, "prefork: %s: %s\n", path, strerror(errno));
     }
     if (fd >= 0) {
@@ -106,9 +107,9 @@ static bool parse(const char *text, struct table *table) {
     return table->lines != NULL;
 }
 
-static bool look(const char *path, struct table *table) {
+static bool look(const char *path, bool speaks, struct table *table) {
     struct timespec now = {0, 0};
-    char *text = ask(path);
+    char *text = ask(path, speaks);
 
     *table = (struct table){.pid = 0};
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
@@ -150,12 +151,26 @@ static double cpu_share(const struct line *line, const struct table *now,
     return line->uptime_ms == 0 ? 0 : 100.0 * (double)line->cpu_ms / (double)line->uptime_ms;
 }
 
-static void show(const struct table *table, const struct table *before) {
+/* Of the workers, those that a terminal has room for; all, if the output is none. */
+static int count_shown(const struct table *table, bool stays) {
+    struct winsize size = {.ws_row = 0};
+    const int lines_around = 4;
+
+    if (!stays || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row <= lines_around ||
+        table->count <= size.ws_row - lines_around) {
+        return table->count;
+    }
+    return size.ws_row - lines_around;
+}
+
+static void show(const struct table *table, const struct table *before, bool stays) {
+    const int count = count_shown(table, stays);
+
     (void)printf("supervisor %d: %d of %d workers are ready, %d restarts, %d reloads\n\n",
                  table->pid, table->ready, table->slots, table->restarted, table->reloads);
     (void)printf("%6s  %-9s %8s %9s %8s %11s %7s %9s\n", "WORKER", "STATE", "PID", "UPTIME",
                  "RESTARTS", "MEMORY", "CPU", "CPU TIME");
-    for (int i = 0; i < table->count; i++) {
+    for (int i = 0; i < count; i++) {
         const struct line *line = &table->lines[i];
         char uptime[32], cpu[32];
         if (line->pid == 0) {
@@ -168,6 +183,9 @@ static void show(const struct table *table, const struct table *before) {
                          cpu_share(line, table, before), duration(line->cpu_ms, cpu, sizeof(cpu)));
         }
     }
+    if (count < table->count) {
+        (void)printf("and %d more\n", table->count - count);
+    }
     (void)fflush(stdout);
 }
 
@@ -178,30 +196,49 @@ static void finish(int number) {
     is_over = 1;
 }
 
+/* An upgrade of the supervisor closes its socket for a moment. */
+static bool look_again(const char *path, struct table *now) {
+    bool is_good = look(path, false, now);
+
+    for (int i = 0; i < RETRIES && !is_good && !is_over; i++) {
+        (void)poll(NULL, 0, RETRY_MS);
+        is_good = look(path, i == RETRIES - 1, now);
+    }
+    return is_good;
+}
+
+static bool stay(const char *path, struct table *now) {
+    struct table before = {.count = 0};
+    bool is_good = true;
+
+    while (is_good && !is_over) {
+        (void)printf("\033[H\033[J"); /* to the upper left corner, and clear all below */
+        show(now, before.lines == NULL ? NULL : &before, true);
+        (void)poll(NULL, 0, INTERVAL_MS);
+        free(before.lines);
+        before = *now;
+        now->lines = NULL;
+        is_good = is_over || look_again(path, now);
+    }
+    free(before.lines);
+    return is_good;
+}
+
 int client_show(const char *socket, bool stays) {
     const char *path = strncmp(socket, "unix:", 5) == 0 ? socket + 5 : socket;
-    struct table before = {.count = 0}, now;
     const struct sigaction action = {.sa_handler = finish};
+    struct table now;
 
     if (stays) {
         (void)sigaction(SIGINT, &action, NULL);
         (void)sigaction(SIGTERM, &action, NULL);
     }
-    bool is_good = look(path, &now);
-    while (is_good && stays && !is_over) {
-        (void)printf("\033[H\033[J"); /* to the upper left corner, and clear all below */
-        show(&now, before.lines == NULL ? NULL : &before);
-        (void)poll(NULL, 0, INTERVAL_MS);
-        free(before.lines);
-        before = now;
-        is_good = is_over || look(path, &now);
+    bool is_good = look(path, true, &now);
+    if (is_good && stays) {
+        is_good = stay(path, &now);
+    } else if (is_good) {
+        show(&now, NULL, false);
     }
-    if (is_good && !stays) {
-        show(&now, NULL);
-    }
-    free(before.lines);
-    if (!stays || before.lines != now.lines) {
-        free(now.lines);
-    }
+    free(now.lines);
     return is_good ? 0 : STATUS_FAILED;
 }

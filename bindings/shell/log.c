@@ -6,13 +6,19 @@
 #define _GNU_SOURCE
 #include "log.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+enum { LEVEL_ERROR = 3, LEVEL_WARNING = 4 };
 
 static bool is_json;
 
@@ -51,12 +57,27 @@ static void write_string(FILE *out, const char *text) {
     (void)fputc('"', out);
 }
 
-/* One write for each line: lines of workers do not get into it. */
-static void write_line(char *line, size_t length) {
-    if (line != NULL && write(STDERR_FILENO, line, length) < 0) {
-        /* There is nobody to tell. */
+int log_to_file(const char *path) {
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+
+    if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0) {
+        const int error = errno;
+        if (fd >= 0) {
+            (void)close(fd);
+        }
+        return -error;
     }
-    free(line);
+    (void)close(fd);
+    return 0;
+}
+
+/* One write for each line: lines of workers do not get into it. The supervisor does not wait for a
+ * reader: a pipe that is ready takes a line of up to PIPE_BUF bytes at once. */
+static bool write_line(const char *line, size_t length) {
+    struct pollfd output = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+    return poll(&output, 1, 0) == 1 && (output.revents & POLLOUT) != 0 &&
+           write(STDERR_FILENO, line, length < PIPE_BUF ? length : PIPE_BUF) >= 0;
 }
 
 static FILE *begin(int level, char **ret_line, size_t *ret_length) {
@@ -106,6 +127,9 @@ static void write_details(FILE *out, const pf_event *event) {
 
 static void finish(FILE *out, const char *message, const pf_event *event, char **line,
                    const size_t *length) {
+    static unsigned long lost;
+    char text[80];
+
     if (is_json) {
         if (event != NULL) {
             write_details(out, event);
@@ -117,9 +141,14 @@ static void finish(FILE *out, const char *message, const pf_event *event, char *
         (void)fputs(message, out);
     }
     (void)fputc('\n', out);
-    if (fclose(out) == 0) {
-        write_line(*line, *length);
+    if (fclose(out) == 0 && !write_line(*line, *length)) {
+        lost++;
+    } else if (lost > 0) {
+        (void)snprintf(text, sizeof(text), "%lu lines before this one were lost", lost);
+        lost = 0;
+        log_line(LEVEL_WARNING, "%s", text);
     }
+    free(*line);
 }
 
 void log_event(const pf_event *event) {
@@ -148,6 +177,6 @@ void log_line(int level, const char *format, ...) {
 }
 
 void log_failure(const char *what, int error, int status) {
-    log_line(3, "%s: %s", what, pf_strerror(error));
+    log_line(LEVEL_ERROR, "%s: %s", what, pf_strerror(error));
     exit(status);
 }

@@ -13,6 +13,9 @@
 /* Before the first line. */
 void log_open(bool json);
 
+/* Standard output and error of this process and of later workers. Returns a negative errno. */
+int log_to_file(const char *path);
+
 void log_event(const pf_event *event);
 
 /* A line of the program itself; level as in syslog(3). */

@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,12 +17,24 @@
 #include "log.h"
 #include "monitor.h"
 #include "options.h"
+#include "upgrade.h"
 
-enum { SOCKETS_MAX = 64, LEVEL_ERROR = 3, LEVEL_NOTICE = 5 };
+enum { SOCKETS_MAX = 64, LEVEL_ERROR = 3 };
 
 /* ---- Before the pool ------------------------------------------------------------------------- */
 
+static bool is_upgrade;
+
 static bool is_program(const char *path) { return access(path, X_OK) == 0; }
+
+/* After an upgrade the workers serve, and the next start of one fails. */
+static const char *cannot_find(const char *name, int error) {
+    if (!is_upgrade) {
+        log_failure(name, error, error == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
+    }
+    log_line(LEVEL_ERROR, "%s: %s", name, pf_strerror(error));
+    return name;
+}
 
 /* As execvp(3) finds it, so that what is wrong is said at once. */
 static const char *find_program(const char *name) {
@@ -35,7 +46,7 @@ static const char *find_program(const char *name) {
         if (is_program(name)) {
             return name;
         }
-        log_failure(name, -errno, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
+        return cannot_find(name, -errno);
     }
     for (const char *rest = directories == NULL ? "/usr/local/bin:/usr/bin:/bin" : directories;
          *rest != '\0';) {
@@ -48,22 +59,29 @@ static const char *find_program(const char *name) {
         exists = exists || access(path, F_OK) == 0;
         rest += length + (rest[length] == ':');
     }
-    log_failure(name, exists ? -EACCES : -ENOENT,
-                exists ? STATUS_NOT_EXECUTABLE : STATUS_NOT_FOUND);
+    return cannot_find(name, exists ? -EACCES : -ENOENT);
 }
 
-/* What the workers write goes there as well. */
-static void open_log_file(const char *path) {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+/* A reader of the log that has gone must not end the supervisor. Unlike an ignored signal, one with
+ * a handler has its default action in the workers. */
+static void do_nothing(int number) { (void)number; }
 
-    if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0) {
-        log_failure(path, -errno, STATUS_FAILED);
+static void handle_if_default(int number) {
+    const struct sigaction action = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
+    struct sigaction present;
+
+    if (sigaction(number, NULL, &present) == 0 && present.sa_handler == SIG_DFL) {
+        (void)sigaction(number, &action, NULL);
     }
-    (void)close(fd);
 }
 
 static void bind_addresses(const struct options *options) {
     int fds[SOCKETS_MAX];
+    int passed = pf_listen_fds(fds, SOCKETS_MAX); /* the workers get these as well */
+
+    if (passed < 0) {
+        log_failure("LISTEN_FDS", passed, STATUS_FAILED);
+    }
 
     for (int i = 0; i < options->listen_count; i++) {
         const struct address address = address_read(options->listen[i]);
@@ -106,6 +124,9 @@ static pf_pool *make_pool(const struct options *options, const char *program) {
     check(pf_pool_new(&pool), "pf_pool_new");
     check(pf_pool_set_workers(pool, options->workers), "--workers");
     check(pf_pool_set_stop(pool, options->stop_signal, options->stop_ms), "--stop-signal");
+    check(pf_pool_set_parent_death_signal(pool, options->stop_signal == 0 ? SIGKILL
+                                                                          : options->stop_signal),
+          "--stop-signal");
     check(pf_pool_set_process_groups(pool, options->group), "--group");
     check(pf_pool_set_reload_order(pool, options->reload_order), "--reload-order");
     check(pf_pool_set_replace_width(pool, options->width), "--width");
@@ -117,23 +138,36 @@ static pf_pool *make_pool(const struct options *options, const char *program) {
     set_limits(pool, options);
     check(pf_pool_set_exec(pool, program, options->program, NULL), program);
     check(pf_pool_set_foreign_workers(pool, options->native ? 0 : 1), "--native");
+    check(pf_pool_set_spares(pool, options->spares), "--spares");
     return pool;
 }
 
-static void log_events(pf_pool *pool) {
+/* A log file that was renamed is begun anew at a reload, before the new workers start. */
+static void log_events(pf_pool *pool, const struct options *options) {
     const pf_event *event = NULL;
 
     while (pf_pool_next_event(pool, &event) == 1) {
-        log_event(event);
+        if (pf_event_type(event) == PF_EVENT_RELOADING && options->log_file != NULL) {
+            int result = log_to_file(options->log_file);
+            if (result < 0) {
+                log_line(LEVEL_ERROR, "%s: %s", options->log_file, pf_strerror(result));
+            }
+        }
+        /* SIGUSR2 has a handler of ours. */
+        if (pf_event_type(event) != PF_EVENT_SIGNAL_UNAVAILABLE ||
+            pf_event_signal(event) != SIGUSR2) {
+            log_event(event);
+        }
     }
 }
 
 /* Returns what the last dispatch returned. */
-static int supervise(pf_pool *pool, struct monitor *monitor) {
+static int supervise(pf_pool *pool, const struct options *options, struct monitor *monitor) {
     struct pollfd fds[1 + MONITOR_FDS_MAX];
     int result = 1;
 
     while (result == 1) {
+        upgrade_if_requested();
         int timeout_ms = -1;
         int count = monitor == NULL ? 0 : monitor_prepare(monitor, fds + 1, &timeout_ms);
         fds[0] = (struct pollfd){.fd = pf_pool_fd(pool), .events = POLLIN};
@@ -141,14 +175,15 @@ static int supervise(pf_pool *pool, struct monitor *monitor) {
             timeout_ms = 0; /* where there is no timer, the pool waits itself */
         }
         int ready = poll(fds, 1 + (nfds_t)count, timeout_ms);
+        const int error = ready < 0 ? errno : 0;
         result = pf_pool_dispatch(pool, fds[0].fd < 0 ? 100 : 0);
-        log_events(pool);
+        log_events(pool, options);
         if (ready > 0 || (ready == 0 && monitor != NULL)) {
             if (monitor != NULL) {
                 monitor_handle(monitor, fds + 1, count);
             }
-        } else if (ready < 0 && errno != EINTR) {
-            log_line(LEVEL_ERROR, "poll: %s", strerror(errno));
+        } else if (error != 0 && error != EINTR) {
+            log_line(LEVEL_ERROR, "poll: %s", strerror(error));
             (void)pf_pool_stop(pool);
         }
     }
@@ -159,13 +194,17 @@ static int run(const struct options *options, const char *program) {
     pf_pool *pool = make_pool(options, program);
     struct monitor *monitor = NULL;
 
+    upgrade_prepare(pool);
     if (options->metrics != NULL) {
         monitor = monitor_open(options->metrics, pool, options->name == NULL ? "" : options->name,
                                options->group != 0);
+        if (monitor == NULL && !is_upgrade) {
+            exit(STATUS_FAILED);
+        }
     }
     int result = pf_pool_start(pool);
     if (result == 0) {
-        result = supervise(pool, monitor);
+        result = supervise(pool, options, monitor);
     }
     int stop_signal = result == 0 ? pf_pool_stop_signal(pool) : 0;
     monitor_close(monitor);
@@ -179,24 +218,42 @@ static int run(const struct options *options, const char *program) {
     return 0;
 }
 
+static void become_daemon(const struct options *options) {
+    int result = pf_daemonize(options->pid_file);
+
+    if (result == -EEXIST) {
+        log_line(LEVEL_ERROR, "%s: a daemon that runs has this pid file", options->pid_file);
+        exit(STATUS_FAILED);
+    }
+    if (result < 0) {
+        log_failure(options->pid_file == NULL ? "--daemon" : options->pid_file, result,
+                    STATUS_FAILED);
+    }
+}
+
 int main(int argc, char **argv) {
     struct options options;
 
-    if (argc == 3 && (strcmp(argv[1], "status") == 0 || strcmp(argv[1], "top") == 0)) {
+    if (argc >= 2 && (strcmp(argv[1], "status") == 0 || strcmp(argv[1], "top") == 0)) {
+        if (argc != 3) {
+            usage_error("%s needs one SOCKET", argv[1]);
+        }
         return client_show(argv[2], argv[1][0] == 't');
     }
     options_read(&options, argc, argv);
     log_open(options.json);
+    is_upgrade = upgrade_is_done();
     const char *program = find_program(options.program[0]);
+    handle_if_default(SIGPIPE);
+    handle_if_default(SIGXFSZ);
     if (options.log_file != NULL) {
-        open_log_file(options.log_file);
+        int result = log_to_file(options.log_file);
+        if (result < 0 && !is_upgrade) {
+            log_failure(options.log_file, result, STATUS_FAILED);
+        }
     }
     if (options.daemon) {
-        int result = pf_daemonize(options.pid_file);
-        if (result < 0) {
-            log_failure(options.pid_file == NULL ? "--daemon" : options.pid_file, result,
-                        STATUS_FAILED);
-        }
+        become_daemon(&options);
     }
     bind_addresses(&options);
     return run(&options, program);

@@ -26,7 +26,14 @@
 #include "options.h"
 #include "workers.h"
 
-enum { CLIENTS_MAX = MONITOR_FDS_MAX - 1, REQUEST_MAX = 4096, PATIENCE_MS = 5000, BACKLOG = 16 };
+enum {
+    CLIENTS_MAX = MONITOR_FDS_MAX - 1,
+    REQUEST_MAX = 4096,
+    PATIENCE_MS = 5000,
+    PAUSE_MS = 1000,
+    BACKLOG = 16,
+    LEVEL_ERROR = 3
+};
 
 struct client {
     int fd; /* -1: none */
@@ -43,6 +50,7 @@ struct monitor {
     const char *name;
     bool have_groups;
     int fd;
+    uint64_t paused_until; /* no connection is accepted for want of descriptors or memory */
     char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)]; /* "": not a UNIX socket */
     struct client clients[CLIENTS_MAX];
 };
@@ -70,6 +78,16 @@ static void remove_stale(const struct sockaddr_un *path) {
     }
 }
 
+/* Returns the negative errno of the call that failed. */
+static int close_failed(int fd) {
+    const int error = errno;
+
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+    return -error;
+}
+
 static int listen_unix(struct monitor *monitor, const struct address *address) {
     struct sockaddr_un path = {.sun_family = AF_UNIX};
 
@@ -82,7 +100,7 @@ static int listen_unix(struct monitor *monitor, const struct address *address) {
     /* Its mode becomes that of the file: it is for this user, whatever the umask. */
     if (fd < 0 || fchmod(fd, 0600) != 0 ||
         bind(fd, (const struct sockaddr *)&path, sizeof(path)) != 0 || listen(fd, BACKLOG) != 0) {
-        log_failure(address->host, -errno, STATUS_FAILED);
+        return close_failed(fd);
     }
     memcpy(monitor->path, path.sun_path, sizeof(monitor->path));
     return fd;
@@ -104,7 +122,7 @@ static int listen_tcp(const struct address *address) {
         is_ip4 ? (const struct sockaddr *)&ip4 : (const struct sockaddr *)&ip6;
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
         bind(fd, name, is_ip4 ? sizeof(ip4) : sizeof(ip6)) != 0 || listen(fd, BACKLOG) != 0) {
-        log_failure("--metrics", -errno, STATUS_FAILED);
+        return close_failed(fd);
     }
     return fd;
 }
@@ -124,6 +142,11 @@ struct monitor *monitor_open(const char *address, const pf_pool *pool, const cha
         monitor->clients[i].fd = -1;
     }
     monitor->fd = where.is_unix ? listen_unix(monitor, &where) : listen_tcp(&where);
+    if (monitor->fd < 0) {
+        log_line(LEVEL_ERROR, "%s: %s", address, pf_strerror(monitor->fd));
+        free(monitor);
+        return NULL;
+    }
     return monitor;
 }
 
@@ -232,6 +255,9 @@ static void accept_clients(struct monitor *monitor) {
         if (client->fd < 0) {
             int fd = accept4(monitor->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
             if (fd < 0) {
+                if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) {
+                    monitor->paused_until = now_ms() + PAUSE_MS;
+                }
                 return;
             }
             *client = (struct client){.fd = fd, .deadline = now_ms() + PATIENCE_MS};
@@ -286,6 +312,10 @@ int monitor_prepare(const struct monitor *monitor, struct pollfd *fds, int *ret_
                 *ret_timeout_ms < 0 || left < *ret_timeout_ms ? left : *ret_timeout_ms;
         }
     }
+    if (monitor->paused_until > now && *ret_timeout_ms < 0) {
+        *ret_timeout_ms = PAUSE_MS;
+    }
+    has_room = has_room && monitor->paused_until <= now;
     fds[0] = (struct pollfd){.fd = has_room ? monitor->fd : -1, .events = POLLIN};
     return count;
 }

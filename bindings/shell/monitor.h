@@ -15,7 +15,8 @@ enum { MONITOR_FDS_MAX = 17 };
 
 struct monitor;
 
-/* Listens at an address of this machine, see address.h. Exits if that fails. */
+/* Listens at an address of this machine, see address.h. Returns NULL after a message if that
+ * fails. */
 struct monitor *monitor_open(const char *address, const pf_pool *pool, const char *name,
                              bool have_groups);
 /* Closes all and removes the file of the socket. NULL is none. */

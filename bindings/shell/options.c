@@ -6,47 +6,39 @@
 #define _GNU_SOURCE
 #include "options.h"
 
-#include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "values.h"
+
 static const char help[] =
     "usage: prefork [OPTION]... [--] PROGRAM [ARGUMENT]...\n"
-    "       prefork status SOCKET     a table of the workers\n"
-    "       prefork top SOCKET        the same, renewed every 2 s\n"
-    "\n"
-    "Runs copies of a program, and keeps them running.\n"
-    "\n"
-    "  -n, --workers N           how many; default: as many as processors\n"
-    "  -l, --listen ADDRESS      PORT, HOST:PORT, [IPV6]:PORT or unix:PATH, passed as\n"
-    "                            LISTEN_FDS; may be repeated;      --backlog N\n"
-    "      --ready-timeout S     a worker must send READY=1 within S seconds\n"
-    "      --heartbeat-timeout S and WATCHDOG=1 at least every S seconds\n"
-    "      --min-uptime S        how long a replacement must live; default 1\n"
-    "      --stop-signal SIGNAL  default TERM;   --stop-timeout S  then KILL; default 10\n"
-    "      --restart WHEN        failure (default), always, never\n"
-    "      --max-restarts N      in all; default: no limit\n"
-    "      --restart-window N,S  at most N restarts in S seconds\n"
-    "      --backoff S,S         first and longest delay of a restart; default 0.1,5\n"
-    "      --boot-limit N        give up after N failed starts in a row; default 5\n"
-    "      --lifetime S[,JITTER] replace each worker after S seconds and up to JITTER more\n"
-    "      --reload-order ORDER  start (default) or stop the old worker first;  --width N\n"
-    "      --group MODE          kill (default), signals, none: the workers' own children\n"
-    "      --native              the program uses libprefork\n"
-    "      --name NAME           of the pool\n"
-    "      --daemon              go to the background when all workers are ready\n"
-    "      --pid-file PATH       of the daemon;    --log-file PATH\n"
-    "      --log-format FORMAT   text (default) or json\n"
-    "      --metrics ADDRESS     serve /metrics, /healthz and the table there\n"
-    "      --version, --help\n"
-    "\n"
-    "TERM stops, HUP replaces the workers one by one, TTIN and TTOU change their number,\n"
-    "USR1 and WINCH go to the workers. Times are in seconds, such as 2.5.\n";
+    "       prefork status SOCKET, prefork top SOCKET    show the table of workers\n"
+    "Runs copies of a program and restarts those that fail. Times S are in seconds.\n"
+    "  -n, --workers N            how many; default: one for each processor\n"
+    "  -l, --listen ADDRESS       PORT, HOST:PORT, [IPV6]:PORT or unix:PATH, given\n"
+    "      --backlog N            to the program as LISTEN_FDS; may be repeated\n"
+    "      --ready-timeout S      time in which a worker must send READY=1\n"
+    "      --heartbeat-timeout S  and then WATCHDOG=1, again and again\n"
+    "      --min-uptime S         time that a replacement must live; default 1\n"
+    "      --stop-signal SIGNAL   default TERM; KILL after --stop-timeout S (10)\n"
+    "      --restart WHEN         failure (default), always or never\n"
+    "      --max-restarts N       in all; --restart-window N,S in any S seconds\n"
+    "      --backoff S,S          first and longest delay of restarts; default 0.1,5\n"
+    "      --boot-limit N         give up after N failed starts in a row; default 5\n"
+    "      --lifetime S[,S]       replace workers of that age plus up to S more\n"
+    "      --reload-order ORDER   start (default) or stop first; --width N at a time\n"
+    "      --group MODE           kill (default), signals or none: process groups\n"
+    "      --native               the program uses libprefork; --spares N of it wait\n"
+    "      --daemon               run in the background; --pid-file PATH\n"
+    "      --log-file PATH        --log-format text or json; --name NAME of the pool\n"
+    "      --metrics ADDRESS      serve /metrics, /healthz and the table; --version\n"
+    "Signals: TERM stops, HUP reloads, USR2 executes prefork anew, TTIN and TTOU add\n"
+    "and remove a worker, USR1 and WINCH are passed on. More: man 1 prefork\n";
 
 void usage_error(const char *format, ...) {
     va_list arguments;
@@ -79,6 +71,7 @@ enum {
     OPT_WIDTH,
     OPT_GROUP,
     OPT_NATIVE,
+    OPT_SPARES,
     OPT_NAME,
     OPT_DAEMON,
     OPT_PID_FILE,
@@ -107,6 +100,7 @@ static const struct option long_options[] = {
     {"width", required_argument, NULL, OPT_WIDTH},
     {"group", required_argument, NULL, OPT_GROUP},
     {"native", no_argument, NULL, OPT_NATIVE},
+    {"spares", required_argument, NULL, OPT_SPARES},
     {"name", required_argument, NULL, OPT_NAME},
     {"daemon", no_argument, NULL, OPT_DAEMON},
     {"pid-file", required_argument, NULL, OPT_PID_FILE},
@@ -118,97 +112,23 @@ static const struct option long_options[] = {
     {NULL, 0, NULL, 0},
 };
 
-/* ---- Values ---------------------------------------------------------------------------------- */
-
-static int read_number(const char *text, const char **ret_rest, int min) {
-    char *rest = NULL;
-
-    errno = 0;
-    long number = strtol(text, &rest, 10);
-    if (rest == text || errno != 0 || number < min || number > INT_MAX ||
-        (*rest != '\0' && (ret_rest == NULL || *rest != ','))) {
-        usage_error("not a number from %d on: %s", min, text);
-    }
-    if (ret_rest != NULL) {
-        *ret_rest = *rest == ',' ? rest + 1 : NULL;
-    }
-    return (int)number;
-}
-
-/* Seconds, with a fraction, as milliseconds. */
-static uint64_t read_time(const char *text, const char **ret_rest) {
-    const double days_100 = 8640000;
-    char *rest = NULL;
-    double seconds = strtod(text, &rest);
-
-    if (rest == text || !(seconds >= 0 && seconds <= days_100) ||
-        (*rest != '\0' && (ret_rest == NULL || *rest != ','))) {
-        usage_error("not a time in seconds: %s", text);
-    }
-    if (ret_rest != NULL) {
-        *ret_rest = *rest == ',' ? rest + 1 : NULL;
-    }
-    double milliseconds = seconds * 1000;
-    return milliseconds > 0 && milliseconds < 1 ? 1 : (uint64_t)(milliseconds + 0.5);
-}
-
-static int read_choice(const char *text, const char *const *choices) {
-    for (int i = 0; choices[i] != NULL; i++) {
-        if (strcmp(text, choices[i]) == 0) {
-            return i;
-        }
-    }
-    usage_error("not one of the choices: %s", text);
-}
-
-static const struct {
-    const char *name;
-    int number;
-} signals[] = {
-    {"HUP", SIGHUP},   {"INT", SIGINT},   {"QUIT", SIGQUIT}, {"ABRT", SIGABRT}, {"KILL", SIGKILL},
-    {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"ALRM", SIGALRM}, {"TERM", SIGTERM}, {"WINCH", SIGWINCH},
-};
-
-/* A name, with SIG or without, or a number; 0: none. */
-static int read_signal(const char *text) {
-    const char *name = strncmp(text, "SIG", 3) == 0 ? text + 3 : text;
-
-    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
-        if (strcmp(name, signals[i].name) == 0) {
-            return signals[i].number;
-        }
-    }
-    if (*text < '0' || *text > '9') {
-        usage_error("not a signal: %s", text);
-    }
-    return read_number(text, NULL, 0);
-}
-
-static void read_pair(const char *text, uint64_t *ret_first, uint64_t *ret_second) {
-    const char *rest = NULL;
-
-    *ret_first = read_time(text, &rest);
-    if (rest == NULL) {
-        usage_error("two times with a comma between them are needed: %s", text);
-    }
-    *ret_second = read_time(rest, NULL);
-}
+/* ---- Values with parts ----------------------------------------------------------------------- */
 
 static void read_window(const char *text, struct options *options) {
     const char *rest = NULL;
 
-    options->window_max = read_number(text, &rest, 1);
+    options->window_max = value_number(text, &rest, 1);
     if (rest == NULL) {
         usage_error("a number and a time with a comma between them are needed: %s", text);
     }
-    options->window_ms = read_time(rest, NULL);
+    options->window_ms = value_time(rest, NULL);
 }
 
 static void read_lifetime(const char *text, struct options *options) {
     const char *rest = NULL;
 
-    options->lifetime_ms = read_time(text, &rest);
-    options->lifetime_jitter_ms = rest == NULL ? 0 : read_time(rest, NULL);
+    options->lifetime_ms = value_time(text, &rest);
+    options->lifetime_jitter_ms = rest == NULL ? 0 : value_time(rest, NULL);
 }
 
 /* ---- The line -------------------------------------------------------------------------------- */
@@ -221,16 +141,16 @@ static void set_choice(struct options *options, int option, const char *value) {
 
     switch (option) {
     case OPT_RESTART:
-        options->restart = read_choice(value, restarts);
+        options->restart = value_choice(value, restarts);
         break;
     case OPT_GROUP:
-        options->group = read_choice(value, groups);
+        options->group = value_choice(value, groups);
         break;
     case OPT_ORDER:
-        options->reload_order = read_choice(value, orders);
+        options->reload_order = value_choice(value, orders);
         break;
     default:
-        options->json = read_choice(value, formats) == 1;
+        options->json = value_choice(value, formats) == 1;
         break;
     }
 }
@@ -238,22 +158,22 @@ static void set_choice(struct options *options, int option, const char *value) {
 static void set_time(struct options *options, int option, const char *value) {
     switch (option) {
     case OPT_READY:
-        options->ready_ms = read_time(value, NULL);
+        options->ready_ms = value_time(value, NULL);
         break;
     case OPT_HEARTBEAT:
-        options->heartbeat_ms = read_time(value, NULL);
+        options->heartbeat_ms = value_time(value, NULL);
         break;
     case OPT_UPTIME:
-        options->uptime_ms = read_time(value, NULL);
+        options->uptime_ms = value_time(value, NULL);
         break;
     case OPT_STOP_TIMEOUT:
-        options->stop_ms = read_time(value, NULL);
+        options->stop_ms = value_time(value, NULL);
         break;
     case OPT_WINDOW:
         read_window(value, options);
         break;
     case OPT_BACKOFF:
-        read_pair(value, &options->backoff_first_ms, &options->backoff_max_ms);
+        value_pair(value, &options->backoff_first_ms, &options->backoff_max_ms);
         break;
     default:
         read_lifetime(value, options);
@@ -297,22 +217,25 @@ static void set_text(struct options *options, int option, const char *value) {
 static bool set_number(struct options *options, int option, const char *value) {
     switch (option) {
     case OPT_WORKERS:
-        options->workers = read_number(value, NULL, 1);
+        options->workers = value_number(value, NULL, 1);
         return true;
     case OPT_BACKLOG:
-        options->backlog = read_number(value, NULL, 1);
+        options->backlog = value_number(value, NULL, 1);
         return true;
     case OPT_MAX_RESTARTS:
-        options->max_restarts = read_number(value, NULL, 0);
+        options->max_restarts = value_number(value, NULL, 0);
         return true;
     case OPT_BOOT_LIMIT:
-        options->boot_limit = read_number(value, NULL, 0);
+        options->boot_limit = value_number(value, NULL, 0);
         return true;
     case OPT_WIDTH:
-        options->width = read_number(value, NULL, 1);
+        options->width = value_number(value, NULL, 1);
+        return true;
+    case OPT_SPARES:
+        options->spares = value_number(value, NULL, 0);
         return true;
     case OPT_STOP_SIGNAL:
-        options->stop_signal = read_signal(value);
+        options->stop_signal = value_signal(value);
         return true;
     default:
         return false;
@@ -382,6 +305,9 @@ void options_read(struct options *options, int argc, char **argv) {
     }
     if (options->pid_file != NULL && !options->daemon) {
         usage_error("--pid-file needs --daemon");
+    }
+    if (options->spares > 0 && !options->native) {
+        usage_error("--spares needs --native: only a program that uses libprefork can wait");
     }
     options->program = (const char **)(argv + optind);
 }

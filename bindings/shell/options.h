@@ -24,6 +24,7 @@ struct options {
     bool daemon;
     bool json;
     bool native; /* the program uses the library */
+    int spares;
     int workers; /* 0: as many as processors */
     int stop_signal;
     uint64_t stop_ms;

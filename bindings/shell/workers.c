@@ -150,6 +150,7 @@ static void write_pool_metrics(FILE *out, const pf_pool *pool, const char *name)
         {"replacements_failed", "counter", "Replacements that failed.", PF_COUNT_REPLACE_FAILED},
         {"workers_ready", "gauge", "Workers that are ready.", PF_COUNT_READY},
         {"processes", "gauge", "Processes of workers.", PF_COUNT_ALIVE},
+        {"spares", "gauge", "Spares that wait.", PF_COUNT_SPARES},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
