@@ -27,7 +27,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -36,8 +35,6 @@ import (
 
 // version is set by the linker: go build -ldflags '-X main.version=2'.
 var version = "1"
-
-const answerTime = 9 * time.Second // for requests under way; the pool kills after 10 s
 
 // addresses is a flag that may be given several times.
 type addresses []string
@@ -87,81 +84,14 @@ func main() {
 		log.Fatal(err)
 	}
 	if taskID >= 0 {
-		if err := serve(taskID, listeners); err != nil {
+		server := &http.Server{Handler: handler(taskID), ReadHeaderTimeout: 10 * time.Second}
+		if err := prefork.ServeHTTP(context.Background(), server, listeners...); err != nil {
 			log.Fatalf("worker %d: %v", taskID, err)
 		}
 		return
 	}
 	if number := pool.StopSignal(); number != 0 {
 		log.Fatal(prefork.DieOfSignal(number)) // so that the status tells
-	}
-}
-
-// serve answers requests until this worker is asked to end, and those then under way.
-func serve(taskID int, listeners []net.Listener) error {
-	ctx, release, err := prefork.StopContext(context.Background())
-	if err != nil {
-		return err
-	}
-	defer release()
-
-	connections := counter{changed: make(chan struct{}, 1)}
-	server := &http.Server{Handler: handler(taskID), ReadHeaderTimeout: 10 * time.Second,
-		ConnState: connections.note}
-	failed := make(chan error, len(listeners))
-	for _, listener := range listeners {
-		listener := listener
-		go func() { failed <- server.Serve(listener) }()
-	}
-	if err := prefork.Ready(); err != nil {
-		return err
-	}
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	return drain(server, listeners, failed, &connections)
-}
-
-// drain ends a server without the loss of a request. Shutdown alone does not answer what it reads
-// after it was called, and so loses connections that were just accepted.
-func drain(server *http.Server, listeners []net.Listener, failed <-chan error,
-	connections *counter) error {
-	for _, listener := range listeners {
-		listener.Close() // the others go on to accept
-	}
-	for range listeners {
-		<-failed // now none is accepted any more
-	}
-	server.SetKeepAlivesEnabled(false)
-	timeout := time.After(answerTime)
-	for connections.open.Load() > 0 {
-		select {
-		case <-connections.changed:
-		case <-timeout:
-			return server.Close()
-		}
-	}
-	return server.Close()
-}
-
-// counter counts connections.
-type counter struct {
-	open    atomic.Int64
-	changed chan struct{}
-}
-
-func (c *counter) note(_ net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		c.open.Add(1)
-	case http.StateClosed, http.StateHijacked:
-		c.open.Add(-1)
-		select {
-		case c.changed <- struct{}{}:
-		default:
-		}
 	}
 }
 
