@@ -98,9 +98,6 @@ int Pool::attach_child(uint32_t worker, int32_t pid) {
     if (result < 0) {
         return result;
     }
-    if (int r = channel_.admit(task_id_of(worker), worker, pid, os::now()); r < 0) {
-        return r;
-    }
     if (!loop_.by_pidfd()) {
         loop_.wake(); // it may have ended before anybody looked for it
     }

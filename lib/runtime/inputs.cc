@@ -27,8 +27,11 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
     // Requests before exits: Ctrl-C reaches the supervisor and its workers together.
     (void)handle_all_requests();
     // And messages before deadlines: a worker that was ready in time is not late.
-    // And before ends: a worker may have reported with which code it exits.
-    if (waited.messages || waited.timer || waited.ended_count == os::WaitResult::ended_max) {
+    // And before ends: a worker may have reported with which code it exits. So neither a deadline
+    // nor an end waits until messages are watched for again.
+    const bool not_watched = messages_resume_ != base::never && waited.ended_count > 0;
+    if (waited.messages || waited.timer || not_watched ||
+        waited.ended_count == os::WaitResult::ended_max) {
         read_messages();
     }
     for (uint32_t index = 0; index < waited.ended_count; index++) {
@@ -108,9 +111,6 @@ bool Pool::handle_requests() {
 void Pool::read_messages() {
     const base::Instant now = os::now();
     if (messages_resume_ != base::never) {
-        if (now < messages_resume_) {
-            return;
-        }
         messages_resume_ = base::never;
         loop_.watch_messages(true);
     }

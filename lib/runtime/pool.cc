@@ -389,6 +389,7 @@ int Pool::finish() {
         loop_.retire();
         channel_.close();
         notifications_.close();
+        messages_resume_ = base::never;
     }
     return supervisor_.result();
 }

@@ -245,6 +245,10 @@ int Pool::watch_started(uint32_t worker, int32_t pid, os::Pidfd *pidfd, base::In
         start_failed(worker, r);
         return r;
     }
+    if (options_.host_fork) {
+        // Before it is asked to stop by its descriptor. It waits where it was expected.
+        (void)channel_.admit(task_id_of(worker), worker, pid, os::now());
+    }
     core::Input input = input_of(core::Input::Kind::started, worker);
     input.pid = pid;
     input.since = since;

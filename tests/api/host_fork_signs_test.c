@@ -137,6 +137,31 @@ static void a_stop_is_reported_by_the_descriptor(void **state) {
     assert_int_equal(board_count(host->board, NOTE_TOLD, ANY_TASK), SLOTS);
 }
 
+static int ends_when_told_at_any_time(struct board *board, int task_id, int run) {
+    struct pollfd one = {.fd = pf_worker_stop_fd(), .events = POLLIN};
+
+    (void)task_id;
+    (void)run;
+    board_require(board, poll(&one, 1, (int)PATIENCE_MS) == 1);
+    board_note(board, NOTE_TOLD, 0);
+    return 0;
+}
+
+static void a_stop_before_the_fork_is_reported_by_the_descriptor(void **state) {
+    struct host *host = *state;
+    host->work = ends_when_told_at_any_time;
+    assert_int_equal(pf_pool_set_stop(host->pool, 0, 2 * PATIENCE_MS), 0);
+    assert_int_equal(forker_begin(host, 1), 0);
+    assert_int_equal(forker_take(host), 0);
+    pf_pool_stop(host->pool);
+    assert_int_equal(pf_pool_dispatch(host->pool, 0), 1);
+
+    assert_int_equal(forker_fork(host, 0), 0);
+
+    assert_int_equal(forker_finishes(host), 0);
+    assert_int_equal(board_count(host->board, NOTE_TOLD, 0), 1);
+}
+
 static int has_what_it_was_given(struct board *board, int task_id, int run) {
     (void)task_id;
     (void)run;
@@ -238,6 +263,7 @@ int main(void) {
         host_test(the_time_to_get_ready_begins_when_the_pool_knows_the_worker),
         host_test(a_worker_that_hangs_is_aborted_and_asked_for_again),
         host_test(a_stop_is_reported_by_the_descriptor),
+        host_test(a_stop_before_the_fork_is_reported_by_the_descriptor),
         host_test(a_worker_finds_its_pool_and_what_that_gave_it),
         host_test(a_pool_whose_host_forks_has_no_program),
         host_test(a_reload_asks_for_each_new_worker_beside_the_old),

@@ -163,9 +163,12 @@ bool SupervisorChannel::refill() {
     if (budget_ == 0 || nonsense_ > nonsense_per_read || !is_whole()) {
         return false;
     }
-    const ssize_t count = read(read_end_.get(), buffer_ + rest, buffer_size - rest);
+    ssize_t count = 0;
+    do {
+        count = read(read_end_.get(), buffer_ + rest, buffer_size - rest);
+    } while (count < 0 && errno == EINTR);
     if (count <= 0) {
-        return false; // nothing more, or interrupted: it stays readable
+        return false; // nothing more
     }
     length_ += static_cast<uint32_t>(count);
     budget_ -= budget_ < static_cast<uint32_t>(count) ? budget_ : static_cast<uint32_t>(count);
