@@ -182,7 +182,8 @@ enum {
 	PF_REASON_READY_TIMEOUT = 9,      /* the worker was not ready in time */
 	PF_REASON_HEARTBEAT_TIMEOUT = 10, /* it sent no heartbeats */
 	PF_REASON_LIMIT = 11,             /* a limit of restarts was reached */
-	PF_REASON_PROTOCOL = 12           /* it sent more messages than any correct worker */
+	PF_REASON_PROTOCOL = 12,          /* it sent more messages than any correct worker */
+	PF_REASON_OUT_OF_MEMORY = 13      /* SIGKILL; the kernel has killed for lack of memory */
 };
 
 /*

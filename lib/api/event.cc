@@ -45,6 +45,7 @@ static_assert(PF_REASON_READY_TIMEOUT == static_cast<int>(Reason::ready_timeout)
 static_assert(PF_REASON_HEARTBEAT_TIMEOUT == static_cast<int>(Reason::heartbeat_timeout));
 static_assert(PF_REASON_LIMIT == static_cast<int>(Reason::limit));
 static_assert(PF_REASON_PROTOCOL == static_cast<int>(Reason::protocol));
+static_assert(PF_REASON_OUT_OF_MEMORY == static_cast<int>(Reason::out_of_memory));
 
 namespace prefork::api {
 

@@ -48,6 +48,7 @@ enum class Reason : uint8_t {
     heartbeat_timeout = 10,
     limit = 11,
     protocol = 12,
+    out_of_memory = 13,
 };
 
 // The numbers are those of syslog(3).

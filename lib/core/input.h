@@ -47,6 +47,7 @@ struct Input {
     bool transient = false;
     bool quick = false;
     bool reported = false;
+    bool out_of_memory = false; // exited: the kernel has killed for lack of it
     uint32_t worker = 0;
     uint32_t spare = 0;
     Instant since = 0; // started: when

@@ -43,6 +43,15 @@ void Reporter::report_worker(EventType type, Level level, uint32_t worker, int32
     queue_.push(event);
 }
 
+void Reporter::push_end(const Input &input, Instant now, Event *event) {
+    event->uptime = elapsed(slot_table_.worker(input.worker).started, now);
+    event->exit = input.exit;
+    if (input.out_of_memory && event->reason == Reason::none) {
+        event->reason = Reason::out_of_memory;
+    }
+    queue_.push(*event);
+}
+
 void Reporter::report_exit(const Input &input, Level level, bool will_restart, Duration delay,
                            Instant now) {
     Event event = event_of_worker(EventType::exited, input.worker, now);
@@ -53,9 +62,7 @@ void Reporter::report_exit(const Input &input, Level level, bool will_restart, D
     }
     event.will_restart = will_restart;
     event.delay = delay;
-    event.uptime = elapsed(slot_table_.worker(input.worker).started, now);
-    event.exit = input.exit;
-    queue_.push(event);
+    push_end(input, now, &event);
 }
 
 void Reporter::report_spare_exit(const Input &input, bool will_restart, Duration delay,
@@ -69,9 +76,7 @@ void Reporter::report_spare_exit(const Input &input, bool will_restart, Duration
                       : Level::warning;
     event.will_restart = will_restart;
     event.delay = delay;
-    event.uptime = elapsed(spare.started, now);
-    event.exit = input.exit;
-    queue_.push(event);
+    push_end(input, now, &event);
 }
 
 void Reporter::report_killed(uint32_t worker, Duration timeout, Instant now) {

@@ -68,6 +68,7 @@ class Reporter {
 
   private:
     [[nodiscard]] Event event_of(EventType type, Instant now) const;
+    void push_end(const Input &input, Instant now, Event *event);
     [[nodiscard]] Event event_of_worker(EventType type, uint32_t worker, Instant now) const;
 
     SlotTable &slot_table_;

@@ -59,6 +59,9 @@ void add_exit(Text &text, const Event &event) {
         text.add(", restarting");
         add_delay(text, event);
     }
+    if (event.reason == core::Reason::out_of_memory) {
+        text.add("; the kernel has killed for lack of memory");
+    }
 }
 
 void add_start_failure(Text &text, const Event &event) {

@@ -54,10 +54,21 @@ int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
     return 1;
 }
 
+// What follows from a SIGKILL of the host's is not the kernel's.
+void Pool::note_kill(int number) {
+    if (number == base::signal_kill) {
+        (void)oom_count_.has_risen();
+    }
+}
+
 void Pool::end(uint32_t worker, const base::Exit &exit) {
     core::Input input = input_of(core::Input::Kind::exited, worker);
     input.exit = exit;
     use_announced_exit(&input);
+    // A SIGKILL of which nobody here knows.
+    input.out_of_memory =
+        exit.kind == core::Exit::Kind::signaled && exit.code == base::signal_kill &&
+        supervisor_.worker(worker).end_reason == core::Reason::none && oom_count_.has_risen();
     channel_.ended(worker);
     step(input);
 }

@@ -245,12 +245,14 @@ int Pool::signal(uint32_t slot, int number) {
         return -ESRCH;
     }
     (void)look_for_loss(); // pids are enough
+    note_kill(number);
     return loop_.send(worker, number);
 }
 
 int Pool::signal_all(int number) {
     int first_error = 0;
     (void)look_for_loss();
+    note_kill(number);
     for (uint32_t worker = 0; worker < supervisor_.capacity(); worker++) {
         if (core::is_alive(supervisor_.worker(worker).state)) {
             const int result = loop_.send(worker, number);

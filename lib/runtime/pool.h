@@ -19,6 +19,7 @@
 #include "os/spawn/worker_process.h"
 #include "os/upgrade/writer.h"
 #include "os/watch/event_loop.h"
+#include "os/watch/oom_count.h"
 #include "os/watch/orphans.h"
 #include "runtime/event.h"
 #include "runtime/options.h"
@@ -110,6 +111,7 @@ class Pool {
     Role end_workers(os::SignalBlock &block);
     [[nodiscard]] bool has_failed() const { return supervisor_.broken() || failure_ != 0; }
     [[nodiscard]] bool reaps() const { return options_.reap_orphans != os::ReapMode::none; }
+    void note_kill(int number);
     void before_host_code();
     void after_host_code();
     bool look_for_loss();
@@ -178,6 +180,7 @@ class Pool {
     os::OwnSignals signals_;
     os::HeldSignals held_signals_;
     os::OrphanReaper orphans_;
+    os::OomCount oom_count_;
     os::Notifier notifier_;
     os::MainThread main_thread_; // as far as it was needed
     base::Array<int32_t> batch_; // pairs: a worker that is being started, and its pid

@@ -66,7 +66,8 @@ static uint64_t stat_field(pid_t pid, int number) {
 /* Ends a worker, and returns once its supervisor can reap it. */
 static void kill_and_await(pid_t pid) {
     uint64_t limit = deadline();
-    if (kill(pid, SIGKILL) != 0) {
+    /* After SIGKILL the library asks the system whether it has killed for lack of memory. */
+    if (kill(pid, SIGTERM) != 0) {
         fail("worker %d: %s", pid, strerror(errno));
     }
     while (stat_field(pid, 3) != 'Z') {

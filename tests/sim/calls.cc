@@ -191,7 +191,11 @@ void Host::signal(uint32_t choice, uint32_t number_choice) {
     const int number = signal_numbers[number_choice % 8];
     const int wanted = model.signal(slot, number);
     const uint32_t refused = std::exchange(world.kills_refused, 0);
+    world.host_signals = true;
     const int result = pool_->signal(slot, number);
+    world.host_signals = false;
+    require(result == -ESRCH || number != 9 || world.oom_seen == world.oom_kills, "oom",
+            "what follows from the host's signal is taken for the kernel's doing");
     world.kills_refused = refused;
     if (result != wanted) {
         violate("result", "signal returns %d, not %d", result, wanted);
@@ -202,7 +206,9 @@ void Host::signal_all(uint32_t choice) {
     const int number = signal_numbers[choice % 8];
     model.signal_all(number);
     const uint32_t refused = std::exchange(world.kills_refused, 0);
+    world.host_signals = true;
     pool_->signal_all(number);
+    world.host_signals = false;
     world.kills_refused = refused;
 }
 

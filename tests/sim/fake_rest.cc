@@ -8,6 +8,7 @@
 #include "os/channel/supervisor_channel.h"
 #include "os/spawn/environment.h"
 #include "os/watch/event_loop.h"
+#include "os/watch/oom_count.h"
 #include "os/watch/orphans.h"
 #include "os/watch/worker_registry.h"
 #include "violation.h"
@@ -155,6 +156,15 @@ void NotifySocket::let_go_of_lost() {}
 void NotifySocket::disown() {}
 int EventLoop::add_messages(int /*descriptor*/) { return 0; }
 void WorkerEnvironment::set_notification(const char * /*path*/, base::Duration /*watchdog*/) {}
+
+// ---- The control group ----------------------------------------------------------------------
+
+bool OomCount::has_risen() {
+    model.looked_for_oom();
+    const bool has_risen = world.oom_kills > world.oom_seen;
+    world.oom_seen = world.oom_kills;
+    return has_risen;
+}
 
 // ---- Orphans are not simulated --------------------------------------------------------------
 

@@ -57,6 +57,7 @@ class Host {
     void plan_happening(const Operation &operation);
     void perform_on_pool(const Operation &operation);
     void perform_on_world(const Operation &operation);
+    void raise_any(uint32_t which);
     void perform_trouble(const Operation &operation);
     void end_process(uint32_t which, const Exit &exit);
     void storm(uint32_t count, uint32_t how);

@@ -65,6 +65,7 @@ class Model : private ModelParts {
     void looked(uint32_t worker, uint32_t beats);
     void collecting();
     void exited(uint32_t worker, int32_t pid, const Exit &exit);
+    void looked_for_oom(); // whether the kernel has killed for lack of memory
     void told_to_stop(uint32_t worker);
     void resume(uint32_t worker);
     void pass_on(int number);
@@ -213,6 +214,7 @@ class Model : private ModelParts {
     void get_ready(uint32_t slot, int number);
     void start_failed(uint32_t slot, int32_t error);
     void end_start(uint32_t slot, int32_t error, Instant tie = 0, uint64_t key = 0);
+    void expect_oom_look(const Life &life, const Exit &exit);
     void ended_in_service(uint32_t slot, const Life &life, const Exit &exit, bool was_new);
     [[nodiscard]] core::ExitAction action_of(const Life &life, const Exit &exit) const;
     [[nodiscard]] bool is_restarted(core::ExitAction action, const Life &life,
@@ -332,6 +334,8 @@ class Model : private ModelParts {
     bool signals_first_ = false;  // before it
     bool messages_first_ = false; // before it
     uint32_t pending_looks_ = 0;
+    bool pending_oom_look_ = false;
+    bool out_of_memory_ = false; // the end that is being told of
     uint32_t pending_growth_ = 0;
     uint32_t pending_spares_ = 0;
     uint32_t pending_fork_failure_ = 0; // the slot, plus 1

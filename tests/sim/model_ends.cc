@@ -2,6 +2,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include <algorithm>
+#include <utility>
 
 #include "model.h"
 #include "violation.h"
@@ -11,6 +12,7 @@ namespace sim {
 namespace base = prefork::base;
 
 void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
+    expect_oom_look(life_of(worker), exit);
     if (base::is_spare(worker)) {
         spare_exited(worker, pid, exit);
         return;
@@ -18,9 +20,8 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
     const uint32_t number = worker / 2;
     const int instance = static_cast<int>(worker % 2);
     Slot &slot = table_[number];
-    const Life life = slot.lives[instance];
+    const Life life = std::exchange(slot.lives[instance], Life{});
     require(life.stage != Stage::none && life.pid == pid, "instance", "an unknown worker ended");
-    slot.lives[instance] = Life{};
     deadline_known_ = false;
     alive_ -= 1;
     if (starts_ == Starts::closed) {
@@ -79,6 +80,18 @@ void Model::exited(uint32_t worker, int32_t pid, const Exit &exit) {
         }
     }
     conclude();
+}
+
+void Model::expect_oom_look(const Life &life, const Exit &exit) {
+    pending_oom_look_ =
+        exit.kind == Exit::Kind::signaled && exit.code == 9 && life.why == Reason::none;
+    out_of_memory_ = pending_oom_look_ && world.oom_kills > world.oom_seen;
+}
+
+// Once, for an end by SIGKILL that nobody knows the reason of; or when the host sends it.
+void Model::looked_for_oom() {
+    require(pending_oom_look_ || world.host_signals, "oom", "somebody looks for nothing");
+    pending_oom_look_ = false;
 }
 
 // What the host says of a status, if it is one.

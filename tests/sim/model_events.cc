@@ -61,7 +61,7 @@ void Model::tell_exit(uint32_t slot, const Life &life, const Exit &exit, bool re
         event_of(EventType::exited, asked || normal ? Level::information : Level::warning,
                  static_cast<int>(slot));
     event.pid = life.pid;
-    event.reason = life.why;
+    event.reason = out_of_memory_ ? Reason::out_of_memory : life.why;
     event.will_restart = restart;
     event.delay = delay;
     event.uptime = world.clock - life.started;
@@ -306,6 +306,7 @@ void Model::collecting() {
 }
 
 void Model::settle() {
+    require(!pending_oom_look_, "oom", "nobody looks for why a worker was killed");
     if (!sending_.empty()) {
         violate("signal-missing", "signal %d was not sent to worker %u", sending_[0].number,
                 sending_[0].worker);

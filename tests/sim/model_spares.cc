@@ -246,7 +246,7 @@ void Model::spare_exited(uint32_t id, int32_t pid, const Exit &exit) {
             event_of(EventType::spare_exited, asked || normal ? Level::information : Level::warning,
                      base::task_spare);
         event.pid = pid;
-        event.reason = life.why;
+        event.reason = out_of_memory_ ? Reason::out_of_memory : life.why;
         event.will_restart = again;
         const bool later = again && spare_retry_ != never && spare_retry_ > world.clock;
         event.delay = later ? spare_retry_ - world.clock : 0;

@@ -191,6 +191,7 @@ void Host::perform_on_world(const Operation &operation) {
         break;
     case Kind::die: {
         constexpr int32_t numbers[] = {11, 6, 9, 15};
+        world.oom_kills += operation.b / 4 % 4 == 0 ? 1 : 0;
         end_process(operation.a, killed_by(pick(numbers, operation.b), operation.c % 2 == 1));
         break;
     }
@@ -216,15 +217,7 @@ void Host::perform_on_world(const Operation &operation) {
         world.real_time += operation.a % 2 == 0 ? operation.b * second : 0 - operation.b * second;
         break;
     case Kind::own_signal:
-        // Few that stop the pool.
-        if (operation.a % 16 < 2) {
-            raise_own(operation.a);
-        } else if (operation.a % 16 < 6 &&
-                   world.signals_claimed == prefork::os::SignalSet::standard) {
-            raise_own(3);
-        } else {
-            raise_own(4 + operation.a % 4);
-        }
+        raise_any(operation.a);
         break;
     case Kind::temper:
         world.temper = static_cast<Temper>(operation.a % 4);
@@ -252,6 +245,17 @@ void Host::perform_on_world(const Operation &operation) {
         break;
     default:
         break;
+    }
+}
+
+// Few that stop the pool.
+void Host::raise_any(uint32_t which) {
+    if (which % 16 < 2) {
+        raise_own(which);
+    } else if (which % 16 < 6 && world.signals_claimed == prefork::os::SignalSet::standard) {
+        raise_own(3);
+    } else {
+        raise_own(4 + which % 4);
     }
 }
 

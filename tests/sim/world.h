@@ -145,6 +145,9 @@ struct World {
     bool slow_to_die = false;   // SIGKILL takes its time
     bool dies_of_others = false;
     bool status_unknown = false;
+    uint64_t oom_kills = 0; // by the kernel, in the supervisor's control group
+    uint64_t oom_seen = 0;
+    bool host_signals = false;  // it sends a signal by itself
     uint32_t kills_refused = 0; // how many of the next
     int32_t wait_error = 0;     // of the next wait
     int32_t failure = 0;        // of the last one: the pool has not acted on it yet

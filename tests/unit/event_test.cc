@@ -40,7 +40,22 @@ void delay_is_reported_in_whole_milliseconds_and_never_as_none(void **) {
     assert_int_equal(pf_event_delay_ms(&whole), 2);
 }
 
+void a_kill_for_lack_of_memory_is_added_to_the_line(void **) {
+    core::Event value = restart_after(core::millisecond).value;
+    value.exit.kind = core::Exit::Kind::signaled;
+    value.exit.code = base::signal_kill;
+    value.reason = core::Reason::out_of_memory;
+    pf_event event;
+    runtime::set_event(value, &event);
+
+    assert_string_equal(runtime::message_of(event),
+                        "child 3 (pid 42) killed by signal 9, restarting in 1 ms; the kernel has "
+                        "killed for lack of memory");
+    assert_int_equal(pf_event_reason(&event), PF_REASON_OUT_OF_MEMORY);
+}
+
 const CMUnitTest tests_of_event[] = {
+    cmocka_unit_test(a_kill_for_lack_of_memory_is_added_to_the_line),
     cmocka_unit_test(delay_is_reported_in_whole_milliseconds_and_never_as_none),
 };
 

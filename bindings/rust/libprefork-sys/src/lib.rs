@@ -117,6 +117,7 @@ pub const PF_REASON_READY_TIMEOUT: c_int = 9;
 pub const PF_REASON_HEARTBEAT_TIMEOUT: c_int = 10;
 pub const PF_REASON_LIMIT: c_int = 11;
 pub const PF_REASON_PROTOCOL: c_int = 12;
+pub const PF_REASON_OUT_OF_MEMORY: c_int = 13;
 
 extern "C" {
     pub fn pf_set_event_callback(r#fn: Option<pf_event_fn>, user: *mut c_void);
