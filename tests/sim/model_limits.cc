@@ -126,10 +126,12 @@ void Model::count_event(const core::Event &event) {
 void Model::check_counters(const core::Supervisor &supervisor) const {
     for (int which = 1; which <= 10; which++) {
         const auto counter = static_cast<core::Counter>(which);
-        const bool is_now = counter == core::Counter::ready || counter == core::Counter::alive;
-        if (!is_now && supervisor.counter(counter) != counts_[which]) {
+        const uint64_t wanted = counter == core::Counter::ready   ? ready()
+                                : counter == core::Counter::alive ? alive_
+                                                                  : counts_[which];
+        if (supervisor.counter(counter) != wanted) {
             violate("counter", "%d is %" PRIu64 ", not %" PRIu64, which,
-                    supervisor.counter(counter), counts_[which]);
+                    supervisor.counter(counter), wanted);
         }
     }
 }
