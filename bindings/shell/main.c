@@ -5,11 +5,13 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "address.h"
@@ -19,7 +21,7 @@
 #include "options.h"
 #include "upgrade.h"
 
-enum { SOCKETS_MAX = 64, LEVEL_ERROR = 3 };
+enum { SOCKETS_MAX = 64, LEVEL_ERROR = 3, LEVEL_INFORMATION = 6 };
 
 /* ---- Before the pool ------------------------------------------------------------------------- */
 
@@ -75,6 +77,19 @@ static void handle_if_default(int number) {
     }
 }
 
+/* The kernel has chosen it, the same one for each address of the host. */
+static void log_port(const char *text, int fd) {
+    struct sockaddr_storage name;
+    socklen_t length = sizeof(name);
+    char port[8];
+
+    if (getsockname(fd, (struct sockaddr *)&name, &length) == 0 &&
+        getnameinfo((struct sockaddr *)&name, length, NULL, 0, port, sizeof(port),
+                    NI_NUMERICSERV) == 0) {
+        log_line(LEVEL_INFORMATION, "%s has port %s", text, port);
+    }
+}
+
 static void bind_addresses(const struct options *options) {
     int fds[SOCKETS_MAX];
     int passed = pf_listen_fds(fds, SOCKETS_MAX); /* the workers get these as well */
@@ -91,6 +106,9 @@ static void bind_addresses(const struct options *options) {
                                            address.port, 0, options->backlog, 0, fds, SOCKETS_MAX);
         if (result < 0) {
             log_failure(options->listen[i], result, STATUS_FAILED);
+        }
+        if (!address.is_unix && address.port == 0) {
+            log_port(options->listen[i], fds[0]);
         }
     }
 }
@@ -246,14 +264,15 @@ int main(int argc, char **argv) {
     const char *program = find_program(options.program[0]);
     handle_if_default(SIGPIPE);
     handle_if_default(SIGXFSZ);
+    if (options.daemon) {
+        become_daemon(&options);
+    }
+    /* After that, as pf_daemonize() leaves alone what was opened in place of stdio. */
     if (options.log_file != NULL) {
         int result = log_to_file(options.log_file);
         if (result < 0 && !is_upgrade) {
             log_failure(options.log_file, result, STATUS_FAILED);
         }
-    }
-    if (options.daemon) {
-        become_daemon(&options);
     }
     bind_addresses(&options);
     return run(&options, program);

@@ -1,0 +1,97 @@
+#!/bin/sh
+# How the command prefork ends, and what it says: limits, time-outs, wrong options, addresses that
+# others have.
+#
+# SPDX-License-Identifier: MIT
+set -eu
+
+. tests/support/script.sh
+. tests/command/common.sh
+
+need ps
+
+# ends STATUS PATTERN ARGUMENT...: it does by itself, and says so.
+ends() {
+    wanted=$1
+    pattern=$2
+    shift 2
+    status=0
+    timeout 20 "$prefork" "$@" >"$log" 2>&1 || status=$?
+    expect "status of prefork $*" "$wanted" "$status"
+    grep -q -e "$pattern" "$log" || fail "prefork $*: does not say: $pattern"
+}
+
+# ---- wrong options ---------------------------------------------------------------------------
+
+ends 2 'a program is missing'
+ends 2 'a program is missing' -n 2 --
+ends 2 'unrecognized option .--nonsense' --nonsense
+ends 2 'not a number from 1 on: 0' -n 0 true
+ends 2 'not a number from 1 on: 2x' --workers 2x true
+ends 2 'not a number from 0 on: 99999999999' --max-restarts 99999999999 true
+ends 2 '--workers: Invalid argument' -n 65537 true
+ends 2 'not a time in seconds: soon' --stop-timeout soon true
+ends 2 'not a time in seconds: -1' --ready-timeout -1 true
+ends 2 'not a signal: NONE' --stop-signal NONE true
+ends 2 'not one of the choices: sometimes' --restart sometimes true
+ends 2 'two times with a comma between them are needed: 1' --backoff 1 true
+ends 2 'not PORT, HOST:PORT, \[IPV6\]:PORT or unix:PATH: 65536' -l 65536 true
+ends 2 'an IPv6 address needs brackets: ::1:80' -l ::1:80 true
+ends 2 'a path is missing: unix:' -l unix: true
+ends 2 '--pid-file needs --daemon' --pid-file "$scratch/pid" true
+ends 2 '--spares needs --native' --spares 2 true
+ends 2 'a name has letters' --name 'a"b' true
+ends 2 'status needs one SOCKET' status
+ends 2 'needs an IP address, not a name' --metrics localhost:0 true
+ends 1 'nowhere: No such file' status "$scratch/nowhere"
+ends 127 'nonsuch: No such file or directory' -- nonsuch
+ends 127 '/nonsuch: No such file or directory' -- /nonsuch
+ends 126 "version: Permission denied" -- "$scratch/version"
+ends 0 '^usage: prefork ' --help
+[ "$(wc -l <"$log")" -le 24 ] || fail 'the help has more than 24 lines'
+! grep -q '.\{80\}' "$log" || fail 'the help has lines of more than 79 columns'
+ends 0 '^prefork [0-9.]*$' --version
+
+# ---- limits ----------------------------------------------------------------------------------
+
+ends 0 'child 1 .* exited normally' -n 2 -- true
+ends 1 'Too many child restarts, giving up' -n 1 --max-restarts 2 --boot-limit 0 \
+    --backoff 0,0 -- sh -c 'exit 3'
+expect restarts 3 "$(grep -c 'exited with status 3' "$log")"
+ends 1 'Too many child restarts, giving up' -n 2 --restart-window 3,10 --boot-limit 0 \
+    --backoff 0,0 --restart always -- true
+# A program that cannot start.
+ends 1 'the pool has failed' -n 1 --boot-limit 3 --backoff 0.01,0.01 -- sh -c 'exit 1'
+expect starts 3 "$(grep -c 'started$' "$log")"
+ends 1 'the pool has failed' -n 1 --boot-limit 2 --backoff 0,0 --ready-timeout 0.1 -- \
+    "$programs/foreign_server" silent
+ends 0 'exited with status 3' -n 1 --restart never -- sh -c 'exit 3'
+
+# ---- a worker that does not stop -------------------------------------------------------------
+
+start -n 1 --stop-timeout 0.2 --ready-timeout 5 -- "$programs/foreign_server" stubborn
+until_true are_ready 1
+stop 143
+logged 'killed by signal 9' || fail 'the worker that ignores TERM was not killed'
+start -n 1 --stop-signal USR1 --stop-timeout 5 --ready-timeout 5 -- sh -c \
+    'trap "echo asked; exit 0" USR1; while :; do sleep 0.02; done'
+until_true logged 'started$'
+sleep 0.2
+stop 143
+logged '^asked$' || fail 'the worker did not get its stop signal'
+# A child of a worker is not left behind.
+start -n 1 --ready-timeout 5 -- "$programs/foreign_server" parent
+until_true are_ready 1
+stop 143
+
+# ---- addresses that others have --------------------------------------------------------------
+
+start -n 1 -l 127.0.0.1:0 -l "unix:$scratch/socket" -- "$app"
+until_true are_ready 1
+busy=$(port)
+mv "$log" "$scratch/first"
+ends 1 "127.0.0.1:$busy: Address already in use" -l "127.0.0.1:$busy" -- "$app"
+ends 1 "unix:$scratch/socket: Address already in use" -l "unix:$scratch/socket" -- "$app"
+ends 1 "unix:$monitor: Address already in use" --metrics "unix:$monitor" -- "$app"
+ends 1 "nowhere.invalid:80: " -l nowhere.invalid:80 -- "$app"
+stop 143
