@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <signal.h>
@@ -90,12 +91,26 @@ static void log_port(const char *text, int fd) {
     }
 }
 
+/* As systemd passes sockets: a program that waits in accept(2) would fail otherwise, and one that
+ * must not wait sees to that itself. Programs with the library expect what pf_accept() needs. */
+static void make_blocking(const int *fds, int count) {
+    for (int i = 0; i < count; i++) {
+        const int flags = fcntl(fds[i], F_GETFL);
+        if (flags < 0 || fcntl(fds[i], F_SETFL, flags & ~O_NONBLOCK) < 0) {
+            log_failure("fcntl", -errno, STATUS_FAILED);
+        }
+    }
+}
+
 static void bind_addresses(const struct options *options) {
     int fds[SOCKETS_MAX];
     int passed = pf_listen_fds(fds, SOCKETS_MAX); /* the workers get these as well */
 
     if (passed < 0) {
         log_failure("LISTEN_FDS", passed, STATUS_FAILED);
+    }
+    if (!options->native) {
+        make_blocking(fds, passed);
     }
 
     for (int i = 0; i < options->listen_count; i++) {
@@ -106,6 +121,12 @@ static void bind_addresses(const struct options *options) {
                                            address.port, 0, options->backlog, 0, fds, SOCKETS_MAX);
         if (result < 0) {
             log_failure(options->listen[i], result, STATUS_FAILED);
+        }
+        if (address.is_unix) {
+            fds[0] = result; /* the socket; otherwise how many */
+        }
+        if (!options->native) {
+            make_blocking(fds, address.is_unix ? 1 : result);
         }
         if (!address.is_unix && address.port == 0) {
             log_port(options->listen[i], fds[0]);

@@ -52,6 +52,17 @@ ends 0 '^usage: prefork ' --help
 ! grep -q '.\{80\}' "$log" || fail 'the help has lines of more than 79 columns'
 ends 0 '^prefork [0-9.]*$' --version
 
+# ---- sockets as systemd passes them -----------------------------------------------------------
+
+# shellcheck disable=SC2016 # the worker expands it
+show='echo $(($$ - LISTEN_PID)) $LISTEN_FDS; grep flags: /proc/self/fdinfo/3; ls -l /proc/$$/fd/4'
+ends 0 '^0 2$' -n 1 -l 127.0.0.1:0 -l "unix:$scratch/socket" -- sh -c "$show"
+logged '^flags:.02$' || fail 'a socket does not block'
+logged 'socket:' || fail 'there is no second socket'
+ends 0 '^flags:.04002$' -n 1 --native -l 127.0.0.1:0 -l "unix:$scratch/socket" -- sh -c "$show"
+# Those that prefork itself got stand before its own.
+ends 0 '^0 3$' -n 1 -l 127.0.0.1:0 -- "$prefork" -n 1 -l 127.0.0.1:0 -l 127.0.0.1:0 -- sh -c "$show"
+
 # ---- limits ----------------------------------------------------------------------------------
 
 ends 0 'child 1 .* exited normally' -n 2 -- true

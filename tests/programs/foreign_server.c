@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
@@ -50,6 +51,7 @@ static int count_sockets(void) {
         errx(1, "LISTEN_FDS is not for this process");
     }
     for (int i = 0; i < count; i++) {
+        (void)fcntl(FIRST_FD + i, F_SETFL, O_NONBLOCK);
         sockets[i] = (struct pollfd){.fd = FIRST_FD + i, .events = POLLIN};
     }
     return count;
