@@ -6,7 +6,9 @@ package prefork
 import "C"
 
 import (
+	"errors"
 	"fmt"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -52,18 +54,23 @@ func (p *Pool) callNumber(op string, value int, do func(*C.pf_pool, C.int) C.int
 	if err != nil {
 		return 0, err
 	}
-	return p.call(op, func(handle *C.pf_pool) C.int { return do(handle, converted) })
+	result, err := p.call(op, func(handle *C.pf_pool) C.int { return do(handle, converted) })
+	var failed *Error
+	if errors.As(err, &failed) {
+		failed.Value = strconv.Itoa(value)
+	}
+	return result, err
 }
 
 // Stop asks all workers to end, and Run returns when they have. Again it has no effect.
 func (p *Pool) Stop() error {
-	_, err := p.call("pf_pool_stop", func(h *C.pf_pool) C.int { return C.pf_pool_stop(h) })
+	_, err := p.call("Stop", func(h *C.pf_pool) C.int { return C.pf_pool_stop(h) })
 	return err
 }
 
 // Kill ends all workers by SIGKILL, and Run returns when they have ended.
 func (p *Pool) Kill() error {
-	_, err := p.call("pf_pool_kill", func(h *C.pf_pool) C.int { return C.pf_pool_kill(h) })
+	_, err := p.call("Kill", func(h *C.pf_pool) C.int { return C.pf_pool_kill(h) })
 	return err
 }
 
@@ -71,7 +78,7 @@ func (p *Pool) Kill() error {
 // is ready or, without [WithReadyTimeout], has lived for a second. Each new worker is what the
 // file of the program holds by then. [EventReloaded] or [EventReloadFailed] tells the end.
 func (p *Pool) Reload() error {
-	_, err := p.call("pf_pool_reload", func(h *C.pf_pool) C.int { return C.pf_pool_reload(h) })
+	_, err := p.call("Reload", func(h *C.pf_pool) C.int { return C.pf_pool_reload(h) })
 	return err
 }
 
@@ -79,7 +86,7 @@ func (p *Pool) Reload() error {
 // is for programs that have a use of their own for os/signal. Other signals are
 // [syscall.EINVAL].
 func (p *Pool) HandleSignal(signal syscall.Signal) error {
-	_, err := p.call("pf_pool_handle_signal", func(h *C.pf_pool) C.int {
+	_, err := p.call("HandleSignal", func(h *C.pf_pool) C.int {
 		return C.pf_pool_handle_signal(h, C.int(signal))
 	})
 	return err
@@ -88,7 +95,7 @@ func (p *Pool) HandleSignal(signal syscall.Signal) error {
 // StopSignal returns the signal that stopped the pool, by [WithSignals] or [Pool.HandleSignal]; 0:
 // none. Call it before Close, and see [DieOfSignal].
 func (p *Pool) StopSignal() syscall.Signal {
-	number, _ := p.call("pf_pool_stop_signal", func(h *C.pf_pool) C.int {
+	number, _ := p.call("StopSignal", func(h *C.pf_pool) C.int {
 		return C.pf_pool_stop_signal(h)
 	})
 	return syscall.Signal(number)
@@ -96,21 +103,63 @@ func (p *Pool) StopSignal() syscall.Signal {
 
 // Resize changes the number of workers. Of too many, those with the highest task ids end.
 func (p *Pool) Resize(count int) error {
-	_, err := p.callNumber("pf_pool_resize", count,
+	_, err := p.callNumber("Resize", count,
 		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_resize(h, n) })
 	return err
 }
 
-// Restart replaces one worker as Reload does, or starts one where there is none.
+// StopWorker stops one worker, which is not restarted. ReplaceWorker starts one again.
+func (p *Pool) StopWorker(taskID int) error {
+	_, err := p.callNumber("StopWorker", taskID,
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_stop_worker(h, n) })
+	return err
+}
+
+// SetSpares changes the number of [WithSpares] while the pool runs.
+func (p *Pool) SetSpares(count int) error {
+	_, err := p.callNumber("SetSpares", count,
+		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_set_spares(h, n) })
+	return err
+}
+
+// Counter is a number about a pool, for metrics.
+type Counter int
+
+// The counters; pf_pool_counter(3) tells what each counts.
+const (
+	CountStarted       Counter = C.PF_COUNT_STARTED
+	CountExited        Counter = C.PF_COUNT_EXITED
+	CountAbnormal      Counter = C.PF_COUNT_ABNORMAL
+	CountRestarted     Counter = C.PF_COUNT_RESTARTED
+	CountStartFailed   Counter = C.PF_COUNT_START_FAILED
+	CountUnresponsive  Counter = C.PF_COUNT_UNRESPONSIVE
+	CountReloads       Counter = C.PF_COUNT_RELOADS
+	CountReady         Counter = C.PF_COUNT_READY
+	CountAlive         Counter = C.PF_COUNT_ALIVE
+	CountReplaceFailed Counter = C.PF_COUNT_REPLACE_FAILED
+	CountSpares        Counter = C.PF_COUNT_SPARES
+)
+
+// Counter returns a number about the pool. It is 0 before Run and after Close.
+func (p *Pool) Counter(which Counter) uint64 {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if p.handle == nil {
+		return 0
+	}
+	return uint64(C.pf_pool_counter(p.handle, C.int(which)))
+}
+
+// ReplaceWorker replaces one worker as Reload does, or starts one where there is none.
 func (p *Pool) ReplaceWorker(taskID int) error {
-	_, err := p.callNumber("pf_pool_replace_worker", taskID,
+	_, err := p.callNumber("ReplaceWorker", taskID,
 		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_replace_worker(h, n) })
 	return err
 }
 
-// Signal sends a signal to one worker, or to all with task id -1. To die of it is abnormal.
+// SendSignal sends a signal to one worker, or to all with task id -1. To die of it is abnormal.
 func (p *Pool) SendSignal(taskID int, signal syscall.Signal) error {
-	_, err := p.callNumber("pf_pool_send_signal", taskID, func(h *C.pf_pool, n C.int) C.int {
+	_, err := p.callNumber("SendSignal", taskID, func(h *C.pf_pool, n C.int) C.int {
 		return C.pf_pool_send_signal(h, n, C.int(signal))
 	})
 	return err
@@ -118,40 +167,40 @@ func (p *Pool) SendSignal(taskID int, signal syscall.Signal) error {
 
 // WorkerCount returns the number of slots, which task ids are below.
 func (p *Pool) WorkerCount() (int, error) {
-	return p.call("pf_pool_worker_count",
+	return p.call("WorkerCount",
 		func(h *C.pf_pool) C.int { return C.pf_pool_worker_count(h) })
 }
 
 // AliveCount returns the number of processes, those included that are being replaced.
 func (p *Pool) AliveCount() (int, error) {
-	return p.call("pf_pool_alive_count",
+	return p.call("AliveCount",
 		func(h *C.pf_pool) C.int { return C.pf_pool_alive_count(h) })
 }
 
 // WorkerPID returns the process id of a worker; 0: there is none now. While a worker is being
 // replaced, this and the following methods speak of the old one until the new one is good.
 func (p *Pool) WorkerPID(taskID int) (int, error) {
-	return p.callNumber("pf_pool_worker_pid", taskID,
+	return p.callNumber("WorkerPID", taskID,
 		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_worker_pid(h, n) })
 }
 
 // WorkerState returns what a worker does.
 func (p *Pool) WorkerState(taskID int) (WorkerState, error) {
-	state, err := p.callNumber("pf_pool_worker_state", taskID,
+	state, err := p.callNumber("WorkerState", taskID,
 		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_worker_state(h, n) })
 	return WorkerState(state), err
 }
 
 // WorkerRestarts returns how often a worker was started anew after abnormal ends.
 func (p *Pool) WorkerRestarts(taskID int) (int, error) {
-	return p.callNumber("pf_pool_worker_restarts", taskID,
+	return p.callNumber("WorkerRestarts", taskID,
 		func(h *C.pf_pool, n C.int) C.int { return C.pf_pool_worker_restarts(h, n) })
 }
 
 // WorkerUptime returns how long the process of a worker has lived; 0: there is none now.
 func (p *Pool) WorkerUptime(taskID int) (time.Duration, error) {
 	var uptime C.uint64_t
-	_, err := p.callNumber("pf_pool_worker_state", taskID, func(h *C.pf_pool, n C.int) C.int {
+	_, err := p.callNumber("WorkerUptime", taskID, func(h *C.pf_pool, n C.int) C.int {
 		uptime = C.pf_pool_worker_uptime_ms(h, n)
 		return C.pf_pool_worker_state(h, n) // which tells whether there is such a slot
 	})

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -29,15 +31,23 @@ var (
 
 // Error is a failure that the library reported.
 type Error struct {
-	Op   string // the function of the library, such as "pf_pool_start"; "" in an [Event]
-	Code int    // a negative errno, or one of the library's own codes, which lie below -4096
+	Op    string // the option, method or function, such as "WithWorkers"; "" in an [Event]
+	Value string // what was refused, such as "65537"; "": nothing in particular
+	Code  int    // a negative errno, or one of the library's own codes, which lie below -4096
 }
 
-// Error returns the library's own text.
+// Error names the operation, the value and the cause, such as "prefork: WithWorkers(65537):
+// invalid argument".
 func (e *Error) Error() string {
 	text := C.GoString(C.pf_strerror(C.int(e.Code)))
+	if cause := e.Unwrap(); cause != nil {
+		text = cause.Error()
+	}
 	if e.Op == "" {
 		return "prefork: " + text
+	}
+	if e.Value != "" {
+		return "prefork: " + e.Op + "(" + e.Value + "): " + text
 	}
 	return "prefork: " + e.Op + ": " + text
 }
@@ -63,10 +73,32 @@ func check(op string, code C.int) error {
 	return &Error{Op: op, Code: int(code)}
 }
 
+// invalid is the error of a value that the library cannot be given.
+func invalid(op, value string) error {
+	return &Error{Op: op, Value: value, Code: -int(syscall.EINVAL)}
+}
+
+// checkValue makes an error of a negative code, which names the value that was set.
+func checkValue(op, value string, code C.int) error {
+	if code >= 0 {
+		return nil
+	}
+	return &Error{Op: op, Value: value, Code: int(code)}
+}
+
+// cString copies a string for the library, where a NUL byte would end it too early. The caller
+// frees it.
+func cString(op, text string) (*C.char, error) {
+	if strings.IndexByte(text, 0) >= 0 {
+		return nil, invalid(op, strconv.Quote(text))
+	}
+	return C.CString(text), nil
+}
+
 // number converts an int for the library, which takes 32 bits.
 func number(op string, value int) (C.int, error) {
 	if value > math.MaxInt32 || value < math.MinInt32 {
-		return 0, &Error{Op: op, Code: -int(syscall.EINVAL)}
+		return 0, invalid(op, strconv.Itoa(value))
 	}
 	return C.int(value), nil
 }
@@ -74,7 +106,7 @@ func number(op string, value int) (C.int, error) {
 // milliseconds rounds up, so that no time becomes "none".
 func milliseconds(op string, d time.Duration) (C.uint64_t, error) {
 	if d < 0 {
-		return 0, &Error{Op: op, Code: -int(syscall.EINVAL)}
+		return 0, invalid(op, d.String())
 	}
 	ms := d / time.Millisecond
 	if d%time.Millisecond != 0 {

@@ -32,11 +32,10 @@ const (
 	EventResized      EventType = C.PF_EVENT_RESIZED       // the pool has another number of slots
 	// EventSignalUnavailable does not occur in Go, whose runtime has the signals.
 	EventSignalUnavailable EventType = C.PF_EVENT_SIGNAL_UNAVAILABLE
-	EventDone              EventType = C.PF_EVENT_DONE // the pool has ended; its last event
-	// EventAdopted and those of spares do not occur yet: no option of this package asks for them.
-	EventAdopted      EventType = C.PF_EVENT_ADOPTED
-	EventSpareStarted EventType = C.PF_EVENT_SPARE_STARTED
-	EventSpareExited  EventType = C.PF_EVENT_SPARE_EXITED
+	EventDone              EventType = C.PF_EVENT_DONE    // the pool has ended; its last event
+	EventAdopted           EventType = C.PF_EVENT_ADOPTED // instead of Starting, after an upgrade
+	EventSpareStarted      EventType = C.PF_EVENT_SPARE_STARTED
+	EventSpareExited       EventType = C.PF_EVENT_SPARE_EXITED // without having had a slot
 )
 
 var eventNames = map[EventType]string{
@@ -56,13 +55,44 @@ func (t EventType) String() string {
 	return fmt.Sprintf("EventType(%d)", int(t))
 }
 
+// Reason says why a worker was started or was to end, or why the pool stops.
+type Reason int
+
+// The reasons; pf_event(3) tells when each occurs.
+const (
+	ReasonNone             Reason = C.PF_REASON_NONE
+	ReasonStart            Reason = C.PF_REASON_START
+	ReasonRestart          Reason = C.PF_REASON_RESTART
+	ReasonReplace          Reason = C.PF_REASON_REPLACE
+	ReasonReload           Reason = C.PF_REASON_RELOAD
+	ReasonLifetime         Reason = C.PF_REASON_LIFETIME
+	ReasonRetire           Reason = C.PF_REASON_RETIRE
+	ReasonResize           Reason = C.PF_REASON_RESIZE
+	ReasonStop             Reason = C.PF_REASON_STOP
+	ReasonReadyTimeout     Reason = C.PF_REASON_READY_TIMEOUT
+	ReasonHeartbeatTimeout Reason = C.PF_REASON_HEARTBEAT_TIMEOUT
+	ReasonLimit            Reason = C.PF_REASON_LIMIT
+	ReasonProtocol         Reason = C.PF_REASON_PROTOCOL
+)
+
+var reasonNames = [...]string{"None", "Start", "Restart", "Replace", "Reload", "Lifetime", "Retire",
+	"Resize", "Stop", "ReadyTimeout", "HeartbeatTimeout", "Limit", "Protocol"}
+
+// String returns the name without "Reason", such as "Restart".
+func (r Reason) String() string {
+	if r < 0 || int(r) >= len(reasonNames) {
+		return fmt.Sprintf("Reason(%d)", int(r))
+	}
+	return reasonNames[r]
+}
+
 // Event is a fact about a pool or one of its workers. Fields that mean nothing for its type have
 // the value said for none.
 type Event struct {
 	Type        EventType
 	Level       slog.Level
 	Message     string         // one line
-	TaskID      int            // -1: the whole pool
+	TaskID      int            // -1: the whole pool; [TaskSpare]: a spare
 	PID         int            // 0: none
 	ExitCode    int            // -1: it did not exit by itself, or this is unknown
 	Signal      syscall.Signal // that ended it; 0: none
@@ -76,7 +106,8 @@ type Event struct {
 	UserTime    time.Duration // of the processor, of the worker that ended
 	SystemTime  time.Duration
 	MaxRSS      int64 // its largest resident set, in bytes
-	WorkerCount int   // of Starting, Stopping, Resized, Reloading and Reloaded; 0: none
+	Reason      Reason
+	WorkerCount int // of Starting, Stopping, Resized, Reloading and Reloaded; 0: none
 }
 
 // LogValue returns the fields that an event of this type has.
@@ -86,7 +117,7 @@ func (e Event) LogValue() slog.Value {
 
 func (e Event) attributes() []slog.Attr {
 	attributes := []slog.Attr{slog.String("event", e.Type.String())}
-	if e.TaskID >= 0 {
+	if e.TaskID != -1 {
 		attributes = append(attributes, slog.Int("task_id", e.TaskID))
 	}
 	if e.PID != 0 {
@@ -96,6 +127,9 @@ func (e Event) attributes() []slog.Attr {
 		attributes = append(attributes, slog.Int("exit_code", e.ExitCode),
 			slog.Int("signal", int(e.Signal)), slog.Bool("will_restart", e.WillRestart),
 			slog.Duration("uptime", e.Uptime))
+	}
+	if e.Reason != ReasonNone {
+		attributes = append(attributes, slog.String("reason", e.Reason.String()))
 	}
 	if e.Delay != 0 {
 		attributes = append(attributes, slog.Duration("delay", e.Delay))
@@ -125,6 +159,7 @@ func eventOf(f *C.struct_event_fields) Event {
 		UserTime:    time.Duration(f.user_us) * us,
 		SystemTime:  time.Duration(f.system_us) * us,
 		MaxRSS:      int64(f.max_rss_kib) << 10,
+		Reason:      Reason(f.reason),
 		WorkerCount: int(f.worker_count),
 	}
 	if f.error != 0 {

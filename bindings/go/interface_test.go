@@ -14,7 +14,7 @@ import (
 
 // The families of constants that this package has names for. The errors of forks and of names of
 // hosts cannot come here: workers are made by exec, and package net opens sockets.
-var bound = regexp.MustCompile(`^PF_(EVENT|RESTART|LIMIT|EXIT|RELOAD|BACKEND|WORKER)_|^PF_E(GAVEUP|FATAL)$`)
+var bound = regexp.MustCompile(`^PF_(EVENT|RESTART|LIMIT|EXIT|RELOAD|BACKEND|WORKER|REASON|COUNT|GROUP|TASK)_|^PF_E(GAVEUP|FATAL)$`)
 
 // The C compiler holds the types and numbers of what this package uses against the header. Here it
 // is seen that nothing of the interface has been forgotten.

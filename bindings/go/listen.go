@@ -69,7 +69,7 @@ func inherited(name string) (net.Listener, error) {
 func ActivationListeners() ([]net.Listener, error) {
 	var descriptors [activationMax]C.int
 	count := C.pf_listen_fds(&descriptors[0], activationMax)
-	if err := check("pf_listen_fds", count); err != nil {
+	if err := check("ActivationListeners", count); err != nil {
 		return nil, err
 	}
 	var all []net.Listener

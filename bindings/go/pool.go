@@ -10,6 +10,8 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"unsafe"
@@ -41,7 +43,7 @@ func New(options ...Option) (*Pool, error) {
 		return nil, err
 	}
 	p := &Pool{deathSignal: syscall.SIGTERM, events: make(chan Event, eventsRoom)}
-	if err := check("pf_pool_new", C.pf_pool_new(&p.handle)); err != nil {
+	if err := check("New", C.pf_pool_new(&p.handle)); err != nil {
 		return nil, err
 	}
 	for _, option := range options {
@@ -120,13 +122,13 @@ func (p *Pool) start() (int, error) {
 	if started == -C.int(syscall.EALREADY) {
 		// In a worker that has not taken its place, run does not fork. Elsewhere it fails.
 		taskID := C.int(-1)
-		if err := check("pf_pool_run", C.pf_pool_run(p.handle, &taskID)); err != nil {
+		if err := check("Run", C.pf_pool_run(p.handle, &taskID)); err != nil {
 			return -1, err
 		}
 		p.closeEvents()
 		return int(taskID), watchSupervisor(p.deathSignal)
 	}
-	if err := check("pf_pool_start", started); err != nil {
+	if err := checkValue("Run", p.path, started); err != nil {
 		return -1, err
 	}
 	waiter, err := newWaiter(C.pf_pool_fd(p.handle), "prefork pool")
@@ -143,7 +145,10 @@ func (p *Pool) start() (int, error) {
 func (p *Pool) setProgram() error {
 	path := (*C.char)(nil)
 	if p.path != "" {
-		path = C.CString(p.path)
+		var err error
+		if path, err = cString("WithCommand", p.path); err != nil {
+			return err
+		}
 		defer C.free(unsafe.Pointer(path))
 	}
 	env := p.env
@@ -153,19 +158,31 @@ func (p *Pool) setProgram() error {
 	if limit, ok := limitVariable(); ok && p.path == "" {
 		env = append(env[:len(env):len(env)], limit)
 	}
-	argv, envp := newStrings(p.args), newStrings(env)
+	argv, err := newStrings("WithCommand", p.args)
+	if err != nil {
+		return err
+	}
 	defer argv.free(len(p.args))
+	envp, err := newStrings("WithCommand", env)
+	if err != nil {
+		return err
+	}
 	defer envp.free(len(env))
-	return check("pf_pool_set_exec", C.pf_pool_set_exec(p.handle, path, argv.first, envp.first))
+	return checkValue("WithCommand", p.path, C.pf_pool_set_exec(p.handle, path, argv.first, envp.first))
 }
 
 // cStrings is an array of strings in C's memory, ended by NULL.
 type cStrings struct{ first **C.char }
 
 // newStrings returns no array for nil.
-func newStrings(texts []string) cStrings {
+func newStrings(op string, texts []string) (cStrings, error) {
 	if texts == nil {
-		return cStrings{}
+		return cStrings{}, nil
+	}
+	for _, text := range texts {
+		if strings.IndexByte(text, 0) >= 0 {
+			return cStrings{}, invalid(op, strconv.Quote(text))
+		}
 	}
 	size := C.size_t(len(texts)+1) * C.size_t(unsafe.Sizeof((*C.char)(nil)))
 	all := cStrings{(**C.char)(C.malloc(size))}
@@ -174,7 +191,7 @@ func newStrings(texts []string) cStrings {
 		list[i] = C.CString(text)
 	}
 	list[len(texts)] = nil
-	return all
+	return all, nil
 }
 
 func (s cStrings) free(count int) {
@@ -193,10 +210,13 @@ func (p *Pool) addDescriptor(name string, file syscall.Conn) error {
 	if err != nil {
 		return err
 	}
-	text := C.CString(name)
+	text, err := cString("WithFile", name)
+	if err != nil {
+		return err
+	}
 	defer C.free(unsafe.Pointer(text))
 	controlErr := raw.Control(func(descriptor uintptr) {
-		err = check("pf_pool_add_fd", C.pf_pool_add_fd(p.handle, text, C.int(descriptor)))
+		err = checkValue("WithFile", strconv.Quote(name), C.pf_pool_add_fd(p.handle, text, C.int(descriptor)))
 	})
 	if controlErr != nil {
 		return controlErr

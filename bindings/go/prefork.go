@@ -27,9 +27,9 @@ func ForkProcesses(n, maxRestarts int) (int, error) {
 	if err := checkVersion(); err != nil {
 		return -1, err
 	}
-	if TaskID() >= 0 {
+	if TaskID() != -1 {
 		taskID := C.pf_fork_processes(1, 0) // never forks in a worker
-		if err := check("pf_fork_processes", taskID); err != nil {
+		if err := check("ForkProcesses", taskID); err != nil {
 			return -1, err
 		}
 		return int(taskID), watchSupervisor(syscall.SIGTERM)
@@ -62,11 +62,14 @@ func ForkProcesses(n, maxRestarts int) (int, error) {
 //
 // It returns only if it failed: with [syscall.EINVAL] if the signal does not end processes.
 func DieOfSignal(signal syscall.Signal) error {
-	return check("pf_die_of_signal", C.pf_die_of_signal(C.int(signal)))
+	return check("DieOfSignal", C.pf_die_of_signal(C.int(signal)))
 }
 
-// TaskID returns the task id of this worker, and -1 in a process that is no worker. It is known
-// from the start of the program on.
+// TaskSpare is the task id of a spare that has no slot yet, see [WithSpares].
+const TaskSpare = C.PF_TASK_SPARE
+
+// TaskID returns the task id of this worker, -1 in a process that is no worker, and [TaskSpare] in a
+// spare. It is known from the start of the program on.
 func TaskID() int { return int(C.pf_task_id()) }
 
 // CPUCount returns the number of processors that this process may use, at least 1: those of its

@@ -22,7 +22,7 @@ struct event_fields {
     const char *message;
     int32_t pid;
     int type, level, task_id, exit_code, signal, core_dumped, will_restart, error, restarts,
-        worker_count;
+        worker_count, reason;
     uint64_t delay_ms, uptime_ms, time_ns, user_us, system_us, max_rss_kib;
 };
 
@@ -43,6 +43,7 @@ static inline int take_event(pf_pool *pool, struct event_fields *ret_fields) {
             .error = pf_event_error(event),
             .restarts = pf_event_restarts(event),
             .worker_count = pf_event_worker_count(event),
+            .reason = pf_event_reason(event),
             .delay_ms = pf_event_delay_ms(event),
             .uptime_ms = pf_event_uptime_ms(event),
             .time_ns = pf_event_time_ns(event),

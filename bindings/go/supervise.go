@@ -8,6 +8,7 @@ import "C"
 import (
 	"context"
 	"log/slog"
+	"syscall"
 	"time"
 )
 
@@ -61,7 +62,13 @@ func (p *Pool) dispatch() (bool, error) {
 	if result == 1 {
 		return true, nil
 	}
-	return false, check("pf_pool_dispatch", result)
+	switch syscall.Errno(-result) {
+	case syscall.ENOENT, syscall.EACCES, syscall.ENOEXEC, syscall.ENOTDIR:
+		if p.path != "" { // the program cannot be executed
+			return false, checkValue("WithCommand", p.path, result)
+		}
+	}
+	return false, check("Run", result)
 }
 
 func (p *Pool) takeEvent() (event Event, ok, wanted bool) {

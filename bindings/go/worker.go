@@ -11,6 +11,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -20,7 +21,7 @@ import (
 // The library takes its variables out of the environment when it is loaded, so that children of a
 // worker do not take themselves for workers. Go may have its copy from before.
 func init() {
-	for _, name := range []string{"PF_TASK_ID", "PF_SUPERVISOR", "PF_POOL", "PF_FDS", "PF_COMM",
+	for _, name := range []string{"PF_TASK_ID", "PF_SUPERVISOR", "PF_POOL", "PF_FDS", "PF_COMM", "PF_UPGRADE",
 		C.LIMIT_VARIABLE} {
 		if _, found := os.LookupEnv(name); found {
 			os.Unsetenv(name)
@@ -29,10 +30,14 @@ func init() {
 }
 
 // Ready tells the supervisor that this worker serves now; see [WithReadyTimeout].
-func Ready() error { return check("pf_worker_ready", C.pf_worker_ready()) }
+func Ready() error { return check("Ready", C.pf_worker_ready()) }
 
 // Heartbeat gives a sign of life, without a system call; see [WithHeartbeatTimeout].
-func Heartbeat() error { return check("pf_worker_heartbeat", C.pf_worker_heartbeat()) }
+func Heartbeat() error { return check("Heartbeat", C.pf_worker_heartbeat()) }
+
+// Retire asks the supervisor to replace this worker, for example after so many requests. The worker
+// goes on until it is asked to stop.
+func Retire() error { return check("Retire", C.pf_worker_retire()) }
 
 // WorkerPool returns the name of the pool that this worker belongs to, and whether it is one.
 func WorkerPool() (string, bool) {
@@ -43,10 +48,13 @@ func WorkerPool() (string, bool) {
 // File returns a new file for what the pool has handed on under this name, by [WithFile]. The
 // error is [syscall.ENOENT] if there is none, [syscall.ECHILD] in a process that is no worker.
 func File(name string) (*os.File, error) {
-	text := C.CString(name)
+	text, err := cString("File", name)
+	if err != nil {
+		return nil, err
+	}
 	defer C.free(unsafe.Pointer(text))
 	descriptor := C.pf_worker_fd(text)
-	if err := check("pf_worker_fd", descriptor); err != nil {
+	if err := checkValue("File", strconv.Quote(name), descriptor); err != nil {
 		return nil, err
 	}
 	copied, err := duplicateFd(uintptr(descriptor))
@@ -64,7 +72,7 @@ var stop = struct {
 	requested: make(chan struct{}),
 	open: sync.OnceValues(func() (*waiter, error) {
 		descriptor := C.pf_worker_stop_fd()
-		if err := check("pf_worker_stop_fd", descriptor); err != nil {
+		if err := check("StopContext", descriptor); err != nil {
 			return nil, err
 		}
 		return newWaiter(descriptor, "prefork stop")

@@ -60,7 +60,7 @@ func serve(listener net.Listener) {
 func underPackage() {
 	listener, err := prefork.Listen("tcp", "127.0.0.1:0")
 	must(err)
-	if prefork.TaskID() < 0 {
+	if prefork.TaskID() == -1 {
 		fmt.Println(listener.Addr())
 	}
 	pool, err := prefork.New(prefork.WithWorkers(1), prefork.WithMaxRestarts(prefork.Unlimited),

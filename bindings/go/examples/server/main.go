@@ -64,7 +64,7 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		if prefork.TaskID() < 0 {
+		if prefork.TaskID() == -1 {
 			fmt.Printf("listening on %s\n", listener.Addr())
 		}
 		listeners = append(listeners, listener)
