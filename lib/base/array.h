@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <stdlib.h>
 #include <type_traits>
 #include <utility>
@@ -66,6 +67,7 @@ class Array {
     }
 
     [[nodiscard]] size_t size() const { return size_; }
+    [[nodiscard]] std::span<const Value> all() const { return {values_, size_}; }
 
     Value &operator[](size_t index) { return values_[checked(index)]; }
     const Value &operator[](size_t index) const { return values_[checked(index)]; }

@@ -14,16 +14,6 @@ constexpr uint8_t all_requests = (1U << (static_cast<unsigned>(ReplacementReason
 
 State state_in(const WorkerSnapshot &saved) { return static_cast<State>(saved.state); }
 
-bool is_valid(const WorkerSnapshot &saved) {
-    if (saved.state > last_state || saved.start_reason > last_reason ||
-        saved.end_reason > last_reason || (saved.flags & ~WorkerSnapshot::all_flags) != 0) {
-        return false;
-    }
-    const State state = state_in(saved);
-    return !is_under_way(state) && saved.refusals <= kill_retries + 1 &&
-           is_alive(state) == (saved.pid > 0) && saved.pid >= 0;
-}
-
 // Why a worker that waited to be started is started.
 Reason awaited_start(const SlotSnapshot &saved) {
     const WorkerSnapshot &current = saved.workers[saved.current];
@@ -35,8 +25,18 @@ uint8_t flag_if(bool is_set, uint8_t flag) { return is_set ? flag : uint8_t{0}; 
 
 } // namespace
 
+bool WorkerSnapshot::is_valid() const {
+    if (state > last_state || start_reason > last_reason || end_reason > last_reason ||
+        (flags & ~all_flags) != 0) {
+        return false;
+    }
+    const State known = state_in(*this);
+    return !is_under_way(known) && refusals <= kill_retries + 1 && is_alive(known) == (pid > 0) &&
+           pid >= 0;
+}
+
 bool SlotSnapshot::is_valid() const {
-    return core::is_valid(workers[0]) && core::is_valid(workers[1]) && current < instances &&
+    return workers[0].is_valid() && workers[1].is_valid() && current < instances &&
            again <= last_reason && (requests & ~all_requests) == 0 && (flags & ~all_flags) == 0 &&
            !(state_in(workers[0]) == State::ready && state_in(workers[1]) == State::ready) &&
            restarts >= 0;
@@ -54,27 +54,32 @@ PoolSnapshot Supervisor::snapshot() const {
     return saved;
 }
 
+WorkerSnapshot Supervisor::worker_snapshot(uint32_t id) const {
+    const Worker &worker = slot_table_.worker(id);
+    WorkerSnapshot copy{};
+    copy.started = worker.started;
+    copy.expires = worker.expires;
+    copy.deadline = deadlines_.of(id);
+    copy.beats = worker.beats;
+    copy.pending_signals = worker.pending_signals;
+    copy.pid = worker.pid;
+    copy.state = static_cast<uint8_t>(worker.state);
+    copy.flags = flag_if(worker.killed, WorkerSnapshot::killed) |
+                 flag_if(worker.said_ready, WorkerSnapshot::said_ready) |
+                 flag_if(worker.retires, WorkerSnapshot::retires) |
+                 flag_if(worker.kill_reported, WorkerSnapshot::kill_reported) |
+                 flag_if(worker.last_beat != never, WorkerSnapshot::beats_expected);
+    copy.start_reason = static_cast<uint8_t>(worker.start_reason);
+    copy.end_reason = static_cast<uint8_t>(worker.end_reason);
+    copy.refusals = worker.refusals;
+    return copy;
+}
+
 SlotSnapshot Supervisor::snapshot(uint32_t number) const {
     const Slot &slot = slot_table_[number];
     SlotSnapshot saved{};
     for (uint32_t index = 0; index < instances; index++) {
-        const Worker &worker = slot.workers[index];
-        WorkerSnapshot &copy = saved.workers[index];
-        copy.started = worker.started;
-        copy.expires = worker.expires;
-        copy.deadline = deadlines_.of(instance_of(number, index));
-        copy.beats = worker.beats;
-        copy.pending_signals = worker.pending_signals;
-        copy.pid = worker.pid;
-        copy.state = static_cast<uint8_t>(worker.state);
-        copy.flags = flag_if(worker.killed, WorkerSnapshot::killed) |
-                     flag_if(worker.said_ready, WorkerSnapshot::said_ready) |
-                     flag_if(worker.retires, WorkerSnapshot::retires) |
-                     flag_if(worker.kill_reported, WorkerSnapshot::kill_reported) |
-                     flag_if(worker.last_beat != never, WorkerSnapshot::beats_expected);
-        copy.start_reason = static_cast<uint8_t>(worker.start_reason);
-        copy.end_reason = static_cast<uint8_t>(worker.end_reason);
-        copy.refusals = worker.refusals;
+        saved.workers[index] = worker_snapshot(instance_of(number, index));
     }
     saved.backoff = slot.backoff;
     saved.restarts = slot.restarts;
@@ -100,8 +105,10 @@ SlotSnapshot Supervisor::snapshot(uint32_t number) const {
 
 // ---- The new program --------------------------------------------------------------------------
 
-void Supervisor::adopt(const PoolSnapshot &pool, std::span<const SlotSnapshot> slots, Instant now) {
-    if (!expect(phase_ == Phase::idle) || !expect(slots.size() <= slot_table_.size())) {
+void Supervisor::adopt(const PoolSnapshot &pool, std::span<const SlotSnapshot> slots,
+                       std::span<const WorkerSnapshot> spares, Instant now) {
+    if (!expect(phase_ == Phase::idle) || !expect(slots.size() <= slot_table_.size()) ||
+        !expect(spares.size() <= slot_table_.spare_places())) {
         return;
     }
     phase_ = Phase::running;
@@ -116,6 +123,18 @@ void Supervisor::adopt(const PoolSnapshot &pool, std::span<const SlotSnapshot> s
         restore(slot, slots[slot]);
     }
     reporter_.report_adopted(now);
+    for (uint32_t place = 0; place < spares.size(); place++) {
+        const uint32_t spare = first_spare + place;
+        if (!expect(spares[place].is_valid())) {
+            return;
+        }
+        restore_worker(spare, spares[place]);
+        if (state_of(spare) == State::running || state_of(spare) == State::ready) {
+            ask_to_stop(spare, Reason::reload, now);
+        } else {
+            continue_worker(spare, spares[place], now);
+        }
+    }
     for (uint32_t slot = 0; slot < slots.size(); slot++) {
         continue_slot(slot, slots[slot], now);
     }
@@ -136,27 +155,7 @@ void Supervisor::adopt(const PoolSnapshot &pool, std::span<const SlotSnapshot> s
 void Supervisor::restore(uint32_t number, const SlotSnapshot &saved) {
     Slot &slot = slot_table_[number];
     for (uint32_t index = 0; index < instances; index++) {
-        const WorkerSnapshot &copy = saved.workers[index];
-        if (!is_alive(state_in(copy))) {
-            continue;
-        }
-        Worker &worker = slot.workers[index];
-        worker.started = copy.started;
-        worker.expires = copy.expires;
-        worker.last_beat = never;
-        worker.beats = copy.beats;
-        worker.pending_signals = copy.pending_signals;
-        worker.pid = copy.pid;
-        worker.killed = (copy.flags & WorkerSnapshot::killed) != 0;
-        worker.said_ready = (copy.flags & WorkerSnapshot::said_ready) != 0;
-        worker.retires = (copy.flags & WorkerSnapshot::retires) != 0;
-        worker.kill_reported = (copy.flags & WorkerSnapshot::kill_reported) != 0;
-        worker.start_reason = static_cast<Reason>(copy.start_reason);
-        worker.end_reason = static_cast<Reason>(copy.end_reason);
-        worker.refusals = copy.refusals;
-        reporter_.reserve_life();
-        set_state(instance_of(number, index),
-                  state_in(copy) == State::abandoned ? State::killing : state_in(copy));
+        restore_worker(instance_of(number, index), saved.workers[index]);
     }
     slot.backoff = saved.backoff;
     slot.restarts = saved.restarts;
@@ -166,6 +165,29 @@ void Supervisor::restore(uint32_t number, const SlotSnapshot &saved) {
     slot.given_up = (saved.flags & SlotSnapshot::given_up) != 0 && number < slot_table_.slots();
     some_slot_given_up_ = some_slot_given_up_ || slot.given_up;
     slot_table_.set_stopped(number, (saved.flags & SlotSnapshot::stopped) != 0);
+}
+
+void Supervisor::restore_worker(uint32_t id, const WorkerSnapshot &saved) {
+    const State state = state_in(saved);
+    if (!is_alive(state)) {
+        return;
+    }
+    Worker &worker = instance(id);
+    worker.started = saved.started;
+    worker.expires = saved.expires;
+    worker.last_beat = never;
+    worker.beats = saved.beats;
+    worker.pending_signals = saved.pending_signals;
+    worker.pid = saved.pid;
+    worker.killed = (saved.flags & WorkerSnapshot::killed) != 0;
+    worker.said_ready = (saved.flags & WorkerSnapshot::said_ready) != 0;
+    worker.retires = (saved.flags & WorkerSnapshot::retires) != 0;
+    worker.kill_reported = (saved.flags & WorkerSnapshot::kill_reported) != 0;
+    worker.start_reason = static_cast<Reason>(saved.start_reason);
+    worker.end_reason = static_cast<Reason>(saved.end_reason);
+    worker.refusals = saved.refusals;
+    reporter_.reserve_life();
+    set_state(id, state == State::abandoned ? State::killing : state);
 }
 
 // What its workers were about to do is decided by the settings of the new program.

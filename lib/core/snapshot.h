@@ -26,6 +26,9 @@ struct WorkerSnapshot {
     uint8_t refusals; // of SIGKILL
     uint8_t unused[7];
 
+    // Whether a pool can go on with it, wherever it comes from.
+    [[nodiscard]] bool is_valid() const;
+
     static constexpr uint8_t killed = 1;
     static constexpr uint8_t said_ready = 2;
     static constexpr uint8_t retires = 4;
@@ -49,7 +52,7 @@ struct SlotSnapshot {
     static constexpr uint8_t stopped = 4;
     static constexpr uint8_t all_flags = 7;
 
-    // Whether a pool can go on with it, wherever it comes from.
+    // The same.
     [[nodiscard]] bool is_valid() const;
 };
 static_assert(sizeof(SlotSnapshot) == 112);

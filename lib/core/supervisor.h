@@ -50,9 +50,11 @@ class Supervisor {
     // For a supervisor whose program is replaced: what there is, without starts under way, ...
     [[nodiscard]] PoolSnapshot snapshot() const;
     [[nodiscard]] SlotSnapshot snapshot(uint32_t slot) const;
+    [[nodiscard]] WorkerSnapshot worker_snapshot(uint32_t id) const; // of a spare, too
     // ... and in the new program, instead of the input to start: goes on with it. There is memory
-    // for all slots.
-    void adopt(const PoolSnapshot &pool, std::span<const SlotSnapshot> slots, Instant now);
+    // for all slots and spares. The spares are stopped: they run the old program.
+    void adopt(const PoolSnapshot &pool, std::span<const SlotSnapshot> slots,
+               std::span<const WorkerSnapshot> spares, Instant now);
     // Stops a worker of a pool that the new program does not have, as one beyond the pool's slots.
     void absorb(uint32_t id, int32_t pid, Instant now);
 
@@ -234,6 +236,7 @@ class Supervisor {
     void restore(uint32_t number, const SlotSnapshot &saved);
     void continue_slot(uint32_t number, const SlotSnapshot &saved, Instant now);
     void continue_worker(uint32_t id, const WorkerSnapshot &saved, Instant now);
+    void restore_worker(uint32_t id, const WorkerSnapshot &saved);
 
     // Signs of life: health.cc.
     void expect_ready(uint32_t worker, Instant since, Instant now);

@@ -12,35 +12,38 @@
 
 namespace prefork::runtime {
 
-namespace {
-
 using core::PoolSnapshot;
 using core::SlotSnapshot;
+using core::WorkerSnapshot;
 
-// What the policy says of each slot, behind what it says of the pool.
-bool read_policy(const os::UpgradePoolView &view, PoolSnapshot *ret_pool,
-                 base::Array<SlotSnapshot> *ret_slots) {
+// What the policy says of each slot and of each spare, behind what it says of the pool.
+bool AdoptedPolicy::read(const os::UpgradePoolView &view) {
+    const uint32_t slot_count = view.pool.worker_count / core::instances;
+    const uint32_t spare_count = view.pool.spare_count;
     os::UpgradeCursor cursor(view.policy);
-    if (!cursor.read(ret_pool) || cursor.left() % sizeof(SlotSnapshot) != 0 ||
-        cursor.left() / sizeof(SlotSnapshot) * core::instances != view.pool.worker_count ||
-        !ret_slots->allocate(cursor.left() / sizeof(SlotSnapshot))) {
+    if (view.pool.worker_count % core::instances != 0 || slot_count > core::workers_max ||
+        !cursor.read(&pool) || !slots.allocate(slot_count) || !spares.allocate(spare_count)) {
         return false;
     }
-    for (uint32_t slot = 0; cursor.left() > 0; slot++) {
-        if (!cursor.read(&(*ret_slots)[slot]) || !(*ret_slots)[slot].is_valid()) {
+    for (uint32_t slot = 0; slot < slot_count; slot++) {
+        if (!cursor.read(&slots[slot]) || !slots[slot].is_valid()) {
             return false;
         }
         for (uint32_t instance = 0; instance < core::instances; instance++) {
-            if ((*ret_slots)[slot].workers[instance].pid !=
+            if (slots[slot].workers[instance].pid !=
                 view.worker(core::instance_of(slot, instance)).pid) {
                 return false;
             }
         }
     }
-    return true;
+    for (uint32_t place = 0; place < spare_count; place++) {
+        if (!cursor.read(&spares[place]) || !spares[place].is_valid() ||
+            spares[place].pid != view.spare(place).pid) {
+            return false;
+        }
+    }
+    return cursor.left() == 0;
 }
-
-} // namespace
 
 // ---- The old program --------------------------------------------------------------------------
 
@@ -68,21 +71,26 @@ void Pool::hand_over(const char *name, os::UpgradeWriter *writer) const {
     pool.liveness_read_end = loop_.liveness();
     pool.liveness_write_end = loop_.liveness_write_end();
     pool.worker_count = supervisor_.capacity();
+    pool.spare_count = supervisor_.spare_places();
     pool.policy_size =
-        static_cast<uint32_t>(sizeof(PoolSnapshot) + size_t{slots} * sizeof(SlotSnapshot));
+        static_cast<uint32_t>(sizeof(PoolSnapshot) + size_t{slots} * sizeof(SlotSnapshot) +
+                              size_t{pool.spare_count} * sizeof(WorkerSnapshot));
     writer->add_pool(pool);
     for (uint32_t worker = 0; worker < pool.worker_count; worker++) {
         writer->add_worker({channel_.snapshot(worker), loop_.pid(worker), loop_.pidfd(worker)});
     }
-    // Nobody claims the spares: the new program stops them, and starts its own.
-    for (uint32_t place = 0; place < supervisor_.spare_places(); place++) {
+    for (uint32_t place = 0; place < pool.spare_count; place++) {
         const uint32_t spare = base::first_spare + place;
-        writer->add_process({loop_.pid(spare), loop_.pidfd(spare)});
+        writer->add_spare({loop_.pid(spare), loop_.pidfd(spare)});
     }
     const PoolSnapshot policy = supervisor_.snapshot();
     writer->add(&policy, sizeof(policy));
     for (uint32_t slot = 0; slot < slots; slot++) {
         const SlotSnapshot saved = supervisor_.snapshot(slot);
+        writer->add(&saved, sizeof(saved));
+    }
+    for (uint32_t place = 0; place < pool.spare_count; place++) {
+        const WorkerSnapshot saved = supervisor_.worker_snapshot(base::first_spare + place);
         writer->add(&saved, sizeof(saved));
     }
 }
@@ -105,11 +113,10 @@ void Pool::announce_upgrade(bool begins) {
 
 // ---- The new program --------------------------------------------------------------------------
 
-// Whether it can be adopted. What it says is in the arrays then.
-bool Pool::read_handed_over(PoolSnapshot *ret_pool, base::Array<SlotSnapshot> *ret_slots) const {
+// Whether it can be adopted.
+bool Pool::read_handed_over(AdoptedPolicy *ret_policy) const {
     return options_.handed != nullptr && options_.handed->view.pool.channel.read_end >= 0 &&
-           read_policy(options_.handed->view, ret_pool, ret_slots) &&
-           ret_slots->size() <= core::workers_max;
+           ret_policy->read(options_.handed->view);
 }
 
 // Once they are adopted the descriptors are the channel's, also if what follows fails.
@@ -130,7 +137,7 @@ int Pool::open_channel(bool adopts) {
 }
 
 // After this nothing fails.
-void Pool::adopt(const PoolSnapshot &policy, const base::Array<SlotSnapshot> &slots) {
+void Pool::adopt(const AdoptedPolicy &policy) {
     const os::UpgradePoolView &view = options_.handed->view;
     options_.handed->is_claimed = true;
     if (!options_.has_foreign_reports() && view.pool.notifications.socket >= 0) {
@@ -147,7 +154,12 @@ void Pool::adopt(const PoolSnapshot &policy, const base::Array<SlotSnapshot> &sl
             channel_.adopt_worker(id, worker.channel);
         }
     }
-    supervisor_.adopt(policy, {&slots[0], slots.size()}, os::now());
+    for (uint32_t place = 0; place < view.pool.spare_count; place++) {
+        if (const os::UpgradeProcess spare = view.spare(place); spare.pid > 0) {
+            loop_.adopt(base::first_spare + place, spare.pid, spare.pidfd);
+        }
+    }
+    supervisor_.adopt(policy.pool, policy.slots.all(), policy.spares.all(), os::now());
     send_signals();
 }
 

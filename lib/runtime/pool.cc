@@ -15,13 +15,8 @@ int Pool::open(const PoolOptions &chosen) {
     options_ = chosen;
     complete(&options_);
     const PoolOptions &options = options_;
-    uint32_t count = options.settings.workers; // of slots, also those that will be left
-    core::PoolSnapshot policy;
-    base::Array<core::SlotSnapshot> slots;
-    const bool adopts = read_handed_over(&policy, &slots);
-    if (adopts && slots.size() > options.settings.workers) {
-        count = static_cast<uint32_t>(slots.size());
-    }
+    AdoptedPolicy policy;
+    const bool adopts = read_handed_over(&policy);
     owner_ = os::own_pid();
     process_ = os::own_process_id();
     if (int r = open_channel(adopts); r < 0) {
@@ -30,7 +25,9 @@ int Pool::open(const PoolOptions &chosen) {
     if (int r = loop_.open(options.backend, options.process_groups, channel_.descriptor()); r < 0) {
         return r;
     }
-    if (!supervisor_.open(options.settings) || !grow(count, options.settings.spares)) {
+    if (!supervisor_.open(options.settings) ||
+        !grow(options.settings.workers, options.settings.spares) ||
+        !grow(policy.slot_count(), policy.spare_count())) { // also those that will be left
         return -ENOMEM;
     }
     if (int r = options.has_foreign_reports() ? open_notifications(adopts) : 0; r < 0) {
@@ -51,7 +48,7 @@ int Pool::open(const PoolOptions &chosen) {
                                                 : block.host_mask()); // to the end
     opened_ = true;
     if (adopts) {
-        adopt(policy, slots);
+        adopt(policy);
     } else {
         step(core::Input::Kind::start);
     }

@@ -17,6 +17,7 @@
 #include "os/signals/pool_signals.h"
 #include "os/signals/signals.h"
 #include "os/spawn/worker_process.h"
+#include "os/upgrade/reader.h"
 #include "os/upgrade/writer.h"
 #include "os/watch/event_loop.h"
 #include "os/watch/oom_count.h"
@@ -25,6 +26,18 @@
 #include "runtime/options.h"
 
 namespace prefork::runtime {
+
+// What the former program says of the policy.
+struct AdoptedPolicy {
+    core::PoolSnapshot pool{};
+    base::Array<core::SlotSnapshot> slots;
+    base::Array<core::WorkerSnapshot> spares;
+
+    [[nodiscard]] uint32_t slot_count() const { return static_cast<uint32_t>(slots.size()); }
+    [[nodiscard]] uint32_t spare_count() const { return static_cast<uint32_t>(spares.size()); }
+    // Returns false if a pool cannot go on with it, or if there is no memory.
+    [[nodiscard]] bool read(const os::UpgradePoolView &view);
+};
 
 // Belongs to one thread at a time of the process that opened it. In a worker it is left as it was
 // at the fork: disown() comes before its end there.
@@ -148,9 +161,8 @@ class Pool {
     int attach_child(uint32_t worker, int32_t pid);
 
     // Workers of the former program of this process: adoption.cc.
-    bool read_handed_over(core::PoolSnapshot *ret_pool,
-                          base::Array<core::SlotSnapshot> *ret_slots) const;
-    void adopt(const core::PoolSnapshot &policy, const base::Array<core::SlotSnapshot> &slots);
+    bool read_handed_over(AdoptedPolicy *ret_policy) const;
+    void adopt(const AdoptedPolicy &policy);
     int open_channel(bool adopts);
     void absorb_unclaimed();
 

@@ -27,11 +27,20 @@ void adopt(const os::UpgradePoolView &view) {
     }
     std::vector<core::SlotSnapshot> slots;
     core::SlotSnapshot slot{};
-    while (slots.size() < slots_max && cursor.read(&slot)) {
+    while (slots.size() < slots_max && slots.size() * core::instances < view.pool.worker_count &&
+           cursor.read(&slot)) {
         if (!slot.is_valid()) {
             return;
         }
         slots.push_back(slot);
+    }
+    std::vector<core::WorkerSnapshot> spares;
+    core::WorkerSnapshot spare{};
+    while (spares.size() < slots_max && cursor.read(&spare)) {
+        if (!spare.is_valid()) {
+            return;
+        }
+        spares.push_back(spare);
     }
     core::Settings settings;
     settings.workers = 2;
@@ -39,8 +48,8 @@ void adopt(const os::UpgradePoolView &view) {
     settings.lifetime = pool.flags & 8 ? core::second : 0;
     settings.ready_timeout = pool.flags & 16 ? core::second : 0;
     core::Supervisor supervisor;
-    EXPECT(supervisor.open(settings) && supervisor.reserve(slots_max, 0));
-    supervisor.adopt(pool, slots, core::second);
+    EXPECT(supervisor.open(settings) && supervisor.reserve(slots_max, slots_max));
+    supervisor.adopt(pool, slots, spares, core::second);
     EXPECT(supervisor.audit() && !supervisor.broken());
     core::Input tick;
     tick.kind = core::Input::Kind::tick;
@@ -90,6 +99,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         for (uint32_t worker = 0; worker < pool.pool.worker_count; worker++) {
             expect_descriptor(pool.worker(worker).pidfd);
             expect_descriptor(pool.worker(worker).channel.stop_end);
+        }
+        for (uint32_t spare = 0; spare < pool.pool.spare_count; spare++) {
+            EXPECT(pool.spare(spare).pid >= 0);
+            expect_descriptor(pool.spare(spare).pidfd);
         }
         adopt(pool);
     }

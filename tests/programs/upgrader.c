@@ -112,14 +112,15 @@ static void report_event(pf_pool *pool, const pf_event *event) {
         }
         pid_t pid = fork();
         if (pid == 0) {
-            exit(pf_pool_fork_child(pool, id) == 0 ? work(id, NULL) : 1);
+            exit(pf_pool_fork_child(pool, id) >= 0 ? work(pf_task_id(), NULL) : 1);
         }
         (void)pf_pool_fork_parent(pool, id, pid < 0 ? -errno : pid);
         break;
     }
     default:
-        report("generation %d event %s error %d.", generation,
-               pf_event_type_name(pf_event_type(event)), pf_event_error(event));
+        report("generation %d event %s slot %d pid %d error %d.", generation,
+               pf_event_type_name(pf_event_type(event)), id, pf_event_pid(event),
+               pf_event_error(event));
         break;
     }
 }
@@ -197,6 +198,7 @@ static int open_pool(const char *name) {
     }
     (void)pf_pool_set_name(pool, name);
     (void)pf_pool_set_workers(pool, number("workers", 2));
+    (void)pf_pool_set_spares(pool, number("spares", 0));
     (void)pf_pool_set_signals(pool, PF_SIGNALS_STOP_ONLY);
     (void)pf_pool_set_backend(pool, number("backend", PF_BACKEND_AUTO));
     (void)pf_pool_set_ready_timeout(pool, (uint64_t)number("ready_ms", 0));
@@ -204,6 +206,11 @@ static int open_pool(const char *name) {
     if (strcmp(way, "exec") == 0) {
         const char *const arguments[] = {"upgrader", option("worker", "0"), "way=exec", NULL};
         (void)pf_pool_set_exec(pool, NULL, arguments, NULL);
+    } else if (strcmp(way, "foreign") == 0) {
+        const char *const arguments[] = {"service", option("first", "say:READY=1"),
+                                         option("second", "wait"), NULL};
+        (void)pf_pool_set_exec(pool, option("service", NULL), arguments, NULL);
+        (void)pf_pool_set_foreign_workers(pool, 1);
     } else if (strcmp(way, "host") == 0) {
         (void)pf_pool_set_host_fork(pool, 1);
     } else {
@@ -259,7 +266,7 @@ int main(int argc, char **argv) {
         report("generation %d hangs.", generation);
         wait_for_ever();
     }
-    if (option("daemon", NULL) != NULL && pf_task_id() < 0) {
+    if (option("daemon", NULL) != NULL && pf_worker_pool_name() == NULL) {
         int result = pf_daemonize(option("daemon", NULL));
         report("generation %d daemonize %d.", generation, result);
         if (result < 0) {
@@ -271,7 +278,7 @@ int main(int argc, char **argv) {
         report("generation %d cannot bind.", generation);
         return 1;
     }
-    if (pf_task_id() >= 0) { /* executed as a worker */
+    if (pf_worker_pool_name() != NULL) { /* executed as a worker */
         pf_pool *pool = NULL;
         int task_id = -1;
         if (pf_pool_new(&pool) != 0 || pf_pool_set_name(pool, pf_worker_pool_name()) != 0 ||

@@ -20,6 +20,8 @@ prefork::os::HandedPool *HandedOver::pool() {
     pool_.view.pool = header;
     pool_.view.workers = {reinterpret_cast<const unsigned char *>(workers.data()),
                           workers.size() * sizeof(workers[0])};
+    pool_.view.spares = {reinterpret_cast<const unsigned char *>(spares.data()),
+                         spares.size() * sizeof(spares[0])};
     pool_.view.policy = policy;
     pool_.is_claimed = false;
     return &pool_;
@@ -43,7 +45,10 @@ void UpgradeWriter::add_worker(const UpgradeWorker &worker) {
     handed_over.workers.back().pid =
         world.instances[static_cast<uint32_t>(handed_over.workers.size() - 1)].pid;
 }
-void UpgradeWriter::add_process(const UpgradeProcess & /*process*/) {}
+void UpgradeWriter::add_spare(const UpgradeProcess & /*spare*/) {
+    const auto place = static_cast<uint32_t>(handed_over.spares.size());
+    handed_over.spares.push_back({world.instances[base::first_spare + place].pid, -1});
+}
 void UpgradeWriter::add(const void *data, size_t size) {
     const auto *bytes = static_cast<const unsigned char *>(data);
     handed_over.policy.insert(handed_over.policy.end(), bytes, bytes + size);
@@ -57,6 +62,12 @@ UpgradeWorker UpgradePoolView::worker(uint32_t index) const {
     UpgradeWorker worker{};
     memcpy(&worker, workers.data() + index * sizeof(worker), sizeof(worker));
     return worker;
+}
+
+UpgradeProcess UpgradePoolView::spare(uint32_t index) const {
+    UpgradeProcess spare{};
+    memcpy(&spare, spares.data() + index * sizeof(spare), sizeof(spare));
+    return spare;
 }
 
 ChannelSnapshot SupervisorChannel::snapshot() const { return {}; }

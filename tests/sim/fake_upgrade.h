@@ -13,6 +13,7 @@ namespace sim {
 struct HandedOver {
     prefork::os::UpgradePool header{};
     std::vector<prefork::os::UpgradeWorker> workers;
+    std::vector<prefork::os::UpgradeProcess> spares;
     std::vector<unsigned char> policy;
 
     void clear();

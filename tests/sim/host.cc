@@ -122,7 +122,7 @@ bool Host::open(const History &history) {
 
 // The program is replaced: nothing of the pool's memory is left but what was handed over.
 void Host::upgrade(uint32_t how, uint32_t seed) {
-    if (manager.is_there() || pool_->finished() || pool_->supervisor().spare_places() > 0) {
+    if (manager.is_there() || pool_->finished()) {
         return; // what it is told is tested with real processes
     }
     model.handle_requests();

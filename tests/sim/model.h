@@ -167,6 +167,7 @@ class Model : private ModelParts {
     Duration draw_spare_delay(Duration uptime);
 
     // model_upgrade.cc: the supervisor's memory is new.
+    void upgrade_spares();
     void continue_slot(uint32_t number);
     void continue_life(uint32_t number, int instance);
 

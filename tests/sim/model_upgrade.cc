@@ -20,7 +20,7 @@ int Model::prepare_upgrade() {
     if (has_events()) {
         return -EAGAIN;
     }
-    return underway_ > 0 ? -EBUSY : 0;
+    return underway_ > 0 || spare_start_.underway ? -EBUSY : 0;
 }
 
 void Model::upgrade(const core::Settings &settings) {
@@ -46,6 +46,7 @@ void Model::upgrade(const core::Settings &settings) {
     core::Event event = event_of(EventType::adopted, Level::information);
     event.count = static_cast<int32_t>(alive_);
     tell(event);
+    upgrade_spares();
     for (uint32_t number = 0; number < table_.size(); number++) {
         Slot &slot = table_[number];
         const auto waits = [&](ReplacementReason reason) {
@@ -90,6 +91,25 @@ void Model::upgrade(const core::Settings &settings) {
         witness.wants_reload();
     }
     conclude();
+}
+
+// They are not of the new program, which has its own.
+void Model::upgrade_spares() {
+    spares_wanted_ = settings_.spares;
+    most_spares_ = std::max(most_spares_, spares_wanted_);
+    spares_.resize(std::max<size_t>(spares_.size(), spares_wanted_));
+    spare_retry_ = never;
+    spare_delay_ = 0;
+    for (size_t place = 0; place < spares_.size(); place++) {
+        Life &life = spares_[place];
+        life.renewals = 0;
+        if (life.stage == Stage::trial) {
+            ask_spare(place, Reason::reload);
+        } else if (life.stage == Stage::asked && life.deadline == never &&
+                   settings_.stop_timeout > 0) {
+            life.deadline = base::after(world.clock, settings_.stop_timeout);
+        }
+    }
 }
 
 void Model::continue_slot(uint32_t number) {

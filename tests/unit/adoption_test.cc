@@ -19,13 +19,17 @@ bool upgrade(const Supervised &old, Supervised *fresh, uint32_t workers, Setting
     for (uint32_t slot = 0; slot < count; slot++) {
         slots.push_back(old.core.snapshot(slot));
     }
+    std::vector<WorkerSnapshot> spares;
+    for (uint32_t place = 0; place < old.core.spare_places(); place++) {
+        spares.push_back(old.core.worker_snapshot(prefork::base::first_spare + place));
+    }
     settings.workers = workers;
     fresh->now = old.now;
     fresh->next_pid = old.next_pid;
-    if (!fresh->core.open(settings) || !fresh->core.reserve(count, 0)) {
+    if (!fresh->core.open(settings) || !fresh->core.reserve(count, old.core.spare_places())) {
         return false;
     }
-    fresh->core.adopt(pool, slots, fresh->now);
+    fresh->core.adopt(pool, slots, spares, fresh->now);
     return fresh->core.audit() && !fresh->core.broken();
 }
 
@@ -139,6 +143,29 @@ void upgrade_keeps_stop_deadlines(void **) {
     assert_true(fresh.core.is_stopped(0));
 }
 
+void upgrade_stops_spares_and_starts_others(void **) {
+    Supervised old;
+    Supervised fresh;
+    Settings settings;
+    settings.spares = 2;
+    assert_true(old.begin(1, settings));
+    old.start_all();
+    assert_int_equal(old.core.counter(Counter::spares), 2);
+
+    assert_true(upgrade(old, &fresh, 1, settings));
+
+    assert_int_equal(fresh.find(EventType::adopted).count, 1);
+    assert_int_equal(fresh.core.counter(Counter::spares), 2);
+    for (uint32_t place = 0; place < 2; place++) {
+        assert_true(fresh.core.worker(prefork::base::first_spare + place).state == State::stopping);
+    }
+    fresh.end_worker(prefork::base::first_spare, exit_with(0));
+    const Event event = fresh.find(EventType::spare_exited);
+    assert_true(event.reason == Reason::reload);
+    assert_true(event.will_restart);
+    assert_int_equal(fresh.start_all(), 1);
+}
+
 void worker_that_nobody_claims_is_stopped_and_its_end_is_reported(void **) {
     Supervised pool;
     assert_true(pool.begin(1, 100));
@@ -185,6 +212,7 @@ int main() {
         cmocka_unit_test(upgrade_to_more_workers_starts_the_rest),
         cmocka_unit_test(upgrade_amid_a_reload_stops_the_new_worker_and_reloads_anew),
         cmocka_unit_test(upgrade_keeps_stop_deadlines),
+        cmocka_unit_test(upgrade_stops_spares_and_starts_others),
         cmocka_unit_test(worker_that_nobody_claims_is_stopped_and_its_end_is_reported),
         cmocka_unit_test(snapshot_that_cannot_be_is_refused),
     };

@@ -208,6 +208,11 @@ bool is_claimed(const HandedOver &all, int32_t pid) {
                 return true;
             }
         }
+        for (uint32_t spare = 0; pool.is_claimed && spare < pool.view.pool.spare_count; spare++) {
+            if (pool.view.spare(spare).pid == pid) {
+                return true;
+            }
+        }
     }
     return false;
 }

@@ -5,7 +5,7 @@
 // The header, the processes and the descriptors have the same layout in all versions, so that each
 // version can at least stop the workers of each other one. The rest is of one version:
 // UpgradeBody; then each set of sockets: UpgradeSet, its descriptors, its name with the zero byte;
-// then each pool: UpgradePool, its workers, its policy.
+// then each pool: UpgradePool, its workers, its spares, its policy.
 #pragma once
 
 #include <array>
@@ -31,7 +31,7 @@ struct UpgradeHeader {
 static_assert(sizeof(UpgradeHeader) == 24);
 
 struct UpgradeProcess {
-    int32_t pid;
+    int32_t pid;   // 0: none
     int32_t pidfd; // -1: none
 };
 // Then the other descriptors that are handed over: int32_t each.
@@ -63,7 +63,9 @@ struct UpgradePool {
     int32_t liveness_read_end;          // -1: none
     int32_t liveness_write_end;
     uint32_t worker_count;
+    uint32_t spare_count; // places, each with a process or none: UpgradeProcess
     uint32_t policy_size;
+    uint32_t unused;
 
     // Those that belong to no worker; -1: none.
     [[nodiscard]] std::array<int, 6> descriptors() const {
@@ -71,7 +73,7 @@ struct UpgradePool {
                 liveness_write_end, notifications.socket, notifications.place};
     }
 };
-static_assert(sizeof(UpgradePool) == 352);
+static_assert(sizeof(UpgradePool) == 360);
 
 struct UpgradeWorker {
     WorkerChannelSnapshot channel;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/worker_array.h"
 #include "os/channel/record.h"
 #include "os/net/bound_sockets.h"
 
@@ -39,7 +40,7 @@ bool is_valid(const UpgradePool &pool) {
            is_descriptor_or_none(pool.notifications.place) &&
            is_descriptor_or_none(pool.liveness_read_end) &&
            is_descriptor_or_none(pool.liveness_write_end) && pool.worker_count > 0 &&
-           pool.worker_count <= workers_end;
+           pool.worker_count <= workers_end && pool.spare_count <= base::spares_max;
 }
 
 bool is_valid(const UpgradeWorker &worker) {
@@ -69,6 +70,10 @@ int UpgradeSetView::descriptor(uint32_t index) const {
 
 UpgradeWorker UpgradePoolView::worker(uint32_t index) const {
     return value_at<UpgradeWorker>(workers, index);
+}
+
+UpgradeProcess UpgradePoolView::spare(uint32_t index) const {
+    return value_at<UpgradeProcess>(spares, index);
 }
 
 UpgradeProcess UpgradeReader::process(uint32_t index) const {
@@ -139,11 +144,18 @@ bool UpgradeReader::next_pool(UpgradePoolView *ret_pool) {
     UpgradePool &pool = ret_pool->pool;
     if (!cursor_.read(&pool) || !is_valid(pool) ||
         !cursor_.skip(size_t{pool.worker_count} * sizeof(UpgradeWorker), &ret_pool->workers) ||
+        !cursor_.skip(size_t{pool.spare_count} * sizeof(UpgradeProcess), &ret_pool->spares) ||
         !cursor_.skip(pool.policy_size, &ret_pool->policy)) {
         return false;
     }
     for (uint32_t index = 0; index < pool.worker_count; index++) {
         if (!is_valid(ret_pool->worker(index))) {
+            return false;
+        }
+    }
+    for (uint32_t index = 0; index < pool.spare_count; index++) {
+        const UpgradeProcess spare = ret_pool->spare(index);
+        if (spare.pid < 0 || !is_descriptor_or_none(spare.pidfd)) {
             return false;
         }
     }

@@ -56,9 +56,11 @@ struct UpgradeSetView {
 struct UpgradePoolView {
     UpgradePool pool;
     Bytes workers;
+    Bytes spares;
     Bytes policy;
 
     [[nodiscard]] UpgradeWorker worker(uint32_t index) const;
+    [[nodiscard]] UpgradeProcess spare(uint32_t index) const;
 };
 
 class UpgradeReader {

@@ -138,6 +138,11 @@ void UpgradeWriter::add_worker(const UpgradeWorker &worker) {
     add_process({worker.pid, worker.pidfd});
 }
 
+void UpgradeWriter::add_spare(const UpgradeProcess &spare) {
+    add(&spare, sizeof(spare));
+    add_process(spare);
+}
+
 void UpgradeWriter::add_process(const UpgradeProcess &process) {
     if (process.pid > 0) {
         append(&processes_, &process_count_, &process, 1);

@@ -19,9 +19,9 @@ class UpgradeWriter {
     void open(const sigset_t &mask);
 
     void add_pool(const UpgradePool &pool);
-    void add_worker(const UpgradeWorker &worker);    // so many as the pool has
-    void add_process(const UpgradeProcess &process); // that is no worker of a pool
-    void add(const void *data, size_t size);         // the pool's policy
+    void add_worker(const UpgradeWorker &worker); // so many as the pool has
+    void add_spare(const UpgradeProcess &spare);  // then so many as it has
+    void add(const void *data, size_t size);      // then the pool's policy
 
     // Makes the file. Returns 0 or a negative errno.
     [[nodiscard]] int finish();
@@ -40,6 +40,7 @@ class UpgradeWriter {
     template <typename Value>
     void append(base::Array<Value> *array, size_t *size, const Value *values, size_t count);
     void add_descriptor(int descriptor);
+    void add_process(const UpgradeProcess &process);
     void inherit(int descriptor);
     void add_sockets();
     [[nodiscard]] int write_all() const;
