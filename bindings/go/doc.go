@@ -27,6 +27,10 @@
 // with [WithSignals] take theirs by os/signal while they supervise, except those that are
 // ignored. SIGCHLD is left alone, and children that os/exec has started are not waited for.
 //
+// # Upgrades
+//
+// [Pool.Reload] replaces the workers, [Pool.Upgrade] the supervisor.
+//
 // # What is different from C
 //
 // pf_pool_set_reap_orphans and pf_pool_set_thread_policy are not there: the first cannot tell children

@@ -37,7 +37,7 @@ func Listen(network, address string) (net.Listener, error) {
 	listeners.Lock()
 	defer listeners.Unlock()
 	key := listenerNames.Replace(network + "/" + address)
-	result, err := inherited(listenerName(key, listeners.inherited[key]))
+	result, err := handedOn(listenerName(key, listeners.inherited[key]))
 	if err == nil {
 		listeners.inherited[key]++
 	} else if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ECHILD) {
@@ -55,10 +55,15 @@ func listenerName(key string, index int) string { return fmt.Sprintf("%s#%d", ke
 // A name of a descriptor has no colons, and no control characters, which no address has.
 var listenerNames = strings.NewReplacer("%", "%25", ":", "%3A", "#", "%23")
 
-func inherited(name string) (net.Listener, error) {
-	file, err := File(name)
-	if err != nil {
-		return nil, err
+// handedOn returns the socket of the supervisor or, after an upgrade, of the program before.
+func handedOn(name string) (net.Listener, error) {
+	file := handedOver[name]
+	delete(handedOver, name)
+	if file == nil {
+		var err error
+		if file, err = File(name); err != nil {
+			return nil, err
+		}
 	}
 	defer file.Close()
 	return net.FileListener(file)
@@ -115,5 +120,6 @@ func (p *Pool) addListeners() error {
 		open = append(open, l)
 	}
 	listeners.open = open
+	closeHandedOver()
 	return nil
 }

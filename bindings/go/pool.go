@@ -35,6 +35,8 @@ type Pool struct {
 	events   chan Event
 	ended    bool // events is closed, as it will not run
 	wanted   bool // someone reads events
+	finished bool // it has run
+	upgrade  *upgrade
 }
 
 // New makes a pool with the default settings and those of the options. It starts nothing.

@@ -45,6 +45,7 @@ func (p *Pool) obeySignals() (end func()) {
 			signal.Notify(received, number)
 		}
 	}
+	releaseSignals()
 	done := make(chan struct{})
 	go func() {
 		for {

@@ -47,6 +47,9 @@ func (p *Pool) supervise() (err error) {
 				}
 			}
 		}
+		if lives {
+			p.upgradeIfAsked()
+		}
 	}
 	return err
 }
@@ -101,6 +104,8 @@ func (p *Pool) send(event Event) bool {
 func (p *Pool) finish(left []Event) {
 	p.mutex.Lock()
 	p.waiter.close()
+	p.finished = true
+	p.endUpgrade(&Error{Op: "Upgrade", Code: -int(syscall.ECANCELED)})
 	p.mutex.Unlock()
 	go func() {
 		for _, event := range left {
