@@ -89,7 +89,7 @@ cp "$root/man/prefork.css" "$out"
 <a class="Xr" href="pf_pool.3.html">pf_pool(3)</a> lists all functions by task.</p>
 <dl class="index">
 END
-    for page in "$root"/man/*.7 "$root"/man/*.3; do
+    for page in "$root"/man/*.7 "$root"/man/*.1 "$root"/man/*.3; do
         name=${page##*/}
         printf '<dt><a class="Xr" href="%s.html">%s(%s)</a></dt>\n' \
             "$name" "${name%.*}" "${name##*.}"

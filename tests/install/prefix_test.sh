@@ -33,10 +33,13 @@ while read -r symbol; do
         failed=1
     }
 done <tests/abi/symbols.txt
-$man -M "$prefix/share/man" -w prefork 2>/dev/null | grep -q '/man7/prefork\.7' || {
-    echo "$man prefork: not found"
-    failed=1
-}
+for section in 1 7; do
+    $man -M "$prefix/share/man" -w "$section" prefork 2>/dev/null |
+        grep -q "/man$section/prefork\.$section" || {
+        echo "$man $section prefork: not found"
+        failed=1
+    }
+done
 
 # The manual as HTML is installed by a target of its own.
 # shellcheck disable=SC2086

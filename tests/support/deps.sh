@@ -2,7 +2,7 @@
 # See to the tools and libraries that a target of the Makefile needs.
 #
 #   tests/support/deps.sh build|demo|check|load|lint|bindings|platforms|all
-#   tests/support/deps.sh inject|deny|kernels|systemd|soak|fuzz|analysis|machines|baseline
+#   tests/support/deps.sh inject|deny|kernels|systemd|soak|fuzz|analysis|machines|baseline|servers
 #
 # Does nothing, without network or rights, when all is there. Otherwise installs the Debian
 # packages that are missing with apt-get, as root or by sudo; where that cannot be done, it
@@ -175,6 +175,22 @@ baseline() {
     tool abidiff abigail-tools
 }
 
+servers() {
+    build
+    tool curl curl
+    tool gunicorn gunicorn
+    tool uvicorn uvicorn
+    tool puma puma
+    tool haproxy haproxy
+    tool nginx nginx-light
+    tool node nodejs
+    tool go golang-go
+    tool cgi-fcgi libfcgi-bin
+    test -n "$(find /usr/sbin -name 'php-fpm*' 2>/dev/null)" || need php-fpm
+    # puma says READY=1 by it.
+    ! command -v ruby >/dev/null || ruby -e 'require "sd_notify"' 2>/dev/null || need ruby-sd-notify
+}
+
 look() {
     packages=
     build
@@ -186,7 +202,9 @@ look() {
     lint) lint ;;
     bindings) bindings ;;
     platforms) platforms ;;
-    inject | deny | kernels | systemd | soak | fuzz | analysis | machines | baseline) "$1" ;;
+    inject | deny | kernels | systemd | soak | fuzz | analysis | machines | baseline | servers)
+        "$1"
+        ;;
     all)
         demo && check && load && lint && bindings && platforms
         inject && deny && soak && fuzz && baseline

@@ -1,0 +1,2 @@
+<?php // SPDX-License-Identifier: MIT
+echo "good ", getmypid(), "\n";
