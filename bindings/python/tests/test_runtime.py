@@ -304,7 +304,7 @@ def test_an_exception_just_before_a_fork_leaves_no_answer_owed(monkeypatch):
         raise KeyboardInterrupt
 
     with Pool(lambda _: 0, 1) as pool:
-        monkeypatch.setattr(pool, "before_fork", interrupt)
+        monkeypatch.setattr(pool, "_before_fork", interrupt)
         with pytest.raises(KeyboardInterrupt):
             list(pool)
         events = list(pool)  # begun again
@@ -313,7 +313,7 @@ def test_an_exception_just_before_a_fork_leaves_no_answer_owed(monkeypatch):
     begun = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         with Pool(lambda _: 0, 1) as pool:
-            monkeypatch.setattr(pool, "before_fork", interrupt)
+            monkeypatch.setattr(pool, "_before_fork", interrupt)
             list(pool)
     assert time.monotonic() - begun < 9  # the library waits for 10 seconds
 

@@ -26,7 +26,7 @@ class Reader:
 
         self._supervisor = supervisor
         self._events: deque[Event] = deque()
-        self._waiting: Optional[asyncio.Future[None]] = None
+        self._waiting: set[asyncio.Future[None]] = set()  # one for each task that iterates
         self._loop: Any = asyncio.get_running_loop()
         self._fd = supervisor.fileno()
         self._broken: Optional[BaseException] = None
@@ -34,7 +34,7 @@ class Reader:
         self._read()
 
     def _read(self) -> None:
-        if not self._reading and not self._supervisor.finished:
+        if not self._reading and not self._supervisor._finished:
             self._loop.add_reader(self._fd, self._on_readable)
             self._reading = True
 
@@ -45,9 +45,9 @@ class Reader:
 
     def _on_readable(self) -> None:
         try:
-            self._supervisor.step()
+            self._supervisor._step()
             while len(self._events) < _EVENTS_MAX:
-                event = self._supervisor.take()
+                event = self._supervisor._take()
                 if event is None:
                     break
                 self._events.append(event)
@@ -55,24 +55,28 @@ class Reader:
                 self._pause()
         except Exception as error:
             self._broken = error
-        if self._supervisor.finished or self._broken is not None:
+        if self._supervisor._finished or self._broken is not None:
             self._pause()
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+        if self._supervisor._upgrade is not None and not self._events:
+            self._supervisor._try_upgrade()
+        for waiting in self._waiting:
+            if not waiting.done():
+                waiting.set_result(None)
 
     async def next(self) -> Optional[Event]:
         """The next event; None after the last one. Raises what the pool failed with, once."""
         while not self._events:
             if self._broken is not None:
                 raise self._broken
-            if self._supervisor.finished:
-                return self._supervisor.next()  # does not wait, nor fork, any more
+            if self._supervisor._finished:
+                return self._supervisor._next()  # does not wait, nor fork, any more
             self._read()
-            self._waiting = self._loop.create_future()
+            waiting = self._loop.create_future()
+            self._waiting.add(waiting)
             try:
-                await self._waiting
+                await waiting
             finally:
-                self._waiting = None
+                self._waiting.discard(waiting)
         return self._events.popleft()
 
     def close(self) -> None:

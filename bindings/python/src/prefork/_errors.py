@@ -6,13 +6,14 @@ from __future__ import annotations
 import errno
 import operator
 import os
+from typing import Any
 
 from . import _library
 
-_EGAVEUP = -4097
+EGAVEUP = -4097
 ETHREADS = -4098
-_ERESOLVE = -4099
-_EFATAL = -4100
+ERESOLVE = -4099
+EFATAL = -4100
 
 
 class Error(RuntimeError):
@@ -22,12 +23,17 @@ class Error(RuntimeError):
         super().__init__(message)
         self.code = code
 
-    def __reduce__(self) -> tuple[type[Error], tuple[str, int]]:
-        return type(self), (str(self), self.code)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (str(self), self.code), self.__dict__
 
 
 class GaveUpError(Error):
-    """Too many restarts; the other workers have been stopped."""
+    """Too many restarts; the other workers have been stopped.
+
+    ``cause`` says how the last worker ended before: the message of that event.
+    """
+
+    cause = ""
 
 
 class FatalExitError(Error):
@@ -45,25 +51,32 @@ class InvalidArgumentError(OSError, ValueError):
 # Tornado's text, which programs and their logs know.
 _GAVE_UP = "Too many child restarts, giving up"
 
-_OWN = {_EFATAL: FatalExitError, ETHREADS: ThreadsError}
+_OWN = {EFATAL: FatalExitError, ETHREADS: ThreadsError}
 
 
 def error_of(code: int, what: str = "") -> Exception:
     """The exception for a negative code of the library, and what it is about."""
     message = _library.strerror(code).decode() + (f": {what}" if what else "")
-    if code == _EGAVEUP:
+    if code == EGAVEUP:
         return GaveUpError(_GAVE_UP, code)
     if code in _OWN:
         return _OWN[code](message, code)
-    if code == _ERESOLVE:
+    if code == ERESOLVE:
         import socket
 
         return socket.gaierror(socket.EAI_NONAME, message)
     if code == -errno.EINVAL:
-        return InvalidArgumentError(errno.EINVAL, message)
+        return InvalidArgumentError(errno.EINVAL, what or message)
     if code < -4095:
         return Error(message, code)
     return OSError(-code, message)
+
+
+def gave_up(cause: str, is_told: bool) -> GaveUpError:
+    """With the end that was one too many."""
+    error = GaveUpError(_GAVE_UP + (f"; at last: {cause}" if is_told and cause else ""), EGAVEUP)
+    error.cause = cause
+    return error
 
 
 def threads_error(threads: str) -> ThreadsError:
@@ -81,21 +94,28 @@ def check(result: int, what: str = "") -> int:
 
 def integer(value: int, what: str) -> int:
     """A C int. ctypes would take what does not fit, and cut it."""
-    number = operator.index(value)
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{what} must be an int, not {value!r}") from None
     if not -(2**31) <= number < 2**31:
-        raise error_of(-errno.EINVAL, what)
+        raise error_of(-errno.EINVAL, f"{what} must be an int of 32 bits, not {value!r}")
     return number
 
 
 def milliseconds(seconds: float, what: str) -> int:
     """A duration as the library has it; of one that is not 0 something remains."""
+    if isinstance(seconds, (str, bytes)):
+        raise TypeError(f"{what} must be a number of seconds, not {seconds!r}")
     if not 0 <= seconds < 2**50:  # nan as well
-        raise error_of(-errno.EINVAL, what)
+        raise error_of(-errno.EINVAL, f"{what} must be at least 0 seconds, not {seconds!r}")
     return max(round(seconds * 1000), 1 if seconds > 0 else 0)
 
 
 def text(value: str, what: str) -> bytes:
     """A C string."""
+    if not isinstance(value, str):
+        raise TypeError(f"{what} must be a str, not {value!r}")
     if "\0" in value:
-        raise error_of(-errno.EINVAL, what)
+        raise error_of(-errno.EINVAL, f"{what} must be without NUL, not {value!r}")
     return os.fsencode(value)

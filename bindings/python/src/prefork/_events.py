@@ -45,6 +45,29 @@ class EventType(enum.IntEnum):
         return member
 
 
+class Reason(enum.IntEnum):
+    """Why a worker was started or stopped, or why the pool ends."""
+
+    NONE = 0
+    START = 1
+    RESTART = 2
+    REPLACE = 3
+    RELOAD = 4
+    LIFETIME = 5
+    RETIRE = 6
+    RESIZE = 7
+    STOP = 8
+    READY_TIMEOUT = 9
+    HEARTBEAT_TIMEOUT = 10
+    LIMIT = 11
+    PROTOCOL = 12
+    OUT_OF_MEMORY = 13
+
+    @classmethod
+    def _missing_(cls, value: object) -> Optional[Reason]:
+        return cls.NONE if isinstance(value, int) else None  # of a later library
+
+
 @dataclass(frozen=True)
 class Event:
     """A fact about the pool or one worker. ``None``: the field means nothing for this type.
@@ -70,6 +93,7 @@ class Event:
     system_time: float  #: and in the kernel
     max_rss_kib: int  #: its largest resident set
     worker_count: int  #: of STARTING, STOPPING, RESIZED, RELOADING and RELOADED; 0: none
+    reason: Reason = Reason.NONE  #: why it was started, stopped or replaced
 
 
 def read_event(event: c_void_p, message: str) -> Event:
@@ -95,4 +119,5 @@ def read_event(event: c_void_p, message: str) -> Event:
         system_time=lib.pf_event_system_us(event) / 1e6,
         max_rss_kib=lib.pf_event_max_rss_kib(event),
         worker_count=lib.pf_event_worker_count(event),
+        reason=Reason(lib.pf_event_reason(event)),
     )

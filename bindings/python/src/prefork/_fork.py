@@ -14,6 +14,8 @@ from ._end import End, forget_children
 from ._errors import ETHREADS
 from ._library import lib
 
+TASK_SPARE = -2  #: in place of a task id: a worker that has none yet
+
 
 def flush_streams() -> None:
     """Write what is buffered, or each worker would write it once more."""
@@ -91,11 +93,26 @@ def fork(handle: c_void_p, task_id: int, accept: Callable[[], bool]) -> bool:
     return False
 
 
-def admit(handle: c_void_p, task_id: int) -> None:
-    """Make the child a worker, to which signals come from now on. One that the pool does not
-    want ends here."""
-    if lib.pf_pool_fork_child(handle, task_id) < 0:
-        os._exit(1)
+def admit(handle: c_void_p, task_id: int) -> int:
+    """Make the child a worker, to which signals come from now on. Returns its task id.
+
+    A spare waits here until it has one. A child that the pool does not want ends here.
+    """
+    result: int = lib.pf_pool_fork_child(handle, task_id)
+    if result < 0:
+        os._exit(0 if task_id == TASK_SPARE else 1)
+    reseed()
+    return result if task_id == TASK_SPARE else task_id
+
+
+def reseed() -> None:
+    """As Python does for random: numpy's generator of the module, if it is there."""
+    legacy: Any = sys.modules.get("numpy.random.mtrand")
+    if legacy is not None:
+        try:
+            legacy.seed()
+        except Exception:
+            pass  # another version of numpy
 
 
 def _status_of_exit(exit_: SystemExit) -> int:
@@ -107,7 +124,7 @@ def _status_of_exit(exit_: SystemExit) -> int:
     return 1
 
 
-def _status_of(result: Optional[int]) -> int:
+def status_of(result: Optional[int]) -> int:
     if result is None:
         return 0
     if isinstance(result, bool) or not hasattr(type(result), "__index__"):
@@ -133,9 +150,9 @@ def run_worker(
     end: Optional[End] = None
     try:
         try:
-            admit(handle, task_id)
+            number = admit(handle, task_id)
             end = begin()
-            status = _status_of(target(task_id))
+            status = status_of(target(number))
         except SystemExit as exit_:
             status = _status_of_exit(exit_)
         except KeyboardInterrupt:

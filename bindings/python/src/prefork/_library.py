@@ -20,6 +20,7 @@ _BUNDLED = os.path.join(os.path.dirname(__file__), "_bundled", SONAME)
 _pool_int = (c_int, (c_void_p, c_int))
 _pool_ms = (c_int, (c_void_p, c_uint64))
 _pool_two_ms = (c_int, (c_void_p, c_uint64, c_uint64))
+_strings = POINTER(c_char_p)
 _event_int = (c_int, (c_void_p,))
 _event_uint64 = (c_uint64, (c_void_p,))
 PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
@@ -36,21 +37,29 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "pf_pool_set_max_restarts": _pool_int,
     "pf_pool_set_restart_window": (c_int, (c_void_p, c_int, c_uint64)),
     "pf_pool_set_backoff": _pool_two_ms,
+    "pf_pool_set_boot_limit": _pool_int,
     "pf_pool_set_limit_action": _pool_int,
     "pf_pool_set_stop": (c_int, (c_void_p, c_int, c_uint64)),
     "pf_pool_set_exit_action": (c_int, (c_void_p, c_int, c_int)),
     "pf_pool_set_ready_timeout": _pool_ms,
+    "pf_pool_set_min_uptime": _pool_ms,
     "pf_pool_set_heartbeat_timeout": _pool_ms,
     "pf_pool_set_lifetime": _pool_two_ms,
     "pf_pool_set_reload_order": _pool_int,
     "pf_pool_set_replace_width": _pool_int,
     "pf_pool_set_signals": _pool_int,
+    "pf_pool_set_stop_fd": _pool_int,
     "pf_pool_set_process_groups": _pool_int,
     "pf_pool_set_parent_death_signal": _pool_int,
     "pf_pool_set_reap_orphans": _pool_int,
     "pf_pool_set_manager_notify": _pool_int,
     "pf_pool_set_backend": _pool_int,
     "pf_pool_set_host_fork": _pool_int,
+    "pf_pool_set_spares": _pool_int,
+    "pf_pool_set_foreign_workers": _pool_int,
+    "pf_pool_set_exec": (c_int, (c_void_p, c_char_p, _strings, _strings)),
+    "pf_pool_add_fd": (c_int, (c_void_p, c_char_p, c_int)),
+    "pf_pool_run": (c_int, (c_void_p, POINTER(c_int))),
     "pf_pool_start": (c_int, (c_void_p,)),
     "pf_pool_fd": (c_int, (c_void_p,)),
     "pf_pool_dispatch": _pool_int,
@@ -60,6 +69,8 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "pf_pool_fork_child": _pool_int,
     "pf_pool_stop": (c_int, (c_void_p,)),
     "pf_pool_kill": (c_int, (c_void_p,)),
+    "pf_pool_wake": (c_int, (c_void_p,)),
+    "pf_pool_handle_signal": _pool_int,
     "pf_pool_reload": (c_int, (c_void_p,)),
     "pf_pool_resize": _pool_int,
     "pf_pool_replace_worker": _pool_int,
@@ -96,12 +107,17 @@ PROTOTYPES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "pf_worker_retire": (c_int, ()),
     "pf_worker_heartbeat": (c_int, ()),
     "pf_worker_stop_fd": (c_int, ()),
+    "pf_worker_fd": (c_int, (c_char_p,)),
+    "pf_worker_pool_name": (c_char_p, ()),
     "pf_bind_sockets": (
         c_int,
         (c_char_p, c_int, c_int, c_int, c_uint32, POINTER(c_int), c_int),
     ),
     "pf_bind_unix_socket": (c_int, (c_char_p, c_uint32, c_int)),
     "pf_listen_fds": (c_int, (POINTER(c_int), c_int)),
+    "pf_upgrade": (c_int, (c_char_p, _strings, _strings)),
+    "pf_daemonize": (c_int, (c_char_p,)),
+    "pf_daemon_ready": (c_int, ()),
 }
 
 

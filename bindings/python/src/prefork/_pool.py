@@ -1,106 +1,72 @@
 # SPDX-License-Identifier: MIT
-"""A pool of workers, each of which runs a function."""
+"""A pool of workers, each of which runs a function or a program."""
 
 from __future__ import annotations
 
-import enum
+import inspect
 import os
 import signal
 import warnings
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Callable, Iterator, Mapping, Optional, Union
+from typing import Callable, Iterator, Mapping, Optional, Sequence, Union
 
 from ._aio import Reader
+from ._control import Control
 from ._end import End, Files
-from ._errors import check, integer, milliseconds, text
+from ._errors import Error, check
 from ._events import Event
+from ._executed import is_worker_of, run_target
 from ._fork import run_worker
 from ._library import lib
-from ._supervisor import Supervisor, refuse_threads
+from ._process import cpu_count
+from ._settings import (
+    UNLIMITED,
+    Backend,
+    ExitAction,
+    HasFileno,
+    LimitAction,
+    ProcessGroups,
+    ReapOrphans,
+    ReloadOrder,
+    RestartPolicy,
+    Signals,
+    Text,
+    add_fds,
+    apply,
+    set_program,
+    value_error,
+)
+from ._supervisor import refuse_threads
 from ._tornado import log_event
 
-UNLIMITED = 2147483647  #: as max_restarts: no bound
+Target = Callable[[int], Optional[int]]
+
+_BOOTS = 10
 
 
-class RestartPolicy(enum.IntEnum):
-    """Which ends of a worker lead to a restart."""
-
-    ON_FAILURE = 0
-    ALWAYS = 1
-    NEVER = 2
-
-
-class LimitAction(enum.IntEnum):
-    """What too many restarts lead to: the end of the pool, or of one slot."""
-
-    STOP = 0
-    DEGRADE = 1
-
-
-class ExitAction(enum.IntEnum):
-    """What an exit status of a worker means, whatever the restart policy says."""
-
-    DEFAULT = 0  #: the restart policy decides
-    RESTART = 1  #: the worker is restarted, and the restart counts
-    DONE = 2  #: the worker has finished, as with status 0
-    FATAL = 3  #: all workers stop, and the pool raises :class:`FatalExitError`
+def _check_target(target: object, is_needed: bool) -> None:
+    if target is None and not is_needed:
+        return
+    if not callable(target):
+        raise TypeError(f"target must be a function of the task id, not {target!r}")
+    function = getattr(target, "func", target)  # of functools.partial
+    if inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(function, "__call__", None)
+    ):
+        raise TypeError(
+            f"target must be a function, not the coroutine function {target!r}: "
+            "pass lambda task_id: asyncio.run(TARGET(task_id))"
+        )
 
 
-class Signals(enum.IntEnum):
-    """Which signals of this process control the pool, where their disposition is the default."""
-
-    NONE = 0
-    STANDARD = 1  #: TERM, INT, QUIT, HUP, TTIN, TTOU, USR1, USR2, WINCH, as prefork(7) says
-    STOP_ONLY = 2  #: TERM, INT, QUIT and HUP stop
-
-
-class ReloadOrder(enum.IntEnum):
-    """Whether a reload starts the new worker before it stops the old one."""
-
-    START_FIRST = 0
-    STOP_FIRST = 1
+def _boot_limit(workers: Optional[int], restart_policy: int) -> int:
+    if restart_policy == RestartPolicy.ALWAYS:
+        return 0  # its workers may be short
+    count = workers if isinstance(workers, int) and workers > 0 else cpu_count()
+    return min(max(_BOOTS, 3 * count), UNLIMITED)
 
 
-class Backend(enum.IntEnum):
-    """How ends are noticed."""
-
-    AUTO = 0
-    PIDFD = 1
-    SIGCHLD = 2
-
-
-class ReapOrphans(enum.IntEnum):
-    """Which children are reaped besides the workers, by process 1 or a subreaper."""
-
-    NONE = 0
-    ADOPTED = 1  #: those adopted while the pool itself waits; never the program's own
-    ALL = 2  #: every child that is no worker, for programs that start no others
-
-
-class WorkerState(enum.IntEnum):
-    """What a slot of the pool is about."""
-
-    EMPTY = 0
-    STARTING = 1
-    READY = 2
-    STOPPING = 3
-    BACKOFF = 4
-    DONE = 5
-
-
-@dataclass(frozen=True)
-class Worker:
-    """What one slot of a pool looks like now."""
-
-    task_id: int
-    pid: Optional[int]  #: None: no process now
-    state: WorkerState
-    restarts: int
-    uptime: float  #: seconds
-
-
-class Pool(Supervisor):
+class Pool(Control):
     """Worker processes that run ``target(task_id)``, started, watched and stopped.
 
     The result of ``target`` is the worker's exit status (None: 0), as is that of
@@ -108,7 +74,7 @@ class Pool(Supervisor):
     program does: threads that are not daemons are joined, jobs of executors are done, children
     of multiprocessing are waited for, atexit handlers that the worker has registered are run,
     files are flushed. The atexit handlers and ``finally`` clauses of the supervisor do not run
-    in workers. All durations are in seconds.
+    in workers.
 
         with Pool(work, 4) as pool:
             for event in pool:
@@ -119,90 +85,138 @@ class Pool(Supervisor):
     exception in the loop, as KeyboardInterrupt or one of a signal handler, leaves the pool and
     its workers alive until the block is left, and the loop may be begun again. With asyncio, use
     ``async with`` and ``async for``. A pool is used once, by the thread that made it; only
-    :meth:`stop`, :meth:`kill` and :meth:`reload` may be called by any thread, and all may be
-    called by signal handlers.
+    :meth:`stop`, :meth:`kill`, :meth:`reload` and :meth:`wake` may be called by any thread, and
+    all may be called by signal handlers.
 
-    Beside other threads no worker is forked unless ``allow_threads`` is true: the start raises
-    :class:`ThreadsError`, and later starts are put off and told by ``START_FAILED``, with the
-    names of the threads. Threads of libraries that end at a fork do not count, as those of
-    numpy, nor do idle helpers of the running asyncio loop.
+    Settings, with durations in seconds:
 
-    With ``manager_notify``, the pool speaks systemd's protocol (``READY=1``, ``RELOADING=1``,
-    ``STOPPING=1``, ``WATCHDOG=1``, ``STATUS=``) to the socket that ``NOTIFY_SOCKET`` names.
+    - ``workers``: how many; None or 0: :func:`cpu_count`.
+    - ``name``: of the pool, at most 63 bytes. A worker by exec finds its pool by it.
+    - ``exec``: False: workers are forked. True: each worker executes this program anew, which
+      has to come to the same pool: :meth:`start`, :meth:`run` or :meth:`run_worker` runs
+      ``target`` there. A list: each executes this program with these arguments. The supervisor
+      may have threads, a running loop, or what may not be forked.
+    - ``env``: the environment of workers by exec; None: that of this process.
+    - ``foreign``: the program of ``exec`` does not know this library. With a time-out of
+      readiness or heartbeats it reports as a service does to systemd (``NOTIFY_SOCKET``).
+    - ``fds``: descriptors for the workers by name, for :func:`worker_fd`.
+    - ``spares``: workers that are started ahead of need, and take a slot at once.
+    - ``restart_policy``: which ends lead to a restart.
+    - ``max_restarts``: how many restarts in the pool's life, or UNLIMITED.
+    - ``restart_window``: how many restarts in how many seconds.
+    - ``boot_limit``: how many workers may end in a row before one is ready. None: 10, or thrice
+      the number of workers if that is more; with RestartPolicy.ALWAYS, and 0: any number.
+    - ``backoff``: the first delay before a restart, and the largest.
+    - ``limit_action``: what too many restarts lead to.
+    - ``stop_signal``, ``stop_timeout``: how workers are asked to stop, and after how long they
+      are killed (0: never).
+    - ``exit_actions``: what single exit statuses mean.
+    - ``ready_timeout``: in which time a worker has to call :func:`ready`; 0: it need not.
+    - ``min_uptime``: how long a worker has to live to count as started well.
+    - ``heartbeat_timeout``: the longest time between two calls of :func:`heartbeat`; 0: any.
+    - ``lifetime``: the age at which a worker is replaced, and a random part of it; 0: any.
+    - ``reload_order``, ``replace_width``: whether the new worker or the old one's stop comes
+      first, and how many slots are replaced at a time.
+    - ``signals``: which signals of this process control the pool.
+    - ``process_groups``: whether workers lead process groups.
+    - ``parent_death_signal``: what the kernel sends to workers when this process ends; 0: none.
+    - ``stop_fd``: whether workers can have :func:`stop_fd`.
+    - ``reap_orphans``: which other children are reaped.
+    - ``manager_notify``: speak systemd's protocol (``READY=1``, ``RELOADING=1``,
+      ``STOPPING=1``, ``WATCHDOG=1``, ``STATUS=``) to the socket that ``NOTIFY_SOCKET`` names.
+    - ``backend``: how ends are noticed.
+    - ``allow_threads``: fork beside other threads. Without, the start raises
+      :class:`ThreadsError`, and later starts are put off and told by ``START_FAILED``, with the
+      names of the threads. Threads of libraries that end at a fork do not count, as those of
+      numpy, nor do idle helpers of the running asyncio loop. Workers by exec need it never.
     """
 
     def __init__(
         self,
-        target: Callable[[int], Optional[int]],
+        target: Optional[Target] = None,
         workers: Optional[int] = None,
         *,
         name: str = "",
+        exec: Union[bool, Sequence[Text]] = False,
+        env: Optional[Mapping[str, str]] = None,
+        foreign: bool = False,
+        fds: Optional[Mapping[str, Union[int, HasFileno]]] = None,
+        spares: int = 0,
         restart_policy: RestartPolicy = RestartPolicy.ON_FAILURE,
         max_restarts: int = 100,
         restart_window: tuple[int, float] = (0, 0.0),
+        boot_limit: Optional[int] = None,
         backoff: tuple[float, float] = (0.0, 0.0),
         limit_action: LimitAction = LimitAction.STOP,
         stop_signal: int = signal.SIGTERM,
         stop_timeout: float = 10.0,
         exit_actions: Optional[Mapping[int, ExitAction]] = None,
         ready_timeout: float = 0.0,
+        min_uptime: float = 1.0,
         heartbeat_timeout: float = 0.0,
         lifetime: tuple[float, float] = (0.0, 0.0),
         reload_order: ReloadOrder = ReloadOrder.START_FIRST,
         replace_width: int = 1,
         signals: Signals = Signals.NONE,
-        process_groups: bool = False,
+        process_groups: Union[bool, ProcessGroups] = False,
         parent_death_signal: int = signal.SIGTERM,
+        stop_fd: bool = True,
         reap_orphans: Union[bool, ReapOrphans] = False,
         manager_notify: bool = False,
         backend: Backend = Backend.AUTO,
         allow_threads: bool = False,
     ) -> None:
-        super().__init__(allow_threads)
+        executes = exec is not False
+        _check_target(target, is_needed=exec is False or exec is True)
+        if foreign and (not executes or exec is True):
+            raise value_error("foreign", foreign)
+        if env is not None and not executes:
+            raise TypeError("env is for workers by exec: pass exec as well")
+        super().__init__(allow_threads, executes)
         self._target = target
+        self._name = name
         self._manager_notify = manager_notify
-        self._started = False
         self._files: Optional[Files] = None
         self._reader: Optional[Reader] = None
-        self.waits_inside = reap_orphans == ReapOrphans.ADOPTED
+        self._waits_inside = reap_orphans == ReapOrphans.ADOPTED
         try:
-            self.set("name", text(name, "name"))
-            most, window = restart_window
-            self.set(
-                "restart_window",
-                integer(most, "restart_window"),
-                milliseconds(window, "restart_window"),
+            apply(
+                self._pool,
+                {
+                    "name": name,
+                    "workers": 0 if workers is None else workers,
+                    "restart_policy": restart_policy,
+                    "max_restarts": max_restarts,
+                    "restart_window": restart_window,
+                    "boot_limit": (
+                        _boot_limit(workers, restart_policy) if boot_limit is None else boot_limit
+                    ),
+                    "backoff": backoff,
+                    "limit_action": limit_action,
+                    "stop_timeout": stop_timeout,
+                    "stop_signal": stop_signal,
+                    "exit_actions": exit_actions,
+                    "ready_timeout": ready_timeout,
+                    "min_uptime": min_uptime,
+                    "heartbeat_timeout": heartbeat_timeout,
+                    "lifetime": lifetime,
+                    "reload_order": reload_order,
+                    "replace_width": replace_width,
+                    "signals": signals,
+                    "process_groups": process_groups,
+                    "parent_death_signal": parent_death_signal,
+                    "stop_fd": stop_fd,
+                    "reap_orphans": reap_orphans,
+                    "manager_notify": manager_notify,
+                    "backend": backend,
+                    "spares": spares,
+                },
             )
-            self.set("backoff", *(milliseconds(part, "backoff") for part in backoff))
-            self.set("lifetime", *(milliseconds(part, "lifetime") for part in lifetime))
-            self.set(
-                "stop",
-                integer(stop_signal, "stop_signal"),
-                milliseconds(stop_timeout, "stop_timeout"),
-            )
-            self.set("ready_timeout", milliseconds(ready_timeout, "ready_timeout"))
-            self.set("heartbeat_timeout", milliseconds(heartbeat_timeout, "heartbeat_timeout"))
-            for status, action in (exit_actions or {}).items():
-                self.set(
-                    "exit_action",
-                    integer(status, "exit_actions"),
-                    integer(action, "exit_actions"),
-                )
-            for setting, value in (
-                ("workers", workers or 0),
-                ("restart_policy", restart_policy),
-                ("max_restarts", max_restarts),
-                ("limit_action", limit_action),
-                ("reload_order", reload_order),
-                ("replace_width", replace_width),
-                ("signals", signals),
-                ("process_groups", process_groups),
-                ("parent_death_signal", parent_death_signal),
-                ("reap_orphans", reap_orphans),
-                ("manager_notify", manager_notify),
-                ("backend", backend),
-            ):
-                self.set(setting, integer(value, setting))
+            if exec is not False:
+                set_program(self._pool, exec, env)
+            if foreign:
+                check(lib.pf_pool_set_foreign_workers(self._pool, 1))
+            add_fds(self._pool, fds or {})
         except BaseException:
             self.close()
             raise
@@ -211,38 +225,79 @@ class Pool(Supervisor):
 
     def start(self) -> None:
         """Begin; workers are started while events are taken. ``with`` does it as well."""
-        if not self.allow_threads:
+        if self._executes:
+            self.run_worker()
+        elif not self._allow_threads:
             refuse_threads()
-        super().start()
+        self._start()
         self._started = True
-        self._files = Files()
+        if not self._executes:
+            self._files = Files()
 
     def run(self) -> None:
         """Supervise to the end, and log each event through the logger "prefork".
 
-        Raises what the pool failed with, as iteration does, and any other exception once the
-        workers have been stopped: in either case none is left.
+        Raises what the pool failed with, as iteration does, and any other exception, such as
+        KeyboardInterrupt, once the workers have been stopped: in either case none is left.
         """
         with self:
-            for event in self:
-                log_event(event)
+            try:
+                self._log_to_the_end()
+            except BaseException:
+                if os.getpid() == self._owner and not self._finished:
+                    self.stop()
+                    self._log_to_the_end()
+                raise
 
-    def before_fork(self) -> None:
-        super().before_fork()
+    def _log_to_the_end(self) -> None:
+        for event in self:
+            log_event(event)
+
+    def run_worker(self) -> None:
+        """In a worker by exec: run ``target`` and end the process. Elsewhere: nothing.
+
+        :meth:`start` and :meth:`run` do it as well. A program with asyncio calls it before it
+        begins a loop.
+        """
+        if self._executes and is_worker_of(self._name):
+            run_target(self._target, self._pool)
+
+    def poll(self) -> list[Event]:
+        """Do what is to be done now, and return the events; for event loops, see fileno()."""
+        self._need_start()
+        if not self._finished and not self._in_worker:
+            self._step()
+        events = []
+        event = self._take()
+        while event is not None:
+            events.append(event)
+            event = self._take()
+        if not events and self._finished:
+            self._advance()  # raises what the pool failed with
+        return events
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all workers have ended, and none will be started."""
+        return self._finished
+
+    def _before_fork(self) -> None:
+        super()._before_fork()
         self._supervisors_files().flush()
 
     def _supervisors_files(self) -> Files:
         assert self._files is not None
         return self._files
 
-    def become_worker(self, task_id: int) -> None:
+    def _become_worker(self, task_id: int) -> None:
         if self._manager_notify:
             os.environ.pop("NOTIFY_SOCKET", None)  # as the library did in the C environment
+        assert self._target is not None
         run_worker(
             self._target,
-            self.handle,
+            self._pool,
             task_id,
-            lambda: End(self._supervisors_files(), not self.allow_threads),
+            lambda: End(self._supervisors_files(), not self._allow_threads),
         )
 
     def __enter__(self) -> Pool:
@@ -260,9 +315,9 @@ class Pool(Supervisor):
         traceback: Optional[TracebackType],
     ) -> None:
         try:
-            if os.getpid() == self.owner and self._handle is not None and not self.finished:
+            if os.getpid() == self._owner and self._handle is not None and not self._finished:
                 self.stop()
-                while self.next() is not None:
+                while self._next() is not None:
                     pass
         except Exception:
             if value is None:
@@ -274,20 +329,24 @@ class Pool(Supervisor):
         return self
 
     def __next__(self) -> Event:
-        event = self.next()
+        self._need_start()
+        event = self._next()
         if event is None:
             raise StopIteration
         return event
 
     def __del__(self, _warn: Callable[..., None] = warnings.warn) -> None:
-        if getattr(self, "_handle", None) is not None and os.getpid() == self.owner:
-            if self._started:
-                _warn(f"unclosed pool {self!r}", ResourceWarning, source=self)
+        if getattr(self, "_handle", None) is not None and os.getpid() == self._owner:
+            what = "unclosed pool" if self._started else "pool that was never started"
+            if not self._executes or self._started:
+                _warn(f"{what} {self!r}", ResourceWarning, source=self)
             self.close()
 
     # ---- With asyncio ----------------------------------------------------------------------
 
     async def __aenter__(self) -> Pool:
+        if self._executes and is_worker_of(self._name):
+            raise Error("this is a worker by exec: call pool.run_worker() before asyncio.run()")
         self.__enter__()
         self._reader = Reader(self)
         return self
@@ -301,7 +360,7 @@ class Pool(Supervisor):
         reader = self._reader
         assert reader is not None
         try:
-            if os.getpid() == self.owner and not self.finished:
+            if os.getpid() == self._owner and not self._finished:
                 self.stop()
                 while await reader.next() is not None:
                     pass
@@ -322,69 +381,3 @@ class Pool(Supervisor):
         if event is None:
             raise StopAsyncIteration
         return event
-
-    # ---- Control ---------------------------------------------------------------------------
-
-    def stop(self) -> None:
-        """Stop all workers gracefully. The loop over the events goes on until they have ended."""
-        with self._lock:
-            check(lib.pf_pool_stop(self.handle))
-
-    def kill(self) -> None:
-        """Stop all workers by SIGKILL."""
-        with self._lock:
-            check(lib.pf_pool_kill(self.handle))
-
-    def reload(self) -> None:
-        """Replace all workers, one after the other, each once its replacement is ready."""
-        with self._lock:
-            check(lib.pf_pool_reload(self.handle))
-
-    def resize(self, workers: int) -> None:
-        """Change the number of workers."""
-        check(lib.pf_pool_resize(self.handle, integer(workers, "workers")))
-
-    def replace_worker(self, task_id: int) -> None:
-        """Replace one worker by a new one, which does not count as a restart."""
-        check(lib.pf_pool_replace_worker(self.handle, integer(task_id, "task_id")))
-
-    def send_signal(self, task_id: Optional[int], number: int) -> None:
-        """Send a signal to one worker, or to all (None)."""
-        slot = -1 if task_id is None else max(integer(task_id, "task_id"), -2)
-        if task_id is not None and slot < 0:
-            slot = UNLIMITED  # no slot; -1 would mean all
-        check(lib.pf_pool_send_signal(self.handle, slot, integer(number, "number")))
-
-    # ---- State -----------------------------------------------------------------------------
-
-    @property
-    def worker_count(self) -> int:
-        """Slots."""
-        return check(lib.pf_pool_worker_count(self.handle))
-
-    @property
-    def alive_count(self) -> int:
-        """Processes."""
-        return check(lib.pf_pool_alive_count(self.handle))
-
-    @property
-    def stopped_by(self) -> Optional[int]:
-        """The signal that stopped the pool, for :func:`die_of_signal`."""
-        if self._handle is None:
-            return self.stop_signal or None
-        return check(lib.pf_pool_stop_signal(self.handle)) or None
-
-    def worker(self, task_id: int) -> Worker:
-        """What one slot looks like now."""
-        slot = integer(task_id, "task_id")
-        return Worker(
-            task_id=slot,
-            pid=check(lib.pf_pool_worker_pid(self.handle, slot)) or None,
-            state=WorkerState(check(lib.pf_pool_worker_state(self.handle, slot))),
-            restarts=check(lib.pf_pool_worker_restarts(self.handle, slot)),
-            uptime=lib.pf_pool_worker_uptime_ms(self.handle, slot) / 1e3,
-        )
-
-    def workers(self) -> list[Worker]:
-        """What all slots look like now."""
-        return [self.worker(task_id) for task_id in range(self.worker_count)]

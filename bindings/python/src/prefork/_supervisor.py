@@ -12,15 +12,17 @@ from ctypes import byref, c_void_p
 from typing import Any, Optional
 
 from ._end import flush_stdio
-from ._errors import ETHREADS, check, error_of, threads_error
+from ._errors import ETHREADS, GaveUpError, check, error_of, gave_up, threads_error
 from ._events import Event, EventType, read_event
 from ._fork import flush_streams, fork
 from ._library import lib
+from ._process import execute, logger
 from ._threads import left_after_fork, look
 
 # A signal may come just before the library waits, and then is handled so much later at most.
 _INSIDE_MS = 500
 _FORK_WANTED = int(EventType.FORK_WANTED)
+_CAUSES = (int(EventType.EXITED), int(EventType.START_FAILED), int(EventType.UNRESPONSIVE))
 
 
 def refuse_threads() -> None:
@@ -75,149 +77,179 @@ class _Waiter:
 class Supervisor:
     """A handle of the library, and the loop around it."""
 
-    def __init__(self, allow_threads: bool) -> None:
-        self.allow_threads = allow_threads
+    _tells_cause = True  # in the text of GaveUpError
+
+    def __init__(self, allow_threads: bool, host_fork: bool = True) -> None:
+        self._allow_threads = allow_threads
         self._handle: Optional[c_void_p] = None
         self._waiter: Optional[_Waiter] = None
-        self.owner = os.getpid()
+        self._owner = os.getpid()
         # The handle may not go away under another thread's stop().
         self._lock = threading.RLock()
-        self.event = c_void_p()
-        self.finished = False
-        self.in_worker = False
-        self.forked = False  # since this was last reset
+        self._event = c_void_p()
+        self._finished = False
+        self._in_worker = False
+        self._forked = False  # since this was last reset
         self._forked_once = False
         self._obstacle = ""  # to the last fork: which threads there were
-        self.stop_signal = 0
+        self._stop_signal = 0
         # Orphans that come while the host itself waits are taken for children of the host.
-        self.waits_inside = False
-        self.failure: Optional[Exception] = None
+        self._waits_inside = False
+        self._failure: Optional[Exception] = None
+        self._last = ""  # what went wrong last,
+        self._cause = ""  # and before the pool gave up
+        self._upgrade: Optional[tuple[Any, Any]] = None  # the program that is to be executed
         handle = c_void_p()
         check(lib.pf_pool_new(byref(handle)))
         self._handle = handle
-        self.set("host_fork", 1)
+        if host_fork:
+            self._set("host_fork", 1)
 
     @property
-    def handle(self) -> c_void_p:
+    def _pool(self) -> c_void_p:
         """The library's pool."""
         if self._handle is None:
             raise error_of(-errno.EINVAL, "the pool is closed")
         return self._handle
 
-    def set(self, setting: str, *values: Any) -> None:
-        check(getattr(lib, "pf_pool_set_" + setting)(self.handle, *values), setting)
+    def _set(self, setting: str, *values: Any) -> None:
+        check(getattr(lib, "pf_pool_set_" + setting)(self._pool, *values), setting)
 
-    def start(self) -> None:
-        check(lib.pf_pool_start(self.handle))
+    def _start(self) -> None:
+        check(lib.pf_pool_start(self._pool))
 
     def fileno(self) -> int:
-        """The descriptor that is readable when :meth:`dispatch` has something to do."""
-        return check(lib.pf_pool_fd(self.handle))
+        """The descriptor that is readable when :meth:`Pool.poll` has something to do.
 
-    def wait(self) -> None:
+        Event loops wait for it. It belongs to the library: read nothing, do not close it.
+        """
+        return check(lib.pf_pool_fd(self._pool))
+
+    def _wait(self) -> None:
         """Wait until there is something to do, or a signal has come."""
         if self._waiter is None:
             self._waiter = _Waiter(self.fileno())
         self._waiter.wait()
 
-    def step(self, timeout_ms: int = 0) -> None:
+    def _step(self, timeout_ms: int = 0) -> None:
         """Have the library do what is to be done."""
-        result = lib.pf_pool_dispatch(self.handle, timeout_ms)
+        result = lib.pf_pool_dispatch(self._pool, timeout_ms)
         if result == -errno.ECHILD:
             raise error_of(result)
         if result <= 0:
-            self.finished = True
-            self.failure = error_of(result) if result < 0 else None
+            self._finished = True
+            self._failure = error_of(result) if result < 0 else None
 
-    def pull(self) -> bool:
-        """Have the next event in ``self.event``. Forks the workers that are asked for before."""
-        while check(lib.pf_pool_next_event(self.handle, byref(self.event))) > 0:
-            if lib.pf_event_type(self.event) != _FORK_WANTED:
+    def _pull(self) -> bool:
+        """Have the next event in ``self._event``. Forks the workers that are asked for before."""
+        while check(lib.pf_pool_next_event(self._pool, byref(self._event))) > 0:
+            kind = lib.pf_event_type(self._event)
+            if kind != _FORK_WANTED:
+                if kind in _CAUSES:
+                    self._last = self._message()
+                elif kind == EventType.GAVE_UP:
+                    self._cause = self._last
                 return True
-            task_id = lib.pf_event_task_id(self.event)
+            task_id = lib.pf_event_task_id(self._event)
             try:
                 is_child = self._fork(task_id)
             except BaseException:
                 # Of a signal handler. If the answer is still owed, a stop would wait for it.
-                lib.pf_pool_fork_parent(self.handle, task_id, -errno.EAGAIN)
+                lib.pf_pool_fork_parent(self._pool, task_id, -errno.EAGAIN)
                 raise
             if is_child:
                 # The handle is kept: the library refuses it here, and freeing takes time.
-                self.in_worker = True
+                self._in_worker = True
                 self._close_waiter()
-                self.become_worker(task_id)
+                self._become_worker(task_id)
                 break
-            self.forked = True
+            self._forked = True
         return False
 
     def _fork(self, task_id: int) -> bool:
         """Fork a worker, unless there are other threads: then the library asks again later."""
         natives: frozenset[int] = frozenset()
-        if not self.allow_threads:
+        if not self._allow_threads:
             self._obstacle, natives = look()
             if self._obstacle:
-                lib.pf_pool_fork_parent(self.handle, task_id, ETHREADS)
+                lib.pf_pool_fork_parent(self._pool, task_id, ETHREADS)
                 return False
-        self.before_fork()
+        self._before_fork()
 
         def accept() -> bool:
             self._obstacle = left_after_fork(natives)
             return not self._obstacle
 
-        is_child = fork(self.handle, task_id, accept)
+        is_child = fork(self._pool, task_id, accept)
         if not is_child and self._obstacle and not self._forked_once:
             raise threads_error(self._obstacle)  # they were there from the start
         self._forked_once = True
         return is_child
 
-    def message(self) -> str:
-        """The text of ``self.event``, with what the library does not know."""
-        message: str = lib.pf_event_message(self.event).decode("utf-8", "replace")
-        if lib.pf_event_error(self.event) == ETHREADS and self._obstacle:
+    def _message(self) -> str:
+        """The text of ``self._event``, with what the library does not know."""
+        message: str = lib.pf_event_message(self._event).decode("utf-8", "replace")
+        if lib.pf_event_error(self._event) == ETHREADS and self._obstacle:
             message += f": {self._obstacle}"
         return message
 
-    def take(self) -> Optional[Event]:
+    def _take(self) -> Optional[Event]:
         """The next event, if one waits."""
-        return read_event(self.event, self.message()) if self.pull() else None
+        return read_event(self._event, self._message()) if self._pull() else None
 
-    def before_fork(self) -> None:
+    def _before_fork(self) -> None:
         """Write what is buffered, or each worker would write it once more."""
         flush_streams()
-        if not self.allow_threads:
+        if not self._allow_threads:
             flush_stdio()
 
-    def become_worker(self, task_id: int) -> None:
+    def _become_worker(self, task_id: int) -> None:
         """Called in each child, which has to call :func:`admit`."""
         raise NotImplementedError
 
-    def next(self) -> Optional[Event]:
+    def _next(self) -> Optional[Event]:
         """The next event, which is waited for. None after the last one.
 
         Raises what the pool failed with, once, after its last event.
         """
         while True:
-            event = self.take()
+            event = self._take()
             if event is not None:
                 return event
-            if not self.advance():
+            if not self._advance():
                 return None
 
-    def advance(self) -> bool:
+    def _advance(self) -> bool:
         """Wait, and have the library do what is to be done. False at the end, and in a worker."""
-        if self.in_worker:
+        if self._in_worker:
             return False
-        if self.finished:
-            failure, self.failure = self.failure, None
+        if self._finished:
+            failure, self._failure = self._failure, None
+            if isinstance(failure, GaveUpError):
+                raise gave_up(self._cause, self._tells_cause)
             if failure is not None:
                 raise failure
             return False
-        if self.waits_inside:
-            self.step(_INSIDE_MS)
+        if self._upgrade is not None:
+            self._try_upgrade()
+        if self._waits_inside:
+            self._step(_INSIDE_MS)
         else:
-            self.wait()
-            self.step()
+            self._wait()
+            self._step()
         return True
+
+    def _try_upgrade(self) -> None:
+        """Replace this program, unless an event or a fork has come meanwhile: then later."""
+        program, env = self._upgrade or (None, None)
+        try:
+            execute(program, env)
+        except (BlockingIOError, ChildProcessError):
+            pass
+        except OSError as error:
+            self._upgrade = None
+            if error.errno != errno.EBUSY:
+                logger.error("the upgrade failed: %s", error)
 
     def _close_waiter(self) -> None:
         waiter, self._waiter = self._waiter, None
@@ -229,6 +261,6 @@ class Supervisor:
         with self._lock:
             handle, self._handle = self._handle, None
             if handle is not None:
-                self.stop_signal = max(lib.pf_pool_stop_signal(handle), 0)
+                self._stop_signal = max(lib.pf_pool_stop_signal(handle), 0)
                 lib.pf_pool_free(handle)
         self._close_waiter()

@@ -7,16 +7,15 @@ import logging
 import os
 import sys
 import time
-from typing import NoReturn, Optional
+from typing import Any, Optional
 
-from ._errors import Error, check, error_of, integer
+from ._errors import Error, check, integer
 from ._events import Event, EventType
-from ._fork import admit, flush_streams, running_loop
+from ._fork import admit, running_loop
 from ._library import lib
 from ._library import task_id as _task_id
+from ._process import die_of_signal, logger
 from ._supervisor import Supervisor, refuse_threads
-
-logger = logging.getLogger("prefork")
 
 _LEVELS = {3: logging.ERROR, 4: logging.WARNING, 5: logging.INFO, 6: logging.INFO}
 _SIGNALS_STOPS = 2
@@ -41,29 +40,13 @@ def task_id() -> Optional[int]:
     return None if number < 0 else number
 
 
-def cpu_count() -> int:
-    """The processors that this process may use, by affinity and quotas of control groups."""
-    return check(lib.pf_cpu_count())
-
-
-def die_of_signal(number: int) -> NoReturn:
-    """End this process as a signal would, above all the one that :attr:`Pool.stopped_by` tells.
-
-    The signal has its default action, also where the program has a handler. As process 1, which
-    does not die of it, the process ends with status 128 + ``number``. Standard output and error
-    are flushed; no atexit handler is run. Raises ValueError if the signal does not end processes.
-    """
-    flush_streams()
-    check(lib.pf_die_of_signal(integer(number, "number")), "number")
-    raise AssertionError  # it does not return without an error
-
-
 class _Forks(Supervisor):
     """Workers that return from the supervisor's own call."""
 
     task_id: int
+    _tells_cause = False  # Tornado's text, to the letter
 
-    def become_worker(self, task_id: int) -> None:
+    def _become_worker(self, task_id: int) -> None:
         self.task_id = task_id
 
     def log_to_the_end(self) -> None:
@@ -71,28 +54,28 @@ class _Forks(Supervisor):
         alive = True
         while alive:
             lines: list[tuple[int, str]] = []
-            while self.pull():
-                level = _LEVELS.get(lib.pf_event_level(self.event), logging.DEBUG)
-                if lib.pf_event_type(self.event) in _QUIET:
+            while self._pull():
+                level = _LEVELS.get(lib.pf_event_level(self._event), logging.DEBUG)
+                if lib.pf_event_type(self._event) in _QUIET:
                     level = logging.DEBUG
-                lines.append((level, self.message()))
-            if self.in_worker:
+                lines.append((level, self._message()))
+            if self._in_worker:
                 return
-            if self.forked:
+            if self._forked:
                 # What is written now is copied, and that in the way of the new worker's start.
-                self.forked = False
+                self._forked = False
                 time.sleep(_REST_SECONDS)
             for level, line in lines:
                 logger.log(level, line)
-            alive = self.advance()
+            alive = self._advance()
 
     def supervise(self) -> None:
         try:
             self.log_to_the_end()
         except BaseException:
-            if not self.finished and os.getpid() == self.owner:
+            if not self._finished and os.getpid() == self._owner:
                 # What interrupts this as well kills them, in close().
-                check(lib.pf_pool_stop(self.handle))
+                check(lib.pf_pool_stop(self._pool))
                 self.log_to_the_end()
             raise
 
@@ -127,19 +110,31 @@ def fork_processes(
     restarts = 100 if max_restarts is None else max(integer(max_restarts, "max_restarts"), 0)
     forks = _Forks(allow_threads)
     try:
-        forks.set("workers", workers)
-        forks.set("max_restarts", restarts)
-        forks.set("signals", _SIGNALS_STOPS)
-        forks.waits_inside = os.getpid() == 1
-        forks.set("reap_orphans", forks.waits_inside)
-        forks.start()
+        forks._set("workers", workers)
+        forks._set("max_restarts", restarts)
+        forks._set("signals", _SIGNALS_STOPS)
+        forks._waits_inside = os.getpid() == 1
+        forks._set("reap_orphans", forks._waits_inside)
+        forks._start()
         forks.supervise()
     finally:
-        if not forks.in_worker:
+        if not forks._in_worker:
             forks.close()
-    if forks.in_worker:
-        admit(forks.handle, forks.task_id)
-        return forks.task_id
-    if forks.stop_signal:
-        die_of_signal(forks.stop_signal)
+    if forks._in_worker:
+        return admit(forks._pool, forks.task_id)
+    if forks._stop_signal:
+        die_of_signal(forks._stop_signal)
     sys.exit(0)
+
+
+def install_in_tornado() -> None:
+    """Have Tornado's own calls, such as ``HTTPServer.start(n)``, fork by this package.
+
+    Replaces ``fork_processes`` and ``task_id`` of ``tornado.process``. Call it in the main
+    program, before a server is started.
+    """
+    import tornado.process
+
+    process: Any = tornado.process
+    process.fork_processes = fork_processes
+    process.task_id = task_id
