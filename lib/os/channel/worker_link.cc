@@ -290,6 +290,23 @@ bool await_admission(WorkerLink *link, int supervisor_pidfd) {
     return true;
 }
 
+namespace {
+
+// Signals are handled as in a worker, so that none waits here for the one that it becomes.
+int wait_with_mask(pollfd *descriptors, nfds_t count, int timeout_ms, const sigset_t *mask) {
+    sigset_t before;
+    if (mask != nullptr) {
+        pthread_sigmask(SIG_SETMASK, mask, &before);
+    }
+    const int ready = poll_or_sleep(descriptors, count, timeout_ms);
+    if (mask != nullptr) {
+        pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    }
+    return ready;
+}
+
+} // namespace
+
 int32_t await_takeover(WorkerLink *link, const sigset_t *mask) {
     int end = -1;
     {
@@ -302,15 +319,10 @@ int32_t await_takeover(WorkerLink *link, const sigset_t *mask) {
     both[0].events = POLLIN;
     both[1].fd = end;
     both[1].events = POLLIN;
-    const timespec look = {admission_look_ms / 1000, 0};
     Command command{};
     ssize_t size = -1;
     while (size < 0) {
-        // Signals are handled as in a worker, so that none waits here for the one that it becomes.
-        const int ready = ppoll(both, 2, end >= 0 ? nullptr : &look, mask);
-        if (ready < 0 && errno != EINTR) {
-            return -1; // the system refuses to wait
-        }
+        const int ready = wait_with_mask(both, 2, end >= 0 ? -1 : admission_look_ms, mask);
         size = read(link->down, &command, sizeof(command));
         const bool is_empty = size < 0 && (errno == EAGAIN || errno == EINTR);
         if ((size < 0 && !is_empty) || (ready >= 0 && size < 0 && both[1].revents != 0) ||
