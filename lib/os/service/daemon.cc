@@ -70,7 +70,6 @@ void send_answer(int pipe, int32_t answer) {
     (void)write_without_sigpipe(pipe, &answer, sizeof(answer));
 }
 
-// Returns false at the end, or if there is nothing yet.
 // Returns 1, 0 if there will be none, or -EAGAIN.
 int read_answer(int pipe, int32_t *ret_answer) {
     ssize_t length = 0;
@@ -99,7 +98,8 @@ bool await_answer(int pipe, pid_t daemon, int32_t *ret_answer) {
     either[1].events = POLLIN;
     for (;;) {
         (void)poll_or_sleep(either, 2, looks ? look_ms : -1);
-        const bool has_ended = daemon > 0 && (either[1].revents != 0 || !is_alive(daemon));
+        const bool has_ended = (either[0].revents & POLLHUP) != 0 ||
+                               (daemon > 0 && (either[1].revents != 0 || !is_alive(daemon)));
         const int result = read_answer(pipe, ret_answer);
         if (result != -EAGAIN || has_ended) {
             return result == 1;
