@@ -79,7 +79,10 @@ int start(pf_pool *pool) {
             return r;
         }
     }
-    prefork::api::find_handed_over(pool->resources->pool_name(), &pool->options);
+    if (int r = prefork::api::find_handed_over(pool->resources->pool_name(), &pool->options);
+        r < 0) {
+        return r;
+    }
     const int result = pool->pool.open(options);
     if (result < 0) {
         pool->pool.~Pool();

@@ -69,10 +69,12 @@ void remove_pool(pf_pool *pool);
 // Whether pf_fork_processes() has not come to its end in this process.
 bool is_in_fork_processes();
 
-// Fills in what the former program of this process has handed over to a pool of that name.
-inline void find_handed_over(const char *name, runtime::PoolOptions *options) {
+// Fills in what the former program of this process has handed over to a pool of that name. Returns
+// 0 or a negative errno.
+inline int find_handed_over(const char *name, runtime::PoolOptions *options) {
     options->handed = os::find_handed_pool(name);
     options->host_mask = os::held_mask();
+    return os::handed_over_error();
 }
 
 // Whether a setting may be made now: 0, or what the setter returns.

@@ -76,6 +76,10 @@ int Pool::open_notifications(bool adopts) {
         r < 0) {
         return r;
     }
+    if (adopts) {
+        options_.handed->view.pool.notifications.socket = -1;
+        options_.handed->view.pool.notifications.place = -1;
+    }
     options_.exec->set_notification(notifications_.path(), options_.settings.heartbeat_timeout);
     return loop_.add_messages(notifications_.descriptor());
 }

@@ -43,6 +43,9 @@ class Pipe {
 
     // Lets go of the ends that are not of that file any more, for the host has closed them.
     void let_go_of_lost(const FdIdentity &file) {
+        if (file.inode == 0) {
+            return; // it is not known which file it is
+        }
         for (Descriptor *end : {&read_end_, &write_end_}) {
             if (!file.matches(end->get())) {
                 end->lose();

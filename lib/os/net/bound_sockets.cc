@@ -102,7 +102,11 @@ int note_handed_on(const SocketKey &key, std::span<const int> descriptors) {
     BorrowedFd sockets[bound_sockets_max];
     size_t count = 0;
     for (const int descriptor : descriptors) {
-        count += static_cast<size_t>(sockets[count].borrow(descriptor));
+        if (sockets[count].borrow(descriptor)) {
+            count += 1;
+        } else if (errno != EBADF) { // the program in between may have closed it
+            return -errno;
+        }
     }
     return make_set(key, std::span(sockets).first(count), drop_closed_sets(&first_handed_on));
 }

@@ -45,7 +45,8 @@ inline bool are_equal(const SocketKey &one, const SocketKey &other) {
            strcmp(one.name, other.name) == 0;
 }
 
-// In a worker that was started by exec: notes what its supervisor handed on. Returns 0 or -ENOMEM.
+// In a worker that was started by exec: notes what its supervisor handed on. Returns 0 or a
+// negative errno.
 [[nodiscard]] int note_handed_on(const SocketKey &key, std::span<const int> descriptors);
 
 // Closes what was handed on and that nobody has asked for.

@@ -73,10 +73,12 @@ int execute_upgrade(const Program &program, UpgradeWriter *writer) {
         return -ENOMEM;
     }
     flush_stdio();
-    writer->set_inherited(true);
-    const int error = program.execute(environment.get());
-    writer->set_inherited(false);
-    return error;
+    int result = writer->set_inherited(true);
+    if (result == 0) {
+        result = program.execute(environment.get());
+    }
+    (void)writer->set_inherited(false);
+    return result;
 }
 
 } // namespace prefork::os

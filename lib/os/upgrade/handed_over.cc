@@ -10,6 +10,7 @@
 
 #include "base/heap_object.h"
 #include "base/number.h"
+#include "os/channel/notify_socket.h"
 #include "os/channel/record.h"
 #include "os/fd/descriptor.h"
 #include "os/fd/fd_identity.h"
@@ -31,17 +32,20 @@ struct HandedOver {
     base::Array<unsigned char> bytes;
     UpgradeReader reader;
     base::Array<HandedPool> pools;
-    base::Array<UpgradeProcess> unclaimed;
     sigset_t mask;
     uint32_t pool_count = 0;
-    uint32_t unclaimed_count = 0;
-    uint32_t popped = 0;
+    uint32_t unclaimed_count = 0; // of the processes from the next one on
+    uint32_t next = 0;
     bool is_mask_held = false;
     bool is_open = false; // for claims
     ProcessId process = 0;
 };
 
 HandedOver *handed = nullptr;
+
+// There is something, but it cannot be read: a negative errno.
+int failure = 0;
+ProcessId failed_process = 0;
 
 HandedOver *own_handed() {
     return handed != nullptr && is_this_process(handed->process) ? handed : nullptr;
@@ -62,21 +66,30 @@ void close_own(int descriptor) {
     }
 }
 
-bool read_file(int file, base::Array<unsigned char> *ret_bytes) {
+// Returns 1, 0 if it is no such file, or a negative errno.
+int read_file(int file, base::Array<unsigned char> *ret_bytes) {
     struct stat status {};
-    if (fstat(file, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size <= 0 ||
-        status.st_size > size_max || !ret_bytes->allocate(static_cast<size_t>(status.st_size))) {
-        return false;
+    if (fstat(file, &status) < 0) {
+        return errno == EBADF ? 0 : -errno;
+    }
+    if (!S_ISREG(status.st_mode) || status.st_size <= 0 || status.st_size > size_max) {
+        return 0;
+    }
+    if (!ret_bytes->allocate(static_cast<size_t>(status.st_size))) {
+        return -ENOMEM;
     }
     for (size_t done = 0; done < ret_bytes->size();) {
         const ssize_t count =
             pread(file, &(*ret_bytes)[done], ret_bytes->size() - done, static_cast<off_t>(done));
-        if (count == 0 || (count < 0 && errno != EINTR)) {
-            return false;
+        if (count == 0) {
+            return 0;
+        }
+        if (count < 0 && errno != EINTR) {
+            return -errno;
         }
         done += count > 0 ? static_cast<size_t>(count) : 0;
     }
-    return true;
+    return 1;
 }
 
 void adopt_sockets(UpgradeReader *reader) {
@@ -89,8 +102,10 @@ void adopt_sockets(UpgradeReader *reader) {
         for (uint32_t socket = 0; socket < view.set.count; socket++) {
             descriptors[socket] = view.descriptor(socket);
         }
-        (void)note_handed_on({view.name, view.set.port, view.set.family, view.set.flags},
-                             std::span(descriptors).first(view.set.count));
+        const SocketKey key{view.name, view.set.port, view.set.family, view.set.flags};
+        if (int r = note_handed_on(key, std::span(descriptors).first(view.set.count)); r < 0) {
+            failure = r; // nobody else can bind them as long as they are open here
+        }
     }
 }
 
@@ -123,7 +138,8 @@ void adopt_body(HandedOver *all) {
     all->reader.begin();
     adopt_sockets(&all->reader);
     if (!all->pools.allocate(body.pool_count)) {
-        return; // all are unclaimed then
+        failure = -ENOMEM;
+        return;
     }
     while (all->pool_count < body.pool_count &&
            all->reader.next_pool(&all->pools[all->pool_count].view)) {
@@ -154,8 +170,11 @@ void let_go_of_inherited(Bytes bytes) {
 }
 
 void adopt_file(int file) {
+    failed_process = own_process_id();
     auto *all = base::make<HandedOver>();
-    if (all == nullptr || !read_file(file, &all->bytes)) {
+    const int result = all == nullptr ? -ENOMEM : read_file(file, &all->bytes);
+    if (result <= 0) {
+        failure = result;
         base::destroy(all);
         return;
     }
@@ -176,7 +195,7 @@ void adopt_file(int file) {
     for (uint32_t index = 0; index < header.descriptor_count; index++) {
         close_on_exec(all->reader.descriptor(index));
     }
-    all->process = own_process_id();
+    all->process = failed_process;
     all->is_open = true;
     handed = all;
     if (all->reader.has_body()) {
@@ -229,9 +248,14 @@ void write_stop(int stop_end) {
 void close_descriptors(const HandedOver &all) {
     for (uint32_t index = 0; index < all.pool_count; index++) {
         const HandedPool &handed_pool = all.pools[index];
-        const UpgradePool &pool = handed_pool.view.pool;
+        UpgradePool pool = handed_pool.view.pool;
         if (handed_pool.is_claimed) {
             continue;
+        }
+        NotifySocket notifications; // removes its file, too
+        if (notifications.adopt(pool.notifications) == 0) {
+            pool.notifications.socket = -1;
+            pool.notifications.place = -1;
         }
         for (uint32_t worker = 0; worker < pool.worker_count; worker++) {
             const int stop_end = handed_pool.view.worker(worker).channel.stop_end;
@@ -249,22 +273,26 @@ void close_descriptors(const HandedOver &all) {
 }
 
 // Once.
-void list_unclaimed(HandedOver *all) {
+void end_claims(HandedOver *all) {
     const UpgradeHeader &header = all->reader.header();
     all->is_open = false;
     close_handed_on();
     close_descriptors(*all);
-    if (!all->unclaimed.allocate(header.process_count)) {
-        return;
-    }
     for (uint32_t index = 0; index < header.process_count; index++) {
-        if (!is_claimed(*all, all->reader.process(index).pid)) {
-            all->unclaimed[all->unclaimed_count++] = all->reader.process(index);
-        }
+        all->unclaimed_count += is_claimed(*all, all->reader.process(index).pid) ? 0U : 1U;
+    }
+}
+
+// A program that ends without a pool that waits leaves no files.
+[[gnu::destructor]] void at_end_of_process() {
+    if (HandedOver *all = own_handed(); all != nullptr && all->is_open) {
+        end_claims(all);
     }
 }
 
 } // namespace
+
+int handed_over_error() { return is_this_process(failed_process) ? failure : 0; }
 
 HandedPool *find_handed_pool(const char *name) {
     HandedOver *all = own_handed();
@@ -290,21 +318,25 @@ void restore_held_mask() {
 }
 
 bool has_unclaimed() {
-    return handed != nullptr && handed->is_open && is_this_process(handed->process);
+    return handed != nullptr && (handed->is_open || handed->unclaimed_count > 0) &&
+           is_this_process(handed->process);
 }
 
 uint32_t unclaimed_count() {
     if (handed->is_open) {
-        list_unclaimed(handed);
+        end_claims(handed);
     }
-    return handed->unclaimed_count - handed->popped;
+    return handed->unclaimed_count;
 }
 
 bool pop_unclaimed(UpgradeProcess *ret_process) {
     if (unclaimed_count() == 0) {
         return false;
     }
-    *ret_process = handed->unclaimed[handed->popped++];
+    do {
+        *ret_process = handed->reader.process(handed->next++);
+    } while (is_claimed(*handed, ret_process->pid));
+    handed->unclaimed_count -= 1;
     return true;
 }
 

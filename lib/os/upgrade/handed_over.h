@@ -15,6 +15,10 @@ struct HandedPool {
     bool is_claimed;
 };
 
+// 0, or a negative errno if it cannot be read: then no pool may start, or two would serve. The
+// workers end with this process.
+[[nodiscard]] int handed_over_error();
+
 // The pool of that name that nobody has claimed; nullptr: there is none. Whoever claims it marks
 // it, and its descriptors are his.
 [[nodiscard]] HandedPool *find_handed_pool(const char *name);

@@ -61,7 +61,7 @@ void UpgradeWriter::append(base::Array<Value> *array, size_t *size, const Value 
     constexpr size_t size_min = 64;
     const size_t wanted = *size + count;
     if (wanted > array->size() && !array->grow(2 * wanted > size_min ? 2 * wanted : size_min)) {
-        has_failed_ = true;
+        failure_ = -ENOMEM;
         return;
     }
     if (count > 0) {
@@ -112,7 +112,10 @@ void UpgradeWriter::add_sockets() {
 
 void UpgradeWriter::inherit(int descriptor) {
     const int flags = fcntl(descriptor, F_GETFD);
-    const Inherited inherited{descriptor, flags >= 0 && (flags & FD_CLOEXEC) != 0};
+    if (flags < 0) {
+        failure_ = -errno;
+    }
+    const Inherited inherited{descriptor, (flags & FD_CLOEXEC) != 0};
     append(&inherited_, &inherited_count_, &inherited, 1);
 }
 
@@ -187,14 +190,14 @@ int UpgradeWriter::write_all() const {
 }
 
 int UpgradeWriter::finish() {
-    if (has_failed_) {
-        return -ENOMEM;
+    if (failure_ < 0) {
+        return failure_;
     }
     if (int r = file_.adopt(create_file()); r < 0) {
         return r;
     }
     inherit(file_.get());
-    if (int r = has_failed_ ? -ENOMEM : write_all(); r < 0) {
+    if (int r = failure_ < 0 ? failure_ : write_all(); r < 0) {
         return r;
     }
     // A file that is not in memory has none.
@@ -202,12 +205,15 @@ int UpgradeWriter::finish() {
     return 0;
 }
 
-void UpgradeWriter::set_inherited(bool is_inherited) {
+int UpgradeWriter::set_inherited(bool is_inherited) {
+    int result = 0;
     for (size_t index = 0; index < inherited_count_; index++) {
-        if (inherited_[index].is_changed) {
-            (void)fcntl(inherited_[index].descriptor, F_SETFD, is_inherited ? 0 : FD_CLOEXEC);
+        if (inherited_[index].is_changed &&
+            fcntl(inherited_[index].descriptor, F_SETFD, is_inherited ? 0 : FD_CLOEXEC) < 0) {
+            result = -errno;
         }
     }
+    return result;
 }
 
 } // namespace prefork::os

@@ -29,7 +29,7 @@ class UpgradeWriter {
 
     // Whether the program that is executed gets the descriptors. Those that it would get anyway
     // stay as they are.
-    void set_inherited(bool is_inherited);
+    [[nodiscard]] int set_inherited(bool is_inherited);
 
   private:
     struct Inherited {
@@ -55,7 +55,7 @@ class UpgradeWriter {
     size_t body_size_ = 0;
     UpgradeBody first_{};
     Descriptor file_;
-    bool has_failed_ = false; // there is no memory
+    int failure_ = 0; // a negative errno
 };
 
 } // namespace prefork::os
