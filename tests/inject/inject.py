@@ -6,7 +6,8 @@ process fails with each error of errors.txt: its first, second and last use, and
 use on. impossible.txt names those that are left out, with reasons.
 
   SCENARIO=, CALL=, ERRNO=, NTH=first[-last|-], PROCESS=supervisor|child choose; SAMPLE=1 tries
-  what fits into 40 s, chosen by SEED=; JOBS= runs at a time; V=1 shows the events.
+  what fits into 40 s, chosen by SEED=; JOBS= runs at a time; EACH=1
+  lets each use fail, not only some; V=1 shows the events.
 
 SPDX-License-Identifier: MIT
 """
@@ -149,7 +150,7 @@ def run(scenario, plan=None):
     if result.returncode != 0:
         broken.append(f"broken: the runner ended with {result.returncode}")
     left = [name for name in os.listdir(work)
-            if not name.startswith("crashed-") and name != "core"
+            if not name.startswith("crashed-") and name not in ("core", "program")
             # A pid file that cannot be removed is empty and names nobody.
             and not (name == "pid" and os.path.getsize(os.path.join(work, name)) == 0)]
     left += [name for name in os.listdir(directory) if name != "work"]
@@ -163,6 +164,8 @@ def run(scenario, plan=None):
 def uses_of(count):
     """The uses that fail: first, second, last, and from the first on."""
     uses = [(1, 1), (1, FOREVER)]
+    if os.environ.get("EACH") not in (None, "", "0"):
+        return uses + [(use, use) for use in range(2, count + 1)]
     if count > 1:
         uses.append((2, 2))
     if count > 2:

@@ -39,10 +39,11 @@ $(INJECT)/tests/inject/scenarios: $(wildcard tests/inject/*.[ch]) $(INJECT)/libp
 	@mkdir -p $(@D)
 	$(say) CC $@
 	$(Q)$(compile_c) -Itests/inject -o $@ tests/inject/scenarios.c tests/inject/scene.c \
-		tests/inject/sockets.c tests/inject/runs.c tests/inject/systems.c -pthread \
+		tests/inject/sockets.c tests/inject/runs.c tests/inject/systems.c \
+		tests/inject/upgrades.c -pthread \
 		-L$(INJECT) -lprefork -Wl,-rpath,'$$ORIGIN/../..'
 
 inject-run: $(INJECT_PROGRAMS)
 	$(Q)INJECT_DIR='$(INJECT)/tests/inject' INJECT_LIBRARY='$(INJECT)/libprefork.so' \
-		SAMPLE='$(SAMPLE)' SEED='$(SEED)' $(foreach name,SCENARIO CALL ERRNO NTH PROCESS JOBS V,\
+		SAMPLE='$(SAMPLE)' SEED='$(SEED)' $(foreach name,SCENARIO CALL ERRNO NTH PROCESS EACH JOBS V,\
 		$(if $($(name)),$(name)='$($(name))')) python3 tests/inject/inject.py

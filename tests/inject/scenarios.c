@@ -20,6 +20,7 @@
 #include "scene.h"
 #include "sockets.h"
 #include "systems.h"
+#include "upgrades.h"
 
 static int done; /* what a step has done so far */
 
@@ -209,36 +210,8 @@ static void play_notify(void) {
 }
 
 static void play_host_fork(void) {
-    if (!scene_make_pool(scene_serve) || !TRY(pf_pool_set_host_fork(scene.pool, 1)) ||
-        !TRY(pf_pool_start(scene.pool))) {
-        scene_finish(&scene, pf_pool_stop);
-        return;
-    }
-    for (int round = 0; round < 200 && !scene_all_ready(&scene); round++) {
-        const pf_event *event;
-        if (!TRY(pf_pool_dispatch(scene.pool, 20))) {
-            break;
-        }
-        while (pf_pool_next_event(scene.pool, &event) > 0) {
-            scene_event(event, &scene);
-            const int task_id = pf_event_task_id(event);
-            if (pf_event_type(event) != PF_EVENT_FORK_WANTED ||
-                !TRY(pf_pool_fork_prepare(scene.pool, task_id))) {
-                continue;
-            }
-            const pid_t pid = fork();
-            if (pid == 0) {
-                const int result = pf_pool_fork_child(scene.pool, task_id);
-                if (result < 0) {
-                    _exit(9);
-                }
-                scene_serve(task_id, NULL);
-            }
-            TRY(pf_pool_fork_parent(scene.pool, task_id, pid));
-        }
-    }
-    if (!scene_all_ready(&scene) && scene.error == 0 && scene.reported == 0) {
-        scene_broken("the forks of the host: nothing is reported");
+    if (scene_make_pool(scene_serve) && TRY(pf_pool_set_host_fork(scene.pool, 1))) {
+        scene_start();
     }
     scene_finish(&scene, pf_pool_stop);
 }
@@ -367,6 +340,12 @@ static const struct {
     {"pipe_report", play_pipe_report},
     {"closed_report", play_closed_report},
     {"raced_socket", try_raced_socket},
+    {"spares", play_spares},
+    {"spares_exec", play_spares_by_exec},
+    {"spares_host", play_spares_by_host},
+    {"upgrade", play_upgrade},
+    {"upgrade_two", play_upgrade_of_two},
+    {"upgrade_daemon", play_upgrade_of_daemon},
 };
 
 int main(int argc, char **argv) {
@@ -382,6 +361,9 @@ int main(int argc, char **argv) {
     }
     if (strcmp(argv[1], "foreign") == 0 && getenv("NOTIFY_SOCKET") != NULL) {
         return be_foreign_program();
+    }
+    if (strcmp(argv[1], "upgraded") == 0 && argc > 2) {
+        return be_upgraded(argv + 2);
     }
     scene_begin();
     for (size_t i = 0; i < sizeof(scenarios) / sizeof(scenarios[0]); i++) {

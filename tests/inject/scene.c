@@ -64,6 +64,18 @@ void scene_begin(void) {
     memory_before[1] = memory_of_library(1);
 }
 
+void scene_begin_upgraded(void) {
+    scene_begin();
+    for (int fd = 0; fd < max_fds; fd++) {
+        const char *name = strrchr(fds_before[fd], '/');
+        if (name == NULL || strcmp(name, "/pid") != 0) { /* a daemon keeps it */
+            fds_before[fd][0] = 0;
+        }
+    }
+    sigemptyset(&mask_before);
+    memset(memory_before, 0, sizeof(memory_before));
+}
+
 void scene_end(void) {
     list_fds(fds_after);
     for (int fd = 3; fd < max_fds; fd++) {
@@ -116,6 +128,20 @@ static int find_worker(struct scene *s, int32_t pid) {
     return -1;
 }
 
+static void fork_for(struct scene *s, int task_id) {
+    if (scene_failed(s, "pf_pool_fork_prepare", pf_pool_fork_prepare(s->pool, task_id))) {
+        return;
+    }
+    const pid_t pid = fork();
+    if (pid == 0) {
+        if (pf_pool_fork_child(s->pool, task_id) < 0) {
+            _exit(9);
+        }
+        scene_serve(task_id, NULL);
+    }
+    scene_failed(s, "pf_pool_fork_parent", pf_pool_fork_parent(s->pool, task_id, pid));
+}
+
 void scene_event(const pf_event *event, void *user) {
     struct scene *s = user;
     const int type = pf_event_type(event);
@@ -125,6 +151,14 @@ void scene_event(const pf_event *event, void *user) {
     s->events[type < scene_event_types ? type : 0]++;
     if (pf_event_level(event) <= 4 || pf_event_error(event) != 0) {
         s->reported++;
+    }
+    if (type == PF_EVENT_SPARE_STARTED) {
+        s->spare = pf_event_pid(event);
+    } else if (s->spare == pf_event_pid(event)) {
+        s->spare = 0; /* it has a slot, or has ended */
+    }
+    if (type == PF_EVENT_FORK_WANTED) {
+        fork_for(s, pf_event_task_id(event));
     }
     if (type == PF_EVENT_STARTED && s->started < scene_max_workers) {
         s->processes[s->started++].pid = pf_event_pid(event);
@@ -140,9 +174,8 @@ void scene_event(const pf_event *event, void *user) {
     }
 }
 
-/* One round; returns the result of the dispatch. */
-static int dispatch(struct scene *s) {
-    const int result = pf_pool_dispatch(s->pool, slice_ms);
+int scene_dispatch(struct scene *s, int timeout_ms) {
+    const int result = pf_pool_dispatch(s->pool, timeout_ms);
     const pf_event *event;
     while (pf_pool_next_event(s->pool, &event) > 0) {
         scene_event(event, s);
@@ -154,7 +187,7 @@ int scene_until(struct scene *s, const char *what, int (*holds)(struct scene *))
     const long long deadline = now_ms() + step_ms;
     const int reported = s->reported;
     while (!holds(s)) {
-        const int result = dispatch(s);
+        const int result = scene_dispatch(s, slice_ms);
         if (scene_failed(s, "pf_pool_dispatch", result)) {
             return 0;
         }
@@ -179,7 +212,7 @@ void scene_finish(struct scene *s, int (*stop)(pf_pool *)) {
     int result = 1;
     if (s->pool != NULL && pf_pool_fd(s->pool) >= 0) {
         scene_failed(s, "pf_pool_stop", stop(s->pool));
-        while ((result = dispatch(s)) > 0 && now_ms() < deadline) {
+        while ((result = scene_dispatch(s, slice_ms)) > 0 && now_ms() < deadline) {
         }
         scene_failed(s, "pf_pool_dispatch at the end", result);
         if (result > 0) {

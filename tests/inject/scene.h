@@ -20,6 +20,7 @@ struct scene {
     int reported;       /* events that report a failure */
     int events[scene_event_types];
     int started;
+    int32_t spare; /* the newest one that has no slot */
     struct {
         int32_t pid;
         int exits;
@@ -36,6 +37,9 @@ int scene_try(const char *call, int result);
 /* Notes descriptors, signal mask and disposition of SIGCHLD. */
 void scene_begin(void);
 
+/* In the program that an upgrade executes: what the old one had is not known. */
+void scene_begin_upgraded(void);
+
 /* Compares them; no child may be left. */
 void scene_end(void);
 
@@ -44,8 +48,11 @@ void scene_broken(const char *format, ...) __attribute__((format(printf, 1, 2)))
 /* Notes a result of the library; returns whether it is an error. */
 int scene_failed(struct scene *s, const char *call, int result);
 
-/* Notes an event. */
+/* Notes an event, and forks where the host is asked to. */
 void scene_event(const pf_event *event, void *user);
+
+/* Dispatches once, for so long at most, and notes all events. Returns the result. */
+int scene_dispatch(struct scene *s, int timeout_ms);
 
 /* Dispatches until the condition holds; returns whether it does. An error, or a failure that was
  * reported, is an answer too; neither within the time is broken. */
