@@ -4,6 +4,7 @@ package prefork
 
 // #include <stdlib.h>
 // #include "shim.h"
+// #include "upgrade.h"
 import "C"
 
 import (
@@ -33,9 +34,10 @@ type Pool struct {
 	prepared bool    // what workers are given is set
 	waiter   *waiter // for the pool's descriptor, once it runs
 	events   chan Event
-	ended    bool // events is closed, as it will not run
-	wanted   bool // someone reads events
-	finished bool // it has run
+	ended    bool               // events is closed, as it will not run
+	wanted   bool               // someone reads events
+	finished bool               // it has run
+	flush    chan chan struct{} // asks for the end of signals that have come
 	upgrade  *upgrade
 }
 
@@ -139,6 +141,9 @@ func (p *Pool) start() (int, error) {
 		return -1, err
 	}
 	p.waiter = waiter
+	if C.is_upgraded() != 0 && syscall.Gettid() == os.Getpid() {
+		C.clear_signal_mask()
+	}
 	return -1, nil
 }
 

@@ -37,6 +37,19 @@ func isOfTerminal(number os.Signal) bool {
 	return (number == syscall.SIGTTIN || number == syscall.SIGTTOU) && hasTerminal()
 }
 
+// flushSignals returns when the pool has each signal that Go's runtime has received.
+func (p *Pool) flushSignals() {
+	if p.flush == nil {
+		return
+	}
+	idle := make(chan os.Signal, 1)
+	signal.Notify(idle, syscall.SIGURG)
+	signal.Stop(idle) // waits until all that came before is in its channel
+	flushed := make(chan struct{})
+	p.flush <- flushed
+	<-flushed
+}
+
 // obeySignals begins to hand signals to the pool, and returns what ends that.
 func (p *Pool) obeySignals() (end func()) {
 	received := make(chan os.Signal, 16)
@@ -47,6 +60,8 @@ func (p *Pool) obeySignals() (end func()) {
 	}
 	releaseSignals()
 	done := make(chan struct{})
+	flush := make(chan chan struct{})
+	p.flush = flush
 	go func() {
 		for {
 			select {
@@ -54,6 +69,11 @@ func (p *Pool) obeySignals() (end func()) {
 				return
 			case number := <-received:
 				p.received(number.(syscall.Signal))
+			case flushed := <-flush:
+				for len(received) > 0 {
+					p.received((<-received).(syscall.Signal))
+				}
+				close(flushed)
 			}
 		}
 	}()

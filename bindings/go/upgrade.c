@@ -10,9 +10,11 @@
 #define _GNU_SOURCE
 #include "upgrade.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,21 +22,67 @@ static int upgraded;
 static char *listeners;
 static unsigned long long signals;
 
-static void note_signals(void) {
-    static const int noted[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH};
-    const struct timespec no_time = {0, 0};
-    sigset_t set;
-    int number = 0;
+static const int noted[] = {SIGTERM, SIGINT, SIGQUIT, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH};
+enum { NOTED = sizeof(noted) / sizeof(*noted) };
 
+static struct sigaction before[NOTED];
+static sigset_t mask_before;
+
+static sigset_t noted_set(void) {
+    sigset_t set;
     sigemptyset(&set);
-    for (size_t i = 0; i < sizeof(noted) / sizeof(*noted); i++) {
+    for (int i = 0; i < NOTED; i++) {
         sigaddset(&set, noted[i]);
     }
+    return set;
+}
+
+/* Of a thread that does not block it. */
+static void pass_to_main_thread(int number) {
+    int error = errno;
+    syscall(SYS_tgkill, getpid(), getpid(), number);
+    errno = error;
+}
+
+void begin_upgrade_signals(void) {
+    struct sigaction action;
+    sigset_t set = noted_set();
+
+    pthread_sigmask(SIG_BLOCK, &set, &mask_before);
+    memset(&action, 0, sizeof(action));
+    action.sa_handler = pass_to_main_thread;
+    action.sa_flags = SA_ONSTACK | SA_RESTART; /* Go's stacks are small */
+    sigfillset(&action.sa_mask);
+    for (int i = 0; i < NOTED; i++) {
+        sigaction(noted[i], NULL, &before[i]);
+        if (before[i].sa_handler != SIG_IGN) {
+            sigaction(noted[i], &action, NULL);
+        }
+    }
+}
+
+void end_upgrade_signals(void) {
+    for (int i = 0; i < NOTED; i++) {
+        sigaction(noted[i], &before[i], NULL);
+    }
+    pthread_sigmask(SIG_SETMASK, &mask_before, NULL);
+}
+
+void clear_signal_mask(void) {
+    sigset_t set;
+    sigemptyset(&set);
+    pthread_sigmask(SIG_SETMASK, &set, NULL);
+}
+
+static void note_signals(void) {
+    const struct timespec no_time = {0, 0};
+    sigset_t set = noted_set();
+    int number = 0;
+
     while ((number = sigtimedwait(&set, NULL, &no_time)) > 0) {
         signals |= 1ULL << number;
     }
-    sigemptyset(&set);
-    pthread_sigmask(SIG_SETMASK, &set, NULL);
+    clear_signal_mask();
 }
 
 __attribute__((constructor)) static void take_upgrade(void) {

@@ -32,7 +32,9 @@ type upgrade struct {
 //
 // In the new program [Listen] and [ActivationListeners] return the sockets of this program, and
 // [Pool.Run] adopts the workers of the pool with the same name, see [WithName] and [EventAdopted].
-// They run the old program until [Pool.Reload]. A new program that fails ends all workers.
+// They run the old program until [Pool.Reload]. A new program that fails ends all workers. Signals
+// that come during the upgrade control the new pool, but for some milliseconds in which the new program
+// starts: between Go's runtime and the init functions they have their default action.
 // Read all events before: those that wait in the channel are lost.
 //
 // The supervisor must run in the main thread, or the error is [syscall.EPERM]:
@@ -70,11 +72,23 @@ func (p *Pool) askForUpgrade(wanted *upgrade) error {
 // upgradeIfAsked does not return if it succeeds.
 func (p *Pool) upgradeIfAsked() {
 	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	if p.upgrade == nil || p.handle == nil {
+	wanted := p.upgrade
+	p.mutex.Unlock()
+	if wanted == nil {
 		return
 	}
-	err := p.execute(p.upgrade)
+	if syscall.Gettid() == os.Getpid() { // else it will fail
+		C.begin_upgrade_signals()
+		defer C.end_upgrade_signals()
+		p.flushSignals()
+	}
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	if p.handle == nil {
+		p.endUpgrade(ErrClosed)
+		return
+	}
+	err := p.execute(wanted)
 	if errors.Is(err, syscall.EAGAIN) { // events wait
 		C.pf_pool_wake(p.handle)
 		return

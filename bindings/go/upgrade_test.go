@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"libprefork/bindings/go"
 )
@@ -120,19 +121,26 @@ func TestUpgradeLosesNoRequest(t *testing.T) {
 	p.expectGone()
 }
 
-// A signal that comes during an upgrade stops the new program.
+// A signal that comes during an upgrade stops the old program, or the new one.
 func TestSignalDuringAnUpgradeIsNotLost(t *testing.T) {
-	for i := 0; i < 5; i++ {
+	graceful := 0
+	for i := 0; i < 10; i++ {
 		p := startProgram(t, "upgrade")
 		p.all("event Ready .*", "event Ready .*")
 		check(t, p.Process.Signal(syscall.SIGALRM))
+		time.Sleep(time.Duration(i%5) * 500 * time.Microsecond)
 		check(t, p.Process.Signal(syscall.SIGTERM))
-		p.line("done terminated")
-		if status := p.status(); status != 0 {
+		lines := p.rest()
+		if lines[len(lines)-1] == "done terminated" {
+			graceful++
+		}
+		// It may come before Go's runtime can tell the program of it.
+		if status := p.status(); status != 0 && status.Signal() != syscall.SIGTERM {
 			t.Errorf("status %v", status)
 		}
 		p.expectGone()
 	}
+	t.Logf("%d of 10 stops were graceful", graceful)
 }
 
 // A program that cannot be executed changes nothing.
