@@ -157,6 +157,12 @@ void scene_event(const pf_event *event, void *user) {
     } else if (s->spare == pf_event_pid(event)) {
         s->spare = 0; /* it has a slot, or has ended */
     }
+    if (type == PF_EVENT_SPARE_EXITED) {
+        const int handed_over = find_worker(s, pf_event_pid(event));
+        if (handed_over >= 0) {
+            s->processes[handed_over].exits = 1;
+        }
+    }
     if (type == PF_EVENT_FORK_WANTED) {
         fork_for(s, pf_event_task_id(event));
     }

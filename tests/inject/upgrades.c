@@ -211,7 +211,9 @@ static int play_rest(const char *scenario) {
     if (strcmp(scenario, "upgrade") == 0 && fd < 0) {
         return 0;
     }
-    if (!(is_daemon ? make_foreign_pool() : make_named_pool(pool_name)) || !start_again()) {
+    if (!(is_daemon ? make_foreign_pool() : make_named_pool(pool_name)) ||
+        (strcmp(scenario, "upgrade_two") == 0 && !TRY(pf_pool_set_spares(scene.pool, 1))) ||
+        !start_again()) {
         return 0;
     }
     if (scene_until(&scene, "adoption", scene_all_ready)) {
