@@ -80,11 +80,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     for (uint32_t index = 0; index < reader.header().descriptor_count; index++) {
         EXPECT(reader.descriptor(index) >= 3);
     }
-    if (!reader.has_body()) {
-        return 0;
-    }
     reader.begin();
-    for (uint32_t index = 0; index < reader.body().set_count; index++) {
+    for (uint32_t index = 0; index < reader.facts().set_count; index++) {
         os::UpgradeSetView set{};
         EXPECT(reader.next_set(&set));
         EXPECT(strlen(set.name) < set.set.name_size);
@@ -92,7 +89,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
             EXPECT(set.descriptor(socket) >= 3);
         }
     }
-    for (uint32_t index = 0; index < reader.body().pool_count; index++) {
+    if (!reader.has_pools()) {
+        return 0;
+    }
+    for (uint32_t index = 0; index < reader.facts().pool_count; index++) {
         os::UpgradePoolView pool{};
         EXPECT(reader.next_pool(&pool));
         EXPECT(strlen(pool.pool.name) < sizeof(pool.pool.name));

@@ -93,7 +93,7 @@ int read_file(int file, base::Array<unsigned char> *ret_bytes) {
 }
 
 void adopt_sockets(UpgradeReader *reader) {
-    for (uint32_t index = 0; index < reader->body().set_count; index++) {
+    for (uint32_t index = 0; index < reader->facts().set_count; index++) {
         UpgradeSetView view{};
         int descriptors[bound_sockets_max];
         if (!reader->next_set(&view)) {
@@ -109,41 +109,41 @@ void adopt_sockets(UpgradeReader *reader) {
     }
 }
 
-void adopt_pool(const UpgradePoolView &view) {
-    for (const int descriptor : view.pool.descriptors()) {
-        own(descriptor);
-    }
-    for (uint32_t index = 0; index < view.pool.worker_count; index++) {
-        own(view.worker(index).channel.stop_end);
-    }
-}
-
-void adopt_body(HandedOver *all) {
-    const UpgradeBody &body = all->reader.body();
+void adopt_facts(HandedOver *all) {
+    const UpgradeFacts &facts = all->reader.facts();
     constexpr int last_signal = 64;
     sigemptyset(&all->mask);
     for (int signal = 1; signal <= last_signal; signal++) {
-        if ((body.mask >> (signal - 1) & 1) != 0) {
+        if ((facts.mask >> (signal - 1) & 1) != 0) {
             sigaddset(&all->mask, signal);
         }
     }
     all->is_mask_held = true;
-    if (body.is_daemon != 0) {
-        own(body.pid_file);
-        adopt_daemon(body.pid_file);
+    if (facts.is_daemon != 0) {
+        own(facts.pid_file);
+        adopt_daemon(facts.pid_file);
     }
-    if (body.passed_count > 0) {
-        set_passed_descriptors(body.passed_count);
+    if (facts.passed_count > 0) {
+        set_passed_descriptors(facts.passed_count);
     }
     all->reader.begin();
     adopt_sockets(&all->reader);
-    if (!all->pools.allocate(body.pool_count)) {
+}
+
+void adopt_pools(HandedOver *all) {
+    const uint32_t count = all->reader.facts().pool_count;
+    uint32_t index = all->reader.facts().own_descriptors;
+    for (; index < all->reader.header().descriptor_count; index++) {
+        own(all->reader.descriptor(index));
+    }
+    if (!all->reader.has_pools()) {
+        return;
+    }
+    if (!all->pools.allocate(count)) {
         failure = -ENOMEM;
         return;
     }
-    while (all->pool_count < body.pool_count &&
-           all->reader.next_pool(&all->pools[all->pool_count].view)) {
-        adopt_pool(all->pools[all->pool_count].view);
+    while (all->pool_count < count && all->reader.next_pool(&all->pools[all->pool_count].view)) {
         all->pool_count += 1;
     }
 }
@@ -198,9 +198,8 @@ void adopt_file(int file) {
     all->process = failed_process;
     all->is_open = true;
     handed = all;
-    if (all->reader.has_body()) {
-        adopt_body(all);
-    }
+    adopt_facts(all);
+    adopt_pools(all); // which the reader has come to
 }
 
 // After what identity.cc finds out when the library is loaded.
@@ -267,8 +266,9 @@ void close_descriptors(const HandedOver &all) {
         }
     }
     const UpgradeHeader &header = all.reader.header();
-    for (uint32_t index = 0; !all.reader.has_body() && index < header.descriptor_count; index++) {
-        close(all.reader.descriptor(index));
+    uint32_t index = all.reader.facts().own_descriptors;
+    for (; !all.reader.has_pools() && index < header.descriptor_count; index++) {
+        close_own(all.reader.descriptor(index));
     }
 }
 

@@ -2,10 +2,10 @@
 //
 // SPDX-License-Identifier: MIT
 //
-// The header, the processes and the descriptors have the same layout in all versions, so that each
-// version can at least stop the workers of each other one. The rest is of one version:
-// UpgradeBody; then each set of sockets: UpgradeSet, its descriptors, its name with the zero byte;
-// then each pool: UpgradePool, its workers, its spares, its policy.
+// What comes first has the same layout in all versions, so that each version can at least stop the
+// workers of each other one, and serve by its sockets: the header, the processes, the descriptors;
+// UpgradeFacts; each set of sockets: UpgradeSet, its descriptors, its name with the zero byte.
+// The rest is of one version: each pool: UpgradePool, its workers, its spares, its policy.
 #pragma once
 
 #include <array>
@@ -36,16 +36,16 @@ struct UpgradeProcess {
 };
 // Then the other descriptors that are handed over: int32_t each.
 
-struct UpgradeBody {
+struct UpgradeFacts {
     uint64_t mask; // of signals: a bit for each
     uint32_t set_count;
     uint32_t pool_count;
     int32_t passed_count; // descriptors from the service manager, from 3 on
     int32_t pid_file;     // of the daemon; -1: none
     uint32_t is_daemon;
-    uint32_t unused;
+    uint32_t own_descriptors; // of the list: those that come before the descriptors of pools
 };
-static_assert(sizeof(UpgradeBody) == 32);
+static_assert(sizeof(UpgradeFacts) == 32);
 
 struct UpgradeSet {
     int32_t port;

@@ -102,29 +102,39 @@ bool UpgradeReader::open(Bytes bytes, int32_t pid) {
             return false;
         }
     }
-    has_body_ = header_.version == UpgradeHeader::this_version && cursor.read(&body_);
-    body_cursor_ = cursor;
-    has_body_ = has_body_ && check_body();
+    if (!cursor.read(&facts_)) {
+        return false;
+    }
+    first_set_ = cursor;
+    if (!check_facts()) {
+        return false;
+    }
+    has_pools_ = header_.version == UpgradeHeader::this_version && check_pools();
     return true;
 }
 
-bool UpgradeReader::check_body() {
+bool UpgradeReader::check_facts() {
     UpgradeSetView set;
-    UpgradePoolView pool;
     begin();
-    for (uint32_t index = 0; index < body_.set_count; index++) {
+    for (uint32_t index = 0; index < facts_.set_count; index++) {
         if (!next_set(&set)) {
             return false;
         }
     }
-    for (uint32_t index = 0; index < body_.pool_count; index++) {
+    return facts_.passed_count >= 0 && facts_.passed_count <= INT32_MAX - first_descriptor &&
+           is_descriptor_or_none(facts_.pid_file) &&
+           facts_.own_descriptors <= header_.descriptor_count;
+}
+
+// Behind the sets.
+bool UpgradeReader::check_pools() {
+    UpgradePoolView pool;
+    for (uint32_t index = 0; index < facts_.pool_count; index++) {
         if (!next_pool(&pool)) {
             return false;
         }
     }
-    return cursor_.left() == 0 && body_.passed_count >= 0 &&
-           body_.passed_count <= INT32_MAX - first_descriptor &&
-           is_descriptor_or_none(body_.pid_file);
+    return cursor_.left() == 0;
 }
 
 bool UpgradeReader::next_set(UpgradeSetView *ret_set) {

@@ -72,24 +72,25 @@ class UpgradeReader {
     [[nodiscard]] UpgradeProcess process(uint32_t index) const;
     [[nodiscard]] int descriptor(uint32_t index) const;
 
-    // Whether the rest is of this version and valid. Only then there are sets and pools.
-    [[nodiscard]] bool has_body() const { return has_body_; }
-    [[nodiscard]] const UpgradeBody &body() const { return body_; }
+    [[nodiscard]] const UpgradeFacts &facts() const { return facts_; }
+    // Whether the pools are of this version and valid. Otherwise only the sets can be read.
+    [[nodiscard]] bool has_pools() const { return has_pools_; }
     // To be called in this order, each as often as there are some.
-    void begin() { cursor_ = body_cursor_; }
+    void begin() { cursor_ = first_set_; }
     [[nodiscard]] bool next_set(UpgradeSetView *ret_set);
     [[nodiscard]] bool next_pool(UpgradePoolView *ret_pool);
 
   private:
-    [[nodiscard]] bool check_body();
+    [[nodiscard]] bool check_facts();
+    [[nodiscard]] bool check_pools();
 
     UpgradeHeader header_{};
-    UpgradeBody body_{};
+    UpgradeFacts facts_{};
     Bytes processes_;
     Bytes descriptors_;
-    UpgradeCursor body_cursor_{Bytes()};
+    UpgradeCursor first_set_{Bytes()};
     UpgradeCursor cursor_{Bytes()};
-    bool has_body_ = false;
+    bool has_pools_ = false;
 };
 
 } // namespace prefork::os

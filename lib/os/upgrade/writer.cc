@@ -71,19 +71,20 @@ void UpgradeWriter::append(base::Array<Value> *array, size_t *size, const Value 
 }
 
 void UpgradeWriter::open(const sigset_t &mask) {
-    first_.mask = bits_of(mask);
-    first_.pid_file = -1;
+    facts_.mask = bits_of(mask);
+    facts_.pid_file = -1;
     if (const BorrowedFd *file = own_pid_file(); file != nullptr && file->is_still_open()) {
-        first_.pid_file = file->get();
-        add_descriptor(first_.pid_file);
+        facts_.pid_file = file->get();
+        add_descriptor(facts_.pid_file);
     }
-    first_.is_daemon = is_daemon() ? 1 : 0;
+    facts_.is_daemon = is_daemon() ? 1 : 0;
     const int passed = check_passed_descriptors();
     for (int index = 0; index < passed; index++) {
         add_descriptor(first_passed_descriptor + index);
     }
-    first_.passed_count = passed > 0 ? passed : 0;
+    facts_.passed_count = passed > 0 ? passed : 0;
     add_sockets();
+    facts_.own_descriptors = static_cast<uint32_t>(descriptor_count_);
 }
 
 void UpgradeWriter::add_sockets() {
@@ -106,7 +107,7 @@ void UpgradeWriter::add_sockets() {
         add(&written, sizeof(written));
         add(open, written.count * sizeof(open[0]));
         add(set->key.name, written.name_size);
-        first_.set_count += 1;
+        facts_.set_count += 1;
     }
 }
 
@@ -128,7 +129,7 @@ void UpgradeWriter::add_descriptor(int descriptor) {
 }
 
 void UpgradeWriter::add_pool(const UpgradePool &pool) {
-    first_.pool_count += 1;
+    facts_.pool_count += 1;
     add(&pool, sizeof(pool));
     for (const int descriptor : pool.descriptors()) {
         add_descriptor(descriptor);
@@ -173,7 +174,7 @@ int UpgradeWriter::write_all() const {
         {&header, sizeof(header)},
         {process_count_ == 0 ? nullptr : &processes_[0], process_count_ * sizeof(UpgradeProcess)},
         {descriptor_count_ == 0 ? nullptr : &descriptors_[0], descriptor_count_ * sizeof(int32_t)},
-        {&first_, sizeof(first_)},
+        {&facts_, sizeof(facts_)},
         {body_size_ == 0 ? nullptr : &body_[0], body_size_},
     };
     for (const auto &part : parts) {

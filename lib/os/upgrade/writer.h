@@ -53,7 +53,7 @@ class UpgradeWriter {
     size_t descriptor_count_ = 0;
     size_t inherited_count_ = 0;
     size_t body_size_ = 0;
-    UpgradeBody first_{};
+    UpgradeFacts facts_{};
     Descriptor file_;
     int failure_ = 0; // a negative errno
 };
