@@ -6,7 +6,9 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -56,6 +58,46 @@ static void other_thread_is_refused(void **state) {
 
     assert_reaches(text_of("generation 0 upgrade %d.", -EPERM), 1);
     stops(server);
+}
+
+/* The new program would miss what it needs to supervise. */
+static void descriptors_that_cannot_be_inherited_fail_the_upgrade(void **state) {
+    static const char *options[] = {"workers=2", "uninherited=1", NULL};
+    (void)state;
+    pid_t server = serve(options);
+    assert_reaches("started slot", 2);
+
+    upgrade(server);
+
+    assert_reaches("inheritance is forbidden", 1);
+    if (report_count("is forbidden: 0.") != 0) {
+        stops(server);
+        skip(); /* no filter of system calls */
+    }
+    assert_reaches(text_of("generation 0 upgrade %d.", -EPERM), 1);
+    assert_int_equal(kill(worker_of(0, 0), SIGKILL), 0);
+    assert_reaches("started slot 0", 2);
+    stops(server);
+}
+
+static void program_without_pools_leaves_no_files(void **state) {
+    static const char *options[] = {"workers=2", "way=foreign", "ready_ms=60000", NULL};
+    char directory[PATH_MAX];
+    (void)state;
+    assert_int_equal(mkdir("runtime", 0700), 0);
+    assert_non_null(realpath("runtime", directory));
+    assert_int_equal(setenv("XDG_RUNTIME_DIR", directory, 1), 0);
+    pid_t server = serve(options);
+    assert_int_equal(unsetenv("XDG_RUNTIME_DIR"), 0);
+    assert_reaches("started slot", 2);
+    assert_int_equal(rmdir("runtime"), -1); /* there is the one of the socket */
+    set_next("exit=0\n");
+
+    upgrade(server);
+
+    assert_int_equal(server_end(server), 0);
+    assert_int_equal(rmdir("runtime"), 0);
+    assert_all_end();
 }
 
 /* ---- Wrappers --------------------------------------------------------------------------- */
@@ -122,6 +164,8 @@ int main(void) {
         executed_scenario_test(failed_upgrade_leaves_all_as_it_was),
         executed_scenario_test(file_with_more_rights_is_refused),
         executed_scenario_test(other_thread_is_refused),
+        executed_scenario_test(descriptors_that_cannot_be_inherited_fail_the_upgrade),
+        executed_scenario_test(program_without_pools_leaves_no_files),
         executed_scenario_test(program_by_a_script_that_executes_it_goes_on),
         executed_scenario_test(program_by_a_script_that_forks_adopts_nothing),
         executed_scenario_test(daemon_keeps_its_pid_file),

@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -17,9 +18,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "filter.h"
 #include "prefork.h"
 #include "process.h"
 #include "report.h"
@@ -170,10 +173,23 @@ static void *upgrade_in_thread(void *result) {
     return NULL;
 }
 
+/* Descriptors that are close-on-exec stay so. */
+static void forbid_inheritance(void) {
+#ifdef SYS_fcntl64
+    bool is_forbidden = filter_forbid_value(SYS_fcntl64, 1, F_SETFD, EPERM);
+#else
+    bool is_forbidden = filter_forbid_value(SYS_fcntl, 1, F_SETFD, EPERM);
+#endif
+    report("inheritance is forbidden: %d.", (int)is_forbidden);
+}
+
 static void upgrade(void) {
     int result = 0;
     const char *program = option("program", NULL);
 
+    if (number("uninherited", 0) != 0) {
+        forbid_inheritance();
+    }
     if (number("thread", 0) != 0) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, upgrade_in_thread, &result) == 0) {
@@ -206,6 +222,10 @@ static int open_pool(const char *name) {
     if (strcmp(way, "exec") == 0) {
         const char *const arguments[] = {"upgrader", option("worker", "0"), "way=exec", NULL};
         (void)pf_pool_set_exec(pool, NULL, arguments, NULL);
+    } else if (strcmp(way, "foreign") == 0) {
+        const char *const arguments[] = {"sleep", "1000", NULL};
+        (void)pf_pool_set_exec(pool, "/bin/sleep", arguments, NULL);
+        (void)pf_pool_set_foreign_workers(pool, 1);
     } else if (strcmp(way, "foreign") == 0) {
         const char *const arguments[] = {"service", option("first", "say:READY=1"),
                                          option("second", "wait"), NULL};
