@@ -25,6 +25,7 @@ tool_of() { # language
     case $1 in
     python) echo python3 ;;
     rust) echo cargo ;;
+    shell) echo python3 ;;
     *) echo "$1" ;;
     esac
 }
