@@ -116,6 +116,15 @@ run_tests() {
     failed=$((failed + bad))
 }
 
+# build_package LOG: the source distribution, and the wheel from it. Nothing is deprecated.
+build_package() {
+    (cd "$work/source" && "$tested" -m build -o "$work/wheels" .) >"$1" 2>&1 || {
+        cat "$1"
+        return 1
+    }
+    ! grep -E 'Warning|[Dd]eprecat' "$1"
+}
+
 types() {
     (cd "$work/source" && "$1" -m mypy) &&
         printf 'import prefork\ntask: int = prefork.fork_processes(1)\n' >"$work/consumer.py" &&
@@ -138,18 +147,33 @@ rm -rf "$work/environment" "$work/wheels"
 "$1" -m venv "$work/environment"
 tested=$work/environment/bin/python
 "$tested" -m pip install -q pytest tornado
+if "$1" -c 'import sys; sys.exit(sys.implementation.name != "cpython")'; then
+    "$tested" -m pip install -q --only-binary :all: numpy
+fi
 "$tested" -m pip install -q "$work/source"
 judge "$name: the library of the prefix" loads_from "$tested" "$prefix/"
 run_tests
+if [ -f "$here/../../LICENSE" ]; then
+    judge "$name: the license is that of the project" cmp "$here/LICENSE" "$here/../../LICENSE"
+fi
 if "$1" -c 'import sys; sys.exit(sys.implementation.name != "cpython")'; then
     "$tested" -m pip install -q mypy
     judge "$name: mypy --strict" types "$tested"
 fi
 
 echo "-- from a wheel that bundles the library"
-PREFORK_BUNDLE=$(pkg-config --variable=libdir prefork)/libprefork.so.0 \
-    "$tested" -m pip wheel -q --no-deps -w "$work/wheels" "$work/source"
+PREFORK_BUNDLE=$(pkg-config --variable=libdir prefork)/libprefork.so.0
+export PREFORK_BUNDLE
+"$tested" -m pip install -q build
+judge "$name: the package builds" build_package "$work/build.log"
+unset PREFORK_BUNDLE
 ls "$work/wheels"
+audit=
+if "$1" -c 'import sys; sys.exit(sys.implementation.name != "cpython" or sys.version_info < (3, 10))'; then
+    "$tested" -m pip install -q auditwheel
+    audit=audit
+fi
+judge "$name: what is in the package" "$tested" "$here/check_package.py" "$work/wheels" $audit
 "$tested" -m pip uninstall -q -y prefork
 "$tested" -m pip install -q --no-index "$work"/wheels/prefork-*.whl
 found_by nobody
