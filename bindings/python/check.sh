@@ -96,18 +96,26 @@ sys.exit(not all(path.startswith(sys.argv[1]) for path in paths))
 ' "$2"
 }
 
-# run_tests [FILE...]: pytest's own numbers, added up.
-run_tests() {
-    log=$work/pytest.log
+# run_pytest LOG [ARGUMENT...]: its output and its status.
+run_pytest() {
+    log=$1
+    shift
     status=0
-    (cd "$work/source" && "$tested" -m pytest -p no:cacheprovider "$@") >"$log" 2>&1 || status=$?
-    cat "$log"
+    (cd "$work/source" && env --default-signal "$tested" -m pytest -p no:cacheprovider "$@") \
+        >"$log" 2>&1 || status=$?
+    echo "$status" >"$log.status"
+}
+
+# count_tests LOG: pytest's own numbers, added up.
+count_tests() {
+    cat "$1"
+    status=$(cat "$1.status")
     count() {
-        sed -n "\$s/.*[ =]\([0-9][0-9]*\) $1.*/\1/p" "$log"
+        sed -n "\$s/.*[ =]\([0-9][0-9]*\) $2.*/\1/p" "$1"
     }
-    good=$(count passed)
-    wrong=$(count failed)
-    broken=$(count error)
+    good=$(count "$1" passed)
+    wrong=$(count "$1" failed)
+    broken=$(count "$1" error)
     bad=$((${wrong:-0} + ${broken:-0}))
     if [ "$status" -ne 0 ] && [ "$bad" -eq 0 ]; then
         bad=1
@@ -148,11 +156,18 @@ rm -rf "$work/environment" "$work/wheels"
 tested=$work/environment/bin/python
 "$tested" -m pip install -q pytest tornado
 if "$1" -c 'import sys; sys.exit(sys.implementation.name != "cpython")'; then
-    "$tested" -m pip install -q --only-binary :all: numpy
+    "$tested" -m pip install -q --only-binary :all: numpy aiohttp grpcio
 fi
+"$tested" -m pip install -q uvicorn hypercorn waitress
 "$tested" -m pip install -q "$work/source"
 judge "$name: the library of the prefix" loads_from "$tested" "$prefix/"
-run_tests
+# The servers mostly wait for each other: beside the other tests.
+run_pytest "$work/loss.log" -s tests/test_loss.py &
+loss=$!
+run_pytest "$work/pytest.log" --ignore=tests/test_loss.py
+count_tests "$work/pytest.log"
+wait "$loss"
+count_tests "$work/loss.log"
 if [ -f "$here/../../LICENSE" ]; then
     judge "$name: the license is that of the project" cmp "$here/LICENSE" "$here/../../LICENSE"
 fi
@@ -178,7 +193,8 @@ judge "$name: what is in the package" "$tested" "$here/check_package.py" "$work/
 "$tested" -m pip install -q --no-index "$work"/wheels/prefork-*.whl
 found_by nobody
 judge "$name: the library of the wheel" loads_from "$tested" "$work/environment/"
-run_tests tests/test_runtime.py
+run_pytest "$work/pytest.log" tests/test_runtime.py
+count_tests "$work/pytest.log"
 
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -100,9 +100,10 @@ def test_a_name_of_a_file_may_be_bytes_and_an_address_may_not():
 
 def test_a_pool_that_was_not_started_says_so():
     pool = Pool(stay, 1)
-    for call in (lambda: next(pool), pool.poll, lambda: pool.worker(0)):
+    for call, arguments in ((next, (pool,)), (pool.poll, ()), (pool.worker, (0,))):
         with pytest.raises(prefork.Error, match="was not started: use 'with pool:'"):
-            call()
+            call(*arguments)
+    del call, arguments
     with pytest.warns(ResourceWarning, match="pool that was never started"):
         del pool
         gc.collect()

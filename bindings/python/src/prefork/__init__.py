@@ -8,6 +8,7 @@ has settings of its own, tells its events, and is controlled while it runs.
 from __future__ import annotations
 
 from ._control import Counter, Worker, WorkerState
+from ._drain import Drain
 from ._errors import Error, FatalExitError, GaveUpError, InvalidArgumentError, ThreadsError
 from ._events import Event, EventType, Reason
 from ._executed import forget_environment as _forget_environment
@@ -43,6 +44,7 @@ __all__ = [
     "UNLIMITED",
     "Backend",
     "Counter",
+    "Drain",
     "Error",
     "Event",
     "EventType",

@@ -68,10 +68,11 @@ def daemonize(pid_file: Optional[Text] = None) -> None:
     if interrupt is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     launcher = os.getpid()
-    # With the lock of the interpreter held, as its own fork does.
-    call = ctypes.PyDLL(lib._name).pf_daemonize
-    call.argtypes = (ctypes.c_char_p,)
+    call = lib.pf_daemonize
     if has_hooks:
+        # With the lock of the interpreter held, as its own fork does.
+        call = ctypes.PyDLL(lib._name).pf_daemonize
+        call.argtypes = (ctypes.c_char_p,)
         python.PyOS_BeforeFork()
     result = call(name)
     if has_hooks:

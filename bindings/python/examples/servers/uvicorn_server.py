@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: MIT
+"""uvicorn: an application of ASGI in pre-forked workers, which lose no request in a reload."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from typing import Any
+
+import prefork
+import uvicorn
+from common import run
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    assert scope["type"] == "http"
+    body = f"{os.getpid()}\n".encode()
+    headers = [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def serve(listener: socket.socket) -> None:
+    drain = prefork.Drain()
+    config = uvicorn.Config(
+        drain.asgi(app), loop="asyncio", lifespan="off", log_level="warning", access_log=False
+    )
+    server = uvicorn.Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    prefork.ready()
+    await drain.wait([listener])
+    server.should_exit = True
+    await serving
+
+
+if __name__ == "__main__":
+    run(lambda listener: asyncio.run(serve(listener)))

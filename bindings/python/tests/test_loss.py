@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""The servers of examples/servers under load: no request is lost in ten reloads."""
+
+import importlib.util
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+SERVERS = Path(__file__).parent.parent / "examples" / "servers"
+RELOADS = 10
+
+HTTP = """
+import http.client, os, sys, threading
+port, end = int(sys.argv[1]), sys.argv[2]
+served, lost, pids = [0], [], set()
+def client(keeps):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    while not os.path.exists(end):
+        try:
+            connection.request("GET", "/", headers={} if keeps else {"Connection": "close"})
+            answer = connection.getresponse()
+            pids.add(answer.read())
+            if answer.status != 200:
+                lost.append(answer.status)
+            served[0] += 1
+        except Exception as error:
+            lost.append(repr(error))
+            connection.close()
+threads = [threading.Thread(target=client, args=(n % 2 == 0,)) for n in range(8)]
+for thread in threads: thread.start()
+print("begun", flush=True)
+for thread in threads: thread.join()
+print("served", served[0], "by", len(pids), "lost", len(lost), *lost[:5], flush=True)
+"""
+
+# A server of gRPC in Python refuses calls from the moment of its stop, before clients have heard
+# of it, with CANCELLED: clients have to try again.
+GRPC = """
+import grpc, json, os, sys, threading
+retry = {"maxAttempts": 5, "initialBackoff": "0.05s", "maxBackoff": "1s", "backoffMultiplier": 2,
+         "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"]}
+policy = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": retry, "waitForReady": True}]})
+port, end = int(sys.argv[1]), sys.argv[2]
+served, lost, pids = [0], [], set()
+def client(keeps):
+    while not os.path.exists(end):
+        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.service_config", policy)]
+        with grpc.insecure_channel(f"127.0.0.1:{port}", options) as channel:
+            call = channel.unary_unary("/example.Process/Id")
+            for _ in range(200 if keeps else 1):
+                try:
+                    pids.add(call(b"", timeout=60, wait_for_ready=True))
+                    served[0] += 1
+                except grpc.RpcError as error:
+                    lost.append((error.code().name, error.details()))
+threads = [threading.Thread(target=client, args=(n % 2 == 0,)) for n in range(4)]
+for thread in threads: thread.start()
+print("begun", flush=True)
+for thread in threads: thread.join()
+print("served", served[0], "by", len(pids), "lost", len(lost), *lost[:5], flush=True)
+"""
+
+
+@pytest.mark.parametrize("server", ["uvicorn", "hypercorn", "aiohttp", "waitress", "wsgi", "grpc"])
+def test_no_request_is_lost_in_ten_reloads(run, tmp_path, server):
+    if server != "wsgi" and importlib.util.find_spec(server) is None:
+        pytest.skip(f"there is no {server}")
+    program = run([str(SERVERS / f"{server}_server.py"), "-p", "0", "-n", "2"])
+    port = int(program.wait_for("listening on port")[0].split()[-1])
+    end = tmp_path / "end"
+    load = run(GRPC if server == "grpc" else HTTP, port, end)
+    load.wait_for("begun")
+    for reload in range(1, RELOADS + 1):
+        program.signal(signal.SIGHUP)
+        program.wait_for("Reloaded", reload)
+    end.touch()
+    load.end(0)
+    program.signal(signal.SIGTERM)
+    program.end(-signal.SIGTERM if server != "grpc" else 0)
+    (line,) = load.lines("served")
+    print(server, line)
+    served, by, lost = map(int, re.findall(r"\d+", line)[:3])
+    assert lost == 0, line
+    assert served > 100 and by > RELOADS
