@@ -1,20 +1,23 @@
 /*
  * upgrade.c - a server whose supervisor is upgraded by SIGUSR2
  *
+ *   upgrade PORT
+ *
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
 #include <err.h>
 #include <errno.h>
-#include <netdb.h>
 #include <poll.h>
 #include <prefork.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-enum { WORKERS = 4, PORT = 8000 };
+enum { WORKERS = 4 };
 
 static pf_pool *pool;
 static volatile sig_atomic_t upgrade_requested;
@@ -32,8 +35,18 @@ static void check(int result) {
     }
 }
 
+static void answer(int connection) {
+    static const char text[] = "HTTP/1.0 200 OK\r\n\r\nhello\n";
+    struct pollfd request = {connection, POLLIN, 0};
+    char buffer[1024];
+    if (poll(&request, 1, 1000) == 1 &&
+        read(connection, buffer, sizeof buffer) > 0) {
+        (void)!write(connection, text, sizeof text - 1);
+    }
+    close(connection);
+}
+
 static int work(int task_id, void *user) {
-    static const char answer[] = "HTTP/1.0 200 OK\r\n\r\nhello\n";
     struct pollfd fds[2] = {{listener, POLLIN, 0},
                             {pf_worker_stop_fd(), POLLIN, 0}};
     (void)task_id;
@@ -41,8 +54,7 @@ static int work(int task_id, void *user) {
     while (fds[1].revents == 0) {
         int connection = pf_accept(listener);
         if (connection >= 0) {
-            (void)!write(connection, answer, sizeof answer - 1);
-            close(connection);
+            answer(connection);
         } else {
             poll(fds, 2, -1);
         }
@@ -60,12 +72,16 @@ static void upgrade(void) {
     }
 }
 
-int main(void) {
+int main(int argc, char **argv) {
     struct sigaction action;
     const pf_event *event = NULL;
     int result = 1;
 
-    check(pf_bind_sockets(NULL, PORT, AF_UNSPEC, 0, 0, &listener, 1));
+    if (argc != 2) {
+        errx(1, "usage: upgrade PORT");
+    }
+    check(pf_bind_sockets("127.0.0.1", atoi(argv[1]), AF_INET, 0, 0,
+                          &listener, 1));
     check(pf_pool_new(&pool));
     check(pf_pool_set_name(pool, "web"));
     check(pf_pool_set_workers(pool, WORKERS));
