@@ -3,7 +3,8 @@
 #
 #   BENCH_DIR=DIRECTORY [QUICK=1] [SAVE=1 | RESULTS=FILE] tests/bench/run.sh
 #
-# BENCH_DIR  where the programs driver, floor, lean, ours, pool, readiness and exec_memory are
+# BENCH_DIR  where the programs driver, floor, lean, ours, pool, readiness, exec_memory, spares and
+#            upgrade are
 # QUICK=1    fewer rounds: under a minute, for a look rather than for the record
 # RESULTS    also keep what is printed in that file; SAVE=1 means tests/bench/RESULTS.md
 #
@@ -72,7 +73,7 @@ describe >"$report"
 driver=$!
 trap 'kill "$driver"; wait "$driver"; exit 1' HUP INT TERM
 wait "$driver"
-for program in readiness exec_memory; do
+for program in readiness exec_memory spares upgrade; do
     # shellcheck disable=SC2086
     "$BENCH_DIR/$program" $quick >>"$report" &
     driver=$!
