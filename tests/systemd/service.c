@@ -5,6 +5,7 @@
 //   -r MS      how long a worker may need until it is ready
 //   -x PATH    a worker that finds this file ends with status 1
 //   -s         workers ignore SIGTERM
+//   -u         SIGHUP is a request to upgrade the supervisor
 //
 // Two workers answer each connection with "TASK PID SUPERVISOR", as HTTP.
 //
@@ -87,13 +88,50 @@ static int serve(int task_id, void *user) {
     return EXIT_FAILURE;
 }
 
+// ---- Upgrades of the supervisor -----------------------------------------------------------
+
+static pf_pool *upgraded;
+static volatile sig_atomic_t is_upgrade_wanted;
+
+static void want_upgrade(int signal_number) {
+    (void)signal_number; // HUP is the only one
+    is_upgrade_wanted = 1;
+    (void)pf_pool_wake(upgraded);
+}
+
+static void handle_hup(void) {
+    struct sigaction action = {.sa_handler = want_upgrade, .sa_flags = SA_RESTART};
+    if (sigaction(SIGHUP, &action, NULL) != 0) {
+        err(EXIT_FAILURE, "sigaction");
+    }
+}
+
+// Returns what the pool has come to.
+static int run_with_upgrades(pf_pool *pool) {
+    int result = check(pf_pool_start(pool), "pf_pool_start") == 0;
+    while (result == 1) {
+        const pf_event *event = NULL;
+        while (pf_pool_next_event(pool, &event) == 1) {
+            (void)fprintf(stderr, "%s\n", pf_event_message(event));
+        }
+        if (is_upgrade_wanted != 0) {
+            is_upgrade_wanted = 0;
+            const int error = pf_upgrade(NULL, NULL, NULL);
+            is_upgrade_wanted = error == -EAGAIN;
+            (void)fprintf(stderr, "pf_upgrade: %s\n", pf_strerror(error));
+        }
+        result = pf_pool_dispatch(pool, -1);
+    }
+    return result;
+}
+
 int main(int argc, char **argv) {
     static struct service service;
     pf_pool *pool = NULL;
     const char *path = NULL;
     long ready_ms = 0;
-    int option, task_id;
-    while ((option = getopt(argc, argv, "b:d:r:x:s")) != -1) {
+    int option, task_id, has_upgrades = 0;
+    while ((option = getopt(argc, argv, "b:d:r:x:su")) != -1) {
         switch (option) {
         case 'b':
             path = optarg;
@@ -109,6 +147,9 @@ int main(int argc, char **argv) {
             break;
         case 's':
             service.is_stubborn = 1;
+            break;
+        case 'u':
+            has_upgrades = 1;
             break;
         default:
             return 2;
@@ -128,7 +169,11 @@ int main(int argc, char **argv) {
     check(pf_pool_set_ready_timeout(pool, ready_ms > 0 ? (uint64_t)ready_ms : 10000), "ready");
     check(pf_pool_set_boot_limit(pool, 3), "boot_limit");
     check(pf_pool_set_manager_notify(pool, 1), "manager_notify");
-    const int result = pf_pool_run(pool, &task_id);
+    if (has_upgrades) {
+        upgraded = pool;
+        handle_hup(); // before the pool chooses its signals
+    }
+    const int result = has_upgrades ? run_with_upgrades(pool) : pf_pool_run(pool, &task_id);
     pf_pool_free(pool);
     if (path != NULL) {
         (void)unlink(path); // the library leaves it to the host

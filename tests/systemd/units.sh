@@ -35,6 +35,12 @@ install_units() {
         "ExecStart=$run -d 700 -b /run/t-notify"
     unit t-reload.service Type=notify-reload KillMode=mixed \
         "ExecStart=$run -d 700 -r 1500 -b /run/t-reload -x /run/t-obstacle"
+    unit t-upgrade.service "$notify" "$reload" KillMode=mixed WatchdogSec=1 TimeoutAbortSec=1 \
+        "ExecStart=$run -u -b /run/t-upgrade"
+    unit t-upgrade-reload.service Type=notify-reload KillMode=mixed WatchdogSec=1 \
+        TimeoutAbortSec=1 "ExecStart=$run -u -b /run/t-upgrade-reload"
+    unit t-upgrade-socket.service "$notify" "$reload" KillMode=mixed "ExecStart=$run -u"
+    unit t-upgrade-socket.socket '[Socket]' ListenStream=127.0.0.1:8075 Backlog=1024
     unit t-broken.service "$notify" "ExecStart=$run -b /run/t-broken -x /usr"
     # systemd kills nothing but the main process, so what ends the workers is the library.
     unit t-alone.service "$notify" KillMode=process "ExecStart=$run -b /var/lib/t-alone"
