@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"libprefork/bindings/go"
+	prefork "libprefork.invalid/bindings/go"
 )
 
 // Nobody has to read events for workers to be looked after, and none is lost.

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"time"
 
-	"libprefork/bindings/go"
+	prefork "libprefork.invalid/bindings/go"
 )
 
 // A web server with a worker for each processor. A worker that crashes is started again.

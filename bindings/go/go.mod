@@ -1,3 +1,3 @@
-module libprefork/bindings/go
+module libprefork.invalid/bindings/go
 
 go 1.21

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"libprefork/bindings/go"
+	prefork "libprefork.invalid/bindings/go"
 )
 
 const (

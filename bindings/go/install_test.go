@@ -3,14 +3,16 @@
 package prefork_test
 
 import (
+	"archive/zip"
 	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"libprefork/bindings/go"
+	prefork "libprefork.invalid/bindings/go"
 )
 
 const consumer = `package main
@@ -18,23 +20,87 @@ const consumer = `package main
 import (
 	"fmt"
 
-	"libprefork/bindings/go"
+	prefork "libprefork.invalid/bindings/go"
 )
 
 func main() { fmt.Println("library", prefork.Version(), prefork.TaskID()) }
 `
 
-// newModule makes a module that uses this one by a replace directive.
+const testedVersion = "v0.2.0"
+
+// modulePath is the path that go.mod gives this module.
+func modulePath(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile("go.mod")
+	check(t, err)
+	line, _, _ := strings.Cut(string(text), "\n")
+	path := strings.TrimPrefix(line, "module ")
+	if first, _, _ := strings.Cut(path, "/"); !strings.Contains(first, ".") {
+		t.Errorf("go get takes no module %s: its first element has no dot", path)
+	}
+	if !strings.HasSuffix(path, "/bindings/go") {
+		t.Errorf("tags bindings/go/%s are not of module %s", testedVersion, path)
+	}
+	return path
+}
+
+// newProxy makes a module proxy in a directory, which has this module as a tag would publish it.
+func newProxy(t *testing.T, path string) string {
+	t.Helper()
+	proxy := t.TempDir()
+	directory := filepath.Join(proxy, path, "@v")
+	check(t, os.MkdirAll(directory, 0o700))
+	write := func(name, text string) {
+		check(t, os.WriteFile(filepath.Join(directory, name), []byte(text), 0o600))
+	}
+	module, err := os.ReadFile("go.mod")
+	check(t, err)
+	write("list", testedVersion+"\n")
+	write(testedVersion+".info", `{"Version":"`+testedVersion+`"}`)
+	write(testedVersion+".mod", string(module))
+	file, err := os.Create(filepath.Join(directory, testedVersion+".zip"))
+	check(t, err)
+	defer file.Close()
+	archive := zip.NewWriter(file)
+	check(t, filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		text, err := os.ReadFile(name)
+		check(t, err)
+		packed, err := archive.Create(path + "@" + testedVersion + "/" + filepath.ToSlash(name))
+		check(t, err)
+		_, err = packed.Write(text)
+		return err
+	}))
+	check(t, archive.Close())
+	return proxy
+}
+
+// newModule makes a module that has got this one by go get.
 func newModule(t *testing.T) string {
 	t.Helper()
-	here, err := os.Getwd()
-	check(t, err)
+	path := modulePath(t)
 	directory := t.TempDir()
-	module := "module consumer\n\ngo 1.21\n\nrequire libprefork/bindings/go v0.0.0\n\n" +
-		"replace libprefork/bindings/go => " + here + "\n"
-	check(t, os.WriteFile(filepath.Join(directory, "go.mod"), []byte(module), 0o600))
+	check(t, os.WriteFile(filepath.Join(directory, "go.mod"), []byte("module consumer\n\ngo 1.21\n"), 0o600))
 	check(t, os.WriteFile(filepath.Join(directory, "main.go"), []byte(consumer), 0o600))
+	t.Setenv("GOPROXY", "file://"+newProxy(t, path))
+	t.Setenv("GOFLAGS", "-mod=mod -modcacherw")
+	t.Setenv("GOMODCACHE", t.TempDir())
+	t.Setenv("GOSUMDB", "off")
+	output, err := run(directory, nil, "go", "get", path+"@"+testedVersion)
+	if err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
 	return directory
+}
+
+// The module that is published has its licence.
+func TestLicenceIsInTheModule(t *testing.T) {
+	text, err := os.ReadFile("LICENSE")
+	if err != nil || !strings.Contains(string(text), "MIT License") {
+		t.Errorf("%v: %q", err, text)
+	}
 }
 
 // run returns the output of a command, and its error.
@@ -65,7 +131,7 @@ func libraryMissingOrTooOld(t *testing.T) {
 	}
 	// Flags that nobody uses keep go from taking what it has built before.
 	build := func(environment []string, flag string) (string, error) {
-		return run(module, environment, "go", "build", "-gcflags=libprefork/bindings/go="+flag,
+		return run(module, environment, "go", "build", "-gcflags="+modulePath(t)+"="+flag,
 			"-o", program, ".")
 	}
 	output, err = build([]string{"PKG_CONFIG_PATH=", "PKG_CONFIG_LIBDIR=" + module}, "-N")

@@ -22,7 +22,7 @@ import (
 	"syscall"
 	"time"
 
-	"libprefork/bindings/go"
+	prefork "libprefork.invalid/bindings/go"
 )
 
 var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))

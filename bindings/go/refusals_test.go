@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"libprefork/bindings/go"
-	"libprefork/bindings/go/internal/forked"
+	prefork "libprefork.invalid/bindings/go"
+	"libprefork.invalid/bindings/go/internal/forked"
 )
 
 func errorsAsGoHasThem(t *testing.T) {

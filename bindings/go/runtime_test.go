@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"libprefork/bindings/go"
+	prefork "libprefork.invalid/bindings/go"
 )
 
 // Memory, the collector, sockets and children in a worker: what a forked child could not.

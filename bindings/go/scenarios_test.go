@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"libprefork/bindings/go"
+	prefork "libprefork.invalid/bindings/go"
 )
 
 // The scenarios that the bindings of all languages run.

@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"libprefork/bindings/go"
+	prefork "libprefork.invalid/bindings/go"
 )
 
 // ask returns the answer of a new connection.

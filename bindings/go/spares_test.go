@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"libprefork/bindings/go"
+	prefork "libprefork.invalid/bindings/go"
 )
 
 func init() {

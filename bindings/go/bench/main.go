@@ -24,7 +24,7 @@ import (
 	"strings"
 	"time"
 
-	"libprefork/bindings/go"
+	prefork "libprefork.invalid/bindings/go"
 )
 
 const roleVar = "PREFORK_BENCH_ROLE"

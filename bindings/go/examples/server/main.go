@@ -30,7 +30,7 @@ import (
 	"syscall"
 	"time"
 
-	"libprefork/bindings/go"
+	prefork "libprefork.invalid/bindings/go"
 )
 
 // version is set by the linker: go build -ldflags '-X main.version=2'.
