@@ -73,10 +73,11 @@ const (
 	ReasonHeartbeatTimeout Reason = C.PF_REASON_HEARTBEAT_TIMEOUT
 	ReasonLimit            Reason = C.PF_REASON_LIMIT
 	ReasonProtocol         Reason = C.PF_REASON_PROTOCOL
+	ReasonOutOfMemory      Reason = C.PF_REASON_OUT_OF_MEMORY
 )
 
 var reasonNames = [...]string{"None", "Start", "Restart", "Replace", "Reload", "Lifetime", "Retire",
-	"Resize", "Stop", "ReadyTimeout", "HeartbeatTimeout", "Limit", "Protocol"}
+	"Resize", "Stop", "ReadyTimeout", "HeartbeatTimeout", "Limit", "Protocol", "OutOfMemory"}
 
 // String returns the name without "Reason", such as "Restart".
 func (r Reason) String() string {
