@@ -78,42 +78,64 @@ impl Builder {
         Builder::default()
     }
 
-    fn set(mut self, set: impl FnOnce(&mut Owned) -> Result<c_int, Error>) -> Builder {
-        self.pool = self.pool.and_then(|mut pool| set(&mut pool).map(|_| pool));
+    /// The error of a setting has its name and value.
+    fn set(
+        mut self,
+        name: &str,
+        value: &dyn fmt::Debug,
+        set: impl FnOnce(&mut Owned) -> Result<c_int, Error>,
+    ) -> Builder {
+        self.pool = self.pool.and_then(|mut pool| match set(&mut pool) {
+            Ok(_) => Ok(pool),
+            Err(error) => Err(error.at(|| match format!("{value:?}") {
+                text if text.starts_with('(') => format!("{name}{text}"),
+                text => format!("{name}({text})"),
+            })),
+        });
         self
     }
 
     fn set_number(
         self,
+        name: &str,
         set: unsafe extern "C" fn(*mut sys::pf_pool, c_int) -> c_int,
         value: u32,
     ) -> Builder {
-        // SAFETY: the pool is valid, and has not started.
-        self.set(|pool| check(unsafe { set(pool.raw(), crate::int(value)?) }))
+        self.set(name, &value, |pool| {
+            let value = crate::int(value)?;
+            // SAFETY: the pool is valid, and has not started.
+            check(unsafe { set(pool.raw(), value) })
+        })
     }
 
     fn set_times(
         self,
+        name: &str,
         set: unsafe extern "C" fn(*mut sys::pf_pool, u64, u64) -> c_int,
         first: Duration,
         second: Duration,
     ) -> Builder {
-        // SAFETY: the pool is valid, and has not started.
-        self.set(|pool| check(unsafe { set(pool.raw(), ms(first), ms(second)) }))
+        self.set(name, &(first, second), |pool| {
+            // SAFETY: the pool is valid, and has not started.
+            check(unsafe { set(pool.raw(), ms(first), ms(second)) })
+        })
     }
 
     fn set_time(
         self,
+        name: &str,
         set: unsafe extern "C" fn(*mut sys::pf_pool, u64) -> c_int,
         time: Duration,
     ) -> Builder {
-        // SAFETY: the pool is valid, and has not started.
-        self.set(|pool| check(unsafe { set(pool.raw(), ms(time)) }))
+        self.set(name, &time, |pool| {
+            // SAFETY: the pool is valid, and has not started.
+            check(unsafe { set(pool.raw(), ms(time)) })
+        })
     }
 
     /// A name that tells pools apart, of at most 63 bytes.
     pub fn name(self, name: &str) -> Builder {
-        self.set(|pool| {
+        self.set("name", &name, |pool| {
             let name = string(OsStr::new(name))?;
             // SAFETY: the pool is valid, and the name is copied.
             check(unsafe { sys::pf_pool_set_name(pool.raw(), name.as_ptr()) })
@@ -122,7 +144,7 @@ impl Builder {
 
     /// The number of workers to start with; 0, the default, is one for each processor.
     pub fn workers(self, count: u32) -> Builder {
-        self.set_number(sys::pf_pool_set_workers, count)
+        self.set_number("workers", sys::pf_pool_set_workers, count)
     }
 
     /// Which ends lead to a restart.
@@ -132,18 +154,22 @@ impl Builder {
             RestartPolicy::Always => sys::PF_RESTART_ALWAYS,
             RestartPolicy::Never => sys::PF_RESTART_NEVER,
         };
-        self.set_number(sys::pf_pool_set_restart_policy, when as u32)
+        self.set_number(
+            "restart_policy",
+            sys::pf_pool_set_restart_policy,
+            when as u32,
+        )
     }
 
     /// Restarts in the pool's life, over all slots; 100 by default, [`UNLIMITED`](crate::UNLIMITED)
     /// for any number.
     pub fn max_restarts(self, max: u32) -> Builder {
-        self.set_number(sys::pf_pool_set_max_restarts, max)
+        self.set_number("max_restarts", sys::pf_pool_set_max_restarts, max)
     }
 
     /// Restarts in any window of this length, over all slots.
     pub fn restart_window(self, max: u32, window: Duration) -> Builder {
-        self.set(|pool| {
+        self.set("restart_window", &(max, window), |pool| {
             let max = crate::int(max)?;
             // SAFETY: the pool is valid, and has not started.
             check(unsafe { sys::pf_pool_set_restart_window(pool.raw(), max, ms(window)) })
@@ -153,7 +179,7 @@ impl Builder {
     /// The delay before a slot's restart, which doubles from the first to the largest. None by
     /// default.
     pub fn backoff(self, first: Duration, max: Duration) -> Builder {
-        self.set_times(sys::pf_pool_set_backoff, first, max)
+        self.set_times("backoff", sys::pf_pool_set_backoff, first, max)
     }
 
     /// What happens at a limit of restarts.
@@ -162,13 +188,13 @@ impl Builder {
             LimitAction::Stop => sys::PF_LIMIT_STOP,
             LimitAction::Degrade => sys::PF_LIMIT_DEGRADE,
         };
-        self.set_number(sys::pf_pool_set_limit_action, action as u32)
+        self.set_number("limit_action", sys::pf_pool_set_limit_action, action as u32)
     }
 
     /// The signal that stops workers (SIGTERM by default), and the time after which they are killed
     /// (10 seconds by default, zero: never).
     pub fn stop(self, signal: i32, timeout: Duration) -> Builder {
-        self.set(|pool| {
+        self.set("stop", &(signal, timeout), |pool| {
             // SAFETY: the pool is valid, and has not started.
             check(unsafe { sys::pf_pool_set_stop(pool.raw(), signal, ms(timeout)) })
         })
@@ -181,33 +207,68 @@ impl Builder {
         self.stop(0, timeout).parent_death_signal(0)
     }
 
+    /// How many workers in a row may end before they are ready, while none is ready, until the pool
+    /// fails with [`Error::GaveUp`]. 0, the default: no limit.
+    pub fn boot_limit(self, max: u32) -> Builder {
+        self.set_number("boot_limit", sys::pf_pool_set_boot_limit, max)
+    }
+
+    /// How long a worker must live to count as started well; one second by default. Without
+    /// [`ready_timeout`](Builder::ready_timeout) a replacement takes over after this time.
+    pub fn min_uptime(self, uptime: Duration) -> Builder {
+        self.set_time("min_uptime", sys::pf_pool_set_min_uptime, uptime)
+    }
+
+    /// So many workers are started ahead of need, and wait without a task id; 0 by default. When a
+    /// worker ends or is replaced a spare takes its slot at once. A spare by exec waits in
+    /// [`Pool::run`], after what the program does before that call. One that is not needed any more
+    /// exits with status 0.
+    pub fn spares(self, count: u32) -> Builder {
+        self.set_number("spares", sys::pf_pool_set_spares, count)
+    }
+
+    /// The program of [`exec`](Builder::exec) does not use this library. With a ready or heartbeat
+    /// time-out it reports as a service does to systemd. If the supervisor is killed such a worker
+    /// ends by the parent death signal alone: supervise the pool in the main thread.
+    pub fn foreign_workers(self, on: bool) -> Builder {
+        self.set_number(
+            "foreign_workers",
+            sys::pf_pool_set_foreign_workers,
+            on.into(),
+        )
+    }
+
     /// What an exit status of a worker means.
     pub fn exit_action(self, status: u8, action: ExitAction) -> Builder {
-        let action = match action {
+        let code = match action {
             ExitAction::Default => sys::PF_EXIT_DEFAULT,
             ExitAction::Restart => sys::PF_EXIT_RESTART,
             ExitAction::Done => sys::PF_EXIT_DONE,
             ExitAction::Fatal => sys::PF_EXIT_FATAL,
         };
-        self.set(|pool| {
+        self.set("exit_action", &(status, action), |pool| {
             // SAFETY: the pool is valid, and has not started.
-            check(unsafe { sys::pf_pool_set_exit_action(pool.raw(), status.into(), action) })
+            check(unsafe { sys::pf_pool_set_exit_action(pool.raw(), status.into(), code) })
         })
     }
 
     /// How long a worker may take until it calls [`Task::ready`](crate::Task::ready).
     pub fn ready_timeout(self, timeout: Duration) -> Builder {
-        self.set_time(sys::pf_pool_set_ready_timeout, timeout)
+        self.set_time("ready_timeout", sys::pf_pool_set_ready_timeout, timeout)
     }
 
     /// How long a worker may be without a call of [`Task::heartbeat`](crate::Task::heartbeat).
     pub fn heartbeat_timeout(self, timeout: Duration) -> Builder {
-        self.set_time(sys::pf_pool_set_heartbeat_timeout, timeout)
+        self.set_time(
+            "heartbeat_timeout",
+            sys::pf_pool_set_heartbeat_timeout,
+            timeout,
+        )
     }
 
     /// The age at which a worker is replaced, and a random part that is added to it.
     pub fn lifetime(self, max: Duration, jitter: Duration) -> Builder {
-        self.set_times(sys::pf_pool_set_lifetime, max, jitter)
+        self.set_times("lifetime", sys::pf_pool_set_lifetime, max, jitter)
     }
 
     /// In which order a reload replaces a worker.
@@ -216,12 +277,12 @@ impl Builder {
             ReloadOrder::StartFirst => sys::PF_RELOAD_START_FIRST,
             ReloadOrder::StopFirst => sys::PF_RELOAD_STOP_FIRST,
         };
-        self.set_number(sys::pf_pool_set_reload_order, order as u32)
+        self.set_number("reload_order", sys::pf_pool_set_reload_order, order as u32)
     }
 
     /// How many slots a reload replaces at a time; 1 by default.
     pub fn replace_width(self, count: u32) -> Builder {
-        self.set_number(sys::pf_pool_set_replace_width, count)
+        self.set_number("replace_width", sys::pf_pool_set_replace_width, count)
     }
 
     /// Which signals of this process control the pool while it runs.
@@ -231,7 +292,7 @@ impl Builder {
             Signals::Standard => sys::PF_SIGNALS_STANDARD,
             Signals::StopOnly => sys::PF_SIGNALS_STOP_ONLY,
         };
-        self.set_number(sys::pf_pool_set_signals, set as u32)
+        self.set_number("signals", sys::pf_pool_set_signals, set as u32)
     }
 
     /// Workers may be forked while other threads run.
@@ -242,7 +303,7 @@ impl Builder {
     /// async-signal-safe functions. Locks that other threads held stay locked in it for ever, among
     /// them those of memory allocation and of standard output.
     pub unsafe fn allow_threads(self) -> Builder {
-        self.set(|pool| {
+        self.set("allow_threads", &(), |pool| {
             pool.allow_threads();
             // SAFETY: the pool is valid, and has not started.
             check(unsafe { sys::pf_pool_set_thread_policy(pool.raw(), sys::PF_THREADS_ALLOW) })
@@ -251,12 +312,12 @@ impl Builder {
 
     /// Each worker leads a process group, which gets its signals and is killed after its end.
     pub fn process_groups(self, on: bool) -> Builder {
-        self.set_number(sys::pf_pool_set_process_groups, on.into())
+        self.set_number("process_groups", sys::pf_pool_set_process_groups, on.into())
     }
 
     /// What the kernel sends a worker when the supervisor ends, SIGTERM by default; 0: nothing.
     pub fn parent_death_signal(self, signal: i32) -> Builder {
-        self.set(|pool| {
+        self.set("parent_death_signal", &signal, |pool| {
             // SAFETY: the pool is valid, and has not started.
             check(unsafe { sys::pf_pool_set_parent_death_signal(pool.raw(), signal) })
         })
@@ -266,19 +327,23 @@ impl Builder {
     /// never one of the program's own.
     pub fn reap_orphans(self, on: bool) -> Builder {
         let mode = if on { sys::PF_REAP_ADOPTED } else { 0 };
-        self.set_number(sys::pf_pool_set_reap_orphans, mode as u32)
+        self.set_number("reap_orphans", sys::pf_pool_set_reap_orphans, mode as u32)
     }
 
     /// As process 1 or subreaper: reap every child that is no worker of any pool. For programs
     /// that start no other children, above all with an event loop of their own.
     pub fn reap_all_children(self) -> Builder {
-        self.set_number(sys::pf_pool_set_reap_orphans, sys::PF_REAP_ALL as u32)
+        self.set_number(
+            "reap_orphans",
+            sys::pf_pool_set_reap_orphans,
+            sys::PF_REAP_ALL as u32,
+        )
     }
 
     /// Speak to the service manager at the socket that `NOTIFY_SOCKET` names, if it does. Workers do
     /// not find it in their environment.
     pub fn manager_notify(self, on: bool) -> Builder {
-        self.set_number(sys::pf_pool_set_manager_notify, on.into())
+        self.set_number("manager_notify", sys::pf_pool_set_manager_notify, on.into())
     }
 
     /// How ends of workers are noticed.
@@ -288,13 +353,13 @@ impl Builder {
             Backend::Pidfd => sys::PF_BACKEND_PIDFD,
             Backend::Sigchld => sys::PF_BACKEND_SIGCHLD,
         };
-        self.set_number(sys::pf_pool_set_backend, backend as u32)
+        self.set_number("backend", sys::pf_pool_set_backend, backend as u32)
     }
 
     /// A descriptor for each worker, which finds it by [`Task::fd`](crate::Task::fd) under this
     /// name. It is duplicated: what is given may be closed.
     pub fn fd(self, name: &str, fd: &impl AsFd) -> Builder {
-        self.set(|pool| {
+        self.set("fd", &name, |pool| {
             let name = string(OsStr::new(name))?;
             let own: OwnedFd = fd
                 .as_fd()
@@ -315,8 +380,8 @@ impl Builder {
     /// Other threads are no obstacle. In a worker, a pool with exec workers must have another name
     /// than the pool of the worker; otherwise it fails with `ELOOP` when it is run or started.
     pub fn exec_self(self) -> Builder {
-        self.set(|pool| {
-            pool.set_exec();
+        self.set("exec_self", &(), |pool| {
+            pool.set_exec(None);
             let null = ptr::null();
             // SAFETY: the pool is valid, and null means this program's own.
             check(unsafe { sys::pf_pool_set_exec(pool.raw(), ptr::null(), null, null) })
@@ -326,8 +391,8 @@ impl Builder {
     /// Workers are another program. Of the command its program (a path: `PATH` is not searched),
     /// its arguments and the changes of its environment are used, and nothing else.
     pub fn exec(self, command: &Command) -> Builder {
-        self.set(|pool| {
-            pool.set_exec();
+        self.set("exec", &command.get_program(), |pool| {
+            pool.set_exec(Some(command.get_program().to_string_lossy().into_owned()));
             let path = string(command.get_program())?;
             let mut words = vec![path.clone()];
             for argument in command.get_args() {
@@ -348,13 +413,18 @@ impl Builder {
     /// If the closure starts threads while workers are forked, the pool is killed and `run` fails
     /// with [`Error::Threads`]. A pool that is [started](Pool::start) ignores the closure.
     pub fn on_event(self, on_event: impl FnMut(&Event, &Control) + Send + 'static) -> Builder {
-        self.set(|pool| {
+        self.set("on_event", &(), |pool| {
             pool.set_on_event(Box::new(on_event));
             Ok(0)
         })
     }
 
-    /// The pool, or the error of the first setting that was wrong.
+    /// The pool.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::At`] with the name and the value of the first setting that was wrong;
+    /// [`Error::Library`] if another library was loaded; [`Error::Os`] with `ENOMEM`.
     pub fn build(self) -> Result<Pool, Error> {
         self.pool.map(Pool::new)
     }

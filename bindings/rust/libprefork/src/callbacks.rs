@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 use std::any::Any;
 use std::io::Write;
+use std::mem::{size_of, transmute};
 use std::os::raw::{c_int, c_void};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::process::{ExitCode, Termination};
@@ -90,10 +91,14 @@ pub(crate) fn flush_stdout() {
 /// The status that the program would exit with if its `main` returned this.
 pub(crate) fn exit_status<T: Termination>(result: T) -> c_int {
     let code = result.report();
-    // There is no other way to the number of an ExitCode.
-    let text = format!("{code:?}");
-    let is_it = |status: &u8| format!("{:?}", ExitCode::from(*status)) == text;
+    // It has no number that can be read, and is compared with one of each number.
+    let is_it = |status: &u8| bytes_of(ExitCode::from(*status)) == bytes_of(code);
     (0..=u8::MAX).find(is_it).map_or(1, c_int::from)
+}
+
+fn bytes_of(code: ExitCode) -> [u8; size_of::<ExitCode>()] {
+    // SAFETY: on Linux it is a number, all bytes of which are initialised; any bytes are an array.
+    unsafe { transmute(code) }
 }
 
 #[cfg(test)]

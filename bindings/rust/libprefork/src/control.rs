@@ -27,6 +27,34 @@ pub enum WorkerState {
     Done,
 }
 
+/// A number about a pool, for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Counter {
+    /// Workers that were started.
+    Started,
+    /// Workers that have ended.
+    Exited,
+    /// Of these: abnormally, without having been asked to end.
+    Abnormal,
+    /// Workers started with `Reason::Restart`.
+    Restarted,
+    /// Starts that failed, also those that no event reports.
+    StartFailed,
+    /// Workers that were killed because they did not respond.
+    Unresponsive,
+    /// Reloads that have begun.
+    Reloads,
+    /// Workers that are ready now.
+    Ready,
+    /// Processes now, as `pf_pool_alive_count()`.
+    Alive,
+    /// Events `ReloadFailed`.
+    ReplaceFailed,
+    /// Spares now, which `Alive` does not include.
+    Spares,
+}
+
 /// Controls a pool that runs, and tells what it looks like now. Task ids that the pool does not
 /// have, and a pool that has not started, are an error.
 pub struct Control {
@@ -43,18 +71,36 @@ impl Control {
     }
 
     /// Stops all workers gracefully.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn stop(&self) -> Result<(), Error> {
         // SAFETY: the pool is valid, here and below, and this is the thread that uses it.
         check(unsafe { sys::pf_pool_stop(self.pool) }).map(drop)
     }
 
     /// Kills all workers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn kill(&self) -> Result<(), Error> {
         // SAFETY: as above.
         check(unsafe { sys::pf_pool_kill(self.pool) }).map(drop)
     }
 
     /// Replaces all workers, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn reload(&self) -> Result<(), Error> {
         // SAFETY: as above.
         check(unsafe { sys::pf_pool_reload(self.pool) }).map(drop)
@@ -62,24 +108,96 @@ impl Control {
 
     /// Does what [`Signals::Standard`](crate::Signals::Standard) says of a signal that the host
     /// has received by itself, as under tokio. Other signals are an error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn handle_signal(&self, signal: i32) -> Result<(), Error> {
         // SAFETY: as above.
         check(unsafe { sys::pf_pool_handle_signal(self.pool, signal) }).map(drop)
     }
 
     /// Changes the number of slots.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn resize(&self, count: u32) -> Result<(), Error> {
+        let count = crate::int(count)?;
         // SAFETY: as above.
-        check(unsafe { sys::pf_pool_resize(self.pool, crate::int(count)?) }).map(drop)
+        check(unsafe { sys::pf_pool_resize(self.pool, count) }).map(drop)
     }
 
     /// Replaces one worker, which does not count as a restart.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn replace_worker(&self, task_id: u32) -> Result<(), Error> {
+        let task_id = crate::int(task_id)?;
         // SAFETY: as above.
-        check(unsafe { sys::pf_pool_replace_worker(self.pool, crate::int(task_id)?) }).map(drop)
+        check(unsafe { sys::pf_pool_replace_worker(self.pool, task_id) }).map(drop)
+    }
+
+    /// Stops one worker, which is not restarted. [`replace_worker`](Control::replace_worker) starts
+    /// one again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
+    pub fn stop_worker(&self, task_id: u32) -> Result<(), Error> {
+        let task_id = crate::int(task_id)?;
+        // SAFETY: as above.
+        check(unsafe { sys::pf_pool_stop_worker(self.pool, task_id) }).map(drop)
+    }
+
+    /// Changes the number of [`spares`](crate::Builder::spares).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
+    pub fn set_spares(&self, count: u32) -> Result<(), Error> {
+        let count = crate::int(count)?;
+        // SAFETY: as above.
+        check(unsafe { sys::pf_pool_set_spares(self.pool, count) }).map(drop)
+    }
+
+    /// A number for metrics; 0 before the start.
+    pub fn counter(&self, which: Counter) -> u64 {
+        let which = match which {
+            Counter::Started => sys::PF_COUNT_STARTED,
+            Counter::Exited => sys::PF_COUNT_EXITED,
+            Counter::Abnormal => sys::PF_COUNT_ABNORMAL,
+            Counter::Restarted => sys::PF_COUNT_RESTARTED,
+            Counter::StartFailed => sys::PF_COUNT_START_FAILED,
+            Counter::Unresponsive => sys::PF_COUNT_UNRESPONSIVE,
+            Counter::Reloads => sys::PF_COUNT_RELOADS,
+            Counter::Ready => sys::PF_COUNT_READY,
+            Counter::Alive => sys::PF_COUNT_ALIVE,
+            Counter::ReplaceFailed => sys::PF_COUNT_REPLACE_FAILED,
+            Counter::Spares => sys::PF_COUNT_SPARES,
+        };
+        // SAFETY: as above.
+        unsafe { sys::pf_pool_counter(self.pool, which) }
     }
 
     /// Sends a signal to one worker, or with `None` to all. An end that it leads to is abnormal.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn send_signal(&self, task_id: impl Into<Option<u32>>, signal: i32) -> Result<(), Error> {
         let task_id = task_id.into().map_or(Ok(-1), crate::int)?;
         // SAFETY: as above.
@@ -87,28 +205,54 @@ impl Control {
     }
 
     /// The number of slots.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn worker_count(&self) -> Result<u32, Error> {
         // SAFETY: as above.
         check(unsafe { sys::pf_pool_worker_count(self.pool) }).map(|count| count as u32)
     }
 
     /// The number of processes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn alive_count(&self) -> Result<u32, Error> {
         // SAFETY: as above.
         check(unsafe { sys::pf_pool_alive_count(self.pool) }).map(|count| count as u32)
     }
 
     /// The process of a slot, if it has one now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn worker_pid(&self, task_id: u32) -> Result<Option<u32>, Error> {
+        let task_id = crate::int(task_id)?;
         // SAFETY: as above.
-        let pid = check(unsafe { sys::pf_pool_worker_pid(self.pool, crate::int(task_id)?) })?;
+        let pid = check(unsafe { sys::pf_pool_worker_pid(self.pool, task_id) })?;
         Ok(Some(pid as u32).filter(|&pid| pid != 0))
     }
 
     /// What a slot holds.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn worker_state(&self, task_id: u32) -> Result<WorkerState, Error> {
+        let task_id = crate::int(task_id)?;
         // SAFETY: as above.
-        let state = check(unsafe { sys::pf_pool_worker_state(self.pool, crate::int(task_id)?) })?;
+        let state = check(unsafe { sys::pf_pool_worker_state(self.pool, task_id) })?;
         Ok(match state {
             sys::PF_WORKER_EMPTY => WorkerState::Empty,
             sys::PF_WORKER_STARTING => WorkerState::Starting,
@@ -120,17 +264,31 @@ impl Control {
     }
 
     /// The restarts of a slot that were counted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn worker_restarts(&self, task_id: u32) -> Result<u32, Error> {
+        let task_id = crate::int(task_id)?;
         // SAFETY: as above.
-        let count = unsafe { sys::pf_pool_worker_restarts(self.pool, crate::int(task_id)?) };
+        let count = unsafe { sys::pf_pool_worker_restarts(self.pool, task_id) };
         check(count).map(|count| count as u32)
     }
 
     /// How long the worker of a slot has lived.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn worker_uptime(&self, task_id: u32) -> Result<Duration, Error> {
         self.worker_state(task_id)?;
+        let task_id = crate::int(task_id)?;
         // SAFETY: as above.
-        let uptime = unsafe { sys::pf_pool_worker_uptime_ms(self.pool, crate::int(task_id)?) };
+        let uptime = unsafe { sys::pf_pool_worker_uptime_ms(self.pool, task_id) };
         Ok(Duration::from_millis(uptime))
     }
 
@@ -190,21 +348,45 @@ impl Remote {
     }
 
     /// Stops all workers gracefully.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn stop(&self) -> Result<(), Error> {
         self.ask(Control::stop)
     }
 
     /// Kills all workers.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn kill(&self) -> Result<(), Error> {
         self.ask(Control::kill)
     }
 
     /// Replaces all workers, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn reload(&self) -> Result<(), Error> {
         self.ask(Control::reload)
     }
 
     /// As [`Control::handle_signal`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
+    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn handle_signal(&self, signal: i32) -> Result<(), Error> {
         self.ask(|pool| pool.handle_signal(signal))
     }

@@ -39,9 +39,11 @@ use crate::Error;
 /// ```
 pub fn daemonize(pid_file: Option<&Path>) -> Result<(), Error> {
     check_library()?;
+    let what =
+        || pid_file.map_or_else(|| "daemonize".into(), |path| format!("daemonize({path:?})"));
     let path = match pid_file {
         Some(path) => {
-            Some(CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::invalid())?)
+            Some(CString::new(path.as_os_str().as_bytes()).map_err(|_| Error::invalid().at(what))?)
         }
         None => None,
     };
@@ -50,11 +52,17 @@ pub fn daemonize(pid_file: Option<&Path>) -> Result<(), Error> {
     }
     let path = path.as_ref().map_or(ptr::null(), |path| path.as_ptr());
     // SAFETY: the path is a string of C or null.
-    check(unsafe { sys::pf_daemonize(path) }).map(drop)
+    check(unsafe { sys::pf_daemonize(path) })
+        .map(drop)
+        .map_err(|error| error.at(what))
 }
 
 /// Tells the process that launched this daemon that it is ready, without waiting for workers. In
 /// other processes it has no effect.
+///
+/// # Errors
+///
+/// [`Error::Os`] if the launching process cannot be told.
 pub fn daemon_ready() -> Result<(), Error> {
     // SAFETY: may be called in any process.
     check(unsafe { sys::pf_daemon_ready() }).map(drop)

@@ -6,6 +6,10 @@ use std::os::raw::c_int;
 
 use libprefork_sys as sys;
 
+pub(crate) const ENOENT: c_int = 2;
+pub(crate) const ENOEXEC: c_int = 8;
+pub(crate) const EACCES: c_int = 13;
+pub(crate) const ENOTDIR: c_int = 20;
 pub(crate) const EINTR: c_int = 4;
 pub(crate) const ECHILD: c_int = 10;
 pub(crate) const EAGAIN: c_int = 11;
@@ -17,8 +21,8 @@ pub(crate) const EINVAL: c_int = 22;
 /// use libprefork::{Error, Pool};
 ///
 /// let error = Pool::builder().workers(1_000_000).build().unwrap_err();
-/// assert_eq!(error, Error::Os(22)); // EINVAL
-/// assert_eq!(error.to_string(), "Invalid argument");
+/// assert_eq!(error.to_string(), "workers(1000000): Invalid argument");
+/// assert_eq!(error.raw_os_error(), Some(22)); // EINVAL
 /// assert_eq!(std::io::Error::from(error).kind(), std::io::ErrorKind::InvalidInput);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,12 +45,20 @@ pub enum Error {
     Library(String),
     /// The error of the operating system with this `errno`.
     Os(i32),
+    /// The same, of a setting or an address.
+    At {
+        /// The call and its value, such as `workers(1000000)` or `listen("localhost", 80)`.
+        what: String,
+        /// The number of the error.
+        errno: i32,
+    },
 }
 
 impl Error {
     /// The code that the C interface has for it.
     pub fn code(&self) -> i32 {
         match *self {
+            Error::At { errno, .. } => -errno,
             Error::GaveUp => sys::PF_EGAVEUP,
             Error::Threads => sys::PF_ETHREADS,
             Error::Fatal => sys::PF_EFATAL,
@@ -73,6 +85,27 @@ impl Error {
     pub(crate) fn invalid() -> Error {
         Error::Os(EINVAL)
     }
+
+    /// The `errno`, if it is an error of the operating system.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        match *self {
+            Error::Os(errno) | Error::At { errno, .. } => Some(errno),
+            Error::Interrupted => Some(EINTR),
+            Error::WrongProcess => Some(ECHILD),
+            _ => None,
+        }
+    }
+
+    /// With what it is an error of.
+    pub(crate) fn at(self, what: impl FnOnce() -> String) -> Error {
+        match self {
+            Error::Os(errno) => Error::At {
+                what: what(),
+                errno,
+            },
+            other => other,
+        }
+    }
 }
 
 impl fmt::Display for Error {
@@ -88,6 +121,9 @@ impl fmt::Display for Error {
                 sys::PF_VERSION_MINOR
             );
         }
+        if let Error::At { what, .. } = self {
+            write!(f, "{what}: ")?;
+        }
         // SAFETY: takes any number, and the text is static.
         let text = unsafe { CStr::from_ptr(sys::pf_strerror(self.code())) };
         f.write_str(&text.to_string_lossy())
@@ -101,6 +137,9 @@ impl From<Error> for io::Error {
         match error {
             Error::Os(_) | Error::Interrupted | Error::WrongProcess => {
                 io::Error::from_raw_os_error(-error.code())
+            }
+            Error::At { errno, .. } => {
+                io::Error::new(io::Error::from_raw_os_error(errno).kind(), error)
             }
             _ => io::Error::new(io::ErrorKind::Other, error),
         }

@@ -48,6 +48,8 @@ pub struct Event {
     pub restarts: u32,
     /// The slots of `Starting`, `Stopping`, `Resized`, `Reloading` and `Reloaded`; otherwise 0.
     pub worker_count: u32,
+    /// Why a worker was started or was to end, or why the pool stops.
+    pub reason: Reason,
     /// When it happened, by the clock `CLOCK_MONOTONIC`.
     pub time: Duration,
 }
@@ -127,8 +129,78 @@ pub enum EventKind {
     /// All workers have ended; why, if the pool failed. Its last event.
     #[allow(missing_docs)]
     Done { error: Option<Error> },
+    /// The pool goes on with the workers of the program before [`upgrade`](crate::upgrade). It comes
+    /// instead of `Starting`; `worker_count` of the event is the number of adopted workers.
+    Adopted,
+    /// A spare was started: [`Builder::spares`](crate::Builder::spares).
+    #[allow(missing_docs)]
+    SpareStarted { pid: u32 },
+    /// A spare ended without having had a slot.
+    #[allow(missing_docs)]
+    SpareExited {
+        pid: u32,
+        status: Option<ExitStatus>,
+    },
     /// An event that this crate does not know, with its number in C.
     Other(i32),
+}
+
+/// Why a worker was started or was to end, or why the pool stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// The worker ended by itself, or no reason is known.
+    None,
+    /// The pool starts.
+    Start,
+    /// The worker before it ended.
+    Restart,
+    /// `pf_pool_replace_worker()`.
+    Replace,
+    /// A reload of all workers.
+    Reload,
+    /// The age of `pf_pool_set_lifetime()`.
+    Lifetime,
+    /// `pf_worker_retire()`.
+    Retire,
+    /// The pool has more slots, or fewer.
+    Resize,
+    /// The host or a signal stops the pool, or one worker.
+    Stop,
+    /// The worker was not ready in time.
+    ReadyTimeout,
+    /// It sent no heartbeats.
+    HeartbeatTimeout,
+    /// A limit of restarts was reached.
+    Limit,
+    /// It sent more messages than any correct worker.
+    Protocol,
+    /// SIGKILL; the kernel has killed for lack of memory.
+    OutOfMemory,
+    /// One that this crate does not know, with its number in C.
+    Other(i32),
+}
+
+impl Reason {
+    fn from_number(reason: i32) -> Reason {
+        match reason {
+            sys::PF_REASON_NONE => Reason::None,
+            sys::PF_REASON_START => Reason::Start,
+            sys::PF_REASON_RESTART => Reason::Restart,
+            sys::PF_REASON_REPLACE => Reason::Replace,
+            sys::PF_REASON_RELOAD => Reason::Reload,
+            sys::PF_REASON_LIFETIME => Reason::Lifetime,
+            sys::PF_REASON_RETIRE => Reason::Retire,
+            sys::PF_REASON_RESIZE => Reason::Resize,
+            sys::PF_REASON_STOP => Reason::Stop,
+            sys::PF_REASON_READY_TIMEOUT => Reason::ReadyTimeout,
+            sys::PF_REASON_HEARTBEAT_TIMEOUT => Reason::HeartbeatTimeout,
+            sys::PF_REASON_LIMIT => Reason::Limit,
+            sys::PF_REASON_PROTOCOL => Reason::Protocol,
+            sys::PF_REASON_OUT_OF_MEMORY => Reason::OutOfMemory,
+            other => Reason::Other(other),
+        }
+    }
 }
 
 /// Negative: none.
@@ -156,6 +228,7 @@ impl Event {
                 level,
                 message: message.to_string_lossy().into_owned(),
                 restarts: number(sys::pf_event_restarts(event)).unwrap_or(0),
+                reason: Reason::from_number(sys::pf_event_reason(event)),
                 worker_count: number(sys::pf_event_worker_count(event)).unwrap_or(0),
                 time: Duration::from_nanos(sys::pf_event_time_ns(event)),
             }
@@ -220,6 +293,12 @@ impl EventKind {
                 sys::PF_EVENT_RELOAD_FAILED => EventKind::ReloadFailed { task_id, error },
                 sys::PF_EVENT_RESIZED => EventKind::Resized,
                 sys::PF_EVENT_SIGNAL_UNAVAILABLE => EventKind::SignalUnavailable { signal },
+                sys::PF_EVENT_ADOPTED => EventKind::Adopted,
+                sys::PF_EVENT_SPARE_STARTED => EventKind::SpareStarted { pid },
+                sys::PF_EVENT_SPARE_EXITED => EventKind::SpareExited {
+                    pid,
+                    status: exit_status(event),
+                },
                 sys::PF_EVENT_DONE => EventKind::Done { error },
                 other => EventKind::Other(other),
             }

@@ -52,6 +52,7 @@
 //
 // SPDX-License-Identifier: MIT
 #![warn(missing_docs, rust_2018_idioms)]
+#![warn(clippy::missing_errors_doc)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
 mod builder;
@@ -73,10 +74,10 @@ use std::os::raw::c_int;
 use std::time::Duration;
 
 pub use builder::Builder;
-pub use control::{Control, Remote, WorkerState};
+pub use control::{Control, Counter, Remote, WorkerState};
 pub use daemon::{daemon_ready, daemonize};
 pub use error::Error;
-pub use event::{Event, EventKind, Level, Usage};
+pub use event::{Event, EventKind, Level, Reason, Usage};
 pub use fork::{cpu_count, die_of_signal, fork_processes, set_event_callback, version, UNLIMITED};
 pub use pool::Pool;
 pub use running::{Events, RunningPool};

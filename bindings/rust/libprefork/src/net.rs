@@ -33,6 +33,7 @@ const PASSED_MAX: usize = 1024;
 
 /// Which kinds of addresses are bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Family {
     /// Both; one that the kernel lacks is passed over.
     Any,
@@ -93,6 +94,11 @@ impl Bind {
     }
 
     /// Binds all of the sockets or none. They are non-blocking; those of IPv4 come first.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::At`] with the address, and what the operating system reports: `EADDRINUSE`, `EACCES` and
+    /// others. [`Error::Resolve`] if the name of the host was not found.
     pub fn listen(&self) -> Result<Vec<TcpListener>, Error> {
         const AF_UNSPEC: c_int = 0;
         const AF_INET: c_int = 2;
@@ -102,7 +108,8 @@ impl Bind {
             Family::V4 => AF_INET,
             Family::V6 => AF_INET6,
         };
-        let host = CString::new(self.host.as_str()).map_err(|_| Error::invalid())?;
+        let what = || format!("listen({:?}, {})", self.host, self.port);
+        let host = CString::new(self.host.as_str()).map_err(|_| Error::invalid().at(what))?;
         let backlog = crate::int(self.backlog)?;
         let mut fds = [-1; SOCKETS_MAX];
         let _guard = one_at_a_time();
@@ -117,7 +124,8 @@ impl Bind {
                 fds.as_mut_ptr(),
                 SOCKETS_MAX as c_int,
             )
-        })?;
+        })
+        .map_err(|error| error.at(what))?;
         // SAFETY: they are open and belong to the caller.
         let own = |&fd: &c_int| unsafe { TcpListener::from_raw_fd(fd) };
         Ok(fds[..count as usize].iter().map(own).collect())
@@ -126,18 +134,30 @@ impl Bind {
 
 /// A non-blocking listening socket at a path, with this mode whatever the umask is. A socket there
 /// that nobody listens on is replaced.
+///
+/// # Errors
+///
+/// [`Error::At`] with the path, and what the operating system reports: `EADDRINUSE` if somebody listens
+/// there, `EEXIST` if it is no socket, `EACCES` and others.
 pub fn bind_unix(path: impl AsRef<Path>, mode: u32, backlog: u32) -> Result<UnixListener, Error> {
-    let path = CString::new(path.as_ref().as_os_str().as_bytes()).map_err(|_| Error::invalid())?;
+    let name = path.as_ref();
+    let what = || format!("bind_unix({name:?})");
+    let path = CString::new(name.as_os_str().as_bytes()).map_err(|_| Error::invalid().at(what))?;
     let backlog = crate::int(backlog)?;
     let _guard = one_at_a_time();
     // SAFETY: the path is a string of C.
-    let fd = check(unsafe { sys::pf_bind_unix_socket(path.as_ptr(), mode, backlog) })?;
+    let fd = check(unsafe { sys::pf_bind_unix_socket(path.as_ptr(), mode, backlog) })
+        .map_err(|error| error.at(what))?;
     // SAFETY: it is open and belongs to the caller.
     Ok(unsafe { UnixListener::from_raw_fd(fd) })
 }
 
 /// Accepts a connection, which is non-blocking, from a non-blocking socket; `None` if none waits:
 /// in a pool a sibling took it. Errors of the connection itself are passed over.
+///
+/// # Errors
+///
+/// [`Error::Os`]: `EINVAL` if the socket does not listen, `EMFILE` and others.
 pub fn accept(listener: &impl AsRawFd) -> Result<Option<OwnedFd>, Error> {
     // SAFETY: takes any number.
     match check(unsafe { sys::pf_accept(listener.as_raw_fd()) }) {
@@ -150,6 +170,10 @@ pub fn accept(listener: &impl AsRawFd) -> Result<Option<OwnedFd>, Error> {
 
 /// The descriptors that systemd has opened for this process, in their order. They stay open;
 /// `try_clone_to_owned` gives one of one's own.
+///
+/// # Errors
+///
+/// [`Error::Os`] with `EINVAL` if there are more than 1,024.
 pub fn listen_fds() -> Result<Vec<BorrowedFd<'static>>, Error> {
     let mut fds = [-1; PASSED_MAX];
     // SAFETY: there is room for so many descriptors.

@@ -1,6 +1,7 @@
 // A pool of C with all that must live as long as it.
 //
 // SPDX-License-Identifier: MIT
+use std::os::raw::c_int;
 use std::os::unix::io::OwnedFd;
 use std::process;
 use std::ptr;
@@ -8,7 +9,7 @@ use std::ptr;
 use libprefork_sys as sys;
 
 use crate::callbacks::{self, deliver, enter, Enter, OnEvent, Shared};
-use crate::error::check;
+use crate::error::{check, EACCES, ENOENT, ENOEXEC, ENOTDIR};
 use crate::threads::has_threads;
 use crate::{Control, Error, Remote, Task};
 
@@ -19,6 +20,7 @@ pub(crate) struct Owned {
     pub(crate) remote: Remote,
     process: u32,
     exec: bool,
+    program: Option<String>,
     allows_threads: bool,
     fds: Vec<OwnedFd>,
     /// The closure of workers that are forked by a pool with an event loop.
@@ -48,6 +50,7 @@ impl Owned {
             remote: Remote::new(pool),
             process: process::id(),
             exec: false,
+            program: None,
             allows_threads: false,
             fds: Vec::new(),
             worker: None,
@@ -68,8 +71,20 @@ impl Owned {
         self.allows_threads = true;
     }
 
-    pub(crate) fn set_exec(&mut self) {
+    /// The program, if it is not this one, is named in errors.
+    pub(crate) fn set_exec(&mut self, program: Option<String>) {
         self.exec = true;
+        self.program = program;
+    }
+
+    /// What C returned while the pool ran, with the program that could not be executed.
+    pub(crate) fn check(&self, result: c_int) -> Result<c_int, Error> {
+        check(result).map_err(|error| match (&self.program, &error) {
+            (Some(program), Error::Os(ENOENT | EACCES | ENOEXEC | ENOTDIR)) => {
+                error.at(|| format!("exec({program:?})"))
+            }
+            _ => error,
+        })
     }
 
     pub(crate) fn keep(&mut self, fd: OwnedFd) {

@@ -99,7 +99,7 @@ impl Pool {
         if std::mem::take(&mut shared.found_threads) {
             return Err(Error::Threads);
         }
-        check(result).map(drop)
+        self.owned.check(result).map(drop)
     }
 
     /// Begins the pool for an event loop. Workers are forked, and enter the closure as in
@@ -131,6 +131,10 @@ impl Pool {
     }
 
     /// Begins a pool of [exec workers](Builder::exec_self) for an event loop.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Os`] as for [`run`](Pool::run). Nothing was started, and the pool is gone.
     pub fn start_exec(self) -> Result<RunningPool, Error> {
         self.begin()
     }

@@ -61,7 +61,7 @@ impl RunningPool {
         // SAFETY: the pool is valid.
         let result =
             unsafe { sys::pf_pool_dispatch(self.owned.raw(), crate::milliseconds(timeout)) };
-        check(result).map(|lives| lives != 0)
+        self.owned.check(result).map(|lives| lives != 0)
     }
 
     /// Whether there is work for [`dispatch`](RunningPool::dispatch) or events wait, that is, the
@@ -72,6 +72,10 @@ impl RunningPool {
     }
 
     /// Takes the oldest event, if one waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn next_event(&mut self) -> Result<Option<Event>, Error> {
         let mut event = ptr::null();
         // SAFETY: the pool is valid, the event is until the next call.

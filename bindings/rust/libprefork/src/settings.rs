@@ -6,6 +6,7 @@ use crate::Error;
 
 /// Which ends of workers lead to a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum RestartPolicy {
     /// A signal, or a status other than 0. The default.
     OnFailure,
@@ -17,6 +18,7 @@ pub enum RestartPolicy {
 
 /// What happens when a limit of restarts is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum LimitAction {
     /// All workers are stopped, and the pool fails with [`Error::GaveUp`]. The default.
     Stop,
@@ -26,6 +28,7 @@ pub enum LimitAction {
 
 /// What an exit status of a worker means, whatever the restart policy says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ExitAction {
     /// The restart policy decides. The default.
     Default,
@@ -39,6 +42,7 @@ pub enum ExitAction {
 
 /// In which order a reload replaces a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ReloadOrder {
     /// The new one is started before the old one is stopped. The default.
     StartFirst,
@@ -48,6 +52,7 @@ pub enum ReloadOrder {
 
 /// Which signals of this process control the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Signals {
     /// None. The default.
     None,
@@ -61,6 +66,7 @@ pub enum Signals {
 
 /// How ends of workers are noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Backend {
     /// By what the kernel has. The default.
     Auto,

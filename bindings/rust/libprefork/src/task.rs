@@ -61,15 +61,37 @@ impl Task {
     }
 
     /// Tells the supervisor that this worker serves now.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongProcess`] in a process that is not a worker; [`Error::Os`] with `EAGAIN` in a spare
+    /// that has no slot yet.
     pub fn ready(self) -> Result<(), Error> {
         // SAFETY: may be called by any thread of any process.
         check(unsafe { sys::pf_worker_ready() }).map(drop)
     }
 
     /// Gives a sign of life, see [`Builder::heartbeat_timeout`](crate::Builder::heartbeat_timeout).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongProcess`] in a process that is not a worker; [`Error::Os`] with `EAGAIN` in a spare
+    /// that has no slot yet.
     pub fn heartbeat(self) -> Result<(), Error> {
         // SAFETY: may be called by any thread of any process.
         check(unsafe { sys::pf_worker_heartbeat() }).map(drop)
+    }
+
+    /// Asks the supervisor to replace this worker, for example after so many requests. The worker
+    /// goes on until it is asked to stop.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongProcess`] in a process that is not a worker; [`Error::Os`] with `EAGAIN` in a spare
+    /// that has no slot yet.
+    pub fn retire(self) -> Result<(), Error> {
+        // SAFETY: may be called by any thread of any process.
+        check(unsafe { sys::pf_worker_retire() }).map(drop)
     }
 
     /// A descriptor that becomes readable, and stays so, when this worker should end: it has been
@@ -77,6 +99,11 @@ impl Task {
     ///
     /// A worker that uses it should not be sent a signal as well:
     /// [`Builder::stop_by_descriptor`](crate::Builder::stop_by_descriptor).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongProcess`] in a process that is not a worker; [`Error::Os`] with `EAGAIN` in a spare
+    /// that has no slot yet.
     pub fn stop_fd(self) -> Result<BorrowedFd<'static>, Error> {
         static FIRST_CALL: Mutex<()> = Mutex::new(());
         let _guard = FIRST_CALL
@@ -91,10 +118,16 @@ impl Task {
     /// A descriptor that the pool was given by [`Builder::fd`](crate::Builder::fd).
     ///
     /// It belongs to the library; `try_clone_to_owned` gives one of one's own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongProcess`] in a process that is not a worker; [`Error::Os`] with `EAGAIN` in a spare
+    /// that has no slot yet.
     pub fn fd(self, name: &str) -> Result<BorrowedFd<'static>, Error> {
-        let name = CString::new(name).map_err(|_| Error::invalid())?;
+        let what = || format!("fd({name:?})");
+        let text = CString::new(name).map_err(|_| Error::invalid().at(what))?;
         // SAFETY: the name is a string of C.
-        let fd = check(unsafe { sys::pf_worker_fd(name.as_ptr()) })?;
+        let fd = check(unsafe { sys::pf_worker_fd(text.as_ptr()) }).map_err(|e| e.at(what))?;
         // SAFETY: the library keeps it open as long as the process lives.
         Ok(unsafe { BorrowedFd::borrow_raw(fd) })
     }
@@ -106,6 +139,11 @@ impl Task {
     /// listening socket a sibling may be faster.
     ///
     /// [`Error::Interrupted`] after a signal handler of this process has run.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongProcess`] in a process that is not a worker; [`Error::Os`] with `EAGAIN` in a spare
+    /// that has no slot yet.
     pub fn wait(self, readable: &impl AsRawFd, timeout: Option<Duration>) -> Result<Wake, Error> {
         let mut fds = [
             Poll::readable(self.stop_fd()?.as_raw_fd()),

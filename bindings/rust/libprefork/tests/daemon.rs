@@ -109,7 +109,13 @@ fn the_launcher_waits_for_the_workers() {
     assert_eq!(second.end().code(), Some(2));
     assert_eq!(
         second.seen,
-        [format!("once refused {:?}", Error::Os(EEXIST))]
+        [format!(
+            "once refused {:?}",
+            Error::At {
+                what: format!("daemonize({name:?})"),
+                errno: EEXIST
+            }
+        )]
     );
 
     kill(daemon, SIGTERM);

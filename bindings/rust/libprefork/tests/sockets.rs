@@ -70,10 +70,10 @@ fn one_port_for_all_addresses() {
         .iter()
         .all(|one| one.local_addr().unwrap().port() == port));
     assert!(listeners[0].local_addr().unwrap().is_ipv4());
-    assert_eq!(
-        Bind::to("127.0.0.1", port).listen().unwrap_err(),
-        Error::Os(EADDRINUSE)
-    );
+    let error = Bind::to("127.0.0.1", port).listen().unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(EADDRINUSE));
+    let named = format!("listen(\"127.0.0.1\", {port}): ");
+    assert!(error.to_string().starts_with(&named), "{error}");
 
     let only = Bind::to("", 0).family(Family::V4).listen().unwrap();
     assert!(only.len() == 1 && only[0].local_addr().unwrap().is_ipv4());
@@ -87,8 +87,11 @@ fn wrong_addresses_are_errors() {
     let unknown = version4.listen().unwrap_err();
     assert_eq!((unknown.clone(), unknown.code()), (Error::Resolve, -4099));
     assert_eq!(
-        Bind::to("with\0nul", 0).listen().unwrap_err(),
-        Error::Os(EINVAL)
+        Bind::to("with\0nul", 0)
+            .listen()
+            .unwrap_err()
+            .raw_os_error(),
+        Some(EINVAL)
     );
     let (not_listening, _other) = UnixStream::pair().unwrap();
     assert_eq!(accept(&not_listening).unwrap_err(), Error::Os(EINVAL));
@@ -116,7 +119,10 @@ fn stale_unix_sockets_are_replaced() {
     );
     assert_eq!(
         bind_unix(&path, 0o600, 0).unwrap_err(),
-        Error::Os(EADDRINUSE)
+        Error::At {
+            what: format!("bind_unix({path:?})"),
+            errno: EADDRINUSE
+        }
     );
     drop(listener);
     let listener = bind_unix(&path, 0o660, 0).unwrap();
@@ -125,7 +131,8 @@ fn stale_unix_sockets_are_replaced() {
     fs::remove_file(&path).unwrap();
 
     fs::write(&path, "a file").unwrap();
-    assert_eq!(bind_unix(&path, 0o600, 0).unwrap_err(), Error::Os(EEXIST));
+    let error = bind_unix(&path, 0o600, 0).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(EEXIST));
     assert_eq!(fs::read_to_string(&path).unwrap(), "a file");
     fs::remove_file(&path).unwrap();
 }

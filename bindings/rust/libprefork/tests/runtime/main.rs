@@ -7,6 +7,7 @@ mod support;
 
 mod policies;
 mod processes;
+mod spares;
 mod threads;
 
 use libprefork::RunningPool;
@@ -45,6 +46,10 @@ fn main() {
             policies::a_dropped_pool_leaves_nobody,
             policies::a_program_dies_of_the_signal_that_stopped_its_pool,
             policies::a_stopped_supervisor_goes_on,
+            spares::a_spare_takes_the_slot_of_a_killed_worker,
+            spares::foreign_workers_report_as_services,
+            spares::a_worker_that_retires_is_replaced,
+            spares::a_program_that_cannot_start_gives_up,
         ],
         all![
             threads::refuse_threads,
@@ -68,6 +73,11 @@ fn main() {
             policies::dropped_pool,
             policies::stopped_run,
             policies::dying,
+            spares::killed_worker,
+            spares::be_foreign,
+            spares::foreign,
+            spares::retire,
+            spares::cannot_start,
         ],
     );
 }

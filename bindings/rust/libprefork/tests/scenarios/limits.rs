@@ -38,13 +38,31 @@ pub fn make_errors() {
         .unwrap_err();
     assert_eq!(
         (error.code(), error.to_string().as_str()),
-        (-EINVAL, "Invalid argument")
+        (-EINVAL, "workers(65537): Invalid argument")
     );
     assert_error(&error);
     assert!(error.source().is_none());
-    assert_eq!(io::Error::from(error).raw_os_error(), Some(EINVAL));
-    let error = Pool::builder().name("with\0nul").build().unwrap_err();
-    assert_eq!(error, Error::Os(EINVAL));
+    assert_eq!(error.raw_os_error(), Some(EINVAL));
+    let other = io::Error::from(error);
+    assert_eq!(other.kind(), io::ErrorKind::InvalidInput);
+    assert_eq!(other.to_string(), "workers(65537): Invalid argument");
+    let text = |builder: libprefork::Builder| builder.build().unwrap_err().to_string();
+    assert_eq!(
+        text(Pool::builder().name("with\0nul")),
+        "name(\"with\\0nul\"): Invalid argument"
+    );
+    assert_eq!(
+        text(
+            Pool::builder()
+                .exit_action(1, libprefork::ExitAction::Done)
+                .spares(65_537)
+        ),
+        "spares(65537): Invalid argument"
+    );
+    assert_eq!(
+        text(Pool::builder().backoff(Duration::from_secs(2), Duration::from_secs(1))),
+        "backoff(2s, 1s): Invalid argument"
+    );
     assert!(Pool::builder()
         .backoff(Duration::from_secs(2), Duration::from_secs(1))
         .build()
@@ -77,7 +95,14 @@ pub fn make_errors() {
 
     let nothing = Command::new("/there/is/no/such/program");
     let mut pool = Pool::builder().workers(1).exec(&nothing).build().unwrap();
-    assert_eq!(pool.run(|_| ()), Err(Error::Os(ENOENT)));
+    let error = pool.run(|_| ()).unwrap_err();
+    assert_eq!(
+        (error.raw_os_error(), error.to_string().as_str()),
+        (
+            Some(ENOENT),
+            "exec(\"/there/is/no/such/program\"): No such file or directory"
+        )
+    );
     assert_eq!(
         Pool::builder().build().unwrap().start_exec().unwrap_err(),
         Error::Os(EINVAL)
