@@ -393,16 +393,11 @@ impl Builder {
     pub fn exec(self, command: &Command) -> Builder {
         self.set("exec", &command.get_program(), |pool| {
             pool.set_exec(Some(command.get_program().to_string_lossy().into_owned()));
-            let path = string(command.get_program())?;
-            let mut words = vec![path.clone()];
-            for argument in command.get_args() {
-                words.push(string(argument)?);
-            }
-            let environment = environment_of(command)?;
-            let (argv, envp) = (pointers(&words), environment.as_deref().map(pointers));
+            let arguments = Arguments::new(command)?;
+            let (path, argv, envp) = arguments.pointers();
             let envp = envp.as_ref().map_or(ptr::null(), |envp| envp.as_ptr());
             // SAFETY: the pool is valid; all strings are copied.
-            check(unsafe { sys::pf_pool_set_exec(pool.raw(), path.as_ptr(), argv.as_ptr(), envp) })
+            check(unsafe { sys::pf_pool_set_exec(pool.raw(), path, argv.as_ptr(), envp) })
         })
     }
 
@@ -427,6 +422,37 @@ impl Builder {
     /// [`Error::Library`] if another library was loaded; [`Error::Os`] with `ENOMEM`.
     pub fn build(self) -> Result<Pool, Error> {
         self.pool.map(Pool::new)
+    }
+}
+
+/// A command as C takes it.
+pub(crate) struct Arguments {
+    words: Vec<CString>, // the first is the program
+    environment: Option<Vec<CString>>,
+}
+
+impl Arguments {
+    pub(crate) fn new(command: &Command) -> Result<Arguments, Error> {
+        let mut words = vec![string(command.get_program())?];
+        for argument in command.get_args() {
+            words.push(string(argument)?);
+        }
+        Ok(Arguments {
+            words,
+            environment: environment_of(command)?,
+        })
+    }
+
+    /// The path, the arguments and the environment, if it was changed. They point into this value.
+    pub(crate) fn pointers(
+        &self,
+    ) -> (
+        *const c_char,
+        Vec<*const c_char>,
+        Option<Vec<*const c_char>>,
+    ) {
+        let environment = self.environment.as_deref().map(pointers);
+        (self.words[0].as_ptr(), pointers(&self.words), environment)
     }
 }
 

@@ -69,6 +69,7 @@ mod running;
 mod settings;
 mod task;
 mod threads;
+mod upgrade;
 
 use std::os::raw::c_int;
 use std::time::Duration;
@@ -83,6 +84,7 @@ pub use pool::Pool;
 pub use running::{Events, RunningPool};
 pub use settings::{Backend, ExitAction, LimitAction, ReloadOrder, RestartPolicy, Signals};
 pub use task::{Task, Wake};
+pub use upgrade::upgrade;
 
 /// A number that C takes as an `int`.
 fn int(value: u32) -> Result<c_int, Error> {

@@ -9,6 +9,7 @@ mod policies;
 mod processes;
 mod spares;
 mod threads;
+mod upgrades;
 
 use libprefork::RunningPool;
 use support::Program;
@@ -50,6 +51,8 @@ fn main() {
             spares::foreign_workers_report_as_services,
             spares::a_worker_that_retires_is_replaced,
             spares::a_program_that_cannot_start_gives_up,
+            upgrades::five_upgrades_lose_no_request,
+            upgrades::an_upgrade_that_fails_changes_nothing,
         ],
         all![
             threads::refuse_threads,
@@ -78,6 +81,7 @@ fn main() {
             spares::foreign,
             spares::retire,
             spares::cannot_start,
+            upgrades::serve,
         ],
     );
 }
