@@ -16,6 +16,11 @@ import (
 // hosts cannot come here: workers are made by exec, and package net opens sockets.
 var bound = regexp.MustCompile(`^PF_(EVENT|RESTART|LIMIT|EXIT|RELOAD|BACKEND|WORKER|REASON|COUNT|GROUP|TASK)_|^PF_E(GAVEUP|FATAL)$`)
 
+// What this package does not use: bindings/README.md tells why.
+var unreached = regexp.MustCompile(`^pf_(pool_set_(worker_fn|host_fork|thread_policy|signals|` +
+	`event_callback|reap_orphans|stop_fd)|pool_fork_.*|set_event_callback|bind_.*|accept|daemon.*|` +
+	`event_type_name|version_number)$`)
+
 // The C compiler holds the types and numbers of what this package uses against the header. Here it
 // is seen that nothing of the interface has been forgotten.
 func TestEveryConstantOfTheLibraryHasAName(t *testing.T) {
@@ -38,8 +43,18 @@ func TestEveryConstantOfTheLibraryHasAName(t *testing.T) {
 	for _, file := range files {
 		source, err := os.ReadFile(file)
 		check(t, err)
-		for _, word := range regexp.MustCompile(`\bC\.(PF_\w+)`).FindAllSubmatch(source, -1) {
+		for _, word := range regexp.MustCompile(`\bC\.((?:PF|pf)_\w+)`).FindAllSubmatch(source, -1) {
 			used[string(word[1])] = true
+		}
+	}
+	shim, err := os.ReadFile("shim.h")
+	check(t, err)
+	for _, word := range regexp.MustCompile(`\b(pf_\w+)\(`).FindAllSubmatch(shim, -1) {
+		used[string(word[1])] = true
+	}
+	for name := range described.Functions {
+		if used[name] == unreached.MatchString(name) {
+			t.Errorf("%s: used is %v, see the table of bindings/README.md", name, used[name])
 		}
 	}
 	for name := range described.Constants {

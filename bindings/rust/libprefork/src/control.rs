@@ -380,6 +380,17 @@ impl Remote {
         self.ask(Control::reload)
     }
 
+    /// Makes the descriptor of the pool readable, so that an event loop calls
+    /// [`dispatch`](crate::RunningPool::dispatch).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongProcess`] in a process that did not make the pool.
+    pub fn wake(&self) -> Result<(), Error> {
+        // SAFETY: the pool is valid; any thread may call it.
+        self.ask(|pool| check(unsafe { sys::pf_pool_wake(pool.raw()) }).map(drop))
+    }
+
     /// As [`Control::handle_signal`].
     ///
     /// # Errors

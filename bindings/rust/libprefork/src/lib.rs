@@ -103,3 +103,46 @@ fn milliseconds(timeout: Option<Duration>) -> c_int {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(test)]
+mod tests {
+    /// What this crate does not use: bindings/README.md tells why.
+    const UNREACHED: &[&str] = &[
+        "pf_event_type_name",
+        "pf_pool_fork_child",
+        "pf_pool_fork_parent",
+        "pf_pool_fork_prepare",
+        "pf_pool_set_host_fork",
+        "pf_pool_set_stop_fd",
+        "pf_version_number",
+    ];
+
+    #[test]
+    fn every_function_of_the_library_is_used() {
+        let mut own = String::new();
+        for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap() {
+            own += &std::fs::read_to_string(file.unwrap().path()).unwrap();
+        }
+        let path = std::process::Command::new("pkg-config")
+            .args(["--variable=interface", "prefork"])
+            .output();
+        let path = String::from_utf8(path.unwrap().stdout).unwrap();
+        let text = std::fs::read_to_string(path.trim()).unwrap();
+        let words: Vec<&str> = text.split('"').collect();
+        let mut functions: Vec<&str> = words
+            .windows(2)
+            .filter(|pair| pair[0].starts_with("pf_") && pair[1].trim_start().starts_with(':'))
+            .map(|pair| pair[0])
+            .collect();
+        assert!(functions.len() > 80, "{functions:?}");
+        let used = |name: &str| {
+            let call = format!("sys::{name}");
+            own.split(&call).skip(1).any(|rest| {
+                !rest.starts_with(|next: char| next.is_ascii_alphanumeric() || next == '_')
+            })
+        };
+        functions.retain(|name| !used(name));
+        functions.sort_unstable();
+        assert_eq!(functions, UNREACHED);
+    }
+}
