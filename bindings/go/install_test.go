@@ -63,8 +63,16 @@ func newProxy(t *testing.T, path string) string {
 	defer file.Close()
 	archive := zip.NewWriter(file)
 	check(t, filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
+		if err != nil {
 			return err
+		}
+		if entry.IsDir() && name != "." { // another module is not published with this one
+			if _, err := os.Stat(filepath.Join(name, "go.mod")); err == nil {
+				return fs.SkipDir
+			}
+		}
+		if !entry.Type().IsRegular() {
+			return nil
 		}
 		text, err := os.ReadFile(name)
 		check(t, err)
