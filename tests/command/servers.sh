@@ -4,9 +4,10 @@
 #
 #   tests/command/servers.sh [SERVER...]
 #
-# Under load: a worker is killed, all are reloaded ten times, a release is broken, and all are
-# stopped. No request may be lost by the reloads, and the broken release must not replace the good
-# one. TRANSCRIPT= is a file that gets the messages. Ends with "N passed, N failed".
+# A worker is killed, all are reloaded ten times and the supervisor is upgraded under load, a
+# release is broken, and all are stopped. No request may be lost under load, and the broken release
+# must not replace the good one. TRANSCRIPT= is a file that gets the messages. Ends with "N passed,
+# N failed".
 #
 # SPDX-License-Identifier: MIT
 set -euo pipefail
@@ -157,6 +158,12 @@ try() {
         kill -HUP "$server"
         until_true reloaded "$count"
     done
+    note "an upgrade of the supervisor under load"
+    old=$(pid_of 0)/$(pid_of 1)
+    kill -USR2 "$server"
+    until_true logged 'Adopted 2 processes'
+    until_true are_ready 2
+    expect 'workers after the upgrade' "$old" "$(pid_of 0)/$(pid_of 1)"
     sleep 0.5
     end_load
     "$prefork" status "$monitor" >>"$log"

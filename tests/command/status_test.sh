@@ -8,7 +8,7 @@ set -eu
 . tests/support/script.sh
 . tests/command/common.sh
 
-need ps
+need curl ps
 
 # ends STATUS PATTERN ARGUMENT...: it does by itself, and says so.
 ends() {
@@ -16,7 +16,7 @@ ends() {
     pattern=$2
     shift 2
     status=0
-    timeout 20 "$prefork" "$@" >"$log" 2>&1 || status=$?
+    timeout 60 "$prefork" "$@" >"$log" 2>&1 || status=$?
     expect "status of prefork $*" "$wanted" "$status"
     grep -q -e "$pattern" "$log" || fail "prefork $*: does not say: $pattern"
 }
@@ -77,6 +77,24 @@ expect starts 3 "$(grep -c 'started$' "$log")"
 ends 1 'the pool has failed' -n 1 --boot-limit 2 --backoff 0,0 --ready-timeout 0.1 -- \
     "$programs/foreign_server" silent
 ends 0 'exited with status 3' -n 1 --restart never -- sh -c 'exit 3'
+
+# ---- a program that uses the library ---------------------------------------------------------
+
+# A spare takes the slot of a worker that ends.
+start -n 1 --native --spares 1 -l 127.0.0.1:0 --ready-timeout 10 -- "$examples/spares" 0
+until_true are_ready 1
+first=$(pid_of 0)
+has_spare() {
+    get --unix-socket "$monitor" http://localhost/metrics | grep -q '^prefork_spares{pool=""} 1$'
+}
+until_true has_spare
+spare=$(sed -n 's/.*spare child (pid \([0-9]*\)) started.*/\1/p' "$log" | head -n 1)
+kill -KILL "$first"
+is_taken_over() {
+    [ "$(pid_of 0)" = "$spare" ]
+}
+until_true is_taken_over
+stop 143
 
 # ---- a worker that does not stop -------------------------------------------------------------
 
