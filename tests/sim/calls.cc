@@ -272,4 +272,19 @@ void Host::control(uint32_t what, uint32_t first, uint32_t second_number) {
     }
 }
 
+void Host::act_in_callback() {
+    SIM_TRACE("the callback acts");
+    if (planned_.b % 16 == 15) {
+        // The host forked in its callback, and it is the child that comes back from it.
+        world.in_child = true;
+        world.own_pid = world.next_pid;
+        return;
+    }
+    if (planned_.b % 16 == 14) {
+        world.clock += planned_.c % (5 * second);
+        return;
+    }
+    control(planned_.b, planned_.c, planned_.c / 16);
+}
+
 } // namespace sim

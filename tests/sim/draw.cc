@@ -69,6 +69,8 @@ constexpr Weight weights[] = {
     {Kind::set_spares, 4, Theme::control},
     {Kind::takeover_trouble, 2, Theme::starts},
     {Kind::upgrade, 8, Theme::control},
+    {Kind::noise, 6, Theme::health},
+    {Kind::pipe_trouble, 3, Theme::starts},
 };
 static_assert(sizeof(weights) / sizeof(weights[0]) == static_cast<size_t>(Kind::count));
 
@@ -167,6 +169,7 @@ int64_t plain_value(Choice choice) {
     switch (choice) {
     case Choice::workers:
     case Choice::reload_width:
+    case Choice::stop_fd:
         return 1;
     case Choice::max_restarts:
         return core::restarts_unlimited;
@@ -228,6 +231,7 @@ void draw(History *history, uint64_t seed, uint32_t steps) {
     history->set(Choice::backend, 1 + random.below(2));
     history->set(Choice::exec, !pulled && random.below(4) == 0 ? 1 : 0);
     history->set(Choice::manager, random.below(3) == 0 ? 1 + random.below(2) : 0);
+    history->set(Choice::stop_fd, random.below(3) == 0 ? 0 : 1);
     history->set(Choice::statuses, random.below(3) == 0 ? 1 : 0);
     history->set(Choice::open_fails, random.below(30) == 0 ? 1 + random.below(14) : 0);
     history->set(Choice::ending, random.below(8));
@@ -280,6 +284,7 @@ runtime::PoolOptions options_of(const History &history) {
     options.signals = static_cast<os::SignalSet>(history.get(Choice::signals));
     options.backend = static_cast<os::Backend>(history.get(Choice::backend));
     options.host_fork = history.get(Choice::host_fork) != 0;
+    options.stop_descriptors = history.get(Choice::stop_fd) != 0;
     options.notify = history.get(Choice::manager) != 0;
     options.exec = history.get(Choice::exec) != 0 ? simulated_exec() : nullptr;
     return options;

@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "channel.h"
 #include "host.h"
 #include "manager.h"
 #include "model.h"
@@ -87,16 +88,30 @@ int Children::add(uint32_t worker, int32_t pid, Pidfd * /*pidfd*/) {
     return 0;
 }
 
+// What nobody else knows is what the worker has announced.
+static void reap(uint32_t worker, base::Exit *ret_exit) {
+    const int32_t pid = world.instances[worker].pid;
+    world.reap(worker, ret_exit);
+    SIM_TRACE("pid %d is reaped", pid);
+    base::Exit exit = *ret_exit;
+    const int announced = sim::channel.announced_exit(worker);
+    if (exit.kind == base::Exit::Kind::unknown && announced >= 0) {
+        exit.kind = base::Exit::Kind::exited;
+        exit.code = announced;
+    }
+    model.exited(worker, pid, exit);
+}
+
 bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
     touch("it collects a worker");
     model.collecting();
     if (!world.instances[worker].ended) {
         return false;
     }
-    const int32_t pid = world.instances[worker].pid;
-    world.reap(worker, ret_exit);
-    SIM_TRACE("pid %d is reaped", pid);
-    model.exited(worker, pid, *ret_exit);
+    const bool must_know = world.instances[worker].announced && world.instances[worker].noticed;
+    require(!must_know || sim::channel.announced_exit(worker) >= 0 || sim::channel.may_miss(worker),
+            "announced", "it does not know what a worker has said before its end");
+    reap(worker, ret_exit);
     return true;
 }
 
@@ -198,10 +213,8 @@ void EventLoop::abandon(EndFunction report, void *user) {
         for (uint32_t index = 0; index < children_.size(); index++) {
             const uint32_t worker = children_.id_at(index);
             if (world.instances[worker].ended) {
-                const int32_t pid = world.instances[worker].pid;
                 base::Exit exit;
-                world.reap(worker, &exit);
-                model.exited(worker, pid, exit);
+                reap(worker, &exit);
                 report(user, worker, exit);
             }
         }
@@ -254,6 +267,9 @@ int EventLoop::wait(int timeout_ms, SignalBlock & /*block*/, WaitResult *ret_res
     world.unflushed = world.unflushed || world.interrupted;
     if (ready) {
         world.gather(ret_result);
+    }
+    if (ret_result->timer && world.all_beat) {
+        world.beat_all(); // before the pool looks
     }
     SIM_TRACE("wait %d: %u ended%s%s%s", timeout_ms, ret_result->ended_count,
               ret_result->timer ? ", timer" : "", ret_result->messages ? ", messages" : "",

@@ -6,11 +6,11 @@
 
 #include "host.h"
 #include "model.h"
-#include "os/fd/descriptor.h"
 #include "os/spawn/exec.h"
 #include "os/spawn/start_barrier.h"
 #include "os/spawn/worker_process.h"
 #include "os/watch/event_loop.h"
+#include "pipes.h"
 #include "violation.h"
 #include "world.h"
 
@@ -23,10 +23,12 @@ using sim::world;
 
 namespace {
 
-int32_t begin_process(uint32_t task_id) {
+int32_t begin_process(const prefork::os::SpawnParameters &parameters) {
+    const auto task_id = static_cast<uint32_t>(parameters.task_id);
     sim::Process process;
     process.pid = world.next_pid++;
     process.task_id = task_id;
+    process.introduce(parameters.link, sim::pipes.pipe_of(parameters.link.down));
     if (world.newborn_ends > 0) {
         world.newborn_ends -= 1;
         process.ended = true;
@@ -81,7 +83,7 @@ int32_t fork_worker(SpawnParameters *own) {
         world.task_id = static_cast<int>(task_id);
         return 0;
     }
-    return begin_process(task_id);
+    return begin_process(parameters);
 }
 
 void discard_process(int32_t pid, const Pidfd & /*pidfd*/) {
@@ -127,7 +129,7 @@ int32_t Exec::start(const SpawnParameters &parameters, const SignalBlock &block,
         model.fork_failed(task_id, error);
         return error;
     }
-    return begin_process(task_id);
+    return begin_process(parameters);
 }
 
 bool EventLoop::give_up_spare() {
@@ -135,26 +137,8 @@ bool EventLoop::give_up_spare() {
     return std::exchange(world.spare, false);
 }
 
-int open_pipe(Descriptor *ret_read_end, Descriptor * /*ret_write_end*/, bool /*nonblocking*/) {
-    touch("it opens a barrier");
-    const int32_t error = model.order_is_certain() ? world.barrier_trouble.next() : 0;
-    if (error != 0) {
-        SIM_TRACE("the barrier cannot be opened: %d", error);
-        model.first_refused(error);
-        return error;
-    }
-    return ret_read_end->adopt(1000);
-}
-
 void StartBarrier::release() const {
     require(world.newborn.empty(), "barrier", "it is released before the worker is watched");
 }
-
-int Descriptor::adopt(int descriptor_or_error) {
-    descriptor_ = descriptor_or_error;
-    return 0;
-}
-void Descriptor::reset() { descriptor_ = -1; }
-void Descriptor::lose() { descriptor_ = -1; }
 
 } // namespace prefork::os

@@ -2,12 +2,15 @@
 //
 // SPDX-License-Identifier: MIT
 #include <cstring>
+#include <utility>
 
+#include "channel.h"
 #include "fake_upgrade.h"
 #include "os/channel/supervisor_channel.h"
 #include "os/upgrade/handed_over.h"
 #include "os/upgrade/writer.h"
 #include "os/watch/event_loop.h"
+#include "pipes.h"
 #include "world.h"
 
 namespace sim {
@@ -27,6 +30,23 @@ prefork::os::HandedPool *HandedOver::pool() {
     return &pool_;
 }
 
+void Channel::replace_program() {
+    for (uint32_t &pipe : admissions_) {
+        pipes.close_pipe(std::exchange(pipe, 0));
+    }
+    // Spares end by this, and nobody knows them any more.
+    for (uint32_t id = prefork::base::first_spare; lives_.has(id); id++) {
+        Process &spare = world.instances[id];
+        pipes.close_pipe(std::exchange(spare.down, 0));
+        spare.life = 0;
+        spare.announced = false;
+        end_life(id);
+    }
+    watched_ = true;
+    resume_ = never;
+    must_pause_ = false;
+}
+
 } // namespace sim
 
 using sim::handed_over;
@@ -36,7 +56,6 @@ namespace prefork::os {
 
 void UpgradeWriter::add_pool(const UpgradePool &pool) {
     handed_over.header = pool;
-    handed_over.header.channel.read_end = 3;
     handed_over.header.notifications.socket = -1;
     handed_over.header.liveness_read_end = -1;
 }
@@ -68,15 +87,6 @@ UpgradeProcess UpgradePoolView::spare(uint32_t index) const {
     UpgradeProcess spare{};
     memcpy(&spare, spares.data() + index * sizeof(spare), sizeof(spare));
     return spare;
-}
-
-ChannelSnapshot SupervisorChannel::snapshot() const { return {}; }
-WorkerChannelSnapshot SupervisorChannel::snapshot(uint32_t /*worker*/) const { return {}; }
-int SupervisorChannel::adopt(const ChannelOptions &options, const ChannelSnapshot & /*saved*/) {
-    options_ = options;
-    return 0;
-}
-void SupervisorChannel::adopt_worker(uint32_t /*worker*/, const WorkerChannelSnapshot & /*saved*/) {
 }
 
 // Somebody watches it already, as far as this world is concerned.

@@ -41,6 +41,7 @@ enum class Choice : uint8_t {
     exec,       // workers are executed
     statuses,   // 1: the kernel keeps each status, whoever waits for it
     manager,    // of services: 1: it is notified; 2: with signs of life, too
+    stop_fd,    // workers have a stop descriptor
     open_fails, // the so-maniest allocation of open fails; 0: none
     ending,     // how the history ends
     count
@@ -95,6 +96,8 @@ enum class Kind : uint8_t {
     set_spares,
     takeover_trouble,
     upgrade,
+    noise,
+    pipe_trouble,
     count
 };
 

@@ -4,9 +4,11 @@
 #include <cerrno>
 #include <new>
 
+#include "channel.h"
 #include "fake_upgrade.h"
 #include "manager.h"
 #include "model.h"
+#include "pipes.h"
 #include "violation.h"
 #include "witness.h"
 
@@ -82,6 +84,7 @@ void Host::play(const History &history) {
             "workers outlive their pool");
     require(world.in_child || world.reaped == world.processes, "reaped-once",
             "not as many processes reaped as forked");
+    require(world.in_child || pipes.open_count() == 0, "descriptors", "some outlive their pool");
     outcome_.processes += world.processes;
 }
 
@@ -139,6 +142,7 @@ void Host::upgrade(uint32_t how, uint32_t seed) {
     pool_->disown();
     pool_->~Pool();
     world.in_child = false;
+    channel.replace_program();
     world.signals_held = false;
     world.disowned = false;
     if (how % 4 == 0) {
@@ -161,6 +165,7 @@ void Host::check() {
     if (left_) {
         return;
     }
+    channel.check_descriptors();
     require(pool_->supervisor().audit(), "audit", "the counts are not those of the slots");
     model.check_counts(pool_->supervisor());
     model.check_armed();
@@ -197,21 +202,6 @@ void Host::see(const pf_event &event) {
     require(message[0] != '\0', "event-message", "there is none");
     witness.told(value);
     done_seen_ = value.type == EventType::done;
-}
-
-void Host::act_in_callback() {
-    SIM_TRACE("the callback acts");
-    if (planned_.b % 16 == 15) {
-        // The host forked in its callback, and it is the child that comes back from it.
-        world.in_child = true;
-        world.own_pid = world.next_pid;
-        return;
-    }
-    if (planned_.b % 16 == 14) {
-        world.clock += planned_.c % (5 * second);
-        return;
-    }
-    control(planned_.b, planned_.c, planned_.c / 16);
 }
 
 // ---- The wait -------------------------------------------------------------------------------
@@ -263,7 +253,8 @@ void Host::end_run() {
     require(running_, "wait", "a dispatch waits more than once");
     if (model.can_change()) {
         request_kill();
-    } else if (world.timer == never || world.timer == manager.deadline()) {
+    } else if (world.timer == never || world.timer == manager.deadline() ||
+               world.timer == channel.deadline()) {
         while (!world.living.empty()) {
             world.end(world.living.back(), exit_with(0));
         }

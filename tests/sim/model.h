@@ -179,6 +179,7 @@ class Model : private ModelParts {
     void retire_in_time(uint32_t number, Life &life);
     void be_silent(uint32_t id, Reason reason, Instant deadline, Instant tie);
     [[nodiscard]] Instant next_deadline() const;
+    [[nodiscard]] Instant next_timer() const;
 
     // model_replacements.cc: replacements.
     void reload();

@@ -5,7 +5,7 @@
 #include <cerrno>
 #include <cinttypes>
 
-#include "manager.h"
+#include "channel.h"
 #include "model.h"
 #include "violation.h"
 
@@ -263,7 +263,8 @@ void Model::check_wait(int timeout_ms, Instant timer) {
     require(timeout_ms == (has_events() ? 0 : timeout_ms_), "wait", "the time-out is another");
     require(pending_collects_ == 0, "collect", "ends that were noticed are not collected");
     require(pending_looks_ == 0, "look-missing", "nobody has looked at a heartbeat");
-    const Instant wanted = can_begin_reload() ? 0 : std::min(next_deadline(), manager.deadline());
+    const Instant wanted = can_begin_reload() ? 0 : next_timer();
+    channel.check_wait();
     if (timer != wanted) {
         violate("timer", "for a wait at %" PRIu64 ", not %" PRIu64, timer, wanted);
     }
@@ -273,7 +274,7 @@ void Model::woke(const prefork::os::WaitResult &waited) {
     pending_collects_ = waited.ended_count;
     pending_tick_ = waited.timer;
     signals_first_ = true;
-    messages_first_ = waited.messages || waited.timer;
+    messages_first_ = waited.messages || waited.timer; // also while they are not watched
     handle_requests();
 }
 
@@ -350,7 +351,7 @@ void Model::check_armed() {
     require(sending_.empty(), "signal-missing", "a signal was not sent");
     const bool at_once =
         startable() > 0 || has_takeover() || (pulled_ && has_events()) || can_begin_reload();
-    const Instant wanted = at_once ? 0 : std::min(next_deadline(), manager.deadline());
+    const Instant wanted = at_once ? 0 : next_timer();
     if (world.timer != wanted) {
         violate("timer", "at %" PRIu64 ", not %" PRIu64 " (now %" PRIu64 ")", world.timer, wanted,
                 world.clock);

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "channel.h"
+#include "manager.h"
 #include "model.h"
 #include "violation.h"
 
@@ -306,5 +308,10 @@ void Model::hangs(uint32_t worker) {
 }
 
 void Model::no_more_messages() { messages_first_ = false; }
+
+// Of the pool, of what it sends to the manager, and of what it reads late.
+Instant Model::next_timer() const {
+    return std::min({next_deadline(), manager.deadline(), channel.deadline()});
+}
 
 } // namespace sim

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include <cerrno>
 
+#include "channel.h"
 #include "host.h"
 #include "manager.h"
 #include "model.h"
@@ -82,6 +83,7 @@ void Host::perform(const Operation &operation) {
     case Kind::hang:
     case Kind::freeze:
     case Kind::retire:
+    case Kind::noise:
         perform_on_health(operation);
         break;
     case Kind::fork_trouble:
@@ -94,6 +96,7 @@ void Host::perform(const Operation &operation) {
     case Kind::fork_cost:
     case Kind::manager_trouble:
     case Kind::takeover_trouble:
+    case Kind::pipe_trouble:
         perform_trouble(operation);
         break;
     case Kind::count:
@@ -239,6 +242,7 @@ void Host::perform_on_world(const Operation &operation) {
         break;
     case Kind::unknown_status:
         world.status_unknown = operation.a % 3 == 0;
+        world.announces = operation.b % 3 == 0;
         break;
     case Kind::refuse:
         world.kills_refused = operation.a % 4 == 0 ? 0 : operation.b % 12;
@@ -285,6 +289,10 @@ void Host::perform_trouble(const Operation &operation) {
     case Kind::no_memory:
         world.allocations_left = a % 16;
         break;
+    case Kind::pipe_trouble:
+        channel.interrupt_reads(c % 8 == 0 ? 1 + c / 8 % 3 : 0);
+        world.pipe_trouble = model.host_fork() ? Trouble{} : trouble_of(a, b % 3);
+        break;
     case Kind::manager_trouble: {
         constexpr int errors[] = {EAGAIN, ENOBUFS, ECONNREFUSED, 0, ENOMEM, EINTR, EAGAIN, EAGAIN};
         manager.set_trouble(Trouble{errors[a % 8], 1 + b % 6});
@@ -318,7 +326,8 @@ void Host::perform_on_health(const Operation &operation) {
     case Kind::ready:
         for (size_t index = first; index < end; index++) {
             if (operation.c % 32 == 0) {
-                world.flood(world.living[index]);
+                witness.wants_retirement(); // it may be one of its messages
+                world.flood(world.living[index], operation.c / 32);
             } else if (operation.c % 32 == 1) {
                 world.report_hang(world.living[index]);
             } else {
@@ -340,6 +349,9 @@ void Host::perform_on_health(const Operation &operation) {
         world.readiness = a % 2 == 0 ? Readiness::at_once : Readiness::later;
         world.all_beat = b % 4 != 0;
         world.messages_late = operation.c % 4 == 0;
+        break;
+    case Kind::noise:
+        channel.make_noise(a, b, operation.c);
         break;
     case Kind::freeze:
         freeze(a, b);

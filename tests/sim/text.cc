@@ -39,6 +39,7 @@ constexpr const char *choice_names[] = {
     "exec",
     "statuses",
     "manager",
+    "stop_fd",
     "open_fails",
     "ending",
 };
@@ -92,6 +93,8 @@ constexpr const char *kind_names[] = {
     "set_spares",
     "takeover_trouble",
     "upgrade",
+    "noise",
+    "pipe_trouble",
 };
 static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == static_cast<size_t>(Kind::count));
 

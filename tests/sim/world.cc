@@ -4,6 +4,7 @@
 #include <csignal>
 
 #include "base/codes.h"
+#include "channel.h"
 #include "violation.h"
 
 namespace sim {
@@ -34,20 +35,18 @@ void World::begin() {
     std::vector<uint32_t> old_ended = std::move(ended);
     std::vector<Process> old_newborn = std::move(newborn);
     Seats<Share> old_shares = std::move(shares);
-    std::vector<SentMessage> old_messages = std::move(messages);
     *this = World{};
     instances = std::move(old_seats);
     living = std::move(old_living);
     ended = std::move(old_ended);
     newborn = std::move(old_newborn);
     shares = std::move(old_shares);
-    messages = std::move(old_messages);
     instances.clear();
     living.clear();
     ended.clear();
     newborn.clear();
+    hang_reports.clear();
     shares.clear();
-    messages.clear();
     clock = 1000 * second;
     real_time = 1'000'000 * second;
     reaping = false;
@@ -99,6 +98,16 @@ bool World::has_noticed() const {
     return false;
 }
 
+// One that will be seen to have ended.
+bool World::has_announced() const {
+    for (const uint32_t worker : ended) {
+        if (instances[worker].announced && is_noticed(instances[worker])) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void World::remove(std::vector<uint32_t> &list, uint32_t worker) {
     const uint32_t place = instances[worker].place;
     list[place] = list.back();
@@ -118,25 +127,36 @@ void World::settle_in(uint32_t worker, const Process &process, Instant since) {
     }
 }
 
-// What an earlier worker has sent is not for this one.
-void World::begin_life(uint32_t worker) {
-    shares[worker] = Share{};
-    std::erase_if(messages,
-                  [worker](const SentMessage &message) { return message.worker == worker; });
+// What is late is not noticed by itself. But who writes and then exits is not seen to have exited
+// before what it has written is there.
+bool World::has_message() const { return !messages_late && channel.is_readable(); }
+
+void World::introduce(uint32_t worker, const os::WorkerLink &link, uint32_t pipe) {
+    const bool is_spare = prefork::base::is_spare(worker);
+    instances[worker].introduce(link, is_spare || channel.options().stop_descriptors ? pipe : 0);
+    if (readiness == Readiness::at_once && !is_spare && !instances[worker].ended) {
+        say_ready(worker);
+    }
 }
 
 void World::say_ready(uint32_t worker) {
-    SIM_TRACE("pid %d says that it is ready", instances[worker].pid);
-    shares[worker].ready = true;
-    instances[worker].said_ready = true;
-    messages.push_back({worker, SentMessage::Kind::ready});
+    if (shares[worker].sent < Share::sent_max &&
+        channel.write(instances[worker], RecordKind::ready, 0)) {
+        SIM_TRACE("pid %d says that it is ready", instances[worker].pid);
+        shares[worker].ready = true;
+        shares[worker].sent += 1;
+    }
 }
 
-void World::flood(uint32_t worker) {
-    if (!shares[worker].floods) {
-        SIM_TRACE("pid %d floods the pool with messages", instances[worker].pid);
-        shares[worker].floods = true;
-        messages.push_back({worker, SentMessage::Kind::flood});
+// More of a kind than a correct worker sends.
+void World::flood(uint32_t worker, uint32_t number) {
+    constexpr uint32_t records = 12;
+    const auto kind = static_cast<RecordKind>(1 + number % 4);
+    SIM_TRACE("pid %d floods the pool with messages", instances[worker].pid);
+    for (uint32_t left = records; left > 0; left--) {
+        const bool written = channel.write(instances[worker], kind, static_cast<uint8_t>(left));
+        shares[worker].ready = shares[worker].ready || (written && kind == RecordKind::ready);
+        shares[worker].retires = shares[worker].retires || (written && kind == RecordKind::retire);
     }
 }
 
@@ -144,24 +164,43 @@ void World::report_hang(uint32_t worker) {
     if (!shares[worker].hangs) {
         SIM_TRACE("pid %d reports that it hangs", instances[worker].pid);
         shares[worker].hangs = true;
-        messages.push_back({worker, SentMessage::Kind::hang});
+        hang_reports.push_back(instances[worker].pid);
     }
 }
 
 void World::retire(uint32_t worker) {
-    SIM_TRACE("pid %d asks to be replaced", instances[worker].pid);
-    shares[worker].retires = true;
-    messages.push_back({worker, SentMessage::Kind::retire});
+    if (shares[worker].sent < Share::sent_max &&
+        channel.write(instances[worker], RecordKind::retire, 0)) {
+        SIM_TRACE("pid %d asks to be replaced", instances[worker].pid);
+        shares[worker].retires = true;
+        shares[worker].sent += 1;
+    }
 }
 
+// Where nobody looks, nothing is sent; nor sooner than it is wanted.
 void World::beat(uint32_t worker) {
-    shares[worker].beats += 1;
-    instances[worker].beaten = clock;
+    Process &process = instances[worker];
+    const Duration interval = channel.heartbeat_interval();
+    const bool is_due = process.beaten == 0 || clock - process.beaten >= interval;
+    if (interval != 0 && is_due && channel.write(process, RecordKind::heartbeat, 0)) {
+        process.beaten = clock;
+    }
+}
+
+void World::beat_all() {
+    for (const uint32_t worker : living) {
+        if (!instances[worker].hung && !prefork::base::is_spare(worker)) {
+            beat(worker);
+        }
+    }
 }
 
 void World::end(uint32_t worker, const Exit &exit) {
     Process &process = instances[worker];
     remove(living, worker);
+    const bool says_so = announces && process.announces_exit && exit.kind == Exit::Kind::exited;
+    process.announced =
+        says_so && channel.write(process, RecordKind::exit_code, static_cast<uint8_t>(exit.code));
     process.ended = true;
     process.exit = exit;
     process.place = static_cast<uint32_t>(ended.size());
@@ -177,6 +216,7 @@ void World::reap(uint32_t worker, Exit *ret_exit) {
     ret_exit->user_us = static_cast<uint64_t>(process.pid) * 7;
     ret_exit->system_us = static_cast<uint64_t>(process.pid) * 3;
     ret_exit->max_rss_kib = static_cast<uint64_t>(process.pid) + 1;
+    std::erase(hang_reports, process.pid);
     remove(ended, worker);
     process = Process{};
     reaped += 1;
@@ -249,7 +289,7 @@ void World::gather(os::WaitResult *ret_result) {
         woken = false;
         room_left -= 1;
     }
-    if (has_message() && order % 11 != 10) {
+    if ((has_message() && order % 11 != 10) || (channel.is_readable() && has_announced())) {
         ret_result->messages = true;
         room_left -= 1;
     }
@@ -261,6 +301,7 @@ void World::gather(os::WaitResult *ret_result) {
         const size_t place = order % 5 == 0 ? index : (count * 2 - 1 - index + order % 7) % count;
         const uint32_t worker = ended[place];
         if (is_noticed(instances[worker])) {
+            instances[worker].noticed = true;
             ret_result->ended[ret_result->ended_count++] = worker;
         }
     }

@@ -10,6 +10,7 @@
 #include "base/exit.h"
 #include "base/time.h"
 #include "base/worker_array.h"
+#include "os/channel/worker_link.h"
 #include "os/signals/pool_signals.h"
 #include "os/watch/event_loop.h"
 
@@ -25,26 +26,14 @@ using prefork::base::second;
 // When a worker says that it is ready.
 enum class Readiness : uint8_t { at_once, later, count };
 
-// What a worker has sent that its pool has not read yet.
-struct SentMessage {
-    enum class Kind : uint8_t {
-        ready,
-        retire,
-        flood, // so many messages that the worker is taken for broken
-        hang,
-    };
-    uint32_t worker;
-    Kind kind;
-};
-
-// What a worker has told the pool.
+// What a worker has sent to the pool, which may not have read it yet.
 struct Share {
+    static constexpr uint32_t sent_max = 8;
     bool ready = false;
-    bool floods = false; // has been told once
-    bool hangs = false;  // the same
+    bool hangs = false; // it says so itself
     bool retires = false;
-    uint32_t beats = 0;
     Instant begun = 0;     // as the slot's worker, if it was a spare
+    uint32_t sent = 0;     // messages that are sent once by a correct one
     bool is_begun = false; // and its end is not known to the channel
 };
 
@@ -61,9 +50,26 @@ struct Process {
     bool said_ready = false;
     bool asked = false;     // to end
     bool condemned = false; // sent a signal that ends it for its silence
+    bool announced = false; // with which code it exits
+    bool noticed = false;   // its end has been
     Instant born = 0;
     Instant beaten = 0; // its last sign of life
     Exit exit;
+
+    // What its supervisor has told it.
+    uint32_t life = 0; // 0: nothing yet
+    uint32_t worker = 0;
+    uint64_t token = 0;
+    uint32_t down = 0; // the pipe of its stop descriptor; 0: none
+    bool announces_exit = false;
+
+    void introduce(const prefork::os::WorkerLink &link, uint32_t pipe) {
+        life = link.instance.life;
+        worker = link.instance.worker;
+        token = link.token;
+        down = pipe;
+        announces_exit = link.announces_exit;
+    }
 };
 
 // A value for each worker and spare, by its number.
@@ -74,6 +80,10 @@ class Seats {
         return prefork::base::is_spare(id) ? spares[id - prefork::base::first_spare] : workers[id];
     }
     const Value &operator[](uint32_t id) const { return const_cast<Seats &>(*this)[id]; }
+    [[nodiscard]] bool has(uint32_t id) const {
+        return prefork::base::is_spare(id) ? id - prefork::base::first_spare < spares.size()
+                                           : id < workers.size();
+    }
     void clear() {
         workers.clear();
         spares.clear();
@@ -125,7 +135,7 @@ struct World {
     std::vector<uint32_t> ended;
     std::vector<Process> newborn; // forked and not watched
     Seats<Share> shares;
-    std::vector<SentMessage> messages; // that the pool has not read yet
+    std::vector<int32_t> hang_reports; // that came as those of services do, and are not read yet
     int32_t next_pid = 100;
     int32_t own_pid = 50;
     bool reaping = true; // nothing is checked any more: the rest is only cleared away
@@ -148,6 +158,7 @@ struct World {
     uint64_t oom_kills = 0; // by the kernel, in the supervisor's control group
     uint64_t oom_seen = 0;
     bool host_signals = false;  // it sends a signal by itself
+    bool announces = false;     // who exits says before with which code
     uint32_t kills_refused = 0; // how many of the next
     int32_t wait_error = 0;     // of the next wait
     int32_t failure = 0;        // of the last one: the pool has not acted on it yet
@@ -161,6 +172,7 @@ struct World {
     Trouble room_trouble;
     Trouble barrier_trouble;
     Trouble takeover_trouble; // spares that do not listen
+    Trouble pipe_trouble;
     uint32_t room = UINT32_MAX;
     size_t promised = 0;   // descriptors, to the starts under way
     bool spare = true;     // the library still has its spare descriptor
@@ -192,16 +204,20 @@ struct World {
         return held_back == 0 || static_cast<uint32_t>(process.pid) % 3 != held_back - 1;
     }
     [[nodiscard]] bool has_noticed() const;
+    [[nodiscard]] bool has_announced() const;
     [[nodiscard]] bool readable() const {
         return woken || timer <= clock || has_noticed() || has_message();
     }
-    [[nodiscard]] bool has_message() const { return !messages_late && !messages.empty(); }
-    void begin_life(uint32_t worker);
+    [[nodiscard]] bool has_message() const;
+    void begin_life(uint32_t worker) { shares[worker] = Share{}; }
+    // The supervisor has told a child of the host that it is this worker.
+    void introduce(uint32_t worker, const prefork::os::WorkerLink &link, uint32_t pipe);
     void say_ready(uint32_t worker);
-    void flood(uint32_t worker);
+    void flood(uint32_t worker, uint32_t number);
     void report_hang(uint32_t worker);
     void retire(uint32_t worker);
     void beat(uint32_t worker);
+    void beat_all();
 
     void settle_in(uint32_t worker, const Process &process, Instant since);
     void end(uint32_t worker, const Exit &exit);
@@ -215,6 +231,8 @@ struct World {
     void gather_spurious(prefork::os::WaitResult *ret_result) const;
 };
 
+// The worker that has this process; UINT32_MAX: none.
+uint32_t find_worker(int32_t pid);
 Exit exit_with(int32_t status);
 Exit killed_by(int32_t signal, bool core_dumped = false);
 
