@@ -156,9 +156,9 @@ rm -rf "$work/environment" "$work/wheels"
 tested=$work/environment/bin/python
 "$tested" -m pip install -q pytest tornado
 if "$1" -c 'import sys; sys.exit(sys.implementation.name != "cpython")'; then
-    "$tested" -m pip install -q --only-binary :all: numpy aiohttp grpcio
+    "$tested" -m pip install -q --only-binary :all: numpy aiohttp grpcio uvicorn hypercorn
 fi
-"$tested" -m pip install -q uvicorn hypercorn waitress
+"$tested" -m pip install -q waitress
 "$tested" -m pip install -q "$work/source"
 judge "$name: the library of the prefix" loads_from "$tested" "$prefix/"
 # The servers mostly wait for each other: beside the other tests.

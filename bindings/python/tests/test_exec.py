@@ -285,7 +285,8 @@ except OSError as error:
     say("again", error.errno)
 pool = prefork.Pool(work, 1, ready_timeout=60, signals=prefork.Signals.STANDARD)
 pool.run()
-open({str(out)!r}, "w").write(str(pool.stopped_by))
+with open({str(out)!r}, "w") as file:
+    file.write(str(pool.stopped_by))
 prefork.die_of_signal(pool.stopped_by)
 """
     )

@@ -45,13 +45,15 @@ policy = json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": retry, "wait
 port, end = int(sys.argv[1]), sys.argv[2]
 served, lost, pids = [0], [], set()
 def client(keeps):
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.service_config", policy),
+               ("grpc.min_reconnect_backoff_ms", 5000), ("grpc.max_reconnect_backoff_ms", 1000),
+               ("grpc.initial_reconnect_backoff_ms", 100)]
     while not os.path.exists(end):
-        options = [("grpc.use_local_subchannel_pool", 1), ("grpc.service_config", policy)]
         with grpc.insecure_channel(f"127.0.0.1:{port}", options) as channel:
             call = channel.unary_unary("/example.Process/Id")
             for _ in range(200 if keeps else 1):
                 try:
-                    pids.add(call(b"", timeout=60, wait_for_ready=True))
+                    pids.add(call(b"", timeout=120, wait_for_ready=True))
                     served[0] += 1
                 except grpc.RpcError as error:
                     lost.append((error.code().name, error.details()))
