@@ -2,8 +2,8 @@
 """gRPC, whose threads forbid a fork: workers by exec, each with a socket of its own.
 
 gRPC binds its sockets itself, with SO_REUSEPORT. The one that the supervisor has bound keeps the
-port, and is not listened on. Clients should set ``wait_for_ready``, as always with servers that
-are replaced: a connection that the kernel had given to a worker that ends is made again.
+port, and is not listened on. From the moment of its stop the server refuses calls, before clients
+know of it: clients set a deadline and ``wait_for_ready``, and repeat a call that fails.
 """
 
 from __future__ import annotations
