@@ -5,7 +5,8 @@
 #   gcc -fanalyzer   the C of the tests and the examples. Of C++ gcc 12 understands too little: of a
 #                    leak, a double free and a null pointer that were planted in C++ it reports the
 #                    last alone, and of lib/ it reports three leaks of blocks that a caller gets.
-#                    clang-tidy's analyzer looks at lib/ (make lint)
+#                    clang-tidy's analyzer looks at lib/
+#   clang-tidy       as make lint, with an analyzer that follows each function for longer
 #   memcheck         the unit tests and some of tests/api. valgrind 3.19 does not know the system
 #                    calls of pidfds: it answers ENOSYS, so that the SIGCHLD backend is what runs
 #   races            ThreadSanitizer and helgrind report a planted race. What the library publishes
@@ -141,6 +142,7 @@ for name in "${api[@]}"; do
 done
 check 'helgrind reports a planted race' reported 'data race' helgrind "$scratch/race"
 check 'ThreadSanitizer reports a planted race' reported 'data race' "$scratch/race_tsan"
+check 'clang-tidy, in depth' env ANALYZER_NODES=225000 tests/lint/tidy.sh
 check 'gcc -fanalyzer: tests and examples' run_analyzer
 
 # Left out: unsigned-integer-overflow and unsigned-shift-base, which are defined and which hashes

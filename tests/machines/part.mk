@@ -10,5 +10,5 @@ help::
 	@echo '                  suite there; MACHINE=musl, i686, aarch64, riscv64, s390x, x86-64'
 
 machines:
-	@tests/support/deps.sh machines
+	@tests/support/deps.sh $(if $(SAMPLE),platforms,machines)
 	+@env -u MAKEFLAGS SAMPLE='$(SAMPLE)' V='$(V)' tests/machines/machines.sh $(MACHINE)
