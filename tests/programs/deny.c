@@ -154,7 +154,8 @@ static void watch(int listener, int timeout_ms) {
     while (poll(&call, 1, timeout_ms) > 0 && (call.revents & POLLIN) != 0) {
         struct seccomp_notif asked;
         memset(&asked, 0, sizeof(asked));
-        if (ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &asked) != 0) {
+        /* Not ioctl(): musl's takes an int, in which these requests have no place. */
+        if (syscall(SYS_ioctl, listener, SECCOMP_IOCTL_NOTIF_RECV, &asked) != 0) {
             continue;
         }
         if (asked.data.nr >= 0 && asked.data.nr < MAX_CALL) {
@@ -162,7 +163,7 @@ static void watch(int listener, int timeout_ms) {
         }
         struct seccomp_notif_resp answer = {.id = asked.id,
                                             .flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE};
-        (void)ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
+        (void)syscall(SYS_ioctl, listener, SECCOMP_IOCTL_NOTIF_SEND, &answer);
         timeout_ms = 0;
     }
 }
