@@ -100,6 +100,50 @@ static void program_without_pools_leaves_no_files(void **state) {
     assert_all_end();
 }
 
+static struct board *host_board;
+
+static void upgrade_in_callback(const pf_event *event, void *user) {
+    (void)event;
+    (void)user;
+    board_require(host_board, pf_upgrade(NULL, NULL, NULL) == -EBUSY);
+}
+
+static int end_at_once(int task_id, void *user) {
+    (void)task_id;
+    (void)user;
+    return 0;
+}
+
+static int host_of_pool_run(struct board *board) {
+    pf_pool *pool = NULL;
+    int task_id = -1;
+
+    host_board = board;
+    board_require(board, pf_pool_new(&pool) == 0);
+    board_require(board, pf_pool_set_workers(pool, 2) == 0);
+    board_require(board, pf_pool_set_worker_fn(pool, end_at_once, NULL, NULL) == 0);
+    board_require(board, pf_pool_set_event_callback(pool, upgrade_in_callback, NULL, NULL) == 0);
+    board_require(board, pf_pool_run(pool, &task_id) == 0);
+    (void)pf_pool_free(pool);
+    return 0;
+}
+
+static int host_of_fork_processes(struct board *board) {
+    host_board = board;
+    pf_set_event_callback(upgrade_in_callback, NULL);
+    return pf_fork_processes(2, 0) >= 0 ? 0 : 1;
+}
+
+/* Also pf_fork_processes() ends with 0 when its workers have finished. */
+static void calls_that_wait_for_the_pool_are_refused(void **state) {
+    struct scenario *run = *state;
+
+    scenario_start_host(run, host_of_pool_run);
+    assert_exits(run, 0);
+    scenario_start_host(run, host_of_fork_processes);
+    assert_exits(run, 0);
+}
+
 /* ---- Wrappers --------------------------------------------------------------------------- */
 
 static void program_by_a_script_that_executes_it_goes_on(void **state) {
@@ -164,6 +208,7 @@ int main(void) {
         executed_scenario_test(failed_upgrade_leaves_all_as_it_was),
         executed_scenario_test(file_with_more_rights_is_refused),
         executed_scenario_test(other_thread_is_refused),
+        executed_scenario_test(calls_that_wait_for_the_pool_are_refused),
         executed_scenario_test(descriptors_that_cannot_be_inherited_fail_the_upgrade),
         executed_scenario_test(program_without_pools_leaves_no_files),
         executed_scenario_test(program_by_a_script_that_executes_it_goes_on),
