@@ -223,13 +223,12 @@ static int open_pool(const char *name) {
         const char *const arguments[] = {"upgrader", option("worker", "0"), "way=exec", NULL};
         (void)pf_pool_set_exec(pool, NULL, arguments, NULL);
     } else if (strcmp(way, "foreign") == 0) {
-        const char *const arguments[] = {"sleep", "1000", NULL};
-        (void)pf_pool_set_exec(pool, "/bin/sleep", arguments, NULL);
-        (void)pf_pool_set_foreign_workers(pool, 1);
-    } else if (strcmp(way, "foreign") == 0) {
+        const char *service = option("service", NULL);
+        const char *const silent[] = {"sleep", "1000", NULL};
         const char *const arguments[] = {"service", option("first", "say:READY=1"),
                                          option("second", "wait"), NULL};
-        (void)pf_pool_set_exec(pool, option("service", NULL), arguments, NULL);
+        (void)pf_pool_set_exec(pool, service == NULL ? "/bin/sleep" : service,
+                               service == NULL ? silent : arguments, NULL);
         (void)pf_pool_set_foreign_workers(pool, 1);
     } else if (strcmp(way, "host") == 0) {
         (void)pf_pool_set_host_fork(pool, 1);
