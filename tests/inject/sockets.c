@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 void play_sockets(struct scene *s) {
-    s->lasting_blocks = 1; /* what was bound last */
+    s->lasting_blocks = 2; /* what was bound last, and one whose end could not be seen */
     int fds[8];
     const int count = pf_bind_sockets("127.0.0.1", 0, AF_INET, 0, PF_BIND_REUSEPORT, fds, 8);
     if (!scene_failed(s, "pf_bind_sockets", count)) {

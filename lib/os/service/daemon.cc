@@ -261,7 +261,7 @@ const BorrowedFd *own_pid_file() {
     return is_daemon() && daemon_state.pid_file.get() >= 0 ? &daemon_state.pid_file : nullptr;
 }
 
-void adopt_daemon(int pid_file) {
+int adopt_daemon(int pid_file) {
     daemon_state.process = own_process_id();
     daemon_state.adopted = true;
     if (pid_file >= 0 && daemon_state.pid_file.borrow(pid_file)) {
@@ -269,7 +269,12 @@ void adopt_daemon(int pid_file) {
         struct flock whole {};
         whole.l_type = F_WRLCK;
         (void)fcntl(pid_file, F_SETLK, &whole);
+    } else if (pid_file >= 0 && errno != EBADF) { // the program in between may have closed it
+        const int error = -errno;
+        (void)!ftruncate(pid_file, 0); // it names nobody, for this process cannot remove it
+        return error;
     }
+    return 0;
 }
 
 bool is_launching() { return daemon_state.launching != 0; }

@@ -47,8 +47,8 @@ bool is_launcher_waiting();
 // The file with its pid; nullptr: none.
 const BorrowedFd *own_pid_file();
 // In a program that a daemon has executed in its place: it is the daemon, which is ready. The file
-// with its pid is locked; -1: none. daemonize() returns 0 once.
-void adopt_daemon(int pid_file);
+// with its pid is locked; -1: none. daemonize() returns 0 once. Returns 0 or a negative errno.
+[[nodiscard]] int adopt_daemon(int pid_file);
 
 // At the end of the daemon; in other processes it does nothing.
 void remove_pid_file();

@@ -121,7 +121,9 @@ void adopt_facts(HandedOver *all) {
     all->is_mask_held = true;
     if (facts.is_daemon != 0) {
         own(facts.pid_file);
-        adopt_daemon(facts.pid_file);
+        if (int r = adopt_daemon(facts.pid_file); r < 0) {
+            failure = r;
+        }
     }
     if (facts.passed_count > 0) {
         set_passed_descriptors(facts.passed_count);
