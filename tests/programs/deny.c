@@ -194,8 +194,8 @@ static enum end wait_for_end(const struct denial_scenario *scenario, pid_t super
                 end = DIES;
             } else if (WEXITSTATUS(status) == NO_FILTER) {
                 end = UNFILTERED;
-            } else if (pid == supervisor) {
-                denial->status = WEXITSTATUS(status);
+            } else if (WEXITSTATUS(status) > denial->status) {
+                denial->status = WEXITSTATUS(status); /* a daemon's, or that of its launch */
             }
             has_ended = !scenario->is_daemon || pid == denial->daemon;
         }

@@ -7,7 +7,6 @@
 #include "denial.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <prefork.h>
 #include <signal.h>
 #include <stdio.h>
@@ -195,7 +194,7 @@ static int set_exec(struct story *story) {
 
     story->reports = true;
     if (error == 0) {
-        error = pf_pool_set_ready_timeout(story->pool, 2000);
+        error = pf_pool_set_ready_timeout(story->pool, 5000);
     }
     return error < 0 ? error : pf_pool_set_exec(story->pool, NULL, argv, NULL);
 }
@@ -206,7 +205,7 @@ static int set_host_fork(struct story *story) {
     int error = pf_pool_set_host_fork(story->pool, 1);
 
     story->reports = true;
-    return error < 0 ? error : pf_pool_set_ready_timeout(story->pool, 1000);
+    return error < 0 ? error : pf_pool_set_ready_timeout(story->pool, 5000);
 }
 
 static int play_host_fork(struct denial *denial) { return play_pool(denial, set_host_fork); }
@@ -231,7 +230,7 @@ static int set_reload(struct story *story) {
     story->reports = true;
     story->reloads = true;
     if (error == 0) {
-        error = pf_pool_set_ready_timeout(story->pool, 2000);
+        error = pf_pool_set_ready_timeout(story->pool, 5000);
     }
     if (error == 0) {
         error = pf_pool_set_heartbeat_timeout(story->pool, 5000);
@@ -253,7 +252,7 @@ static int set_foreign(struct story *story) {
 
     story->reports = true;
     if (error == 0) {
-        error = pf_pool_set_ready_timeout(story->pool, 2000);
+        error = pf_pool_set_ready_timeout(story->pool, 5000);
     }
     return error < 0 ? error : pf_pool_set_exec(story->pool, NULL, argv, NULL);
 }
@@ -270,11 +269,6 @@ static int play_upgrade(struct denial *denial) { return play_pool(denial, set_up
 
 static int set_upgraded(struct story *story) {
     return pf_pool_set_name(story->pool, denial_pool_name);
-}
-
-int denial_upgraded(struct denial *denial) {
-    denial->upgraded = true;
-    return play_pool(denial, set_upgraded);
 }
 
 /* The first worker crashes, without a call. The reports go to standard error. */
@@ -297,7 +291,7 @@ static int play_processes(struct denial *denial) {
     return denial_wait();
 }
 
-static int play_daemon(struct denial *denial) {
+static int play_as_daemon(struct denial *denial, settings_fn set) {
     char path[sizeof(denial->directory) + 8];
 
     (void)snprintf(path, sizeof(path), "%s/pid", denial->directory);
@@ -306,54 +300,34 @@ static int play_daemon(struct denial *denial) {
         return error;
     }
     denial->daemon = getpid();
-    error = play_fork(denial);
+    error = play_pool(denial, set);
     if (error == 0) {
         exit(0); /* which removes the file */
     }
     return error;
 }
 
-static int play_tcp(struct denial *denial) {
-    struct sockaddr_in name;
-    socklen_t size = sizeof(name);
-    int fds[4];
-    int count = pf_bind_sockets("127.0.0.1", 0, AF_INET, 0, PF_BIND_REUSEPORT, fds, 4);
+static int play_daemon(struct denial *denial) { return play_as_daemon(denial, set_fork); }
 
-    if (count < 0) {
-        return count;
-    }
-    denial->started = true;
-    int client = socket(AF_INET, SOCK_STREAM, 0);
-    if (getsockname(fds[0], (struct sockaddr *)&name, &size) == 0 &&
-        connect(client, (struct sockaddr *)&name, size) == 0) {
-        int accepted = pf_accept(fds[0]);
-        if (accepted < 0) {
-            return accepted;
-        }
-    }
-    denial->done = true;
-    return 0;
+/* Both programs want the same socket. */
+static int bind_for(struct story *story, settings_fn set) {
+    int fd = -1;
+    int count = pf_bind_sockets("127.0.0.1", 0, AF_INET, 0, 0, &fd, 1);
+
+    return count < 0 ? count : set(story);
 }
 
-/* The second one replaces the file of the first. */
-static int play_unix(struct denial *denial) {
-    char path[sizeof(denial->directory) + 8];
+static int set_upgrade_of_daemon(struct story *story) { return bind_for(story, set_upgrade); }
+static int set_upgraded_daemon(struct story *story) { return bind_for(story, set_upgraded); }
 
-    (void)snprintf(path, sizeof(path), "%s/socket", denial->directory);
-    for (int i = 0; i < 2; i++) {
-        int fd = pf_bind_unix_socket(path, 0600, 0);
-        if (fd < 0) {
-            return fd;
-        }
-        (void)close(fd);
-    }
-    denial->done = true;
-    return 0;
+static int play_upgrade_of_daemon(struct denial *denial) {
+    return play_as_daemon(denial, set_upgrade_of_daemon);
 }
 
-static int play_cpus(struct denial *denial) {
-    denial->done = pf_cpu_count() >= 1;
-    return denial->done ? 0 : -ERANGE;
+int denial_upgraded(struct denial *denial) {
+    denial->upgraded = true;
+    return denial->daemon != 0 ? play_as_daemon(denial, set_upgraded_daemon)
+                               : play_pool(denial, set_upgraded);
 }
 
 const struct denial_scenario denial_scenarios[] = {
@@ -367,10 +341,11 @@ const struct denial_scenario denial_scenarios[] = {
     {"spares", play_spares, true, false, false},
     {"foreign", play_foreign, true, false, false},
     {"upgrade", play_upgrade, true, false, false},
+    {"upgrade_daemon", play_upgrade_of_daemon, true, false, true},
     {"daemon", play_daemon, true, false, true},
-    {"tcp", play_tcp, false, false, false},
-    {"unix", play_unix, false, false, false},
-    {"cpus", play_cpus, false, false, false},
+    {"tcp", denial_tcp, false, false, false},
+    {"unix", denial_unix, false, false, false},
+    {"cpus", denial_cpus, false, false, false},
     {NULL, NULL, false, false, false},
 };
 

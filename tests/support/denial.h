@@ -67,6 +67,11 @@ int denial_foreign_worker(void);
 /* The program that an upgrade executes plays the rest. Returns 0 or an error. */
 int denial_upgraded(struct denial *denial);
 
+/* Scenarios without a pool. */
+int denial_tcp(struct denial *denial);
+int denial_unix(struct denial *denial);
+int denial_cpus(struct denial *denial);
+
 /* Shared by the scenarios. */
 extern const char denial_pool_name[];
 int denial_wait(void); /* returns 1, if ever */
