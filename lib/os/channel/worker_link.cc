@@ -325,13 +325,15 @@ int32_t await_takeover(WorkerLink *link, const sigset_t *mask) {
         const int ready = wait_with_mask(both, 2, end >= 0 ? -1 : admission_look_ms, mask);
         size = read(link->down, &command, sizeof(command));
         const bool is_empty = size < 0 && (errno == EAGAIN || errno == EINTR);
-        if ((size < 0 && !is_empty) || (ready >= 0 && size < 0 && both[1].revents != 0) ||
-            is_supervisor_gone(*link)) {
-            return -1;
+        if (size < 0 && !is_empty) {
+            return -EIO;
+        }
+        if ((ready >= 0 && size < 0 && both[1].revents != 0) || is_supervisor_gone(*link)) {
+            return -ECANCELED;
         }
     }
     if (size != static_cast<ssize_t>(sizeof(command)) || command.kind != CommandKind::take_slot) {
-        return -1; // it ends
+        return -ECANCELED; // it ends
     }
     link->instance = command.instance;
     link->token = command.token;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <errno.h>
 #include <signal.h>
 
 #include "base/time.h"
@@ -46,8 +47,13 @@ void announce_exit(const WorkerLink &link, int status);
 bool await_admission(WorkerLink *link, int supervisor_pidfd);
 
 // In a spare: waits until it has a slot, with that signal mask, nullptr: the present one. Notes
-// which worker it is. Returns the slot, or -1 if it is not needed any more, or nobody needs it.
+// which worker it is. Returns the slot, -ECANCELED if it is not needed any more, or nobody needs
+// it, or -EIO if it cannot know.
 int32_t await_takeover(WorkerLink *link, const sigset_t *mask);
+// With which a spare then ends. If it had a slot all the same, 0 would mean that it has finished.
+[[nodiscard]] constexpr int status_without_slot(int32_t result) {
+    return result == -ECANCELED ? 0 : 1;
+}
 
 // In a worker by exec: whether the descriptors are what the supervisor said. Notes where they are.
 bool check_link(WorkerLink *link);

@@ -152,7 +152,7 @@ void wait_for_slot(const char *pool_name) {
         if (!has_threads()) {
             flush_stdio();
         }
-        _exit(EXIT_SUCCESS);
+        _exit(status_without_slot(slot));
     }
     note_own_worker(slot, pool_name);
 }

@@ -49,15 +49,15 @@ void release_in_child() {
     close_noted_descriptors({-1, -1, -1});
 }
 
-// In a spare. Returns false if it is not needed any more.
-bool wait_for_slot(SpawnParameters *parameters) {
+// In a spare. Returns 0 or a negative errno, as await_takeover() does.
+int wait_for_slot(SpawnParameters *parameters) {
     const int32_t slot = await_takeover(&parameters->link, parameters->waiting_mask);
     if (slot < 0) {
-        return false;
+        return slot;
     }
     parameters->task_id = slot;
     become_worker_of(slot, parameters->link, parameters->resources);
-    return true;
+    return 0;
 }
 
 // From the fork to the return into the host. Only async-signal-safe calls until the worker is known
@@ -80,8 +80,8 @@ void become_worker(SpawnParameters *own) {
         _exit(EXIT_FAILURE);
     }
     settle_in(parameters);
-    if (parameters.is_spare() && !wait_for_slot(own)) {
-        _exit(EXIT_SUCCESS);
+    if (const int result = parameters.is_spare() ? wait_for_slot(own) : 0; result < 0) {
+        _exit(status_without_slot(result));
     }
     if (!parameters.threads) {
         reseed_generators(parameters.link.seed);
@@ -113,7 +113,7 @@ bool join_pool(SpawnParameters *parameters, int admission_end) {
     } else {
         release_in_child();
     }
-    return joined && (!parameters->is_spare() || wait_for_slot(parameters));
+    return joined && (!parameters->is_spare() || wait_for_slot(parameters) == 0);
 }
 
 void become_detached_child() {
