@@ -91,6 +91,24 @@ static void log_port(const char *text, int fd) {
     }
 }
 
+/* The workers get the sockets of the service manager as it passed them. The flags belong to all
+ * that share a socket: after an upgrade, too, they are what the workers have made of them. */
+static void pass_on_listen_fds(const struct options *options) {
+    const int first = 3;
+    int fds[SOCKETS_MAX], flags[SOCKETS_MAX];
+
+    for (int i = 0; i < SOCKETS_MAX; i++) {
+        flags[i] = fcntl(first + i, F_GETFL);
+    }
+    int count = pf_listen_fds(fds, SOCKETS_MAX);
+    if (count < 0) {
+        log_failure("LISTEN_FDS", count, STATUS_FAILED);
+    }
+    for (int i = 0; i < count && !options->native; i++) {
+        (void)fcntl(fds[i], F_SETFL, flags[i]);
+    }
+}
+
 /* As systemd passes sockets: a program that waits in accept(2) would fail otherwise, and one that
  * must not wait sees to that itself. Programs with the library expect what pf_accept() needs. */
 static void make_blocking(const int *fds, int count) {
@@ -104,15 +122,8 @@ static void make_blocking(const int *fds, int count) {
 
 static void bind_addresses(const struct options *options) {
     int fds[SOCKETS_MAX];
-    int passed = pf_listen_fds(fds, SOCKETS_MAX); /* the workers get these as well */
 
-    if (passed < 0) {
-        log_failure("LISTEN_FDS", passed, STATUS_FAILED);
-    }
-    if (!options->native) {
-        make_blocking(fds, passed);
-    }
-
+    pass_on_listen_fds(options);
     for (int i = 0; i < options->listen_count; i++) {
         const struct address address = address_read(options->listen[i]);
         int result = address.is_unix
@@ -125,7 +136,7 @@ static void bind_addresses(const struct options *options) {
         if (address.is_unix) {
             fds[0] = result; /* the socket; otherwise how many */
         }
-        if (!options->native) {
+        if (!options->native && !is_upgrade) {
             make_blocking(fds, address.is_unix ? 1 : result);
         }
         if (!address.is_unix && address.port == 0) {

@@ -84,6 +84,12 @@ mv "$daemon_log" "$daemon_log.1"
 kill -HUP "$daemon"
 log=$daemon_log
 until_true logged 'Reloaded 2 processes'
+# So does an upgrade, which keeps the pid file.
+mv "$daemon_log" "$daemon_log.2"
+kill -USR2 "$daemon"
+until_true logged 'Adopted 2 processes'
+until_true are_ready 2
+expect 'pid file after the upgrade' "$daemon" "$(cat "$pid_file")"
 kill -TERM "$daemon"
 until_true is_gone "$daemon"
 ! test -e "$pid_file" || fail 'the pid file is left'

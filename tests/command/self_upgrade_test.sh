@@ -21,6 +21,14 @@ adopted() { # how many times
     [ "$(grep -c 'Adopted 3 processes' "$log")" -eq "$1" ]
 }
 
+# The workers have made the socket one that does not block. A supervisor that changes that lets them
+# wait in accept(2) for connections that another worker has.
+does_not_block() {
+    for pid in $pids; do
+        grep -q '^flags:.04002$' "/proc/$pid/fdinfo/3" || fail "the socket of $pid has other flags"
+    done
+}
+
 start -n 3 -l 127.0.0.1:0 --ready-timeout 5 --heartbeat-timeout 2 -- "$app"
 until_true are_ready 3
 pids=$(workers | awk '{ print $3 }')
@@ -31,6 +39,8 @@ for count in $(seq "$upgrades"); do
     mv "$scratch/bin/new" "$prefork"
     kill -USR2 "$server"
     until_true adopted "$count"
+    until_true are_ready 3
+    does_not_block
 done
 expect workers "$pids" "$(workers | awk '{ print $3 }')"
 ! logged 'signal 12 does not control' || fail 'the log says that SIGUSR2 is not available'
