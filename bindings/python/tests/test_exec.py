@@ -378,7 +378,8 @@ print("number", numpy.random.random(), flush=True)
 def test_tornados_own_calls_fork_by_this_package(run):
     program = run(
         """
-import prefork, tornado.process
+import prefork, tornado.process, warnings
+warnings.simplefilter("ignore")  # Tornado asks for a loop in a way that is deprecated
 prefork.install_in_tornado()
 import tornado.httpserver, tornado.web
 server = tornado.httpserver.HTTPServer(tornado.web.Application([]))

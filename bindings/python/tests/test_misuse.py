@@ -130,7 +130,7 @@ def test_the_cause_of_giving_up_is_told():
 def test_a_program_that_cannot_start_ends_soon():
     starts = 0
     with pytest.raises(prefork.GaveUpError) as caught:
-        with Pool(lambda task: 1, 2) as pool:
+        with Pool(lambda task: 1, 2, min_uptime=60) as pool:
             for event in pool:
                 starts += event.type == EventType.STARTED
     assert starts <= 12
