@@ -46,7 +46,9 @@ void Supervisor::advance_replacements(Instant now) {
     if (phase_ != Phase::running) {
         return;
     }
+    bool popped = false;
     do {
+        // A reload is over before what waits behind it begins.
         if (rollout_.reload_is_complete()) {
             finish_reload(now);
         }
@@ -54,10 +56,11 @@ void Supervisor::advance_replacements(Instant now) {
             begin_reload(now);
         }
         Replacement next{};
-        while (rollout_.pop(settings_.reload_width, &next)) {
+        popped = rollout_.pop(settings_.reload_width, &next);
+        if (popped) {
             begin_replacement(next, now);
         }
-    } while (rollout_.reload_is_complete());
+    } while (popped || rollout_.reload_is_complete());
 }
 
 void Supervisor::begin_reload(Instant now) {

@@ -307,6 +307,36 @@ void reload_that_was_remembered_begins_when_the_first_is_over(void **) {
     assert_true(pool.core.next_deadline() > pool.now);
 }
 
+// What the host has asked for meanwhile comes after it.
+void slot_that_a_reload_leaves_given_up_counts_as_such(void **) {
+    Supervised pool;
+    Settings settings;
+    settings.max_restarts = 0;
+    settings.on_limit = OnLimit::degrade;
+    assert_true(pool.begin(3, settings));
+    pool.start_all();
+    pool.give(Input::Kind::reload);
+    pool.replace(1);
+    pool.end(2, exit_with(0));
+    for (uint32_t slot = 0; slot < 2; slot++) {
+        assert_int_equal(pool.start_one(), slot);
+        pool.pass(minimum_uptime_default);
+        if (slot == 0) {
+            pool.end_worker(new_worker(pool, slot), killed_by(15));
+        }
+    }
+    pool.end(1, killed_by(11));
+
+    pool.end_worker(new_worker(pool, 1), killed_by(15));
+
+    assert_int_equal(pool.find(EventType::reloaded).task_id, -1);
+    assert_int_equal(pool.start_one(), 1);
+    pool.end(1, exit_with(0));
+    pool.end(0, exit_with(0));
+    assert_true(pool.core.done());
+    assert_int_equal(pool.core.result(), code_gave_up);
+}
+
 const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(fatal_status_of_a_replacement_is_its_own_failure),
     cmocka_unit_test(fatal_status_of_a_worker_that_is_being_replaced_is_a_restart),
@@ -322,6 +352,7 @@ const CMUnitTest tests_of_replacement[] = {
     cmocka_unit_test(replacement_under_way_in_a_slot_that_was_dropped_is_stopped),
     cmocka_unit_test(old_worker_that_gets_ready_meanwhile_does_not_end_its_replacement),
     cmocka_unit_test(reload_that_was_remembered_begins_when_the_first_is_over),
+    cmocka_unit_test(slot_that_a_reload_leaves_given_up_counts_as_such),
 };
 
 } // namespace
