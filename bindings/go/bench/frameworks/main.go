@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+
+// Command frameworks counts the requests that clients lose while the workers of servers of several
+// frameworks are replaced under load. It is a module of its own, so that the package does not depend
+// on them.
+//
+//	go run . [-reloads N]
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"github.com/gofiber/fiber/v2"
+
+	prefork "libprefork.invalid/bindings/go"
+)
+
+const roleVar = "FRAMEWORKS_ROLE"
+
+var servers = map[string]func(net.Listener) error{"gin": serveGin, "fiber": serveFiber}
+
+func main() {
+	log.SetFlags(0)
+	if serve, ok := servers[os.Getenv(roleVar)]; ok {
+		listener, err := prefork.Listen("tcp", "127.0.0.1:0")
+		must(err)
+		pool, err := prefork.New()
+		must(err)
+		_, err = pool.Run(context.Background())
+		must(err)
+		must(serve(listener))
+		return
+	}
+	reloads := flag.Int("reloads", 10, "reloads of each")
+	flag.Parse()
+	for _, name := range []string{"gin", "fiber"} {
+		measure(name, *reloads)
+	}
+}
+
+func must(err error) {
+	if err != nil {
+		log.Fatal(err)
+	}
+}
+
+// serveGin: a router of gin is a http.Handler.
+func serveGin(listener net.Listener) error {
+	gin.SetMode(gin.ReleaseMode)
+	router := gin.New()
+	router.GET("/", func(c *gin.Context) { c.String(http.StatusOK, "hello") })
+	return prefork.ServeHTTP(context.Background(), &http.Server{Handler: router}, listener)
+}
+
+// serveFiber: fasthttp has an end of its own.
+func serveFiber(listener net.Listener) error {
+	app := fiber.New(fiber.Config{DisableStartupMessage: true})
+	app.Get("/", func(c *fiber.Ctx) error { return c.SendString("hello") })
+	stop, release, err := prefork.StopContext(context.Background())
+	if err != nil {
+		return err
+	}
+	defer release()
+	ended := make(chan error, 1)
+	go func() { ended <- app.Listener(listener) }()
+	if err := prefork.Ready(); err != nil {
+		return err
+	}
+	<-stop.Done()
+	if err := app.ShutdownWithTimeout(9 * time.Second); err != nil {
+		return err
+	}
+	return <-ended
+}
+
+func measure(name string, reloads int) {
+	listener, err := prefork.Listen("tcp", "127.0.0.1:0")
+	must(err)
+	defer listener.Close()
+	pool, err := prefork.New(prefork.WithWorkers(2), prefork.WithReadyTimeout(time.Minute),
+		prefork.WithCommand("", nil, append(os.Environ(), roleVar+"="+name)),
+		prefork.WithLogger(slog.New(slog.NewTextHandler(io.Discard, nil))))
+	must(err)
+	defer pool.Close()
+	events := pool.Events()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := pool.Run(context.Background())
+		ended <- err
+	}()
+	until := func(wanted prefork.EventType) {
+		for event := range events {
+			if event.Type == wanted {
+				return
+			}
+		}
+		log.Fatal("the pool has ended")
+	}
+	until(prefork.EventReady)
+	until(prefork.EventReady)
+	var good, lost atomic.Int64
+	var done atomic.Bool
+	var group sync.WaitGroup
+	for i := 0; i < 8; i++ {
+		group.Add(1)
+		client := http.Client{Timeout: time.Minute,
+			Transport: &http.Transport{DisableKeepAlives: i%2 == 1}}
+		go func() {
+			defer group.Done()
+			for !done.Load() {
+				if ask(&client, listener.Addr().String()) {
+					good.Add(1)
+				} else {
+					lost.Add(1)
+				}
+			}
+		}()
+	}
+	for i := 0; i < reloads; i++ {
+		time.Sleep(50 * time.Millisecond)
+		must(pool.Reload())
+		until(prefork.EventReloaded)
+	}
+	done.Store(true)
+	group.Wait()
+	fmt.Printf("%-6s %d reloads, %6d requests answered, %d lost\n", name, reloads, good.Load(), lost.Load())
+	must(pool.Stop())
+	for range events {
+	}
+	must(<-ended)
+}
+
+func ask(client *http.Client, address string) bool {
+	answer, err := client.Get("http://" + address + "/")
+	if err != nil {
+		return false
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	return err == nil && string(text) == "hello"
+}
