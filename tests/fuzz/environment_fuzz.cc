@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <vector>
 
+#include "base/worker_array.h"
 #include "fake_system.h"
 #include "input.h"
 #include "os/spawn/environment.h"
@@ -56,7 +57,8 @@ bool are_equal(const WorkerLink &one, const WorkerLink &other) {
            one.up_file.inode == other.up_file.inode && one.supervisor == other.supervisor &&
            one.death_signal == other.death_signal && one.up == other.up && one.down == other.down &&
            one.pidfd == other.pidfd && one.liveness == other.liveness &&
-           one.is_awaited == other.is_awaited && one.announces_exit == other.announces_exit;
+           one.is_awaited == other.is_awaited && one.announces_exit == other.announces_exit &&
+           one.keeps_down == other.keeps_down && one.is_spare == other.is_spare;
 }
 
 bool are_equal(const char *one, const char *other) {
@@ -65,7 +67,9 @@ bool are_equal(const char *one, const char *other) {
 
 void expect_in_bounds(const WorkerIdentity &worker) {
     const WorkerLink &link = worker.link;
-    EXPECT(worker.task_id >= 0 && worker.task_id <= 65'535);
+    EXPECT(link.is_spare ? worker.task_id == prefork::base::task_spare
+                         : worker.task_id >= 0 && worker.task_id <= 65'535);
+    EXPECT(link.is_spare == (link.instance.worker >= 1U << 17));
     EXPECT(worker.pool != nullptr &&
            strlen(worker.pool) < prefork::os::WorkerResources::pool_name_size);
     EXPECT(link.supervisor > 0 && link.up >= 0 && link.down >= -1);
@@ -104,6 +108,8 @@ WorkerLink any_link(fuzz::Input *input) {
     link.token = input->number<uint64_t>();
     link.is_awaited = input->below(2) != 0;
     link.announces_exit = input->below(2) != 0;
+    link.keeps_down = input->below(2) == 0;
+    link.is_spare = link.instance.worker >= 1U << 17;
     return link;
 }
 
