@@ -195,6 +195,13 @@ long failing_syscall(long number, long a, long b, long c, long d, long e, long f
     return fails(name_of(number)) ? -1 : real(number, a, b, c, d, e, f);
 }
 
+/* What _FORTIFY_SOURCE makes of openat(2) without a mode. */
+long failing_openat64_2(long a, long b, long c) __asm__("__openat64_2");
+long failing_openat64_2(long a, long b, long c) { return failing_openat64(a, b, c, 0, 0, 0, 0); }
+
+long failing_open64_2(long a, long b) __asm__("__open64_2");
+long failing_open64_2(long a, long b) { return failing_open64(a, b, 0, 0, 0, 0, 0); }
+
 #else
 
 void failure_for_program(const struct failure *wanted) { (void)wanted; }
