@@ -13,6 +13,7 @@
  *   child           executes this program with the step env in a child
  *   ready           pf_worker_ready()
  *   retire          pf_worker_retire()
+ *   upgrade         pf_upgrade() to this program
  *   beat:N          so many signs of life, 5 ms apart
  *   daemonize       pf_daemonize()
  *   stderr          where it leads
@@ -358,6 +359,8 @@ static void take_step(char *step) {
         report("is ready result=%d", pf_worker_ready());
     } else if (strcmp(step, "retire") == 0) {
         report("retires result=%d", pf_worker_retire());
+    } else if (strcmp(step, "upgrade") == 0) {
+        report("upgrade result=%d", pf_upgrade(NULL, NULL, NULL));
     } else if (strcmp(step, "daemonize") == 0) {
         report("daemonize result=%d ready=%d", pf_daemonize(NULL), pf_daemon_ready());
     } else if (strcmp(step, "stderr") == 0) {
