@@ -17,8 +17,8 @@ least_lines=95
 least_branches=90
 suites='unit api loops abi demo sim deny'
 if [[ -n ${SAMPLE-} ]]; then
-    least_lines=45
-    least_branches=40
+    least_lines=60
+    least_branches=50
     suites='unit sim'
 fi
 
