@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
+#include <string>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -55,14 +56,13 @@ void message_comes_with_the_pid_of_its_sender(void **) {
 }
 
 void long_message_is_cut(void **) {
-    static char text[8192];
+    std::string text(8192, '\n');
     NotifySocket socket;
     assert_int_equal(socket.open(), 0);
-    memset(text, '\n', sizeof(text));
-    memcpy(text, "READY=1\n", 8);
-    memcpy(text + sizeof(text) - 10, "WATCHDOG=1", 10);
+    text.replace(0, 8, "READY=1\n");
+    text.replace(text.size() - 10, 10, "WATCHDOG=1");
 
-    assert_true(send_to(socket.path(), text, sizeof(text)));
+    assert_true(send_to(socket.path(), text.data(), text.size()));
 
     assert_true(is_ready_message_read(&socket));
 }
