@@ -501,7 +501,7 @@ PF_API int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *
 			    const char *const *envp);
 
 /* What pf_task_id() returns in a spare, and pf_event_task_id() for it. */
-#define PF_TASK_SPARE (-2)
+enum { PF_TASK_SPARE = -2 };
 
 /*
  * Keep count spares, at most 65,536; 0, the default: none. Also while the pool runs.

@@ -116,6 +116,7 @@ file == 1 { next }
     version = (version == "" ? "" : version ".") $3
     constants = append(constants, sprintf("    \"%s\": %s", $2, $3))
 }
+/^#define PF_/ && !/^#define PF_(API|VERSION_[A-Z]+) / { fail($0) }
 {
     line = $0
     if (in_comment) {

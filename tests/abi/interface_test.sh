@@ -90,4 +90,12 @@ test -e "$BUILD_DIR/$(jq -r .soname "$description")" || {
     echo "a function that is not in the symbol map was accepted"
     found=1
 }
+{
+    cat include/prefork.h
+    echo '#define PF_OTHER (-2)'
+} >"$scratch/prefork.h"
+! awk -f lib/interface.awk lib/prefork.map "$scratch/prefork.h" >/dev/null 2>&1 || {
+    echo "a constant that is a macro was left out"
+    found=1
+}
 exit "$found"

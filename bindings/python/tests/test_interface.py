@@ -74,7 +74,7 @@ def test_each_constant_is_that_of_the_header(interface):
             assert of_package.pop("NONE") == 0
         assert of_package == of_header, enum
     assert prefork.UNLIMITED == constants["PF_UNLIMITED"]
-    assert TASK_SPARE == constants.get("PF_TASK_SPARE", -2)
+    assert TASK_SPARE == constants["PF_TASK_SPARE"]
     for name in ("EGAVEUP", "ETHREADS", "ERESOLVE", "EFATAL"):
         number = getattr(_errors, name)
         assert number == constants["PF_" + name]
