@@ -133,14 +133,14 @@ void wait_ends_where_the_spare_is_not_needed(void **) {
     Pool pool;
     pool.channel.ask_to_stop(first_spare);
 
-    assert_int_equal(os::await_takeover(&pool.link, nullptr), -1);
+    assert_true(os::await_takeover(&pool.link, nullptr) < 0);
 }
 
 void wait_ends_with_the_supervisor(void **) {
     Pool pool;
     pool.link.supervisor = INT32_MAX; // not the parent, and no process
 
-    assert_int_equal(os::await_takeover(&pool.link, nullptr), -1);
+    assert_true(os::await_takeover(&pool.link, nullptr) < 0);
 }
 
 void wait_ends_where_its_pipe_is_lost(void **) {
@@ -148,7 +148,7 @@ void wait_ends_where_its_pipe_is_lost(void **) {
     assert_int_equal(close(pool.link.down), 0);
     pool.link.down = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-    assert_int_equal(os::await_takeover(&pool.link, nullptr), -1);
+    assert_true(os::await_takeover(&pool.link, nullptr) < 0);
     assert_int_equal(os::stop_descriptor(pool.link), -EBADF);
 }
 
