@@ -247,14 +247,13 @@ void Model::looked(uint32_t worker, uint32_t beats) {
 void Model::said_ready(uint32_t worker) {
     settle();
     Life &life = life_of(worker);
-    if (base::is_spare(worker)) {
-        return; // it has nothing to be ready for
-    }
-    if (life.stage == Stage::trial || life.stage == Stage::serving) {
+    // A spare has nothing to be ready for.
+    const bool is_spare = base::is_spare(worker);
+    if (!is_spare && (life.stage == Stage::trial || life.stage == Stage::serving)) {
         life.well = true;
         boots_failed_ = 0;
     }
-    if (life.stage == Stage::trial) {
+    if (!is_spare && life.stage == Stage::trial) {
         get_ready(worker / 2, static_cast<int>(worker % 2));
     }
     conclude();
