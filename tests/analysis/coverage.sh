@@ -33,7 +33,8 @@ fi
 counters="-fprofile-instr-generate=$profiles/%m%c.profraw -fcoverage-mapping"
 counters+=" -fprofile-update=atomic -mllvm -runtime-counter-relocation"
 
-# Two tests judge the plain build alone. The fuzz targets replace the calls that the counters need.
+# Two tests of tests/abi and one of tests/deny judge the plain build alone. The fuzz targets replace
+# the calls that the counters need.
 abi=()
 for check in tests/abi/*_test.sh; do
     case $check in
@@ -64,6 +65,7 @@ chmod a+rwx "$profiles"
 chmod a+rw "$profiles"/*
 status=0
 make_measured check-run TEST= ABI_CHECKS="${abi[*]}" SUITES="$suites" \
+    DENY_CHECKS=tests/deny/deny_test.sh \
     >"$build/check.log" 2>&1 || status=1
 grep -E -A 20 '^  FAIL' "$build/check.log" || true
 tail -n 1 "$build/check.log" | sed 's/^/tests: /'
