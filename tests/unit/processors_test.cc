@@ -7,45 +7,19 @@
 #include <initializer_list>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "os/cpu/processors.h"
+#include "tree.h"
 
 using prefork::os::quota_count;
+using tests::make_root;
+using tests::put;
+using tests::remove_root;
+using tests::root;
 
 namespace {
-
-char root[64];
-
-// Writes a file below the root, with the folders on its way.
-void put(const char *name, const char *text) {
-    char path[512];
-    snprintf(path, sizeof(path), "%s/%s", root, name);
-    for (char *slash = strchr(path + strlen(root) + 1, '/'); slash != nullptr;
-         slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        (void)mkdir(path, 0700);
-        *slash = '/';
-    }
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-}
-
-int make_root(void **) {
-    strcpy(root, "/tmp/prefork-processors-XXXXXX");
-    return mkdtemp(root) == nullptr ? -1 : 0;
-}
-
-int remove_root(void **) {
-    char command[128];
-    snprintf(command, sizeof(command), "rm -r %s", root);
-    return system(command);
-}
 
 void put_version_2(const char *group) {
     char line[256];
