@@ -20,6 +20,14 @@ Settings awaiting_ready() {
     return settings;
 }
 
+bool begin_ready_pair(Supervised *pool, const Settings &settings) {
+    const bool good = pool->begin(2, settings);
+    pool->start_all();
+    pool->say(Input::Kind::ready, 0);
+    pool->say(Input::Kind::ready, 1);
+    return good;
+}
+
 uint32_t new_worker(const Supervised &pool, uint32_t slot) {
     return other_instance(pool.core.current(slot));
 }
@@ -200,10 +208,7 @@ void slot_that_was_given_up_stays_empty(void **) {
 void retirement_is_requested_again(void **) {
     Supervised old;
     Supervised fresh;
-    assert_true(old.begin(2, awaiting_ready()));
-    old.start_all();
-    old.say(Input::Kind::ready, 0);
-    old.say(Input::Kind::ready, 1);
+    assert_true(begin_ready_pair(&old, awaiting_ready()));
     old.pass(minimum_uptime_default);
     old.say(Input::Kind::retire, 1);
 
@@ -216,10 +221,7 @@ void retirement_is_requested_again(void **) {
 void replacement_that_waits_for_its_turn_waits_further(void **) {
     Supervised old;
     Supervised fresh;
-    assert_true(old.begin(2, awaiting_ready()));
-    old.start_all();
-    old.say(Input::Kind::ready, 0);
-    old.say(Input::Kind::ready, 1);
+    assert_true(begin_ready_pair(&old, awaiting_ready()));
     old.replace(0);
     old.start_one();
     old.replace(1); // after the other one
@@ -238,10 +240,7 @@ void worker_that_is_stopped_first_is_replaced_for_the_same_reason(void **) {
     Supervised fresh;
     Settings settings = awaiting_ready();
     settings.reload_order = ReloadOrder::stop_first;
-    assert_true(old.begin(2, settings));
-    old.start_all();
-    old.say(Input::Kind::ready, 0);
-    old.say(Input::Kind::ready, 1);
+    assert_true(begin_ready_pair(&old, settings));
     old.replace(0);
     assert_true(old.state(0) == State::stopping);
 
@@ -304,10 +303,7 @@ void replacement_for_age_is_requested_again(void **) {
     Supervised fresh;
     Settings settings = awaiting_ready();
     settings.lifetime = 100 * second;
-    assert_true(old.begin(2, settings));
-    old.start_all();
-    old.say(Input::Kind::ready, 0);
-    old.say(Input::Kind::ready, 1);
+    assert_true(begin_ready_pair(&old, settings));
     old.pass(100 * second);
     assert_int_equal(old.core.startable(), 1);
 
@@ -353,6 +349,10 @@ void each_value_out_of_range_is_refused(void **) {
     pool.start_all();
     const SlotSnapshot saved = pool.core.snapshot(0);
     void (*const changes[])(SlotSnapshot *) = {
+        [](SlotSnapshot *slot) { slot->current = 2; },
+        [](SlotSnapshot *slot) { slot->workers[1] = slot->workers[0]; }, // two that are ready
+        [](SlotSnapshot *slot) { slot->workers[0].pid = 0; },
+        [](SlotSnapshot *slot) { slot->workers[0].state = 200; },
         [](SlotSnapshot *slot) { slot->workers[0].start_reason = 200; },
         [](SlotSnapshot *slot) { slot->workers[0].end_reason = 200; },
         [](SlotSnapshot *slot) { slot->workers[0].flags = 0x80; },

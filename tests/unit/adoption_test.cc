@@ -158,26 +158,6 @@ void worker_that_nobody_claims_is_stopped_and_its_end_is_reported(void **) {
     assert_int_equal(pool.core.startable(), 0);
 }
 
-void snapshot_that_cannot_be_is_refused(void **) {
-    Supervised pool;
-    assert_true(pool.begin(1, 100));
-    pool.start_all();
-    SlotSnapshot saved = pool.core.snapshot(0);
-    assert_true(saved.is_valid());
-    SlotSnapshot other = saved;
-    other.workers[0].state = 200;
-    assert_false(other.is_valid());
-    other = saved;
-    other.workers[0].pid = 0;
-    assert_false(other.is_valid());
-    other = saved;
-    other.current = 2;
-    assert_false(other.is_valid());
-    other = saved;
-    other.workers[1] = saved.workers[0]; // two that are ready
-    assert_false(other.is_valid());
-}
-
 } // namespace
 
 int main() {
@@ -190,7 +170,6 @@ int main() {
         cmocka_unit_test(upgrade_keeps_stop_deadlines),
         cmocka_unit_test(upgrade_stops_spares_and_starts_others),
         cmocka_unit_test(worker_that_nobody_claims_is_stopped_and_its_end_is_reported),
-        cmocka_unit_test(snapshot_that_cannot_be_is_refused),
     };
     return cmocka_run_group_tests(tests, nullptr, nullptr);
 }
