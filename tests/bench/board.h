@@ -15,8 +15,9 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 /*
  * Descriptors that the driver gives to a program. The tether is the write end of a pipe that
@@ -46,12 +47,6 @@ struct board {
 
 static inline size_t board_size(uint32_t workers) {
     return sizeof(struct board) + workers * sizeof(struct cell);
-}
-
-static inline uint64_t now_ns(void) {
-    struct timespec now;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail with this clock */
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
 static inline void board_ring(struct board *board) {

@@ -28,6 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check.h"
+#include "clock.h"
 #include "series.h"
 
 enum { SMALL_MIB = 10, LARGE_MIB = 1024, ROUNDS = 25, ROUNDS_QUICK = 9, STARTS = 15 };
@@ -47,24 +49,6 @@ struct supervisor {
     int requests;
     int answers;
 };
-
-static void fail(const char *what) {
-    (void)fprintf(stderr, "exec_memory: %s: %s\n", what, strerror(errno));
-    exit(EXIT_FAILURE);
-}
-
-static void check(int result, const char *what) {
-    if (result < 0) {
-        (void)fprintf(stderr, "exec_memory: %s: %s\n", what, pf_strerror(result));
-        exit(EXIT_FAILURE);
-    }
-}
-
-static uint64_t now_ns(void) {
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time); /* it always works */
-    return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
-}
 
 /* Shared by a supervisor and its workers, whichever way they are made. */
 static volatile uint64_t *begun_ns;

@@ -26,6 +26,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check.h"
+#include "clock.h"
 #include "series.h"
 
 enum { WORKERS = 16, KILLS = 15, ROUNDS = 25, ROUNDS_QUICK = 9 };
@@ -36,19 +38,6 @@ static struct {
     double beat_ns;
     double call_ns;
 } volatile *told; /* by the worker that counts */
-
-static void check(int result, const char *what) {
-    if (result < 0) {
-        (void)fprintf(stderr, "readiness: %s: %s\n", what, pf_strerror(result));
-        exit(EXIT_FAILURE);
-    }
-}
-
-static uint64_t now_ns(void) {
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time); /* it always works */
-    return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
-}
 
 /* A function of a worker's own that just waits for its end. */
 static int serve(int task_id, void *user) {

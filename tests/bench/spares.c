@@ -31,6 +31,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check.h"
+#include "clock.h"
 #include "series.h"
 
 enum { START_US = 300000, FEW = 1, SOME = 4, BACKLOG = 128, MEMORY_MIB = 1024 };
@@ -38,23 +40,7 @@ enum { KILLS = 15, KILLS_QUICK = 5, RELOADS = 3, RELOADS_QUICK = 1, FORKS = 31, 
 static const double goal_ms = 5;
 static const double goal_ratio = 0.65;
 
-static void fail(const char *what) {
-    (void)fprintf(stderr, "spares: %s: %s\n", what, strerror(errno));
-    exit(EXIT_FAILURE);
-}
-
-static void check(int result, const char *what) {
-    if (result < 0) {
-        (void)fprintf(stderr, "spares: %s: %s\n", what, pf_strerror(result));
-        exit(EXIT_FAILURE);
-    }
-}
-
-static double now_ms(void) {
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time); /* it always works */
-    return (double)time.tv_sec * 1e3 + (double)time.tv_nsec / 1e6;
-}
+static double now_ms(void) { return (double)now_ns() / 1e6; }
 
 static void pause_us(unsigned us) {
     const struct timespec time = {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000L};

@@ -24,28 +24,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "check.h"
+#include "clock.h"
 #include "series.h"
 
 enum { WORKERS = 100, ROUNDS = 50, ROUNDS_QUICK = 10 };
 static const double goal_ms = 5;
-
-static void fail(const char *what) {
-    (void)fprintf(stderr, "upgrade: %s: %s\n", what, strerror(errno));
-    exit(EXIT_FAILURE);
-}
-
-static void check(int result, const char *what) {
-    if (result < 0) {
-        (void)fprintf(stderr, "upgrade: %s: %s\n", what, pf_strerror(result));
-        exit(EXIT_FAILURE);
-    }
-}
-
-static uint64_t now_ns(void) {
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time); /* it always works */
-    return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
-}
 
 static void answer(uint64_t ns) {
     if (write(STDOUT_FILENO, &ns, sizeof(ns)) != (ssize_t)sizeof(ns)) {
