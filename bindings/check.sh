@@ -26,6 +26,8 @@ tool_of() { # language
     python) echo python3 ;;
     rust) echo cargo ;;
     shell) echo python3 ;;
+    cpp) echo cmake ;;
+    lua) echo luajit ;;
     *) echo "$1" ;;
     esac
 }

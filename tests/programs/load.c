@@ -2,8 +2,9 @@
 // exactly: load PORT CONNECTIONS kept|new
 //
 // Each connection asks for / as soon as it has the answer to its last request. With "kept" it asks
-// on until an answer says "Connection: close", with "new" it asks to close each time. INT or TERM
-// ends it: nothing more is asked, what is under way is waited for, and one line is printed:
+// on until an answer says "Connection: close" or is of HTTP/1.0, with "new" it asks to close each
+// time. INT or TERM ends it: nothing more is asked, what is under way is waited for, and one line
+// is printed:
 //
 //   answered A lost L refused R late T
 //
@@ -86,7 +87,9 @@ static ssize_t measure(const char *answer) {
     if (end == NULL) {
         return ANSWER_MAX;
     }
-    if (strncmp(answer, "HTTP/1.1 200 ", 13) != 0 || length == NULL || length > end) {
+    const int is_good =
+        strncmp(answer, "HTTP/1.1 200 ", 13) == 0 || strncmp(answer, "HTTP/1.0 200 ", 13) == 0;
+    if (!is_good || length == NULL || length > end) {
         return -1;
     }
     return end + 4 - answer + atoi(length + strlen("\nContent-Length:"));
@@ -94,7 +97,8 @@ static ssize_t measure(const char *answer) {
 
 static int closes(const char *answer) {
     const char *word = strcasestr(answer, "\nConnection: close");
-    return word != NULL && word < strstr(answer, "\r\n\r\n");
+    return strncmp(answer, "HTTP/1.0", 8) == 0 ||
+           (word != NULL && word < strstr(answer, "\r\n\r\n"));
 }
 
 // Takes what has come; asks for the next when the answer is complete.

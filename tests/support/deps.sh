@@ -101,6 +101,23 @@ bindings() {
     # A second implementation of Python.
     tool pypy3 pypy3
     pypy3 -c 'import ensurepip, venv' 2>/dev/null || need pypy3-venv
+    tool ruby ruby
+    tool gem ruby
+    tool node nodejs
+    tool npm npm
+    tool php php-cli
+    tool composer composer
+    tool luajit luajit
+    tool luarocks luarocks
+    tool perl perl
+    tool cpan perl
+    perl -MFFI::Platypus -e 1 2>/dev/null || need libffi-platypus-perl
+    compiler g++ c++ expected g++
+    tool cmake cmake
+    tool javac openjdk-17-jdk-headless
+    tool mvn maven
+    # Of tests/programs.
+    compiler "$CC" c stdlib.h libc6-dev
 }
 
 # Another C library. The compilers for other machines are large: without them a test says so.
