@@ -190,9 +190,11 @@ static uint64_t spent_us(bool in_kernel) {
     return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
 }
 
-/* Worker 0 computes, 1 keeps the kernel busy, 2 touches memory, 3 does nothing. */
+/* Worker 0 computes, 1 keeps the kernel busy, 2 touches memory, 3 does nothing. Uptime counts from
+ * when the supervisor has made a worker, which may have worked a while by then: so it waits. */
 static int uses_something(struct board *board, int task_id, int run) {
     (void)run;
+    board_require(board, board_reaches(board, PF_EVENT_STARTED, task_id, 1));
     while (task_id == 0 && spent_us(false) < BURNT_US) {
         for (volatile int i = 0; i < 100000; i++) {
         }
