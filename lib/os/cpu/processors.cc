@@ -2,7 +2,6 @@
 #include "os/cpu/processors.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -10,58 +9,13 @@
 #include <unistd.h>
 
 #include "base/text.h"
-#include "os/fd/descriptor.h"
+#include "os/fd/lines.h"
 
 namespace prefork::os {
 
 namespace {
 
-constexpr size_t path_max = 4096;
-
-// The lines of a file, one after the other; the rest of a longer line is left out.
-class Lines {
-  public:
-    explicit Lines(const char *path) {
-        (void)file_.adopt(open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-    }
-
-    // The next line without its newline, valid until the next call; nullptr at the end.
-    char *next() {
-        size_t length = 0;
-        bool any = false;
-        for (int character = read_character(); character >= 0; character = read_character()) {
-            any = true;
-            if (character == '\n') {
-                break;
-            }
-            if (length + 1 < sizeof(line_)) {
-                line_[length++] = static_cast<char>(character);
-            }
-        }
-        line_[length] = '\0';
-        return any ? line_ : nullptr;
-    }
-
-  private:
-    int read_character() {
-        while (place_ == length_) {
-            const ssize_t length = read(file_.get(), buffer_, sizeof(buffer_));
-            if (length > 0) {
-                length_ = static_cast<size_t>(length);
-                place_ = 0;
-            } else if (length == 0 || errno != EINTR) {
-                return -1;
-            }
-        }
-        return static_cast<unsigned char>(buffer_[place_++]);
-    }
-
-    Descriptor file_;
-    size_t place_ = 0;
-    size_t length_ = 0;
-    char buffer_[1024];
-    char line_[path_max];
-};
+constexpr size_t path_max = Lines::line_max;
 
 // The next word of a line, which is cut off from it; "" at its end.
 char *cut_word(char **line, char separator) {
