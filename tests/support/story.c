@@ -66,10 +66,9 @@ static void may_replace(struct story *story, int task_id) {
 static void end_message(const struct record *end, char *text, size_t size) {
     char tail[64] = "";
 
-    if (end->will_restart != 0 && end->delay_ms > 0) {
-        (void)snprintf(tail, sizeof(tail), ", restarting in %d ms", (int)end->delay_ms);
-    } else if (end->will_restart != 0) {
-        (void)snprintf(tail, sizeof(tail), ", restarting");
+    const char *format = end->delay_ms > 0 ? ", restarting in %d ms" : ", restarting";
+    if (end->will_restart != 0) {
+        (void)snprintf(tail, sizeof(tail), format, (int)end->delay_ms);
     }
     if (end->exit_code == 0) {
         (void)snprintf(text, size, "child %d (pid %d) exited normally%s", end->task_id, end->pid,
@@ -78,8 +77,10 @@ static void end_message(const struct record *end, char *text, size_t size) {
         (void)snprintf(text, size, "child %d (pid %d) exited with status %d%s", end->task_id,
                        end->pid, end->exit_code, tail);
     } else if (end->signal > 0) {
-        (void)snprintf(text, size, "child %d (pid %d) killed by signal %d%s", end->task_id,
-                       end->pid, end->signal, tail);
+        const bool is_hinted = end->reason == PF_REASON_OUT_OF_MEMORY;
+        const char *hint = is_hinted ? "; the kernel has killed for lack of memory" : "";
+        (void)snprintf(text, size, "child %d (pid %d) killed by signal %d%s%s", end->task_id,
+                       end->pid, end->signal, tail, hint);
     } else {
         (void)snprintf(text, size, "child %d (pid %d) ended with unknown status%s", end->task_id,
                        end->pid, tail);
