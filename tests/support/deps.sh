@@ -109,6 +109,8 @@ bindings() {
     tool composer composer
     tool luajit luajit
     tool luarocks luarocks
+    luajit -e 'require("luaunit")' 2>/dev/null || need lua-unit
+    luajit -e 'require("socket")' 2>/dev/null || need lua-socket
     tool perl perl
     tool cpan perl
     perl -MFFI::Platypus -e 1 2>/dev/null || need libffi-platypus-perl
