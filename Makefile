@@ -31,6 +31,7 @@ bindir ?= $(exec_prefix)/bin
 libdir ?= $(exec_prefix)/lib
 includedir ?= $(prefix)/include
 pkgconfigdir ?= $(libdir)/pkgconfig
+cmakedir ?= $(libdir)/cmake/prefork
 datarootdir ?= $(prefix)/share
 datadir ?= $(datarootdir)
 mandir ?= $(datarootdir)/man
@@ -206,12 +207,25 @@ $(BUILD)/libprefork.a: $(LIB_OBJECTS) $(BUILD)/objects $(BUILD)/flags
 	$(say) AR $@
 	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_OBJECTS) && $(without_lto) $@
 
+# CMake finds a directory from that of its own files: by the prefix if both are below it, else by
+# the root, which is DESTDIR where that is used.
+nothing =
+space = $(nothing) $(nothing)
+below_prefix = $(if $(patsubst $(prefix)/%,,$(1)),,$(patsubst $(prefix)/%,%,$(1)))
+up_from = $(subst $(space),/,$(patsubst %,..,$(subst /, ,$(1))))
+from_cmakedir = $(if $(and $(call below_prefix,$(cmakedir)),$(call below_prefix,$(1))),$(call \
+	up_from,$(call below_prefix,$(cmakedir)))/$(call below_prefix,$(1)),$(call up_from,$(cmakedir))$(1))
+
 # Directories below the prefix are written relative to it, as pkg-config users expect.
 fill_in = sed -e 's|@prefix@|$(prefix)|' -e 's|@version@|$(VERSION)|' \
 	-e 's|@exec_prefix@|$(patsubst $(prefix),$${prefix},$(exec_prefix))|' \
 	-e 's|@libdir@|$(patsubst $(exec_prefix)/%,$${exec_prefix}/%,$(libdir))|' \
 	-e 's|@includedir@|$(patsubst $(prefix)/%,$${prefix}/%,$(includedir))|' \
-	-e 's|@datadir@|$(patsubst $(prefix)/%,$${prefix}/%,$(datadir))|'
+	-e 's|@datadir@|$(patsubst $(prefix)/%,$${prefix}/%,$(datadir))|' \
+	-e 's|@shared@|$(SHARED)|' -e 's|@soname@|$(SONAME)|' \
+	-e 's|@cmake_to_libdir@|$(call from_cmakedir,$(libdir))|' \
+	-e 's|@cmake_to_includedir@|$(call from_cmakedir,$(includedir))|' \
+	-e 's|@cmake_to_datadir@|$(call from_cmakedir,$(datadir))|'
 $(BUILD)/prefork.pc: lib/prefork.pc.in include/prefork.h $(BUILD)/directories
 	$(say) GEN $@
 	$(Q)$(fill_in) $< >$@
@@ -249,6 +263,8 @@ FILES = 644:$(includedir)/prefork.h:include/prefork.h \
 	link:$(libdir)/libprefork.so:$(SONAME) \
 	644:$(libdir)/libprefork.a:$(BUILD)/libprefork.a \
 	fill:$(pkgconfigdir)/prefork.pc:lib/prefork.pc.in \
+	fill:$(cmakedir)/prefork-config.cmake:lib/prefork-config.cmake.in \
+	fill:$(cmakedir)/prefork-config-version.cmake:lib/prefork-config-version.cmake.in \
 	644:$(datadir)/libprefork/prefork.json:$(BUILD)/prefork.json \
 	$(foreach page,$(PAGES),644:$(mandir)/man$(subst .,,$(suffix $(page)))/$(page):man/$(page)) \
 	$(subst @man3@,$(mandir)/man3,$(ALIASES)) \
