@@ -256,7 +256,10 @@ $(COMMAND) $(BUILD)/prefork: $(COMMAND_OBJECTS) $(LIBRARY) $(BUILD)/objects
 PAGES := $(notdir $(sort $(wildcard man/*.[137])))
 # Each line of man/aliases names a page and another name for it.
 ALIASES := $(shell sed 's|^\(.*\) \(.*\)$$|link:@man3@/\2:\1|' man/aliases)
+HEADERS_CXX := $(patsubst bindings/cpp/include/%,%,$(sort $(wildcard bindings/cpp/include/*.hpp \
+	bindings/cpp/include/prefork/*.hpp)))
 FILES = 644:$(includedir)/prefork.h:include/prefork.h \
+	$(foreach header,$(HEADERS_CXX),644:$(includedir)/$(header):bindings/cpp/include/$(header)) \
 	755:$(bindir)/prefork:$(COMMAND) \
 	755:$(libdir)/$(SHARED):$(BUILD)/$(SHARED) \
 	link:$(libdir)/$(SONAME):$(SHARED) \

@@ -20,13 +20,13 @@ consume() { # where prefork-config.cmake lies, where the library lies
         -D CMAKE_C_COMPILER="${CC:-gcc}" -D CMAKE_CXX_COMPILER="${CXX:-g++}" >"$scratch/log" ||
         { cat "$scratch/log" && exit 1; }
     cmake --build "$scratch/build" >"$scratch/log" || { cat "$scratch/log" && exit 1; }
-    for program in in_c in_c_static in_cxx; do
+    for program in in_c in_c_static in_cxx by_header; do
         echo "$program"
         "$scratch/build/$program" | sort >"$scratch/output"
         printf 'worker 0\nworker 1\n' | diff - "$scratch/output"
     done
     # No path of another place, and the library is found by its soname.
-    ldd "$scratch/build/in_c" | grep -F "libprefork.so.0 => $2/libprefork.so.0" >/dev/null
+    ldd "$scratch/build/by_header" | grep -F "libprefork.so.0 => $2/libprefork.so.0" >/dev/null
     ! ldd "$scratch/build/in_c_static" | grep prefork
 }
 

@@ -11,7 +11,7 @@ play() { # directory of the case
     mkdir -p "$1/tree/tests"
     cp -R include lib man CHANGELOG.md SECURITY.md "$1/tree"
     mkdir "$1/tree/bindings"
-    cp -R bindings/shell "$1/tree/bindings"
+    cp -R bindings/shell bindings/cpp "$1/tree/bindings"
     cp -R tests/lint tests/abi tests/support "$1/tree/tests"
     cd "$1/tree"
     sh -c "$(cat "$1/breaks")"

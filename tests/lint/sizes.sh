@@ -4,8 +4,8 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-find lib man/examples tests bindings/shell \
-    \( -name '*.c' -o -name '*.cc' -o -name '*.h' -o -name '*.sh' \) |
+find lib man/examples tests bindings/shell bindings/cpp \
+    \( -name '*.c' -o -name '*.cc' -o -name '*.h' -o -name '*.hpp' -o -name '*.sh' \) |
     sort | xargs awk -v lines_max=400 -v function_max=70 -v columns_max=100 '
     function complain(line, text) {
         printf "%s:%d: %s\n", file, line, text

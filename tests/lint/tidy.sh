@@ -31,6 +31,9 @@ find lib tests/unit tests/fuzz -name '*.cc' | sort |
 find tests -name '*.c' ! -path tests/analysis/leak.c | sort |
     run '' -std=c99 $("${PKG_CONFIG:-pkg-config}" --cflags glib-2.0 | sed 's/-I/-isystem /g')
 find bindings/shell -name '*.c' | sort | run '' -std=c99
+# A program may end by an exception that nobody catches.
+find bindings/cpp tests/install/cmake -name '*.cc' -o -name prefork.hpp | sort |
+    run '-bugprone-exception-escape' -x c++ -std=c++20 -Ibindings/cpp/include
 # The analyzer cannot follow the lists of queue(7), which the examples use.
 find man/examples -name '*.c' | sort |
     run '-clang-analyzer-unix.Malloc,-clang-analyzer-core.NullDereference' -std=c99
