@@ -154,7 +154,7 @@ echo "-- from the checkout, with the library of $prefix"
 rm -rf "$work/environment" "$work/wheels"
 "$1" -m venv "$work/environment"
 tested=$work/environment/bin/python
-"$tested" -m pip install -q pytest tornado
+"$tested" -m pip install -q pytest tornado prometheus_client
 if "$1" -c 'import sys; sys.exit(sys.implementation.name != "cpython")'; then
     "$tested" -m pip install -q --only-binary :all: numpy aiohttp grpcio uvicorn hypercorn
 fi

@@ -12,7 +12,9 @@ import prefork
 import pytest
 from support import wait_until
 
-EXAMPLE = Path(__file__).parent.parent / "examples" / "hello.py"
+EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLE = EXAMPLES / "hello.py"
+METRICS = EXAMPLES / "metrics.py"
 
 
 def get(port, path="/"):
@@ -237,3 +239,25 @@ def test_version():
 
 def _order(name):
     return (not name.isupper(), name[0].islower(), name)
+
+
+def test_metrics_are_the_counters_of_the_pool(run):
+    pytest.importorskip("prometheus_client")
+    program = run([str(METRICS), "-p", "0", "-m", "0", "-n", "2"])
+    port = int(program.wait_for("listening on port")[0].split()[-1])
+    metrics = int(program.wait_for("metrics on port")[0].split()[-1])
+
+    def values():
+        lines = [line.split() for line in get(metrics, "/metrics").splitlines() if line[0] != "#"]
+        return {line[0]: float(line[1]) for line in lines}
+
+    wait_until(lambda: values()["prefork_ready"] == 2, "two workers that are ready")
+    os.kill(int(get(port).split()[-1]), signal.SIGKILL)
+    wait_until(lambda: values()["prefork_restarted_total"] == 1, "the restart")
+    program.signal(signal.SIGHUP)
+    seen = wait_until(lambda: values()["prefork_reloads_total"] == 1 and values(), "the reload")
+    assert seen["prefork_started_total"] == 5 and seen["prefork_abnormal_total"] == 1
+    assert set(seen) >= {"prefork_ready", "prefork_alive", "prefork_spares"}
+    assert len([name for name in seen if name.startswith("prefork_uptime_seconds")]) == 2
+    program.signal(signal.SIGTERM)
+    program.end(-signal.SIGTERM)

@@ -37,4 +37,5 @@ async def serve(listener: socket.socket) -> None:
 
 
 if __name__ == "__main__":
+    uvicorn.Config(app, loop="asyncio").load()  # imports once what each worker would import
     run(lambda listener: asyncio.run(serve(listener)))
