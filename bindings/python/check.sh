@@ -8,8 +8,10 @@
 # The library is the one that was installed under PREFIX, found by pkg-config. For each PYTHON
 # (default: python3, and pypy3 if it is there; all at the same time) the package is installed in a
 # new virtual environment from the checkout, where all tests run, then from a wheel that bundles the
-# library: that one differs in where the library is, so the tests of the basics are enough. What the
-# tests need comes from PyPI. BUILD_DIR (default: build of the checkout) gets all that is made.
+# library: that one differs in where the library is, so the tests of the basics are enough. For
+# brief:PYTHON (default: each other version from 3.9 to 3.14 that is on this machine, one after the
+# other) the interface and the scenarios are tested. What the tests need comes from PyPI.
+# BUILD_DIR (default: build of the checkout) gets all that is made.
 set -eu
 
 [ $# -ge 1 ] || {
@@ -18,11 +20,28 @@ set -eu
 }
 prefix=$(cd "$1" && pwd)
 shift
+# version_of PYTHON: such as 3.12; nothing if it does not run.
+version_of() {
+    "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || :
+}
+
 if [ $# -eq 0 ]; then
     set -- python3
     if command -v pypy3 >/dev/null; then
         set -- "$@" pypy3
     fi
+    usual=$(version_of python3)
+    for minor in 9 10 11 12 13 14; do
+        [ "3.$minor" != "$usual" ] || continue
+        for candidate in "python3.$minor" \
+            "${PYENV_ROOT:-${HOME-}/.pyenv}/versions/3.$minor."*"/bin/python3.$minor"; do
+            if [ "$(version_of "$candidate")" = "3.$minor" ]; then
+                set -- "$@" "brief:$candidate"
+                continue 2
+            fi
+        done
+        echo "skipped: there is no Python 3.$minor"
+    done
 fi
 here=$(cd "$(dirname "$0")" && pwd)
 work=${BUILD_DIR:-$here/../../build}/bindings/python
@@ -32,8 +51,16 @@ work=$(cd "$work" && pwd)
 if [ $# -gt 1 ]; then
     # What runs in the background ignores signals, which the tests must not.
     for python; do
+        case $python in
+        brief:*) continue ;;
+        esac
         env --default-signal sh "$here/check.sh" "$prefix" "$python" \
             >"$work/$(basename "$python").log" 2>&1 &
+    done
+    for python; do
+        case $python in
+        brief:*) sh "$here/check.sh" "$prefix" "$python" >"$work/$(basename "$python").log" 2>&1 || : ;;
+        esac
     done
     wait
     for python; do
@@ -50,6 +77,13 @@ if [ $# -gt 1 ]; then
     ' "$work/all.log"
     exit
 fi
+brief=
+case $1 in
+brief:*)
+    brief=brief
+    set -- "${1#brief:}"
+    ;;
+esac
 name=$(basename "$1")
 work=$work/$name
 mkdir -p "$work"
@@ -154,6 +188,16 @@ echo "-- from the checkout, with the library of $prefix"
 rm -rf "$work/environment" "$work/wheels"
 "$1" -m venv "$work/environment"
 tested=$work/environment/bin/python
+if [ -n "$brief" ]; then
+    "$tested" -m pip install -q pytest
+    "$tested" -m pip install -q "$work/source"
+    judge "$name: the library of the prefix" loads_from "$tested" "$prefix/"
+    run_pytest "$work/pytest.log" tests/test_interface.py tests/test_scenarios.py
+    count_tests "$work/pytest.log"
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ]
+    exit
+fi
 "$tested" -m pip install -q pytest tornado prometheus_client
 if "$1" -c 'import sys; sys.exit(sys.implementation.name != "cpython")'; then
     "$tested" -m pip install -q --only-binary :all: numpy aiohttp grpcio uvicorn hypercorn
