@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+
+const { EventEmitter } = require('node:events');
+const { isMainThread } = require('node:worker_threads');
+const { pf } = require('./library');
+const { check, text } = require('./errors');
+const { watch } = require('./watch');
+
+const SIGNAL_MS = 1000; // within which the stop signal follows the stop descriptor
+
+let stopSignal = 0; // of the pool that this worker runs
+
+// This process, as a worker. There is one object of this class, which the supervisor has as well.
+class Worker extends EventEmitter {
+  #controller = new AbortController();
+  #watched = null;
+  #signalled = false;
+  #lingering = null;
+
+  constructor() {
+    super();
+    super.on('newListener', (name) => {
+      if (name === 'stop') {
+        this.#watch();
+      }
+    });
+  }
+
+  get taskId() {
+    const id = pf.pf_task_id();
+    return id === -1 ? null : id;
+  }
+
+  get poolName() {
+    return pf.pf_worker_pool_name();
+  }
+
+  get stopping() {
+    return this.#controller.signal.aborted;
+  }
+
+  get signal() {
+    this.#watch();
+    return this.#controller.signal;
+  }
+
+  get stopFd() {
+    return check(pf.pf_worker_stop_fd(), 'worker.stopFd');
+  }
+
+  ready() {
+    check(pf.pf_worker_ready(), 'worker.ready');
+  }
+
+  heartbeat() {
+    check(pf.pf_worker_heartbeat(), 'worker.heartbeat');
+  }
+
+  retire() {
+    check(pf.pf_worker_retire(), 'worker.retire');
+  }
+
+  fd(name) {
+    return check(pf.pf_worker_fd(text(name, 'name')), 'worker.fd', name);
+  }
+
+  // From now on the stop signal is a request, and no longer the end of the process.
+  #watch() {
+    if (this.#watched !== null) {
+      return;
+    }
+    this.#watched = watch(this.stopFd, () => this.#awaitSignal());
+    this.#watched.unref();
+    if (isMainThread) {
+      if (stopSignal !== 0) {
+        process.on(stopSignal, () => this.#receive());
+      }
+      if (stopSignal !== 'SIGTERM') {
+        process.on('SIGTERM', () => this.#receive()); // of the kernel, when the supervisor has ended
+      }
+      process.on('SIGINT', () => {}); // Ctrl-C reaches the supervisor as well, which stops its workers
+    }
+  }
+
+  #receive() {
+    this.#signalled = true;
+    clearTimeout(this.#lingering);
+    this.#stop();
+  }
+
+  // While Node ends, the signal has its default action again: a process that ends at once would be
+  // killed by it instead.
+  #awaitSignal() {
+    if (stopSignal !== 0 && isMainThread && !this.#signalled) {
+      this.#lingering = setTimeout(() => {}, SIGNAL_MS);
+    }
+    this.#stop();
+  }
+
+  #stop() {
+    if (this.stopping) {
+      return;
+    }
+    this.#watched.close(); // it stays readable
+    this.#controller.abort();
+    this.emit('stop');
+  }
+}
+
+function setStopSignal(name) {
+  stopSignal = name;
+}
+
+module.exports = { Worker, setStopSignal, worker: new Worker() };

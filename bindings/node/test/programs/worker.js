@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+'use strict';
+// The workers of the tests: worker.js MODE
+
+const fs = require('node:fs');
+const { Pool } = require('libprefork');
+
+const say = (line) => fs.appendFileSync(process.env.REPORT, `${line}\n`);
+const stay = () => setInterval(() => {}, 1000);
+
+const modes = {
+  idle(worker) {
+    const timer = stay();
+    worker.on('stop', () => clearInterval(timer));
+    worker.ready();
+  },
+  plain() {
+    stay();
+  },
+  exit() {
+    process.exitCode = Number(process.env.STATUS);
+  },
+  finish(worker) {
+    const timer = stay();
+    worker.signal.addEventListener('abort', () => setTimeout(() => {
+      say(`finished ${worker.stopping}`);
+      clearInterval(timer);
+    }, 50));
+  },
+  deaf(worker) {
+    stay();
+    worker.on('stop', () => say('asked'));
+  },
+  retire(worker) {
+    this.idle(worker);
+    if (!fs.existsSync(`${process.env.REPORT}.retired`)) {
+      fs.writeFileSync(`${process.env.REPORT}.retired`, '');
+      worker.retire();
+    }
+  },
+  heart(worker) {
+    this.idle(worker);
+    worker.heartbeat();
+    if (fs.existsSync(`${process.env.REPORT}.stopped`)) {
+      setInterval(() => worker.heartbeat(), 50).unref();
+    }
+    fs.writeFileSync(`${process.env.REPORT}.stopped`, '');
+  },
+  files(worker) {
+    this.idle(worker);
+    say(`file ${fs.readFileSync(worker.fd('data'), 'utf8')}`);
+    try {
+      worker.fd('none');
+    } catch (error) {
+      say(`error ${error.code}`);
+    }
+  },
+  environment(worker) {
+    this.idle(worker);
+    say(`environment ${Object.keys(process.env).filter((name) => name.startsWith('PF_')).join(' ')}.`);
+    say(`standard ${[0, 1, 2].map((fd) => fs.readlinkSync(`/proc/self/fd/${fd}`)).join(' ')}`);
+  },
+  refused(worker) {
+    this.idle(worker);
+    for (const use of [() => pool.stop(), () => pool.reload(), () => pool.workerCount, () => pool.start()]) {
+      try {
+        use();
+        say('refused no');
+      } catch (error) {
+        say(`refused ${error.code}`);
+      }
+    }
+  },
+};
+
+const pool = new Pool({ name: process.env.POOL || '', stopSignal: process.env.STOP === 'none' ? null : 'SIGTERM' });
+pool.run((worker) => {
+  modes[process.argv[2]](worker);
+  say(`task ${worker.taskId} pid ${process.pid}`); // it can be stopped from now on
+});
