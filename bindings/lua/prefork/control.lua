@@ -167,11 +167,11 @@ end
 
 --- The number of the signal that stopped the pool, or nil. See `prefork.die_of_signal`.
 function M:stopped_by()
-  local number, message, errno = errors.check(lib.pf_pool_stop_signal(self:handle()))
-  if number == 0 then
-    return nil
+  local number = lib.pf_pool_stop_signal(self:handle())
+  if number < 0 then
+    return errors.failure(number)
   end
-  return number, message, errno
+  return number > 0 and number or nil
 end
 
 --- The descriptor that is readable when `poll` has something to do. Do not read or close it.
@@ -192,11 +192,10 @@ function M:upgrade(program, env)
   if program ~= nil and (type(program) ~= "table" or type(program[1]) ~= "string") then
     errors.misuse("program", "a list of a program and its arguments", program)
   end
-  local arguments, kept = settings.strings("program", program)
-  local variables, kept_variables = settings.environment(env)
+  local arguments = settings.strings("program", program)
+  local variables = settings.environment(env)
   system.flush()
   local code = lib.pf_upgrade(program and program[1], arguments, variables)
-  kept, kept_variables = nil, nil -- not collected before
   return errors.failure(code, "upgrade")
 end
 

@@ -169,7 +169,10 @@ local function set_exit_actions(pool, actions)
   return true
 end
 
---- A list of strings as C has it: an array that NULL ends, and what must not be collected.
+-- What C was given last under each name: it is not collected before the call.
+local anchors = {}
+
+--- A list of strings as C has it: an array that NULL ends.
 function M.strings(name, list)
   if list == nil then
     return nil
@@ -178,13 +181,13 @@ function M.strings(name, list)
     errors.misuse(name, "a list of strings", list)
   end
   local array = ffi.new("const char *[?]", #list + 1)
-  local kept = {}
+  local anchor = { array }
+  anchors[name] = anchor
   for index, value in ipairs(list) do
-    kept[index] = errors.text(name, value)
-    array[index - 1] = kept[index]
+    anchor[index + 1] = errors.text(name, value)
+    array[index - 1] = value
   end
-  array[#list] = nil
-  return array, kept
+  return array
 end
 
 --- An environment as C has it, of a table of names and values.
@@ -219,17 +222,17 @@ end
 
 --- Have the workers execute a program: true for this one, or its name and arguments.
 function M.set_program(pool, program, env)
-  local variables, kept_variables = M.environment(env)
-  local path, arguments, kept
+  local variables = M.environment(env)
+  local path, arguments
   if program ~= true then
     if type(program) ~= "table" or type(program[1]) ~= "string" then
       errors.misuse("exec", "true, or a list of a program and its arguments", program)
     end
-    arguments, kept = M.strings("exec", program)
+    arguments = M.strings("exec", program)
     path = find_program(program[1])
   end
   local code = lib.pf_pool_set_exec(pool, path, arguments, variables)
-  return errors.done(code, "exec"), kept, kept_variables
+  return errors.done(code, "exec")
 end
 
 --- The descriptor of a number, or of what has a method getfd, as the sockets of LuaSocket.
