@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: MIT
+package FFI::Prefork::Socket;
+
+use strict;
+use warnings;
+use Errno ();
+use Exporter 'import';
+use FFI::Prefork::Error qw(check fail);
+use FFI::Prefork::Library qw(pf_bind_sockets pf_bind_unix_socket pf_listen_fds);
+use FFI::Prefork::Settings qw(bytes integer);
+use IO::Socket::IP ();
+use IO::Socket::UNIX ();
+use Socket qw(AF_UNIX AF_UNSPEC);
+
+our $VERSION   = 'v0.2.0';
+our @EXPORT_OK = qw(bind_sockets bind_unix_socket listen_fds);
+
+use constant { MAX => 64, REUSEPORT => 1 };
+
+# A handle that the descriptor belongs to.
+sub adopt {
+    my ($fd, $class) = @_;
+    my $handle = ($class || 'IO::Socket::IP')->new_from_fd($fd, '+<');
+    return $handle || fail(-$!);
+}
+
+sub _adopt_listener {
+    my ($fd, $class) = @_;
+    my $handle = adopt($fd, $class);
+    my $name   = getsockname $handle;
+    my $is_unix = defined $name && Socket::sockaddr_family($name) == AF_UNIX;
+    bless $handle, 'IO::Socket::UNIX' if $is_unix && !defined $class;
+    return $handle;
+}
+
+sub bind_sockets {
+    my (%options) = @_;
+    my ($host, $port, $family, $backlog, $reuse_port, $class)
+        = delete @options{qw(host port family backlog reuse_port class)};
+    fail(-Errno::EINVAL(), "bind_sockets has no parameter $_") for sort keys %options;
+    my @fds = (-1) x MAX;
+    my $count = pf_bind_sockets(
+        defined $host ? bytes('host', $host) : undef,
+        integer('port',    $port    || 0),
+        integer('family',  $family  || AF_UNSPEC),
+        integer('backlog', $backlog || 0),
+        $reuse_port ? REUSEPORT : 0,
+        \@fds, MAX
+    );
+    check($count, (defined $host && length $host ? $host : '*') . ':' . ($port || 0));
+    return map { adopt($_, $class) } @fds[0 .. $count - 1];
+}
+
+sub bind_unix_socket {
+    my ($path, %options) = @_;
+    my ($mode, $backlog) = delete @options{qw(mode backlog)};
+    fail(-Errno::EINVAL(), "bind_unix_socket has no parameter $_") for sort keys %options;
+    $mode = defined $mode ? integer('mode', $mode) : oct 600;
+    my $fd = pf_bind_unix_socket(bytes('path', $path), $mode & 0xFFFFFFFF,
+        integer('backlog', $backlog || 0));
+    return adopt(check($fd, $path), 'IO::Socket::UNIX');
+}
+
+sub listen_fds {
+    my ($class) = @_;
+    my @fds = (-1) x MAX;
+    my $count = check(pf_listen_fds(\@fds, MAX));
+    return map { _adopt_listener($_, $class) } @fds[0 .. $count - 1];
+}
+
+1;
+
+__END__
+
+=head1 NAME
+
+FFI::Prefork::Socket - listening sockets for workers to share
+
+=head1 SYNOPSIS
+
+    use FFI::Prefork::Socket qw(bind_sockets);
+
+    my ($listener) = bind_sockets(host => '127.0.0.1', port => 8080);
+
+=head1 DESCRIPTION
+
+Bind sockets before the pool starts: forked workers inherit them. In a worker by exec the same calls
+return the sockets of the supervisor. The handles are non-blocking and close-on-exec: C<accept>
+fails with C<EAGAIN> if another worker was faster.
+
+The functions are exported on request. L<FFI::Prefork> exports them as well.
+
+=head1 FUNCTIONS
+
+=head2 bind_sockets
+
+Binds a listening TCP socket to each address of a host name and returns the handles. Named
+arguments:
+
+    host        a name or a numeric address; undef or "": any address
+    port        0, the default: the kernel chooses one, the same for all sockets
+    family      AF_UNSPEC, the default, AF_INET or AF_INET6
+    backlog     as for listen(2); 0, the default: 128
+    reuse_port  true: other sockets that set it may bind the same address
+    class       of the handles, such as HTTP::Daemon; default IO::Socket::IP
+
+Throws C<PF_ERESOLVE> if the host was not found, C<EADDRINUSE>, C<EACCES> and others; then nothing
+is bound.
+
+=head2 bind_unix_socket
+
+C<< bind_unix_socket($path, mode => 0600, backlog => 128) >> returns a listening UNIX stream socket,
+an L<IO::Socket::UNIX>. A socket file on which no process listens is replaced, a file of another
+kind never (C<EEXIST>).
+
+=head2 listen_fds
+
+C<listen_fds($class)> returns the sockets that systemd passed to this process (C<LISTEN_FDS>).
+
+=head2 adopt
+
+Internal.
+
+=head1 LICENSE
+
+MIT. See the file LICENSE.
+
+=cut
