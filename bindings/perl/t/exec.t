@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: MIT
+# Workers by exec, upgrades, daemons: programs that are executed again.
+use strict;
+use warnings;
+use lib 't/lib';
+use FFI::Prefork;
+use IO::Socket::IP ();
+use Config         ();
+use POSIX          ();
+use PreforkTest;
+use Test::More;
+
+my $directory = fresh_directory();
+
+sub script {
+    my ($name, $code) = @_;
+    my $path = "$directory/$name";
+    open my $file, '>', $path or die $!;
+    print $file "use strict; use warnings; use FFI::Prefork ':all'; \$| = 1;\n$code";
+    close $file;
+    return [$^X, $path];
+}
+
+subtest 'each worker executes this program anew' => sub {
+    my $program = run_program(script('anew.pl', <<'END'));
+$0 = 'another name';
+my ($listener) = bind_sockets(host => '127.0.0.1');
+my $pool = FFI::Prefork->new(workers => 2, name => 'web', exec => 1, signals => 'standard',
+    fds => { in => \*STDIN });
+print "port ", $listener->sockport, "\n" if !defined task_id();
+print "environment ", join(' ', grep { /^PF_/ } keys %ENV), "\n";
+$pool->run(sub {
+    my $same = worker_fd('in') > 2 ? 'a descriptor' : 'none';
+    print "worker $_[0] ", task_id(), ' ', pool_name(), " $$ ", $listener->sockport, " $same\n";
+    sleep 1 while 1;
+});
+print "end ", $pool->stop_signal, "\n";
+END
+    my ($port) = map { (split)[1] } $program->wait_for('port');
+    my @lines = $program->wait_for('worker', 2);
+    is_deeply([sort map { s/web \d+/web/r } @lines],
+        [map {"worker $_ $_ web $port a descriptor"} 0, 1], 'workers');
+    is_deeply([grep { $_ ne 'environment ' } $program->lines('environment')], [],
+        'no variable of the library is left');
+    kill 'KILL', (split ' ', $lines[0])[4];
+    like(($program->wait_for('worker', 3))[2], qr/^worker @{[ (split ' ', $lines[0])[1] ]} /, 'restarted');
+    $program->signal('HUP');
+    $program->wait_for('worker', 5);
+    $program->signal('TERM');
+    is($program->end, 0, 'status') or diag $program->err;
+    is_deeply([$program->lines('end')], ['end ' . POSIX::SIGTERM], 'the supervisor goes on');
+};
+
+subtest 'another program' => sub {
+    my @events;
+    my $pool = FFI::Prefork->new(
+        workers  => 2,
+        exec     => ['sh', '-c', 'exit $STATUS'],
+        env      => { STATUS => 7, PATH => $ENV{PATH} },
+        foreign  => 1,
+        exit_actions => { 7 => 'done' },
+        on_event => sub { push @events, @_ }
+    );
+    $pool->run;
+    is_deeply([map { $_->exit_code } grep { $_->type eq 'worker_exited' } @events], [7, 7], 'statuses');
+    error_like(sub { FFI::Prefork->new(exec => ['no-such-program']) }, 'ENOENT', qr/no-such-program/);
+    error_like(sub { FFI::Prefork->new(exec => ['sh'])->run(\&stay) }, 'EINVAL', qr/^code must be/);
+
+    $pool = FFI::Prefork->new(workers => 1, exec => ['sleep', '600'], foreign => 1);
+    $pool->start;
+    events_until($pool, 'worker_started');
+    $pool->set_exec(['sleep', '601']);
+    events_until($pool->replace_worker(0), 'worker_exited');
+    open my $file, '<', '/proc/' . $pool->worker(0)->{pid} . '/cmdline' or die $!;
+    is(readline $file, "sleep\000601\0", 'set_exec');
+    $pool->stop;
+    1 while $pool->next_event;
+    leaves_nothing();
+};
+
+subtest 'a worker of another pool' => sub {
+    my $program = run_program(script('other.pl', <<'END'));
+my $name = defined pool_name() ? 'b' : 'a';
+FFI::Prefork->new(name => $name, workers => 1, exec => 1, restart_policy => 'never',
+    on_event => sub { print $_[0]->type, "\n" })->run(sub { print "worker\n" });
+END
+    is($program->end, 0, 'status');
+    is_deeply([$program->lines('worker')], ['worker_started', 'worker_exited'], 'does not run');
+    like($program->err, qr/already/i, 'its error');
+};
+
+subtest 'an upgrade keeps the workers and the sockets' => sub {
+    my $program = run_program(script('upgrade.pl', <<'END'));
+my ($listener) = bind_sockets(host => '127.0.0.1');
+my $pool = FFI::Prefork->new(workers => 2, name => 'web', signals => 'standard', min_uptime => 0,
+    on_event => sub { print $_[0]->type, "\n" });
+print 'port ', $listener->sockport, "\n";
+my $count = 0;
+$SIG{USR2} = sub { print "signal\n"; $pool->upgrade($count++ ? () : (exec => ['/nonexistent'])) };
+$pool->run(sub { print "worker $$\n"; sleep 1 while 1 });
+END
+    $program->wait_for('worker ', 2);
+    $program->signal('USR2');
+    wait_until('the failure', sub { $program->err =~ /the upgrade failed: No such file/ });
+    $program->signal('USR2');
+    $program->wait_for('adopted');
+    my @ports = $program->wait_for('port', 2);
+    is($ports[0], $ports[1], 'the same socket');
+    is($program->lines('worker '), 2, 'the same workers');
+    $program->signal('HUP');
+    $program->wait_for('worker ', 4);
+    $program->wait_for('reloaded');
+    $program->signal('TERM');
+    is($program->end, 0, 'status');
+};
+
+subtest 'a daemon' => sub {
+    my $pid_file = "$directory/pid";
+    my $program  = run_program(script('daemon.pl', <<"END"));
+print "before\\n";
+daemonize('$pid_file');
+FFI::Prefork->new(workers => 1, signals => 'standard', ready_timeout => 60)->run(sub {
+    ready();
+    sleep 1 while 1;
+});
+END
+    is($program->end, 0, 'the launching process');
+    is_deeply([$program->lines('')], ['before'], 'output once');
+    open my $file, '<', $pid_file or die $!;
+    chomp(my $pid = readline $file);
+    ok($pid > 1 && is_alive($pid), 'the daemon runs');
+    my $second = run_program(script('second.pl', "eval { daemonize('$pid_file') }; print \$\@->name, qq(\\n)"));
+    $second->end;
+    is_deeply([$second->lines('')], ['EEXIST'], 'one at a time');
+    kill 'TERM', $pid;
+    wait_until('its end', sub { !-e $pid_file && !is_alive($pid) });
+};
+
+subtest 'threads' => sub {
+    plan skip_all => 'this perl has no threads' if !$Config::Config{useithreads};
+    my $program = run_program(script('threads.pl', <<'END'));
+use threads;
+my $thread = threads->create(sub { sleep 600 });
+for my $allow (0, 1) {
+    my $pool = FFI::Prefork->new(workers => 1, allow_threads => $allow);
+    eval { $pool->run(sub { print "worker\n" }); 1 } or print $@->name, "\n";
+}
+$thread->detach;
+END
+    $program->end;
+    is_deeply([$program->lines('')], ['PF_ETHREADS', 'worker'], 'refused, unless allowed');
+};
+
+done_testing;
