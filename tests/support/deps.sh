@@ -114,6 +114,8 @@ bindings() {
     tool perl perl
     tool cpan perl
     perl -MFFI::Platypus -e 1 2>/dev/null || need libffi-platypus-perl
+    perl -MHTTP::Daemon -e 1 2>/dev/null || need libhttp-daemon-perl
+    perl -MNet::Prometheus -e 1 2>/dev/null || need libnet-prometheus-perl
     compiler g++ c++ expected g++
     tool cmake cmake
     tool javac openjdk-17-jdk-headless
