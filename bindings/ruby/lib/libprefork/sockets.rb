@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: MIT
+# frozen_string_literal: true
+
+module Prefork
+  FDS_MAX = 64
+  BIND_REUSEPORT = 1
+  private_constant :FDS_MAX, :BIND_REUSEPORT
+
+  class << self
+    # Listens on each address of a host. The sockets are made before the workers, which share them: accept by
+    # accept_nonblock, or by accept where only one waits. With port 0 all sockets get the same port. They stay open
+    # when the objects are forgotten. In a worker by exec the nth call with the same arguments returns the sockets of
+    # the nth call in the supervisor.
+    # @param host [String, nil] a name or an address; nil: any address
+    # @param port [Integer]
+    # @param family [Integer] Socket::AF_INET, Socket::AF_INET6, or Socket::AF_UNSPEC for both
+    # @param backlog [Integer] as for listen(2)
+    # @param reuse_port [Boolean] other sockets with it may have the same address
+    # @return [Array<TCPServer>] at least one
+    # @raise [Errno::EADDRINUSE, Errno::EACCES, Errno::EADDRNOTAVAIL, SocketError] naming the address
+    def bind_sockets(host, port, family: Socket::AF_UNSPEC, backlog: 128, reuse_port: false)
+      name = Errors.text(:host, host || "")
+      numbers = [Errors.integer(:port, port), Errors.integer(:family, family), Errors.integer(:backlog, backlog)]
+      fds = call_for_fds("#{host || '*'}:#{port}") do |array|
+        Library.call(:pf_bind_sockets, name, *numbers, reuse_port ? BIND_REUSEPORT : 0, array, FDS_MAX)
+      end
+      fds.map { |fd| io_for(fd) }
+    end
+
+    # Listens on a UNIX stream socket. A socket file on which no process listens is replaced, no other file.
+    # @param path [String]
+    # @param mode [Integer] the permissions, at most 0777
+    # @param backlog [Integer] as for listen(2)
+    # @return [UNIXServer]
+    # @raise [Errno::EADDRINUSE, Errno::EEXIST, Errno::EACCES] naming the path
+    def bind_unix_socket(path, mode: 0o600, backlog: 128)
+      name = Errors.text(:path, path)
+      mode = Errors.integer(:mode, mode)
+      raise Errors.invalid(:mode, "0 to 0777", mode) unless (0..0o777).cover?(mode)
+
+      fd = Library.call(:pf_bind_unix_socket, name, mode, Errors.integer(:backlog, backlog))
+      io_for(Errors.check(fd, name))
+    end
+
+    # The sockets that systemd has opened for this process (LISTEN_FDS).
+    # @return [Array<IO>] TCPServer, UNIXServer, Socket or IO, whichever each is
+    def listen_fds
+      call_for_fds("listen_fds") { |array| Library.call(:pf_listen_fds, array, FDS_MAX) }.map { |fd| io_for(fd) }
+    end
+
+    private
+
+    def call_for_fds(what)
+      array = Fiddle::Pointer.malloc(FDS_MAX * Fiddle::SIZEOF_INT, Fiddle::RUBY_FREE)
+      count = Errors.check(yield(array), what)
+      array[0, count * Fiddle::SIZEOF_INT].unpack("i*")
+    end
+
+    # The library knows the descriptor too, so that the end of the object does not close it.
+    def io_for(fd)
+      io = class_for(fd).for_fd(fd)
+      io.autoclose = false
+      io
+    end
+
+    def class_for(fd)
+      socket = Socket.for_fd(fd)
+      socket.autoclose = false
+      return Socket unless socket.getsockopt(Socket::SOL_SOCKET, Socket::SO_ACCEPTCONN).bool
+
+      address = socket.local_address
+      if address.ip? then TCPServer
+      else address.unix? ? UNIXServer : Socket
+      end
+    rescue Errno::ENOTSOCK
+      IO
+    end
+  end
+end
