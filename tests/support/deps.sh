@@ -103,6 +103,10 @@ bindings() {
     pypy3 -c 'import ensurepip, venv' 2>/dev/null || need pypy3-venv
     tool ruby ruby
     tool gem ruby
+    ruby -rminitest -e 1 2>/dev/null || need ruby-minitest
+    ruby -rrack -e 1 2>/dev/null || need ruby-rack
+    tool puma puma
+    tool yard yard
     tool node nodejs
     tool npm npm
     tool php php-cli
