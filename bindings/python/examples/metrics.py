@@ -34,7 +34,7 @@ COUNTERS = {
     Counter.RESTARTED: "Workers that were restarted after such an end",
     Counter.START_FAILED: "Starts that have failed",
     Counter.UNRESPONSIVE: "Workers that were killed for they sent no heartbeat",
-    Counter.RELOADS: "Reloads that are complete",
+    Counter.RELOADS: "Reloads that have begun",
     Counter.REPLACE_FAILED: "Replacements that have failed",
 }
 

@@ -255,8 +255,9 @@ def test_metrics_are_the_counters_of_the_pool(run):
     os.kill(int(get(port).split()[-1]), signal.SIGKILL)
     wait_until(lambda: values()["prefork_restarted_total"] == 1, "the restart")
     program.signal(signal.SIGHUP)
-    seen = wait_until(lambda: values()["prefork_reloads_total"] == 1 and values(), "the reload")
-    assert seen["prefork_started_total"] == 5 and seen["prefork_abnormal_total"] == 1
+    program.wait_for("Reloaded")
+    seen = values()
+    assert seen["prefork_reloads_total"] == 1 and seen["prefork_started_total"] == 5 and seen["prefork_abnormal_total"] == 1
     assert set(seen) >= {"prefork_ready", "prefork_alive", "prefork_spares"}
     assert len([name for name in seen if name.startswith("prefork_uptime_seconds")]) == 2
     program.signal(signal.SIGTERM)

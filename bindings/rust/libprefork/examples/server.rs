@@ -19,7 +19,7 @@ use std::process::{self, ExitCode};
 use std::thread;
 use std::time::Duration;
 
-use libprefork::{Pool, Signals, Task, Wake};
+use libprefork::{Pool, ProcessGroups, Signals, Task, Wake};
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -139,7 +139,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .workers(workers)
         .ready_timeout(STOP_TIMEOUT)
         .stop_by_descriptor(STOP_TIMEOUT)
-        .process_groups(true) // Ctrl-C is the supervisor's alone
+        .process_groups(ProcessGroups::Signals) // Ctrl-C is the supervisor's alone
         .signals(Signals::Standard)
         .on_event(|event, _| println!("[supervisor {}] {}", process::id(), event.message));
     if Task::current().is_none() {

@@ -91,7 +91,7 @@ async fn supervise(port: u16, workers: u32) -> Result<(), Box<dyn Error>> {
         .fd("http", &listener)
         .ready_timeout(STOP_TIMEOUT)
         .stop_by_descriptor(STOP_TIMEOUT)
-        .process_groups(true) // Ctrl-C is the supervisor's alone
+        .process_groups(ProcessGroups::Signals) // Ctrl-C is the supervisor's alone
         .exec_self()
         .build()?
         .start_exec()?;

@@ -13,8 +13,8 @@ use libprefork_sys as sys;
 use crate::error::{check, check_library};
 use crate::owned::Owned;
 use crate::{
-    Backend, Control, Error, Event, ExitAction, LimitAction, Pool, ReloadOrder, RestartPolicy,
-    Signals,
+    Backend, Control, Error, Event, ExitAction, LimitAction, Pool, ProcessGroups, ReloadOrder,
+    RestartPolicy, Signals,
 };
 
 /// The settings of a [`Pool`], each with the limits and the meaning that the manual page of the C
@@ -310,9 +310,18 @@ impl Builder {
         })
     }
 
-    /// Each worker leads a process group, which gets its signals and is killed after its end.
-    pub fn process_groups(self, on: bool) -> Builder {
-        self.set_number("process_groups", sys::pf_pool_set_process_groups, on.into())
+    /// Whether each worker leads a process group, what is left of which is killed after its end.
+    pub fn process_groups(self, mode: ProcessGroups) -> Builder {
+        let mode = match mode {
+            ProcessGroups::None => 0,
+            ProcessGroups::Signals => sys::PF_GROUP_SIGNALS,
+            ProcessGroups::Kill => sys::PF_GROUP_KILL,
+        };
+        self.set_number(
+            "process_groups",
+            sys::pf_pool_set_process_groups,
+            mode as u32,
+        )
     }
 
     /// What the kernel sends a worker when the supervisor ends, SIGTERM by default; 0: nothing.

@@ -82,7 +82,9 @@ pub use event::{Event, EventKind, Level, Reason, Usage};
 pub use fork::{cpu_count, die_of_signal, fork_processes, set_event_callback, version, UNLIMITED};
 pub use pool::Pool;
 pub use running::{Events, RunningPool};
-pub use settings::{Backend, ExitAction, LimitAction, ReloadOrder, RestartPolicy, Signals};
+pub use settings::{
+    Backend, ExitAction, LimitAction, ProcessGroups, ReloadOrder, RestartPolicy, Signals,
+};
 pub use task::{Task, Wake};
 pub use upgrade::upgrade;
 

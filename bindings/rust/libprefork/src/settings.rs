@@ -64,6 +64,18 @@ pub enum Signals {
     StopOnly,
 }
 
+/// Whether each worker leads a process group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ProcessGroups {
+    /// Workers stay in the group of the supervisor. The default.
+    None,
+    /// Each signal of the pool goes to the group and to the worker.
+    Signals,
+    /// Signals go to the worker alone, which stops its processes itself.
+    Kill,
+}
+
 /// How ends of workers are noticed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -2,13 +2,14 @@
 //
 // SPDX-License-Identifier: MIT
 use std::os::unix::process::ExitStatusExt;
-use std::process::{self, ExitCode};
-use std::time::Duration;
+use std::process::{self, Command, ExitCode};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use libprefork::{Error, EventKind, ExitAction, LimitAction, Pool, Signals};
+use libprefork::{Error, EventKind, ExitAction, LimitAction, Pool, ProcessGroups, Signals};
 
 use crate::support::{argument, children_of, is_gone, kill, park, wait_until, Program};
-use crate::support::{SIGCHLD, SIGCONT, SIGKILL, SIGSTOP, SIGTERM};
+use crate::support::{SIGCHLD, SIGCONT, SIGKILL, SIGSTOP, SIGTERM, SIGWINCH};
 use crate::{end, runs_well};
 
 // ---- Programs ----
@@ -122,7 +123,103 @@ pub fn stopped_run() {
     println!("{result:?}");
 }
 
+pub fn wake() {
+    let builder = Pool::builder().workers(1).min_uptime(Duration::ZERO);
+    let mut pool = builder
+        .build()
+        .unwrap()
+        .start(|_| -> () { park() })
+        .unwrap();
+    while pool.alive_count() != Ok(1) || pool.has_work() {
+        pool.dispatch(Some(Duration::ZERO)).unwrap();
+        let _ = pool.events().count();
+    }
+    let remote = pool.remote();
+    let waker = remote.clone();
+    assert_eq!(thread::spawn(move || waker.wake()).join().unwrap(), Ok(()));
+    assert!(pool.has_work());
+    assert_eq!(pool.dispatch(None), Ok(true));
+    assert_eq!((pool.events().count(), pool.has_work()), (0, false));
+    drop(pool);
+    assert_eq!(remote.wake(), Ok(()));
+    println!("all as expected");
+}
+
+pub fn uptime() {
+    let least = Duration::from_millis(1200); // more than the default
+    let builder = Pool::builder().workers(1).min_uptime(least);
+    let mut pool = builder
+        .build()
+        .unwrap()
+        .start(|_| -> () { park() })
+        .unwrap();
+    let mut begun = None;
+    loop {
+        pool.dispatch(None).unwrap();
+        for event in pool.events().collect::<Vec<_>>() {
+            match event.kind {
+                EventKind::Started { .. } if begun.is_none() => {
+                    begun = Some(Instant::now());
+                    pool.reload().unwrap();
+                }
+                EventKind::Reloaded => {
+                    assert!(begun.unwrap().elapsed() >= least);
+                    println!("all as expected");
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+pub fn groups() {
+    let mode = match argument(0).as_str() {
+        "signals" => ProcessGroups::Signals,
+        _ => ProcessGroups::Kill,
+    };
+    let builder = Pool::builder().workers(1).process_groups(mode);
+    let builder = builder.signals(Signals::Standard);
+    let mut pool = builder.build().unwrap();
+    let result = pool.run(|_| -> () {
+        let script = "trap 'echo resized' WINCH; trap 'echo continued' CONT
+            echo worker $PPID child $$; while :; do sleep 0.01; done";
+        Command::new("/bin/sh")
+            .args(["-c", script])
+            .spawn()
+            .unwrap();
+        park()
+    });
+    println!("{result:?}");
+}
+
 // ---- Tests ----
+
+pub fn another_thread_wakes_a_pool() {
+    runs_well("wake");
+}
+
+pub fn a_replacement_takes_over_after_its_minimum_uptime() {
+    runs_well("uptime");
+}
+
+/// A signal that the supervisor passes on; and what is left of a group, whose end is waited for.
+pub fn a_group_of_processes_ends_with_its_worker() {
+    for (mode, count) in [("signals", 1), ("kill", 0)] {
+        let mut program = Program::start("groups", &[mode]);
+        let pids = program.words(&["worker", "child"]);
+        kill(program.pid(), SIGWINCH);
+        if count == 1 {
+            program.line("of the child", |line| line == "resized");
+        }
+        kill(pids[1], SIGCONT);
+        program.line("of the child", |line| line == "continued");
+        kill(program.pid(), SIGTERM);
+        program.ends_well("Ok(())");
+        assert_eq!(program.count(|line| line == "resized"), count, "{mode}");
+        wait_until("it is gone", || is_gone(pids[1]));
+    }
+}
 
 pub fn a_program_dies_of_the_signal_that_stopped_its_pool() {
     let mut program = Program::start("dying", &[]);

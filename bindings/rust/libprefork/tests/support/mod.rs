@@ -22,6 +22,7 @@ pub const SIGTERM: i32 = 15;
 pub const SIGCHLD: i32 = 17;
 pub const SIGCONT: i32 = 18;
 pub const SIGSTOP: i32 = 19;
+pub const SIGWINCH: i32 = 28;
 
 /// Long enough for a machine that is ten times slower and busy.
 pub const PATIENCE: Duration = Duration::from_secs(60);
