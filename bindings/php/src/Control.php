@@ -1,0 +1,248 @@
+<?php
+/** SPDX-License-Identifier: MIT */
+
+declare(strict_types=1);
+
+namespace Prefork;
+
+use FFI\CData;
+use Prefork\Internal\{Descriptor, Library, Settings, Strings};
+
+/**
+ * What a running pool can be asked for. Use {@see Pool}. All methods throw {@see PreforkException}:
+ * with errno EINVAL before the start and after close(), ECANCELED while the pool stops, ECHILD in
+ * another process.
+ */
+abstract class Control
+{
+    private ?CData $handle;
+    private int $stopSignal = 0;
+    /** @var ?array{?string, Strings, Strings} the program that is to be executed */
+    protected ?array $upgrade = null;
+
+    /** @internal */
+    protected function __construct(protected readonly ?\Closure $worker)
+    {
+        $lib = Library::get();
+        $handle = $lib->new('pf_pool *');
+        Library::check($lib->pf_pool_new(\FFI::addr($handle)), 'Pool');
+        $this->handle = $handle;
+    }
+
+    /** @internal */
+    protected function handle(): CData
+    {
+        return $this->handle ?? throw new PreforkException('the pool is closed', -\PCNTL_EINVAL);
+    }
+
+    /** Whether close() was called. */
+    public function isClosed(): bool
+    {
+        return $this->handle === null;
+    }
+
+    /** Frees the pool. */
+    public function close(): void
+    {
+        if ($this->handle !== null) {
+            $this->stopSignal = max(0, Library::get()->pf_pool_stop_signal($this->handle));
+            [$handle, $this->handle] = [$this->handle, null];
+            Library::get()->pf_pool_free($handle);
+        }
+    }
+
+    /** Stops all workers gracefully. The loop over the events does it, and ends then. */
+    public function stop(): void
+    {
+        Library::check(Library::get()->pf_pool_stop($this->handle()), 'stop');
+    }
+
+    /** Stops all workers by SIGKILL. */
+    public function kill(): void
+    {
+        Library::check(Library::get()->pf_pool_kill($this->handle()), 'kill');
+    }
+
+    /** Replaces all workers, one after the other, in the order of their task ids. */
+    public function reload(): void
+    {
+        Library::check(Library::get()->pf_pool_reload($this->handle()), 'reload');
+    }
+
+    /** Makes {@see Pool::stream()} readable. */
+    public function wake(): void
+    {
+        Library::check(Library::get()->pf_pool_wake($this->handle()), 'wake');
+    }
+
+    /**
+     * Does what {@see Signals::Standard} does for a signal, for handlers of the program's own:
+     * `pcntl_signal(SIGHUP, fn ($signal) => $pool->handleSignal($signal))`.
+     */
+    public function handleSignal(int $signal): void
+    {
+        $number = Settings::int32('signal', $signal);
+        $result = Library::get()->pf_pool_handle_signal($this->handle(), $number);
+        Settings::check($result, 'signal', $signal);
+    }
+
+    /** Changes the number of slots, 1 to 65,536. Surplus ones, with the highest ids, are stopped. */
+    public function resize(int $count): void
+    {
+        $number = Settings::int32('count', $count);
+        Settings::check(Library::get()->pf_pool_resize($this->handle(), $number), 'count', $count);
+    }
+
+    /**
+     * Replaces one worker. A slot without a worker gets one at once.
+     *
+     * @throws PreforkException with errno EALREADY if it is being replaced
+     */
+    public function replaceWorker(int $taskId): void
+    {
+        $number = Settings::int32('taskId', $taskId);
+        Settings::check(Library::get()->pf_pool_replace_worker($this->handle(), $number), 'taskId', $taskId);
+    }
+
+    /** Stops one worker. Its slot stays empty until {@see Control::replaceWorker()}. */
+    public function stopWorker(int $taskId): void
+    {
+        $number = Settings::int32('taskId', $taskId);
+        Settings::check(Library::get()->pf_pool_stop_worker($this->handle(), $number), 'taskId', $taskId);
+    }
+
+    /**
+     * Sends a signal to one worker, or to all. This is not a stop request.
+     *
+     * @param ?int $taskId null: all
+     * @throws PreforkException with errno ESRCH if the slot has no process
+     */
+    public function sendSignal(int $signal, ?int $taskId = null): void
+    {
+        if ($signal < 1 || $signal > 64) {
+            throw Settings::error('signal', $signal);
+        }
+        if ($taskId !== null && ($taskId < 0 || $taskId >= $this->workerCount())) {
+            throw Settings::error('taskId', $taskId);
+        }
+        $result = Library::get()->pf_pool_send_signal($this->handle(), $taskId ?? -1, $signal);
+        Library::check($result, 'sendSignal');
+    }
+
+    /** Changes how many spares are kept. Also while the pool runs. */
+    public function setSpares(int $count): void
+    {
+        Settings::set($this->handle(), 'spares', 'spares', $count);
+    }
+
+    /**
+     * Changes the program of workers that are started from now on, if the workers are made by exec.
+     *
+     * @param true|list<string> $exec as of {@see Pool::__construct()}
+     * @param ?array<string, string> $env null: the present one
+     */
+    public function setExec(bool|array $exec = true, ?array $env = null): void
+    {
+        if ($exec === false) {
+            throw new InvalidValueException('exec', 'true, or a program and its arguments', $exec);
+        }
+        Settings::program($this->handle(), $exec, $env);
+    }
+
+    /**
+     * Executes this program anew, or another one, in this process, which keeps its workers and its
+     * sockets. It happens when the pool waits for the next time. In the new program a pool of the
+     * same name goes on with the workers. Reload it to have the workers run the new program, too.
+     * A failure is written to the error log, and the pool goes on.
+     *
+     * @param ?string $path null: this program
+     * @param ?list<string> $arguments from its name on; null: those of this program
+     * @param ?array<string, string> $env null: the present one
+     */
+    public function upgrade(?string $path = null, ?array $arguments = null, ?array $env = null): void
+    {
+        $this->upgrade = [$path, new Strings('arguments', $arguments), Strings::environment($env)];
+        $this->wake();
+    }
+
+    /**
+     * A stream that is readable when {@see Pool::poll()} has something to do, for stream_select()
+     * and event loops. Do not read it.
+     *
+     * @return resource
+     */
+    public function stream()
+    {
+        return Descriptor::stream($this->fd());
+    }
+
+    /** The descriptor of {@see Control::stream()}. It belongs to the library. */
+    public function fd(): int
+    {
+        return Library::check(Library::get()->pf_pool_fd($this->handle()), 'fd');
+    }
+
+    /** How many slots the pool has. */
+    public function workerCount(): int
+    {
+        return Library::check(Library::get()->pf_pool_worker_count($this->handle()), 'workerCount');
+    }
+
+    /** How many processes the pool has, without spares. */
+    public function aliveCount(): int
+    {
+        return Library::check(Library::get()->pf_pool_alive_count($this->handle()), 'aliveCount');
+    }
+
+    /** One slot. While its worker is being replaced, that is the old worker. */
+    public function worker(int $taskId): WorkerInfo
+    {
+        [$lib, $pool, $id] = [Library::get(), $this->handle(), Settings::int32('taskId', $taskId)];
+        $state = Settings::check($lib->pf_pool_worker_state($pool, $id), 'taskId', $taskId);
+        return new WorkerInfo(
+            $taskId,
+            WorkerState::tryFrom($state),
+            $lib->pf_pool_worker_pid($pool, $id) ?: null,
+            $lib->pf_pool_worker_restarts($pool, $id),
+            $lib->pf_pool_worker_uptime_ms($pool, $id) / 1e3,
+        );
+    }
+
+    /**
+     * All slots, in the order of their task ids.
+     *
+     * @return list<WorkerInfo>
+     */
+    public function workers(): array
+    {
+        return array_map($this->worker(...), range(0, $this->workerCount() - 1));
+    }
+
+    /** A number for metrics. Those over the life of the pool never decrease. */
+    public function counter(Counter $counter): int
+    {
+        return Library::get()->pf_pool_counter($this->handle(), $counter->value);
+    }
+
+    /**
+     * All counters by their names, such as "StartFailed".
+     *
+     * @return array<string, int>
+     */
+    public function counters(): array
+    {
+        $values = [];
+        foreach (Counter::cases() as $counter) {
+            $values[$counter->name] = $this->counter($counter);
+        }
+        return $values;
+    }
+
+    /** The signal that stopped the pool, for {@see Process::dieOfSignal()}; null: none. */
+    public function stoppedBy(): ?int
+    {
+        $signal = $this->handle === null ? $this->stopSignal
+            : Library::get()->pf_pool_stop_signal($this->handle);
+        return $signal > 0 ? $signal : null;
+    }
+}
