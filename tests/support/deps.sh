@@ -111,6 +111,7 @@ bindings() {
     tool npm npm
     tool php php-cli
     tool composer composer
+    tool phpunit phpunit
     tool luajit luajit
     tool luarocks luarocks
     luajit -e 'require("luaunit")' 2>/dev/null || need lua-unit
