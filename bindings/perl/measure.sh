@@ -29,23 +29,23 @@ has() {
 row() { # NAME OPTION... -- COMMAND...
     name=$1
     shift
-    "$here/../measure.py" "$@" || echo "| $name | failed | | |"
+    python3 "$here/../measure.py" "$@" || echo "| $name | failed | | |"
 }
 
 row ours "$@" 'Perl: http_server.pl' -- perl "$here/examples/http_server.pl"
 # A worker of these serves one connection at a time, so that kept connections would hold all of
 # them: new connections only.
 if has Parallel::Prefork; then
-    row Parallel::Prefork "$@" --connections new 'Perl: Parallel::Prefork, HTTP::Daemon' -- \
+    row Parallel::Prefork "$@" 'Perl: Parallel::Prefork, HTTP::Daemon' --connections new -- \
         perl "$here/examples/peers/parallel_prefork.pl"
 fi
 if has Starman && command -v starman >/dev/null; then
-    row Starman "$@" --connections new 'Perl: Starman, --preload-app' -- \
+    row Starman "$@" 'Perl: Starman, --preload-app' --connections new -- \
         sh -c 'exec starman --listen "127.0.0.1:$PORT" --workers "$WORKERS" --preload-app "$0"' \
         "$here/examples/peers/app.psgi"
 fi
 if has Starman && command -v start_server >/dev/null; then
-    row Server::Starter "$@" --connections new 'Perl: Starman, start_server' -- \
+    row Server::Starter "$@" 'Perl: Starman, start_server' --connections new -- \
         sh -c 'exec start_server --port "127.0.0.1:$PORT" --signal-on-hup=QUIT -- \
             starman --workers "$WORKERS" --preload-app "$0"' \
         "$here/examples/peers/app.psgi"

@@ -91,13 +91,13 @@ sub work {
 
 $SIG{PIPE} = 'IGNORE';
 my $pool = FFI::Prefork->new(
-    workers       => $ENV{WORKERS} || 4,
-    signals       => 'standard',
-    stop_signal   => 0,    # the workers wait for the stop descriptor
-    ready_timeout => 30,
-    min_uptime    => 0,
-    max_restarts  => FFI::Prefork::UNLIMITED,
-    backoff       => [0.01, 10],
+    workers        => $ENV{WORKERS} || 4,
+    signals        => 'standard',
+    stop_signal    => 0,    # the workers wait for the stop descriptor
+    ready_timeout  => 30,
+    min_uptime     => 0,
+    max_restarts   => FFI::Prefork::UNLIMITED,
+    restart_window => [100, 10],
 );
 $pool->run(\&work);
 die_of_signal($pool->stop_signal) if $pool->stop_signal;

@@ -105,6 +105,55 @@ subtest 'handlers of the supervisor' => sub {
     is(readline $file, 'DEFAULT DEFAULT IGNORE', 'not in workers');
 };
 
+subtest 'two pools hide a handler' => sub {
+    my $own = sub { };
+    local $SIG{TERM} = $own;
+    my @pools = map { FFI::Prefork->new(workers => 1, signals => 'stop_only') } 1, 2;
+    $_->start(\&stay) for @pools;
+    events_until($_, 'worker_started') for @pools;
+    $pools[0]->stop;
+    1 while $pools[0]->next_event;
+    is($SIG{TERM}, 'DEFAULT', 'the other runs');
+    kill 'TERM', $$;
+    1 while $pools[1]->next_event;
+    is($pools[1]->stop_signal, POSIX::SIGTERM, 'and has the signal');
+    is($SIG{TERM}, $own, 'restored by the last');
+};
+
+subtest 'a signal that comes just before the wait is noticed' => sub {
+    # The worker sends the next signal when the handler has run: one that is missed has no next.
+    pipe my $reader, my $writer or die $!;
+    my $supervisor = $$;
+    my $count      = 0;
+    local $SIG{USR1} = sub { $count++; syswrite $writer, 'x' };
+    my $pool = FFI::Prefork->new(workers => 1);
+    $pool->start(sub {
+        for (1 .. 2000) { kill 'USR1', $supervisor; sysread $reader, my $answer, 1 }
+    });
+    1 while !$pool->is_done && $pool->next_event(60);
+    is($count, 2000, 'all of them');
+    $pool->close;
+};
+
+subtest 'a pool in a worker' => sub {
+    my ($lines, @ends) = output_of(sub {
+        my ($say) = @_;
+        my $inner = FFI::Prefork->new(workers => 2, on_event => sub { });
+        eval q{ END { $say->('end') } 1 } or die;
+        $inner->run(sub { $say->("inner $_[0]") });
+        $say->('outer ' . task_id());
+    });
+    is_deeply($lines, ['end', 'inner 0', 'inner 1', 'outer 0'], 'runs');
+    is($ends[-1]->exit_code, 0, 'status');
+};
+
+subtest 'taint mode' => sub {
+    my $program = run_program([$^X, '-T', (map {"-I$_"} grep { !ref } @INC), '-MFFI::Prefork', '-e',
+        'FFI::Prefork->new(workers => 1)->run(sub { print "worker\n" })']);
+    is($program->end, 0, 'status') or diag $program->err;
+    is_deeply([$program->lines('')], ['worker'], 'output is flushed');
+};
+
 subtest 'a handler that dies stops the pool' => sub {
     local $SIG{USR1} = sub { die "enough\n" };
     my $pool = FFI::Prefork->new(workers => 2,

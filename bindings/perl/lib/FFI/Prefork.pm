@@ -51,7 +51,7 @@ sub new {
         manager_notify => $settings{manager_notify},
         reap_orphans   => $settings{reap_orphans} || 'none',
         signals        => $settings{signals} || 'none',
-        handlers       => {},
+        hidden         => [],
         stop_signal    => 0,
     }, $class;
     invalid('on_event', 'a code reference', $on_event)
@@ -103,8 +103,7 @@ sub run_worker {
     check(pf_pool_run($self->_pool, \$task));
     return if $task < 0;
     $worker_pid = 0;
-    $code->($task);
-    exit 0;
+    exit FFI::Prefork::Fork::call($code, $task);
 }
 
 sub run {
@@ -152,6 +151,7 @@ FFI::Prefork - supervised pre-fork worker processes: libprefork for Perl
         workers       => 4,
         signals       => 'standard',    # TERM stops, HUP reloads
         ready_timeout => 30,
+        stop_signal   => 0,             # the workers call should_stop
         backoff       => [0.1, 10],
     );
     $pool->run(sub {

@@ -92,6 +92,19 @@ sub end_worker {
     return _leave($status);
 }
 
+# Calls the code of a worker, and returns the exit status.
+sub call {
+    my ($code, $task) = @_;
+    my $is_good = eval {
+        # A block, so that last and next of the code end it and no loop of the supervisor.
+        { $code->($task) }
+        1;
+    };
+    return 0 if $is_good;
+    print STDERR $@;
+    return 255;
+}
+
 # Runs the code of a worker in the child, and ends the process.
 sub run_worker {
     my ($pool, $task, $code, $manager_notify) = @_;
@@ -104,13 +117,7 @@ sub run_worker {
     eval 'END { FFI::Prefork::Fork::_leave($?) } 1' or POSIX::_exit(1);
     my @blocks = _end_blocks();
     ($worker_pid, $inherited, $is_finished) = ($$, scalar @blocks, 0);
-    my $is_good = eval {
-        # A block, so that last and next of the code end it and no loop of the supervisor.
-        { $code->($task) }
-        1;
-    };
-    print STDERR $@ if !$is_good;
-    return end_worker($is_good ? 0 : 255);
+    return end_worker(call($code, $task));
 }
 
 1;
@@ -128,7 +135,7 @@ module is internal. L<FFI::Prefork/WORKERS> describes what a worker has.
 
 =head1 FUNCTIONS
 
-C<end_worker>, C<fork_worker>, C<has_threads> and C<run_worker> are internal.
+C<call>, C<end_worker>, C<fork_worker>, C<has_threads> and C<run_worker> are internal.
 
 =head1 LICENSE
 

@@ -28,7 +28,7 @@ sub daemon_ready    { check(pf_daemon_ready()); return }
 sub flush_all {
     no warnings;
     local ($@, $!);
-    local $ENV{PATH} = '';
+    delete local @ENV{qw(PATH IFS CDPATH ENV BASH_ENV)};    # for perl -T
     eval { exec {''} '' };
     return;
 }

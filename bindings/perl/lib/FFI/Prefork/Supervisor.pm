@@ -114,13 +114,24 @@ sub _try_upgrade {
     return;
 }
 
+# name => the handler that is hidden, and how many pools hide it
+my %handler;
+
 sub _hide_handlers {
     my ($self) = @_;
     for my $name (@{ $hidden{ $self->{signals} } || [] }) {
-        my $handler = $SIG{$name};
-        next if !defined $handler || !length $handler || $handler =~ /^(?:DEFAULT|IGNORE)\z/;
-        $self->{handlers}{$name} = $handler;
-        $SIG{$name} = 'DEFAULT';
+        my $current = $SIG{$name};
+        my $is_own  = defined $current && $current !~ /^(?:DEFAULT|IGNORE|)\z/;
+        if ($handler{$name}) {
+            next if $is_own;    # set since a pool has hidden the other
+            $handler{$name}{pools}++;
+        }
+        else {
+            next if !$is_own;
+            $handler{$name} = { handler => $current, pools => 1 };
+            $SIG{$name} = 'DEFAULT';
+        }
+        push @{ $self->{hidden} }, $name;
     }
     return;
 }
@@ -128,10 +139,10 @@ sub _hide_handlers {
 # What the program has set meanwhile stays.
 sub _restore_handlers {
     my ($self) = @_;
-    my $handlers = $self->{handlers};
-    for my $name (keys %$handlers) {
-        my $handler = delete $handlers->{$name};
-        $SIG{$name} = $handler if !defined $SIG{$name} || $SIG{$name} eq 'DEFAULT';
+    for my $name (splice @{ $self->{hidden} }) {
+        next if --$handler{$name}{pools};
+        my $saved = delete $handler{$name};
+        $SIG{$name} = $saved->{handler} if !defined $SIG{$name} || $SIG{$name} =~ /^(?:DEFAULT|)\z/;
     }
     return;
 }
