@@ -59,7 +59,8 @@ install_package() {
     (cd "$scratch/package" && npm pack --silent --pack-destination "$scratch") &&
         cd "$scratch/user" &&
         echo '{ "private": true }' >package.json &&
-        npm install --silent --ignore-scripts "$scratch"/libprefork-*.tgz
+        npm install --silent --ignore-scripts "$scratch"/libprefork-*.tgz prom-client@15 \
+            typescript@5 @types/node@20
 }
 
 license_is_that_of_the_project() {
@@ -72,7 +73,8 @@ cp -R "$scratch/package/test" "$scratch/user/test"
 cd "$scratch/user"
 
 status=0
-env --default-signal timeout 600 node --test --test-reporter=tap test/*.test.js >"$scratch/output" 2>&1 ||
+env --default-signal timeout 600 node --test --test-concurrency=4 --test-reporter=tap test/*.test.js \
+    test/*.test.mjs >"$scratch/output" 2>&1 ||
     status=$?
 grep -E '^(not )?ok ' "$scratch/output" | sed 's/^ok [0-9]* - /  ok   /; s/^not ok [0-9]* - /  FAIL /'
 counts=$(awk '

@@ -181,10 +181,11 @@ export class Pool extends EventEmitter {
   sendSignal(signal: SignalName | number, taskId?: number | null): void;
   /**
    * Execute another program, or this one anew, in this process, which keeps its id, workers and sockets.
-   * There a pool with the same name goes on with the workers; reload() replaces them. Returns only by
-   * an error: the pool goes on then. Files, timers and connections of this program are gone.
+   * There a pool with the same name goes on with the workers; reload() replaces them. It settles only
+   * by an error: the pool goes on then. Files, timers and connections of this program are gone.
+   * Signals that come while the new program starts have their default action until it starts its pool.
    */
-  upgrade(program?: Program): void;
+  upgrade(program?: Program): Promise<never>;
   /** Slots. */
   readonly workerCount: number;
   /** Processes. */
@@ -196,6 +197,8 @@ export class Pool extends EventEmitter {
   /** A number for metrics. */
   counter(name: Counter): number;
   counters(): Record<Counter, number>;
+  /** Stop the workers gracefully, wait for their ends, and free the pool: `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
   /** Whether the pool keeps the event loop alive, as it does by default. */
   ref(): this;
   unref(): this;
@@ -246,7 +249,7 @@ export const TASK_SPARE: -2;
 
 /** A failure that the library reports. */
 export class PreforkError extends Error {
-  private constructor();
+  protected constructor();
   /** Such as 'EADDRINUSE' or 'PF_EGAVEUP'. */
   readonly code: string;
   /** The negative number of it. */

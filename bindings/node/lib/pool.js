@@ -2,6 +2,7 @@
 'use strict';
 
 const { EventEmitter } = require('node:events');
+const { setImmediate: nextTurn } = require('node:timers/promises');
 const { isMainThread } = require('node:worker_threads');
 const { pf } = require('./library');
 const { COUNTERS, nameOf } = require('./constants');
@@ -11,7 +12,7 @@ const {
 const { PoolEvent } = require('./event');
 const { EventQueue } = require('./queue');
 const { MOST, apply, programOf } = require('./settings');
-const { beginUpgrade, unblockSignals } = require('./process');
+const { beginUpgrade } = require('./process');
 const { receive } = require('./signals');
 const { setStopSignal, worker } = require('./worker');
 const { watch } = require('./watch');
@@ -72,7 +73,6 @@ class Pool extends EventEmitter {
     check(result, 'pool.start');
     this.#state = 'running';
     this.#stopReceiving = receive(this.#options.signals, (name) => this.#receive(name));
-    unblockSignals();
     const fd = pf.pf_pool_fd(this.#handle);
     if (fd >= 0) {
       this.#watched = watch(fd, () => this.#turn());
@@ -277,13 +277,21 @@ class Pool extends EventEmitter {
     this.#call('sendSignal', 'pf_pool_send_signal', signal, id, signalNumber(signal, 'signal'));
   }
 
-  upgrade(program = {}) {
+  // Two turns of the event loop, so that signals which Node has received are handed to the pool before
+  // this program is gone.
+  async upgrade(program = {}) {
     const [path, argv, envp] = programOf(program, 'program');
-    this.#open('upgrade');
-    if (this.#state !== 'running') {
-      throw errorOf(EINVAL, 'pool.upgrade', 'the pool does not run');
+    for (let turn = 0; turn < 2; turn += 1) {
+      this.#open('upgrade');
+      if (this.#state !== 'running') {
+        throw errorOf(EINVAL, 'pool.upgrade', 'the pool does not run');
+      }
+      await nextTurn();
     }
-    this.#turn(); // the library upgrades when no event waits
+    if (this.#state === 'running') {
+      this.#turn(); // the library upgrades when no event waits
+    }
+    this.#open('upgrade');
     const restore = beginUpgrade();
     const result = pf.pf_upgrade(path, argv, envp);
     restore();
