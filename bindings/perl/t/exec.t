@@ -11,6 +11,8 @@ use PreforkTest;
 use Test::More;
 
 my $directory = fresh_directory();
+my $daemon;    # is not in the session of a program
+END { kill 'KILL', $daemon if $daemon }
 
 sub script {
     my ($name, $code) = @_;
@@ -128,12 +130,14 @@ END
     is_deeply([$program->lines('')], ['before'], 'output once');
     open my $file, '<', $pid_file or die $!;
     chomp(my $pid = readline $file);
+    $daemon = $pid;
     ok($pid > 1 && is_alive($pid), 'the daemon runs');
     my $second = run_program(script('second.pl', "eval { daemonize('$pid_file') }; print \$\@->name, qq(\\n)"));
     $second->end;
     is_deeply([$second->lines('')], ['EEXIST'], 'one at a time');
     kill 'TERM', $pid;
     wait_until('its end', sub { !-e $pid_file && !is_alive($pid) });
+    undef $daemon;
 };
 
 subtest 'threads' => sub {

@@ -108,6 +108,39 @@ subtest 'each setting of the library is a named argument that is described' => s
     ok($described{$_}, $_) for sort keys %FFI::Prefork::Settings::SETTING;
 };
 
+subtest 'each value of each setting is good for the library' => sub {
+    my $enum = \%FFI::Prefork::Settings::ENUM;
+    for my $name (sort grep { $_ ne 'exit_actions' } keys %$enum) {
+        for my $value (sort keys %{ $enum->{$name} }) {
+            ok(eval { FFI::Prefork->new($name => $value) }, "$name => $value") or diag $@;
+        }
+    }
+    my %good = (
+        name                => 'web',
+        workers             => 0,
+        max_restarts        => UNLIMITED,
+        restart_window      => [5, 0.5],
+        backoff             => [0.0001, 10],
+        boot_limit          => 3,
+        stop_signal         => 'SIGINT',
+        stop_timeout        => 0,
+        exit_actions        => { 1 => 'restart', 2 => 'done', 3 => 'fatal', 4 => 'default' },
+        ready_timeout       => 1.5,
+        min_uptime          => 0,
+        heartbeat_timeout   => 60,
+        lifetime            => [3600, 60],
+        replace_width       => 2,
+        parent_death_signal => 9,
+        stop_fd             => 0,
+        manager_notify      => 1,
+        spares              => 1,
+        fds                 => { in => \*STDIN, out => 1 },
+        allow_threads       => 1,
+        on_event            => sub { },
+    );
+    ok(eval { FFI::Prefork->new(%good) }, 'all of the others') or diag $@;
+};
+
 subtest 'the versions agree' => sub {
     is($FFI::Prefork::VERSION,        "v$interface->{version}", 'distribution');
     is($FFI::Prefork::Library::SONAME, $interface->{soname},    'soname');

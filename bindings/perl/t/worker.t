@@ -5,8 +5,10 @@ use warnings;
 use lib 't/lib';
 use FFI::Prefork ':all';
 use File::Temp ();
+use IO::Socket::UNIX ();
 use POSIX      ();
 use PreforkTest;
+use Socket qw(SOCK_DGRAM);
 use Test::More;
 
 # Runs code in workers, which append to a file. Returns the sorted lines, and the events.
@@ -145,6 +147,26 @@ subtest 'a pool in a worker' => sub {
     });
     is_deeply($lines, ['end', 'inner 0', 'inner 1', 'outer 0'], 'runs');
     is($ends[-1]->exit_code, 0, 'status');
+};
+
+subtest 'the protocol of the service manager' => sub {
+    my $directory = fresh_directory();
+    my $manager   = IO::Socket::UNIX->new(Type => SOCK_DGRAM, Local => "$directory/notify");
+    my $program   = run_program(<<'END', env => { NOTIFY_SOCKET => "$directory/notify" });
+use FFI::Prefork;
+$| = 1;
+FFI::Prefork->new(workers => 1, manager_notify => 1)->run(sub {
+    print exists $ENV{NOTIFY_SOCKET} ? "has it\n" : "has none\n";
+});
+END
+    my $text = '';
+    while ($text !~ /^STOPPING=1$|^READY=1$/m) {
+        defined $manager->recv(my $message, 4096) or die $!;
+        $text .= "$message\n";
+    }
+    like($text, qr/^READY=1$/m, 'ready');
+    is($program->end, 0, 'status');
+    is_deeply([$program->lines('has')], ['has none'], 'not in the environment of workers');
 };
 
 subtest 'taint mode' => sub {
