@@ -25,7 +25,7 @@ tool_of() { # language
     case $1 in
     python) echo python3 ;;
     rust) echo cargo ;;
-    shell) echo python3 ;;
+    shell | examples) echo python3 ;;
     cpp) echo cmake ;;
     lua) echo luajit ;;
     *) echo "$1" ;;

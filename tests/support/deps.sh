@@ -125,6 +125,11 @@ bindings() {
     tool cmake cmake
     tool javac openjdk-17-jdk-headless
     tool mvn maven
+    # Of bindings/examples. The compilers of Zig and OCaml are large: nothing needs them.
+    tool ldc2 ldc
+    tool nim nim
+    tool mcs mono-mcs
+    tool mono mono-runtime
     # Of tests/programs.
     compiler "$CC" c stdlib.h libc6-dev
 }
