@@ -5,6 +5,7 @@ import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -72,6 +73,15 @@ final class Descriptors {
 
     static boolean isInternet(byte[] address) {
         return family(address) == AF_INET || family(address) == AF_INET6;
+    }
+
+    /** The path of a UNIX socket. */
+    static String path(byte[] address) {
+        int end = 2;
+        while (end < address.length && address[end] != 0) {
+            end++;
+        }
+        return new String(address, 2, Math.max(0, end - 2), StandardCharsets.UTF_8);
     }
 
     private static long option(int fd, int option, int size) {

@@ -12,7 +12,7 @@ import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.net.UnknownHostException;
 import java.nio.channels.ServerSocketChannel;
-import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -156,12 +156,7 @@ public final class Listener implements AutoCloseable {
             throw new IllegalStateException("the listener is closed");
         }
         if (!Descriptors.isInternet(address)) {
-            int end = 2;
-            while (end < address.length && address[end] != 0) {
-                end++;
-            }
-            return UnixDomainSocketAddress.of(
-                    new String(address, 2, end - 2, StandardCharsets.UTF_8));
+            return UnixDomainSocketAddress.of(Descriptors.path(address));
         }
         boolean isOld = Descriptors.family(address) == Descriptors.AF_INET;
         byte[] host = Arrays.copyOfRange(address, isOld ? 4 : 8, isOld ? 8 : 24);
@@ -190,13 +185,23 @@ public final class Listener implements AutoCloseable {
      * @throws IOException if no channel could be opened
      */
     public ServerSocketChannel open() throws IOException {
-        boolean isIpv6 = address() instanceof InetSocketAddress address
-                && address.getAddress().getAddress().length == 16;
-        ServerSocketChannel channel = ServerSocketChannel.open(
-                isIpv6 ? StandardProtocolFamily.INET6 : StandardProtocolFamily.INET);
+        ServerSocketChannel channel;
+        SocketAddress placeholder = null;
+        if (address() instanceof InetSocketAddress address) {
+            boolean isIpv6 = address.getAddress().getAddress().length == 16;
+            channel = ServerSocketChannel.open(
+                    isIpv6 ? StandardProtocolFamily.INET6 : StandardProtocolFamily.INET);
+            placeholder = new InetSocketAddress(isIpv6 ? "::1" : "127.0.0.1", 0);
+        } else {
+            channel = ServerSocketChannel.open(StandardProtocolFamily.UNIX);
+        }
         try {
-            channel.bind(new InetSocketAddress(isIpv6 ? "::1" : "127.0.0.1", 0));
-            attach((InetSocketAddress) channel.getLocalAddress());
+            channel.bind(placeholder);
+            SocketAddress bound = channel.getLocalAddress();
+            attach(bound);
+            if (bound instanceof UnixDomainSocketAddress unix) {
+                Files.delete(unix.getPath());
+            }
         } catch (IOException | RuntimeException e) {
             channel.close();
             throw e;
@@ -212,13 +217,11 @@ public final class Listener implements AutoCloseable {
      *     {@link #PLACEHOLDER}
      * @throws IllegalArgumentException if no socket of this process listens there
      */
-    public synchronized void attach(InetSocketAddress placeholder) {
+    public synchronized void attach(SocketAddress placeholder) {
         for (int candidate : Descriptors.open()) {
             byte[] address = Descriptors.address(candidate, false);
-            if (address != null && Descriptors.isInternet(address)
-                    && Descriptors.port(address) == placeholder.getPort()
-                    && Descriptors.isListening(candidate)
-                    && !Descriptors.isSameSocket(candidate, fd)) {
+            if (address != null && Descriptors.isListening(candidate)
+                    && isAt(placeholder, address) && !Descriptors.isSameSocket(candidate, fd)) {
                 Descriptors.replace(candidate, fd);
                 attached.add(candidate);
                 return;
@@ -226,6 +229,15 @@ public final class Listener implements AutoCloseable {
         }
         throw new IllegalArgumentException("placeholder " + placeholder
                 + ": no socket of this process listens there");
+    }
+
+    private static boolean isAt(SocketAddress placeholder, byte[] address) {
+        if (placeholder instanceof InetSocketAddress internet) {
+            return Descriptors.isInternet(address)
+                    && Descriptors.port(address) == internet.getPort();
+        }
+        return Descriptors.family(address) == Descriptors.AF_UNIX
+                && Descriptors.path(address).equals(placeholder.toString());
     }
 
     /**
