@@ -9,7 +9,6 @@
 
 import com.sun.net.httpserver.Filter;
 import com.sun.net.httpserver.HttpServer;
-import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.concurrent.ExecutorService;
@@ -51,8 +50,8 @@ public final class HttpExample {
 
     private static void serve(int taskId, Listener listener) throws Exception {
         System.setProperty("sun.net.httpserver.nodelay", "true");
-        byte[] body = ("hello from pid " + ProcessHandle.current().pid() + ", task " + taskId + "\n")
-                .getBytes(StandardCharsets.UTF_8);
+        byte[] body = "hello from pid %d, task %d\n"
+                .formatted(ProcessHandle.current().pid(), taskId).getBytes(StandardCharsets.UTF_8);
         HttpServer server = HttpServer.create(Listener.PLACEHOLDER, 0);
         ExecutorService executor = Executors.newVirtualThreadPerTaskExecutor();
         server.setExecutor(executor);

@@ -178,8 +178,7 @@ public final class Listener implements AutoCloseable {
     }
 
     /**
-     * Opens a channel that accepts from this socket. The descriptor is non-blocking, which a channel
-     * in blocking mode bears.
+     * Opens a channel that accepts from this socket. The channel may be in blocking mode.
      *
      * @return a channel that the caller closes; it names another local address
      * @throws IOException if no channel could be opened
@@ -241,8 +240,8 @@ public final class Listener implements AutoCloseable {
     }
 
     /**
-     * Has the servers of {@link #attach} and the channels of {@link #open} accept no more. They keep
-     * the connections that they have. Other workers accept what comes.
+     * Ends the accepting of the servers of {@link #attach} and the channels of {@link #open}. They
+     * keep the connections that they have. Other workers accept new ones.
      */
     public synchronized void detach() {
         if (attached.isEmpty()) {

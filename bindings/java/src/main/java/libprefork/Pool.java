@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 package libprefork;
 
+import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.EnumMap;
@@ -14,9 +15,9 @@ import java.util.stream.StreamSupport;
 /**
  * A pool of worker processes that this process supervises.
  *
- * <p>A pool does its work inside {@link #run}, {@link #next}, {@link #poll} and the iterator: one of
- * them has to be called until the pool is done. Any thread may call any method. Methods that have
- * to wait for the supervising thread wake it first.
+ * <p>A pool does its work inside {@link #run}, {@link #next}, {@link #poll} and the iterator. Call
+ * one of them until the pool is done. Any thread may call any method. Methods that wait for the
+ * supervising thread wake it first.
  *
  * <pre>{@code
  * try (Pool pool = Pool.builder().name("web").workers(4).worker(Server::serve).start()) {
@@ -315,13 +316,13 @@ public final class Pool implements AutoCloseable, Iterable<Event> {
     public List<WorkerInfo> workers() {
         List<WorkerInfo> workers = new ArrayList<>();
         handle.locked(() -> {
-            int count = Native.integer("pf_pool_worker_count", handle.open());
+            MemorySegment h = handle.open();
+            int count = Native.integer("pf_pool_worker_count", h);
             for (int i = 0; i < count; i++) {
-                workers.add(new WorkerInfo(i, Native.integer("pf_pool_worker_pid", handle.open(), i),
-                        WorkerState.of(Native.integer("pf_pool_worker_state", handle.open(), i)),
-                        Native.integer("pf_pool_worker_restarts", handle.open(), i),
-                        Duration.ofMillis(
-                                Native.number("pf_pool_worker_uptime_ms", handle.open(), i))));
+                workers.add(new WorkerInfo(i, Native.integer("pf_pool_worker_pid", h, i),
+                        WorkerState.of(Native.integer("pf_pool_worker_state", h, i)),
+                        Native.integer("pf_pool_worker_restarts", h, i),
+                        Duration.ofMillis(Native.number("pf_pool_worker_uptime_ms", h, i))));
             }
             return 0;
         });
@@ -364,8 +365,9 @@ public final class Pool implements AutoCloseable, Iterable<Event> {
     public Map<Counter, Long> counters() {
         Map<Counter, Long> counters = new EnumMap<>(Counter.class);
         handle.locked(() -> {
+            MemorySegment h = handle.open();
             for (Counter counter : Counter.values()) {
-                counters.put(counter, Native.number("pf_pool_counter", handle.open(), counter.number));
+                counters.put(counter, Native.number("pf_pool_counter", h, counter.number));
             }
             return 0;
         });

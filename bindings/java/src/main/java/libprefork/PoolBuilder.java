@@ -332,8 +332,8 @@ public final class PoolBuilder {
 
     /**
      * Sets the signal that workers get at the end of the supervisor. The kernel sends it only for
-     * supervisors in the main thread of the process, which Java code never runs in: a worker notices
-     * the end by a thread of this package.
+     * supervisors in the main thread of the process. Java code never runs there. A thread of this
+     * package in each worker notices the end of the supervisor.
      *
      * @param signal default 15, SIGTERM; 0: none
      * @return this
@@ -377,8 +377,8 @@ public final class PoolBuilder {
      *
      * @return the pool; its workers are started as it supervises
      * @throws IllegalArgumentException if a value is out of range
-     * @throws IllegalStateException if the pool has neither worker nor command, or this process is a
-     *     worker of another pool
+     * @throws IllegalStateException if the pool has neither worker nor command, or this process is
+     *     a worker of another pool
      * @throws PreforkException if the start failed
      */
     public Pool start() {

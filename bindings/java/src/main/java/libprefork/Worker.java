@@ -10,12 +10,12 @@ import java.time.Duration;
  * This process as a worker. Any thread may call these methods; in a process that is not a worker
  * they throw a {@link PreforkException} with ECHILD, unless another result is named.
  *
- * <p>A worker must stop when its supervisor asks it to, or has ended. By default it then ends as a
+ * <p>A worker must stop when its supervisor requests it, or has ended. By default it then ends as a
  * JVM does at SIGTERM: shutdown hooks run, and the status is 143. A worker that has called
- * {@link #onStop}, {@link #awaitStop} or {@link #isStopping} decides by itself when it ends: SIGTERM
- * has no other effect on it than to request the stop, SIGINT and SIGHUP have none. If it takes longer
- * than {@link PoolBuilder#stopTimeout} it is killed. One that somebody else has sent SIGTERM ends
- * with status 143 and is restarted.
+ * {@link #onStop}, {@link #awaitStop} or {@link #isStopping} decides by itself when it ends.
+ * SIGTERM then only requests the stop; SIGINT and SIGHUP have no effect. If the worker takes longer
+ * than {@link PoolBuilder#stopTimeout} it is killed. A SIGTERM of another process ends it with
+ * status 143, after which it is restarted.
  */
 public final class Worker {
     private static volatile boolean hasRun;

@@ -139,7 +139,8 @@ class ErrorsTest {
         try (Pool pool = Pool.builder().name("other").workers(1).maxRestarts(0)
                 .command(Program.java("libprefork.Programs", "test", "exit")
                         .toArray(String[]::new)).start()) {
-            GaveUpException error = assertThrows(GaveUpException.class, () -> pool.events().count());
+            GaveUpException error = assertThrows(GaveUpException.class,
+                    () -> pool.events().count());
             assertEquals(1, error.lastExit().orElseThrow().exitCode());
         }
     }
