@@ -70,7 +70,8 @@ my $all_signals = "\xff" x 128;    # sigset_t of any C library on Linux has at m
 #
 # Perl runs a handler between two of its operations. A signal that arrives after the last of them
 # and before the system call would be noticed when that returns. So all signals are blocked until
-# ppoll(2) waits; a handler that is due by then runs before.
+# ppoll(2) waits; a handler that is due by then runs before. Such a handler, and a program that it
+# starts, has all signals blocked: that is rare, for it must come within the call that blocks them.
 sub wait_readable {
     my ($fd, $seconds) = @_;
     my $mask = "\0" x 128;
