@@ -8,7 +8,6 @@
 package.path = (arg[0]:match("^.*/") or "./") .. "?.lua;" .. package.path
 local http = require("http")
 local prefork = require("prefork")
-local socket = require("socket")
 
 local port = tonumber(arg[1] or os.getenv("PORT") or 9190)
 local workers = tonumber(arg[2] or os.getenv("WORKERS") or 2)

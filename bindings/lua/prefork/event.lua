@@ -1,6 +1,27 @@
---- Events as tables.
+--- Events as tables. Fields that the type of an event does not have are nil.
+--
+--  * `type`: a name such as "worker_exited"; the number of a type that this version does not know
+--  * `level`: as syslog(3), 3 (error) to 7 (debug)
+--  * `message`: one line of text
+--  * `task_id`: nil for the whole pool; `prefork.SPARE` for a spare
+--  * `pid`, `exit_code`, `signal`, `core_dumped`, `will_restart`
+--  * `error`: an errno, or `prefork.EGAVEUP` and the like
+--  * `restarts`: counted so far in the pool
+--  * `worker_count`: the number of slots
+--  * `reason`: a name such as "reload"
+--  * `delay`: seconds until the next try
+--  * `uptime`: seconds that the worker has lived
+--  * `time`: seconds of CLOCK_MONOTONIC
+--  * `user_time`, `system_time`: seconds of the processor
+--  * `max_rss_kib`: the largest resident set
+--
+-- The types are "starting", "worker_started", "worker_ready", "worker_exited", "gave_up",
+-- "start_failed", "stopping", "worker_killed", "worker_unresponsive", "reloading", "reloaded",
+-- "reload_failed", "resized", "signal_unavailable", "adopted", "spare_started", "spare_exited" and
+-- "done". pf_event(3) has what each means, and which fields it has.
 --
 -- SPDX-License-Identifier: MIT
+-- @module prefork.event
 local ffi = require("ffi")
 local lib = require("prefork.library").lib
 local names = require("prefork.names")
@@ -18,22 +39,6 @@ local function seconds(number, unit)
 end
 
 --- Copy an event of the library, which is valid only until the next one is read.
--- @return a table. Fields that the type of the event does not have are nil:
---
---  * `type`: a name such as "worker_exited"; the number of a type that this version does not know
---  * `level`: as syslog(3), 3 (error) to 7 (debug)
---  * `message`: one line of text
---  * `task_id`: nil for the whole pool; `prefork.SPARE` for a spare
---  * `pid`, `exit_code`, `signal`, `core_dumped`, `will_restart`
---  * `error`: an errno, or `prefork.EGAVEUP` and the like
---  * `restarts`: counted so far in the pool
---  * `worker_count`: the number of slots
---  * `reason`: a name such as "reload"
---  * `delay`: seconds until the next try
---  * `uptime`: seconds that the worker has lived
---  * `time`: seconds of CLOCK_MONOTONIC
---  * `user_time`, `system_time`: seconds of the processor
---  * `max_rss_kib`: the largest resident set
 local function copy(event)
   local number = lib.pf_event_type(event)
   local name = lib.pf_event_type_name(number)

@@ -169,8 +169,8 @@ local function set_exit_actions(pool, actions)
   return true
 end
 
--- What C was given last under each name: it is not collected before the call.
-local anchors = {}
+--- What C was given last under each name: it is not collected before the call.
+M.anchors = {}
 
 --- A list of strings as C has it: an array that NULL ends.
 function M.strings(name, list)
@@ -182,7 +182,7 @@ function M.strings(name, list)
   end
   local array = ffi.new("const char *[?]", #list + 1)
   local anchor = { array }
-  anchors[name] = anchor
+  M.anchors[name] = anchor
   for index, value in ipairs(list) do
     anchor[index + 1] = errors.text(name, value)
     array[index - 1] = value

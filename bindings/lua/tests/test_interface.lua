@@ -129,6 +129,17 @@ function TestInterface:test_each_setting_is_described()
   end
 end
 
+function TestInterface:test_each_type_of_event_is_described()
+  local ffi = require("ffi")
+  local text = support.read_file(assert(package.searchpath("prefork.event", package.path)))
+  for name, number in pairs(interface().constants) do
+    if name:find("^PF_EVENT_") and name ~= "PF_EVENT_FORK_WANTED" then
+      local type_name = ffi.string(library.lib.pf_event_type_name(number))
+      lu.assertStrContains(text, '"' .. type_name .. '"')
+    end
+  end
+end
+
 function TestInterface:test_the_versions_agree()
   lu.assertEquals(prefork.VERSION, interface().version)
   lu.assertEquals(library.SONAME, interface().soname)

@@ -222,6 +222,18 @@ end))))
   lu.assertEquals(program:lines("stopped by"), { "stopped by 2" })
 end
 
+function TestPool:test_a_program_that_ends_with_an_error_leaves_nobody()
+  local program = support.run([[
+local pool = assert(prefork.pool{workers = 2})
+assert(pool:start(stay))
+for event in pool:events() do
+  if event.type == "worker_started" and event.task_id == 1 then error("of the loop") end
+end
+]])
+  program:finish(1)
+  lu.assertStrContains(program:err(), "of the loop")
+end
+
 function TestPool:test_upgrade_keeps_the_workers()
   local program = support.run([[
 local pool = assert(prefork.pool{workers = 2, name = "web", ready_timeout = 60})
