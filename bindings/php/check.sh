@@ -37,16 +37,15 @@ PREFORK_INTERFACE=$interface
 PREFORK_PACKAGE=$here
 export LD_LIBRARY_PATH PREFORK_INTERFACE PREFORK_PACKAGE
 unset PREFORK_LIBRARY PORT WORKERS
-load=$here/../../build/tests/programs/load
-if [ -z "${LOAD:-}" ] && [ -x "$load" ]; then
-    LOAD=$load
-    export LOAD
-fi
-
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+if [ -z "${LOAD:-}" ]; then
+    LOAD=$scratch/load
+    cc -O2 -o "$LOAD" "$here/../../tests/programs/load.c"
+fi
+export LOAD
 COMPOSER_HOME=$scratch/home
 COMPOSER_ALLOW_SUPERUSER=1
 COMPOSER_DISABLE_NETWORK=1

@@ -12,7 +12,7 @@
 
 declare(strict_types=1);
 
-use Prefork\{Listener, Pool, Process, Sockets, Worker};
+use Prefork\{Event, Listener, Pool, Process, Sockets, Worker};
 
 require array_values(array_filter(
     [__DIR__ . '/../../../autoload.php', __DIR__ . '/../vendor/autoload.php'],
@@ -98,7 +98,8 @@ final class HttpWorker
     }
 }
 
-$listener = Sockets::bind((int) (getenv('PORT') ?: 8080), getenv('HOST') ?: '127.0.0.1')[0];
+$port = getenv('PORT');
+$listener = Sockets::bind($port === false ? 8080 : (int) $port, getenv('HOST') ?: '127.0.0.1')[0];
 fwrite(STDERR, "listening on http://{$listener->address()}\n");
 $pool = new Pool(
     worker: static fn (int $task) => (new HttpWorker($listener, $task))->serve(),
@@ -106,5 +107,5 @@ $pool = new Pool(
     stopSignal: 0, // the stop descriptor tells
     readyTimeout: 30,
 );
-$pool->run();
+$pool->run(static fn (Event $event) => fwrite(STDERR, "$event->message\n"));
 Process::dieOfSignal($pool->stoppedBy());

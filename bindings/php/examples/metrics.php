@@ -42,7 +42,8 @@ $pool = new Pool(
     workers: (int) (getenv('WORKERS') ?: 2),
     stopSignal: 0,
 );
-$listener = Sockets::bind((int) (getenv('METRICS_PORT') ?: 9100), '127.0.0.1')[0];
+$port = getenv('METRICS_PORT');
+$listener = Sockets::bind($port === false ? 9100 : (int) $port, '127.0.0.1')[0];
 fwrite(STDERR, "metrics at http://{$listener->address()}/metrics\n");
 $pool->start();
 $events = $pool->stream();

@@ -23,6 +23,12 @@ abstract class ProcessCase extends TestCase
         return $this->programs[] = new Program($code, $env, $arguments);
     }
 
+    /** The path of an example of the installed package. */
+    protected function example(string $name): string
+    {
+        return dirname((new \ReflectionClass(Pool::class))->getFileName(), 2) . "/examples/$name";
+    }
+
     protected function tearDown(): void
     {
         foreach ($this->programs as $program) {

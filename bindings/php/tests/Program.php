@@ -76,6 +76,27 @@ final class Program
         return $this->lines($word);
     }
 
+    /**
+     * Waits for lines of stderr.
+     *
+     * @param string $pattern with one group, whose matches are returned
+     * @return list<string>
+     */
+    public function waitForError(string $pattern, int $count = 1): array
+    {
+        $found = [];
+        self::until(function () use ($pattern, $count, &$found): bool {
+            $ended = !$this->isRunning();
+            preg_match_all("/^$pattern/m", $this->err(), $matches);
+            $found = $matches[1];
+            if ($ended && count($found) < $count) {
+                throw new \RuntimeException("the program ended without \"$pattern\":\n{$this->err()}");
+            }
+            return count($found) >= $count;
+        }, "$count times \"$pattern\"");
+        return $found;
+    }
+
     public function signal(int $number): void
     {
         posix_kill($this->pid, $number);

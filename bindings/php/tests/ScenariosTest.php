@@ -204,6 +204,37 @@ final class ScenariosTest extends ProcessCase
             [EventType::Exited, SIGKILL], [EventType::Done, null]], $rest);
     }
 
+    public function test_rolling_reload(): void
+    {
+        foreach (['new', 'kept'] as $way) {
+            $server = $this->launch($this->example('http_server.php'), ['PORT' => '0', 'WORKERS' => '2']);
+            $port = $server->waitForError('listening on http:\/\/127\.0\.0\.1:(\d+)')[0];
+            $server->waitForError('child (\d) \(pid \d+\) is ready', 2);
+            $load = proc_open([getenv('LOAD'), $port, '4', $way], [1 => ['pipe', 'w']], $pipes);
+            for ($reload = 1; $reload <= 10; $reload++) {
+                $server->signal(SIGHUP);
+                $server->waitForError('(.*) exited normally', 2 * $reload);
+            }
+            proc_terminate($load, SIGTERM);
+            $line = stream_get_contents($pipes[1]);
+            proc_close($load);
+            self::assertMatchesRegularExpression('/^answered [1-9]\d* lost 0 refused 0 late 0$/', trim($line), $way);
+            $server->signal(SIGTERM);
+            self::assertSame(-SIGTERM, $server->end());
+
+            // In each slot the new worker is ready before the old one has ended.
+            $changes = $server->waitForError('child \d \(pid \d+\) (started|is ready|exited)', 66);
+            foreach ([0, 1] as $task) {
+                preg_match_all("/^child $task \\(pid \\d+\\) (started|is ready|exited)/m", $server->err(), $match);
+                self::assertSame(
+                    ['started', 'is ready', ...array_merge(...array_fill(0, 10, ['started', 'is ready', 'exited']))],
+                    array_slice($match[1], 0, 32),
+                );
+            }
+            self::assertCount(66, array_slice($changes, 0, 66));
+        }
+    }
+
     public function test_resize(): void
     {
         $pool = new Pool(self::stay(), 2);
@@ -351,6 +382,63 @@ final class ScenariosTest extends ProcessCase
             PHP);
         self::assertSame(0, $program->end(), $program->err());
         self::assertSame([PCNTL_ECHILD . ' 1'], $program->lines('status'));
+    }
+
+    private const CTRL_C = <<<'PHP'
+        pcntl_async_signals((bool) getenv('ASYNC'));
+        $pool = new Pool(workers: 2, signals: getenv('OWN') ? Signals::None : Signals::Standard, worker: function () {
+            say('worker');
+            sleep(600);
+        });
+        if (getenv('OWN')) {
+            pcntl_signal(SIGINT, function () {
+                say('noticed', (string) hrtime(true));
+                throw new Exception('Ctrl-C');
+            });
+        }
+        try {
+            $pool->run(function (Event $event) {
+                if ($event->type === EventType::Stopping && !getenv('OWN')) {
+                    say('noticed', (string) hrtime(true));
+                }
+            });
+        } catch (Exception $error) {
+            exit(3); // run() has stopped the workers
+        }
+        Process::dieOfSignal($pool->stoppedBy());
+        PHP;
+
+    /** @return array<string, array{array<string, string>, int}> */
+    public static function waysToHandleCtrlC(): array
+    {
+        return [
+            'by the pool' => [['OWN' => '', 'ASYNC' => ''], -SIGINT],
+            'by a handler' => [['OWN' => '1', 'ASYNC' => ''], 3],
+            'by an asynchronous handler' => [['OWN' => '1', 'ASYNC' => '1'], 3],
+        ];
+    }
+
+    /** @dataProvider waysToHandleCtrlC */
+    public function test_ctrl_c_within_100_ms(array $env, int $status): void
+    {
+        $took = [];
+        for ($try = 0; $try < 20; $try++) { // the best of some: the machine may be busy
+            $program = $this->launch(self::CTRL_C, $env);
+            $program->waitFor('worker', 2);
+            $began = hrtime(true);
+            $targets = $try % 2 === 0 ? [$program->pid] : $program->processes(); // as a terminal does
+            foreach ($targets as $pid) {
+                posix_kill($pid, SIGINT);
+            }
+            self::assertSame($status, $program->end(), $program->err());
+            $ended = hrtime(true);
+            self::assertCount(1, $program->lines('noticed'));
+            $took[] = [((int) $program->lines('noticed')[0] - $began) / 1e6, ($ended - $began) / 1e6];
+            if ($try > 0 && min(array_column($took, 0)) < 100 && min(array_column($took, 1)) < 100) {
+                return; // noticed, and the sleeping workers have ended
+            }
+        }
+        self::fail('Ctrl-C took ' . json_encode($took) . ' ms');
     }
 
     public function test_library_missing_or_too_old(): void
