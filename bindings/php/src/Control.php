@@ -25,7 +25,8 @@ abstract class Control
     {
         $lib = Library::get();
         $handle = $lib->new('pf_pool *');
-        Library::check($lib->pf_pool_new(\FFI::addr($handle)), 'Pool');
+        $address = \FFI::addr($handle);
+        Library::check($lib->pf_pool_new($address), 'Pool');
         $this->handle = $handle;
     }
 
@@ -33,6 +34,18 @@ abstract class Control
     protected function handle(): CData
     {
         return $this->handle ?? throw new PreforkException('the pool is closed', -\PCNTL_EINVAL);
+    }
+
+    /**
+     * Calls the library. All arguments have their values before PHP looks up the function: where a
+     * handler of a signal throws in between, PHP 8.2 mixes up the functions.
+     *
+     * @internal
+     */
+    protected function call(string $function, mixed ...$arguments): int
+    {
+        $pool = $this->handle();
+        return Library::get()->$function($pool, ...$arguments);
     }
 
     /** Whether close() was called. */
@@ -45,7 +58,7 @@ abstract class Control
     public function close(): void
     {
         if ($this->handle !== null) {
-            $this->stopSignal = max(0, Library::get()->pf_pool_stop_signal($this->handle));
+            $this->stopSignal = $this->call('pf_pool_stop_signal');
             [$handle, $this->handle] = [$this->handle, null];
             Library::get()->pf_pool_free($handle);
         }
@@ -54,25 +67,25 @@ abstract class Control
     /** Stops all workers gracefully. The loop over the events does it, and ends then. */
     public function stop(): void
     {
-        Library::check(Library::get()->pf_pool_stop($this->handle()), 'stop');
+        Library::check($this->call('pf_pool_stop'), 'stop');
     }
 
     /** Stops all workers by SIGKILL. */
     public function kill(): void
     {
-        Library::check(Library::get()->pf_pool_kill($this->handle()), 'kill');
+        Library::check($this->call('pf_pool_kill'), 'kill');
     }
 
     /** Replaces all workers, one after the other, in the order of their task ids. */
     public function reload(): void
     {
-        Library::check(Library::get()->pf_pool_reload($this->handle()), 'reload');
+        Library::check($this->call('pf_pool_reload'), 'reload');
     }
 
     /** Makes {@see Pool::stream()} readable. */
     public function wake(): void
     {
-        Library::check(Library::get()->pf_pool_wake($this->handle()), 'wake');
+        Library::check($this->call('pf_pool_wake'), 'wake');
     }
 
     /**
@@ -82,7 +95,7 @@ abstract class Control
     public function handleSignal(int $signal): void
     {
         $number = Settings::int32('signal', $signal);
-        $result = Library::get()->pf_pool_handle_signal($this->handle(), $number);
+        $result = $this->call('pf_pool_handle_signal', $number);
         Settings::check($result, 'signal', $signal);
     }
 
@@ -90,7 +103,7 @@ abstract class Control
     public function resize(int $count): void
     {
         $number = Settings::int32('count', $count);
-        Settings::check(Library::get()->pf_pool_resize($this->handle(), $number), 'count', $count);
+        Settings::check($this->call('pf_pool_resize', $number), 'count', $count);
     }
 
     /**
@@ -101,14 +114,14 @@ abstract class Control
     public function replaceWorker(int $taskId): void
     {
         $number = Settings::int32('taskId', $taskId);
-        Settings::check(Library::get()->pf_pool_replace_worker($this->handle(), $number), 'taskId', $taskId);
+        Settings::check($this->call('pf_pool_replace_worker', $number), 'taskId', $taskId);
     }
 
     /** Stops one worker. Its slot stays empty until {@see Control::replaceWorker()}. */
     public function stopWorker(int $taskId): void
     {
         $number = Settings::int32('taskId', $taskId);
-        Settings::check(Library::get()->pf_pool_stop_worker($this->handle(), $number), 'taskId', $taskId);
+        Settings::check($this->call('pf_pool_stop_worker', $number), 'taskId', $taskId);
     }
 
     /**
@@ -125,7 +138,7 @@ abstract class Control
         if ($taskId !== null && ($taskId < 0 || $taskId >= $this->workerCount())) {
             throw Settings::error('taskId', $taskId);
         }
-        $result = Library::get()->pf_pool_send_signal($this->handle(), $taskId ?? -1, $signal);
+        $result = $this->call('pf_pool_send_signal', $taskId ?? -1, $signal);
         Library::check($result, 'sendSignal');
     }
 
@@ -179,19 +192,19 @@ abstract class Control
     /** The descriptor of {@see Control::stream()}. It belongs to the library. */
     public function fd(): int
     {
-        return Library::check(Library::get()->pf_pool_fd($this->handle()), 'fd');
+        return Library::check($this->call('pf_pool_fd'), 'fd');
     }
 
     /** How many slots the pool has. */
     public function workerCount(): int
     {
-        return Library::check(Library::get()->pf_pool_worker_count($this->handle()), 'workerCount');
+        return Library::check($this->call('pf_pool_worker_count'), 'workerCount');
     }
 
     /** How many processes the pool has, without spares. */
     public function aliveCount(): int
     {
-        return Library::check(Library::get()->pf_pool_alive_count($this->handle()), 'aliveCount');
+        return Library::check($this->call('pf_pool_alive_count'), 'aliveCount');
     }
 
     /** One slot. While its worker is being replaced, that is the old worker. */
@@ -221,7 +234,7 @@ abstract class Control
     /** A number for metrics. Those over the life of the pool never decrease. */
     public function counter(Counter $counter): int
     {
-        return Library::get()->pf_pool_counter($this->handle(), $counter->value);
+        return $this->call('pf_pool_counter', $counter->value);
     }
 
     /**
@@ -242,7 +255,7 @@ abstract class Control
     public function stoppedBy(): ?int
     {
         $signal = $this->handle === null ? $this->stopSignal
-            : Library::get()->pf_pool_stop_signal($this->handle);
+            : $this->call('pf_pool_stop_signal');
         return $signal > 0 ? $signal : null;
     }
 }

@@ -43,8 +43,10 @@ final class Pool extends Control implements \IteratorAggregate
     private bool $finished = false;
     private bool $holdsSignals = false;
     private ?PreforkException $failure = null;
-    /** What went wrong last before the pool gave up. */
+    /** What went wrong last, and what had when the pool gave up. */
+    private string $last = '';
     private string $cause = '';
+    private ?Event $pulled = null;
 
     /**
      * Makes a pool. Nothing is started yet.
@@ -141,19 +143,15 @@ final class Pool extends Control implements \IteratorAggregate
     public function start(): void
     {
         $this->runWorker();
-        $pool = $this->handle();
-        if ($this->signals !== Signals::None && !$this->started) {
+        if ($this->signals !== Signals::None && !$this->started && !$this->isClosed()) {
             Zend::releaseSignals();
             $this->holdsSignals = true;
         }
-        try {
-            Library::check(Library::get()->pf_pool_start($pool), 'start');
-        } catch (PreforkException $error) {
-            if (!$this->started) {
-                $this->releaseSignals();
-            }
-            throw $error;
+        $result = $this->call('pf_pool_start');
+        if ($result < 0 && !$this->started) {
+            $this->releaseSignals();
         }
+        Library::check($result, 'start');
         $this->event = Library::get()->new('const pf_event *');
         $this->started = true;
     }
@@ -169,7 +167,7 @@ final class Pool extends Control implements \IteratorAggregate
                 . 'which must have a function for it');
         }
         $task = Library::get()->new('int');
-        Library::check(Library::get()->pf_pool_run($this->handle(), \FFI::addr($task)), 'runWorker');
+        Library::check($this->call('pf_pool_run', \FFI::addr($task)), 'runWorker');
         Library::becameWorker();
         if ($task->cdata < 0) {
             throw new PreforkException('this process is not a worker', -\PCNTL_ECHILD);
@@ -290,22 +288,43 @@ final class Pool extends Control implements \IteratorAggregate
         $this->releaseSignals();
     }
 
-    /** The next event that waits. Workers that are asked for before it are forked. */
+    /**
+     * The next event that waits. Handlers of signals run before or after, also asynchronous ones:
+     * where one throws, the pool has what it asked for.
+     */
     private function pull(): ?Event
+    {
+        if ($this->pulled === null) {
+            $async = \pcntl_async_signals(false);
+            try {
+                $this->pulled = $this->next($async);
+            } finally {
+                \pcntl_async_signals($async);
+            }
+            if ($async) {
+                \pcntl_signal_dispatch();
+            }
+        }
+        [$event, $this->pulled] = [$this->pulled, null];
+        return $event;
+    }
+
+    /** The next event of the library. Workers that are asked for before it are forked. */
+    private function next(bool $async): ?Event
     {
         $lib = Library::get();
         $address = \FFI::addr($this->event);
-        while (Library::check($lib->pf_pool_next_event($this->handle(), $address), 'events') > 0) {
-            $type = $lib->pf_event_type($this->event);
-            if ($type === EventType::ForkWanted->value) {
-                Fork::worker($this->handle(), $lib->pf_event_task_id($this->event), $this->worker);
+        while (Library::check($this->call('pf_pool_next_event', $address), 'events') > 0) {
+            if ($lib->pf_event_type($this->event) === EventType::ForkWanted->value) {
+                $task = $lib->pf_event_task_id($this->event);
+                Fork::worker($this->handle(), $task, $this->worker, $async);
                 continue;
             }
             $event = Event::read($lib, $this->event);
-            if (in_array($event->type, [EventType::Exited, EventType::StartFailed, EventType::Unresponsive], true)
-                && !($this->failure || $this->stoppedBy())) {
-                $this->cause = $event->type === EventType::Exited && !$event->exitCode && !$event->signal
-                    ? $this->cause : $event->message;
+            if ($event->type === EventType::GaveUp) {
+                $this->cause = $this->last;
+            } elseif ($event->level <= \LOG_WARNING) {
+                $this->last = $event->message;
             }
             return $event;
         }
@@ -315,7 +334,7 @@ final class Pool extends Control implements \IteratorAggregate
     private function wait(): void
     {
         $this->tryUpgrade();
-        $fd = Library::get()->pf_pool_fd($this->handle());
+        $fd = $this->call('pf_pool_fd');
         if ($fd < 0 || $this->reapOrphans === ReapOrphans::Adopted) {
             \pcntl_signal_dispatch();
             $this->dispatch(self::INSIDE_MS);
@@ -329,7 +348,7 @@ final class Pool extends Control implements \IteratorAggregate
 
     private function dispatch(int $timeout): void
     {
-        $result = Library::get()->pf_pool_dispatch($this->handle(), $timeout);
+        $result = $this->call('pf_pool_dispatch', $timeout);
         if ($result === -\PCNTL_ECHILD) {
             throw Library::failure($result, 'events');
         }

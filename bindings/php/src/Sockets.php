@@ -48,16 +48,11 @@ final class Sockets
         $lib = Library::get();
         $fds = $lib->new('int[' . self::MAX . ']');
         $flags = $reusePort ? self::REUSEPORT : 0;
-        $count = Library::check($lib->pf_bind_sockets(
-            $host,
-            $port,
-            self::FAMILIES[$ipVersion],
-            max(0, min($backlog, 0x7fffffff)),
-            $flags,
-            $fds,
-            self::MAX,
-        ), 'bind ' . ($host === '' ? '*' : $host) . ":$port");
-        return self::listeners($fds, $count);
+        $family = self::FAMILIES[$ipVersion];
+        $length = max(0, min($backlog, 0x7fffffff));
+        $count = $lib->pf_bind_sockets($host, $port, $family, $length, $flags, $fds, self::MAX);
+        $address = ($host === '' ? '*' : $host) . ":$port";
+        return self::listeners($fds, Library::check($count, "bind $address"));
     }
 
     /**
@@ -75,7 +70,8 @@ final class Sockets
         if (str_contains($path, "\0")) {
             throw new InvalidValueException('path', 'without NUL', $path);
         }
-        $fd = Library::get()->pf_bind_unix_socket($path, $mode, max(0, min($backlog, 0x7fffffff)));
+        $length = max(0, min($backlog, 0x7fffffff));
+        $fd = Library::get()->pf_bind_unix_socket($path, $mode, $length);
         return new Listener(Library::check($fd, "bind $path"));
     }
 

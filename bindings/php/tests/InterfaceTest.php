@@ -50,7 +50,7 @@ final class InterfaceTest extends TestCase
 
     public function test_each_function_is_used_or_named_as_unused(): void
     {
-        preg_match_all('/->(pf_\w+)\(/', self::$source, $matches);
+        preg_match_all("/(?:->|')(pf_\\w+)['(]/", self::$source, $matches);
         $used = array_flip($matches[1]);
         foreach (array_keys(self::$interface['functions']) as $name) {
             $isSetting = str_starts_with($name, 'pf_pool_set_');

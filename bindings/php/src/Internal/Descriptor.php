@@ -56,8 +56,10 @@ final class Descriptor
         $wanted = fstat($file);
         $mode = stream_get_meta_data($file)['mode'];
         $found = [];
-        foreach ($wanted === false ? [] : scandir('/proc/self/fd') as $number) {
-            $status = ctype_digit($number) ? @stat("/proc/self/fd/$number") : false;
+        // Not /proc/self: PHP caches where that leads, also over a fork.
+        $directory = '/proc/' . getmypid();
+        foreach ($wanted === false ? [] : scandir("$directory/fd") as $number) {
+            $status = ctype_digit($number) ? @stat("$directory/fd/$number") : false;
             if ($status !== false && $status['ino'] === $wanted['ino'] && $status['dev'] === $wanted['dev']
                 && self::isOpenFor((int) $number, $mode)) {
                 $found[] = (int) $number;
@@ -77,7 +79,7 @@ final class Descriptor
     /** The ends of a pipe are one file, and differ in how they are open. */
     private static function isOpenFor(int $fd, string $mode): bool
     {
-        if (!preg_match('/^flags:\s*(\d+)/m', @file_get_contents("/proc/self/fdinfo/$fd") ?: '', $match)) {
+        if (!preg_match('/^flags:\s*(\d+)/m', @file_get_contents('/proc/' . getmypid() . "/fdinfo/$fd") ?: '', $match)) {
             return false;
         }
         $access = octdec($match[1]) & 3;

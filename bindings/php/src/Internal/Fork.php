@@ -22,8 +22,9 @@ final class Fork
      * process that is not a worker yet.
      *
      * @param callable(int): (int|void|null) $function
+     * @param bool $async of pcntl_async_signals() in the worker
      */
-    public static function worker(CData $pool, int $task, callable $function): void
+    public static function worker(CData $pool, int $task, callable $function, bool $async): void
     {
         $lib = Library::get();
         if ($lib->pf_pool_fork_prepare($pool, $task) < 0) {
@@ -38,13 +39,14 @@ final class Fork
             throw $error;
         }
         if ($pid === 0) {
-            self::becomeWorker($pool, $task, $function);
+            self::becomeWorker($pool, $task, $function, $async);
         }
-        $lib->pf_pool_fork_parent($pool, $task, $pid > 0 ? $pid : -pcntl_get_last_error());
+        $answer = $pid > 0 ? $pid : -pcntl_get_last_error();
+        $lib->pf_pool_fork_parent($pool, $task, $answer);
     }
 
     /** @param callable(int): (int|void|null) $function */
-    private static function becomeWorker(CData $pool, int $task, callable $function): never
+    private static function becomeWorker(CData $pool, int $task, callable $function, bool $async): never
     {
         $status = 255;
         try {
@@ -54,6 +56,7 @@ final class Fork
                 Zend::exit($task === Library::TASK_SPARE ? 0 : 1);
             }
             Zend::beginWorker();
+            pcntl_async_signals($async);
             $status = self::run($function, $task === Library::TASK_SPARE ? $result : $task);
         } catch (\Throwable $error) {
             error_log("PHP Fatal error:  Uncaught $error");

@@ -68,39 +68,36 @@ final class Settings
             self::set($pool, self::setter($name), $name, $values[$name]);
         }
         foreach (self::DURATIONS as $name) {
-            $result = $lib->{'pf_pool_set_' . self::setter($name)}(
-                $pool,
-                self::milliseconds($name, $values[$name]),
-            );
-            self::check($result, $name, $values[$name]);
+            $milliseconds = self::milliseconds($name, $values[$name]);
+            $setter = 'pf_pool_set_' . self::setter($name);
+            self::check($lib->$setter($pool, $milliseconds), $name, $values[$name]);
         }
         foreach (self::PAIRS as $name) {
             [$first, $second] = self::pair($name, $values[$name]);
-            self::check($lib->{'pf_pool_set_' . $name}(
-                $pool,
-                self::milliseconds($name, $first),
-                self::milliseconds($name, $second),
-            ), $name, $values[$name]);
+            $first = self::milliseconds($name, $first);
+            $second = self::milliseconds($name, $second);
+            self::check($lib->{'pf_pool_set_' . $name}($pool, $first, $second), $name, $values[$name]);
         }
         [$most, $window] = self::pair('restartWindow', $values['restartWindow']);
-        self::check($lib->pf_pool_set_restart_window(
-            $pool,
-            self::int32('restartWindow', $most),
-            self::milliseconds('restartWindow', $window),
-        ), 'restartWindow', $values['restartWindow']);
+        $most = self::int32('restartWindow', $most);
+        $window = self::milliseconds('restartWindow', $window);
+        $result = $lib->pf_pool_set_restart_window($pool, $most, $window);
+        self::check($result, 'restartWindow', $values['restartWindow']);
         $timeout = self::milliseconds('stopTimeout', $values['stopTimeout']);
         $signal = self::int32('stopSignal', $values['stopSignal']);
         self::check($lib->pf_pool_set_stop($pool, $signal, $timeout), 'stopSignal', $signal);
         foreach ($values['exitActions'] as $status => $action) {
             $number = $action instanceof ExitAction ? $action->value : -1;
-            $result = $lib->pf_pool_set_exit_action($pool, self::int32('exitActions', $status), $number);
+            $code = self::int32('exitActions', $status);
+            $result = $lib->pf_pool_set_exit_action($pool, $code, $number);
             self::check($result, 'exitActions', $status);
         }
         if ($values['exec'] === false) {
             Library::check($lib->pf_pool_set_host_fork($pool, 1), 'Pool');
         } else {
             self::program($pool, $values['exec'], $values['env']);
-            Library::check($lib->pf_pool_set_foreign_workers($pool, (int) $values['foreign']), 'foreign');
+            $foreign = (int) $values['foreign'];
+            Library::check($lib->pf_pool_set_foreign_workers($pool, $foreign), 'foreign');
         }
         self::fds($pool, $values['fds']);
     }
