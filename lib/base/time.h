@@ -10,6 +10,7 @@ namespace prefork::base {
 using Instant = uint64_t;
 using Duration = uint64_t;
 
+inline constexpr Duration microsecond = 1'000;
 inline constexpr Duration millisecond = 1'000'000;
 inline constexpr Duration second = 1'000 * millisecond;
 

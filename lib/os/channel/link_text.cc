@@ -10,15 +10,13 @@ namespace {
 
 constexpr char digits[] = "0123456789abcdef";
 constexpr int hexadecimal_digits = 16;
-constexpr base::Duration microsecond = 1'000;
 constexpr int32_t awaited_flag = 1;
 constexpr int32_t announces_flag = 2;
 constexpr int32_t takeover_flag = 4;
-constexpr int32_t workers_end = 1 << Record::worker_bits;
 
 // More often than wanted is as good: longer intervals are cut to what fits.
 int32_t microseconds_of(base::Duration interval) {
-    const base::Duration rounded_up = (interval + microsecond - 1) / microsecond;
+    const base::Duration rounded_up = (interval + base::microsecond - 1) / base::microsecond;
     return rounded_up > INT32_MAX ? INT32_MAX : static_cast<int32_t>(rounded_up);
 }
 
@@ -93,14 +91,14 @@ bool read_link(const char *text, WorkerLink *ret_link) {
             return false;
         }
     }
-    if (link.supervisor <= 0 || link.up < 0 || worker < 0 || worker >= workers_end || life <= 0 ||
-        link.death_signal < 0 || interval < 0 || flags < 0 ||
-        !read_hexadecimal(&text, &link.up_file.inode) || *text++ != ':' ||
-        !read_hexadecimal(&text, &link.token) || *text != '\0') {
+    if (link.supervisor <= 0 || link.up < 0 || worker < 0 ||
+        worker >= static_cast<int32_t>(Record::workers_end) || life <= 0 || link.death_signal < 0 ||
+        interval < 0 || flags < 0 || !read_hexadecimal(&text, &link.up_file.inode) ||
+        *text++ != ':' || !read_hexadecimal(&text, &link.token) || *text != '\0') {
         return false;
     }
     link.instance = {static_cast<uint32_t>(life), static_cast<uint32_t>(worker)};
-    link.heartbeat_interval = static_cast<base::Duration>(interval) * microsecond;
+    link.heartbeat_interval = static_cast<base::Duration>(interval) * base::microsecond;
     link.is_awaited = (flags & awaited_flag) != 0;
     link.announces_exit = (flags & announces_flag) != 0;
     link.keeps_down = (flags & takeover_flag) == 0;

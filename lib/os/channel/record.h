@@ -26,6 +26,7 @@ struct Record {
 
     static constexpr uint32_t worker_bits = 18;
     static constexpr uint32_t kind_bits = 6;
+    static constexpr uint32_t workers_end = 1U << worker_bits;
 
     static Record make(const Instance &from, uint64_t token, RecordKind kind, uint8_t value) {
         const uint32_t tail = uint32_t{value} << kind_bits | static_cast<uint32_t>(kind);

@@ -57,7 +57,7 @@ void unescape(char *path) {
 }
 
 // A decimal number and nothing else; 0: it is none, or one too large for any limit.
-int64_t parse_number(const char *text) {
+int64_t parse_limit(const char *text) {
     constexpr int64_t radix = 10;
     int64_t number = 0;
     do {
@@ -98,8 +98,8 @@ bool read_numbers(const char *directory, const char *name, int64_t *first, int64
     if (line == nullptr) {
         return false;
     }
-    *first = parse_number(cut_word(&line, ' '));
-    *second = parse_number(cut_word(&line, ' '));
+    *first = parse_limit(cut_word(&line, ' '));
+    *second = parse_limit(cut_word(&line, ' '));
     return true;
 }
 

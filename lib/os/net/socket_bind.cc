@@ -16,8 +16,8 @@ namespace prefork::os {
 
 namespace {
 
-constexpr size_t stack_size = size_t{64} * 1024;
-constexpr size_t stack_alignment = 16;
+constexpr size_t bind_stack_size = size_t{64} * 1024;
+constexpr size_t bind_stack_alignment = 16;
 
 struct Binding {
     int descriptor;
@@ -65,14 +65,15 @@ class AllSignalsBlock {
 // it.
 int bind_with_own_mode(int descriptor, const sockaddr_un &address) {
     base::Array<char> stack;
-    if (!stack.allocate(stack_size)) {
+    if (!stack.allocate(bind_stack_size)) {
         return -ENOMEM;
     }
     Binding binding{descriptor, &address, -EINTR};
     const AllSignalsBlock block;
-    char *const end = &stack[0] + stack_size;
-    const pid_t child = clone(run_child, end - reinterpret_cast<uintptr_t>(end) % stack_alignment,
-                              CLONE_VM | CLONE_VFORK | CLONE_FILES, &binding);
+    char *const end = &stack[0] + bind_stack_size;
+    const pid_t child =
+        clone(run_child, end - reinterpret_cast<uintptr_t>(end) % bind_stack_alignment,
+              CLONE_VM | CLONE_VFORK | CLONE_FILES, &binding);
     if (child >= 0) {
         wait4(child, nullptr, __WALL, nullptr);
         return binding.result;

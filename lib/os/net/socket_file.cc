@@ -18,7 +18,7 @@ namespace prefork::os {
 
 namespace {
 
-constexpr int attempts_max = 16;
+constexpr int bind_attempts_max = 16;
 
 // Gives it a name of chance in the same directory, as long as there is room for it.
 const char *rename_by_chance(sockaddr_un *address) {
@@ -167,7 +167,7 @@ int SocketFile::lock() {
 }
 
 int SocketFile::bind_socket(int descriptor) const {
-    for (int attempt = 0; attempt < attempts_max; attempt++) {
+    for (int attempt = 0; attempt < bind_attempts_max; attempt++) {
         int found = find(address_, place_.name());
         if (found == 1) {
             found = remove_stale();

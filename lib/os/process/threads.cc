@@ -18,6 +18,7 @@
 
 #include "base/text.h"
 #include "os/fd/descriptor.h"
+#include "os/fd/directory_entry.h"
 
 namespace prefork::os {
 
@@ -26,15 +27,6 @@ namespace {
 enum class Count : uint8_t { one, several, unknown };
 
 constexpr char tasks_path[] = "/proc/self/task";
-
-// An entry of a directory, as getdents64(2) has it.
-struct Entry {
-    uint64_t inode;
-    int64_t offset;
-    uint16_t size;
-    uint8_t type;
-    char name[1];
-};
 
 // The threads of io_uring are made by the kernel, inside the process. Their flag cannot be set by
 // a program, as a name can.
@@ -63,7 +55,7 @@ bool is_of_kernel(const char *thread) {
 
 // Among those that the kernel lists, by name.
 Count count_listed() {
-    alignas(Entry) char entries[1024];
+    alignas(DirectoryEntry) char entries[1024];
     Descriptor directory;
     if (directory.adopt(open(tasks_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0) {
         return Count::unknown;
@@ -75,13 +67,13 @@ Count count_listed() {
             return length == 0 && count == 1 ? Count::one : Count::unknown;
         }
         for (long position = 0; position < length;) {
-            const auto *entry = reinterpret_cast<const Entry *>(&entries[position]);
+            const auto *entry = reinterpret_cast<const DirectoryEntry *>(&entries[position]);
             const bool is_thread = entry->name[0] != '.' && !is_of_kernel(entry->name);
             count += is_thread ? 1 : 0;
             if (count > 1) {
                 return Count::several;
             }
-            position += entry->size;
+            position += entry->length;
         }
     }
 }

@@ -168,7 +168,7 @@ bool is_launching_daemon() {
 }
 
 // Runs at every normal end of every process that has the library.
-__attribute__((destructor)) void at_end_of_process() { remove_pid_file(); }
+__attribute__((destructor)) void remove_pid_file_at_end() { remove_pid_file(); }
 
 } // namespace
 

@@ -17,7 +17,6 @@ namespace prefork::os {
 
 namespace {
 
-constexpr base::Duration microsecond = 1'000;
 constexpr base::Duration status_interval = base::second;
 constexpr base::Duration retry_delay_min = 10 * base::millisecond;
 constexpr base::Duration retry_delay_max = base::second;
@@ -26,7 +25,7 @@ constexpr base::Duration sign_of_life_interval_min = 10 * base::millisecond;
 constexpr int last_attempts = 10;
 
 // A decimal number and nothing else; 0: it is none, or one too large.
-uint64_t parse_number(const char *text) {
+uint64_t parse_decimal(const char *text) {
     constexpr uint64_t radix = 10;
     uint64_t number = 0;
     do {
@@ -88,14 +87,14 @@ void Notifier::read_watchdog(base::Instant now) {
     const char *limit_us = secure_getenv("WATCHDOG_USEC");
     const char *watched = secure_getenv("WATCHDOG_PID");
     if (limit_us == nullptr ||
-        (watched != nullptr && parse_number(watched) != static_cast<uint64_t>(getpid()))) {
+        (watched != nullptr && parse_decimal(watched) != static_cast<uint64_t>(getpid()))) {
         return;
     }
-    const uint64_t limit = parse_number(limit_us);
-    if (limit == 0 || limit > base::never / microsecond) {
+    const uint64_t limit = parse_decimal(limit_us);
+    if (limit == 0 || limit > base::never / base::microsecond) {
         return; // none, or one that never comes
     }
-    const base::Duration half = limit * microsecond / 2;
+    const base::Duration half = limit * base::microsecond / 2;
     sign_of_life_interval_ = half < sign_of_life_interval_min ? sign_of_life_interval_min : half;
     sign_of_life_ = base::after(now, sign_of_life_interval_);
 }
@@ -161,7 +160,7 @@ Notifier::Result Notifier::send_message(uint32_t flag, const PoolCounts &counts,
                           counts.ready, counts.slots, counts.processes, counts.restarts);
     } else if (flag == reloading_flag) {
         length = snprintf(message, sizeof(message), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-                          now / microsecond);
+                          now / base::microsecond);
     } else {
         length = snprintf(message, sizeof(message), "%s=1", names[std::countr_zero(flag)]);
     }

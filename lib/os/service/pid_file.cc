@@ -23,7 +23,7 @@ namespace prefork::os {
 
 namespace {
 
-constexpr int attempts_max = 16;
+constexpr int write_attempts_max = 16;
 constexpr timespec pause = {0, 10'000'000};
 constexpr int pauses_max = 100;
 constexpr int open_flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
@@ -119,7 +119,8 @@ int make_file(const FilePlace &place, const char *name, Descriptor *ret_file) {
 int make_new(const FilePlace &place, Descriptor *ret_file) {
     char name[32];
     int r = -EAGAIN;
-    for (int attempt = 0; attempt < attempts_max && (r == -EAGAIN || r == -EEXIST); attempt++) {
+    for (int attempt = 0; attempt < write_attempts_max && (r == -EAGAIN || r == -EEXIST);
+         attempt++) {
         base::Text(name, sizeof(name))
             .add(".pid-")
             .add(int64_t{static_cast<uint32_t>(random_seed())});

@@ -221,7 +221,7 @@ void on_signal(int signal, siginfo_t *info, void *context) {
 // The holders belong to the process that noted them: a worker has restored all dispositions at its
 // start, and a child of the host has no part in the pools of its parent. The owner is set last:
 // until then the handler behaves as without the library.
-void forget_other_process() {
+void forget_signals_of_parent() {
     if (is_this_process(shared.owner.load())) {
         return;
     }
@@ -238,7 +238,7 @@ void forget_other_process() {
 void OwnSignals::claim(SignalSet set, const sigset_t &host_mask) {
     const ProcessLock lock;
     set_ = set;
-    forget_other_process();
+    forget_signals_of_parent();
     if (set == SignalSet::standard) {
         shared.session.store(session_with_terminal());
     }

@@ -26,7 +26,7 @@ std::atomic<ProcessId> owner;
 
 // In another process than the one that noted them the numbers may mean something else. The owner
 // comes last: until then no handler reads them.
-void forget_other_process() {
+void forget_wakeups_of_parent() {
     if (is_this_process(owner.load())) {
         return;
     }
@@ -64,7 +64,7 @@ int add_wakeup(int descriptor) {
     if (fstat(descriptor, &status) < 0) {
         return -errno;
     }
-    forget_other_process();
+    forget_wakeups_of_parent();
     const bool pipe = S_ISFIFO(status.st_mode);
     if (!pipe) {
         device.store(status.st_dev);

@@ -146,11 +146,10 @@ void WorkerEnvironment::set_pid(int32_t pid) {
 }
 
 void WorkerEnvironment::set_notification(const char *path, base::Duration watchdog) {
-    constexpr base::Duration microsecond = 1'000;
     begin(notify_socket_, sizeof(notify_socket_), notify_variable).add(path);
     is_watched_ = watchdog != 0;
     begin(watchdog_, sizeof(watchdog_), watchdog_name)
-        .add(static_cast<int64_t>(watchdog / microsecond));
+        .add(static_cast<int64_t>(watchdog / base::microsecond));
 }
 
 OwnEnvironment::OwnEnvironment() : is_current_(getenv(variable_supervisor) != nullptr) {

@@ -26,8 +26,8 @@ constexpr int clone_pidfd = CLONE_PIDFD;
 #endif
 
 // The child runs on it until it executes the program: a few small frames.
-constexpr size_t stack_size = size_t{32} * 1024;
-constexpr size_t stack_alignment = 16;
+constexpr size_t exec_stack_size = size_t{32} * 1024;
+constexpr size_t exec_stack_alignment = 16;
 
 // Blocks what a SignalBlock lets through as well: a handler that ran in the child would run in the
 // memory of its parent.
@@ -82,7 +82,7 @@ pid_t clone_and_wait(char *stack_end, ExecChild *child, int *ret_pidfd) {
 int Exec::open(Program *program, const ExecOptions &options) {
     program_ = program;
     options_ = options;
-    if (!stack_.allocate(stack_size)) {
+    if (!stack_.allocate(exec_stack_size)) {
         return -ENOMEM;
     }
     if (int r = inherited_fds_.open(options.resources); r < 0) {
@@ -138,10 +138,10 @@ int32_t Exec::start(const SpawnParameters &parameters, const SignalBlock &block,
     child.environment = &environment_;
     child.ignores_children = host_ignores_children();
     int pidfd = -1;
-    char *const stack_end = &stack_[0] + stack_size;
+    char *const stack_end = &stack_[0] + exec_stack_size;
     const pid_t pid =
-        clone_and_wait(stack_end - reinterpret_cast<uintptr_t>(stack_end) % stack_alignment, &child,
-                       wants_pidfd ? &pidfd : nullptr);
+        clone_and_wait(stack_end - reinterpret_cast<uintptr_t>(stack_end) % exec_stack_alignment,
+                       &child, wants_pidfd ? &pidfd : nullptr);
     if (pid < 0) {
         return pid;
     }

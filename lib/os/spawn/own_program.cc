@@ -27,7 +27,7 @@ struct {
     char *path = nullptr;
     Strings *arguments = nullptr;
     char process_name[process_name_size] = "";
-} own;
+} program;
 
 // The kernel adds this to the name of a file that is there no more. If one by that name has come
 // into its place, as in an upgrade, that is the program now.
@@ -126,7 +126,7 @@ void note_arguments() {
     }
     auto *arguments = base::make<Strings>();
     if (arguments != nullptr && length > 0 && arguments->copy(&text[0], length)) {
-        own.arguments = arguments;
+        program.arguments = arguments;
     } else {
         base::destroy(arguments);
     }
@@ -135,23 +135,24 @@ void note_arguments() {
 } // namespace
 
 void note_own_program() {
-    own.path = name_at_start();
-    if (own.path == nullptr) {
-        own.path = name_of_file();
+    program.path = name_at_start();
+    if (program.path == nullptr) {
+        program.path = name_of_file();
     }
     note_arguments();
     if (is_main_thread()) {
-        prctl(PR_GET_NAME, own.process_name);
+        prctl(PR_GET_NAME, program.process_name);
     }
 }
 
-const char *own_path() { return own.path == nullptr ? "" : own.path; }
+const char *own_path() { return program.path == nullptr ? "" : program.path; }
 
 char *const *own_arguments() {
-    return own.arguments == nullptr || own.arguments->empty() ? nullptr : own.arguments->get();
+    return program.arguments == nullptr || program.arguments->empty() ? nullptr
+                                                                      : program.arguments->get();
 }
 
-const char *own_process_name() { return own.process_name; }
+const char *own_process_name() { return program.process_name; }
 
 void set_process_name(const char *name) {
     if (is_main_thread()) {

@@ -286,7 +286,7 @@ void end_claims(HandedOver *all) {
 }
 
 // A program that ends without a pool that waits leaves no files.
-[[gnu::destructor]] void at_end_of_process() {
+[[gnu::destructor]] void end_open_claims() {
     if (HandedOver *all = own_handed(); all != nullptr && all->is_open) {
         end_claims(all);
     }

@@ -19,7 +19,6 @@ Value value_at(Bytes list, uint32_t index) {
     return value;
 }
 
-constexpr uint32_t workers_end = 1U << Record::worker_bits;
 constexpr int port_max = 65535;
 constexpr int first_descriptor = 3; // none of stdio is handed over
 
@@ -40,7 +39,7 @@ bool is_valid(const UpgradePool &pool) {
            is_descriptor_or_none(pool.notifications.place) &&
            is_descriptor_or_none(pool.liveness_read_end) &&
            is_descriptor_or_none(pool.liveness_write_end) && pool.worker_count > 0 &&
-           pool.worker_count <= workers_end && pool.spare_count <= base::spares_max;
+           pool.worker_count <= Record::workers_end && pool.spare_count <= base::spares_max;
 }
 
 bool is_valid(const UpgradeWorker &worker) {

@@ -13,6 +13,7 @@
 #include "base/number.h"
 #include "base/text.h"
 #include "os/fd/descriptor.h"
+#include "os/fd/directory_entry.h"
 
 namespace prefork::os {
 
@@ -21,14 +22,6 @@ namespace {
 constexpr char own_threads[] = "/proc/self/task";
 constexpr int32_t pid_max = 1 << 22; // of Linux; a larger number was not written by it
 
-// As getdents64(2) writes it.
-struct DirectoryEntry {
-    uint64_t inode;
-    int64_t offset;
-    uint16_t length;
-    uint8_t type;
-    char name[1];
-};
 constexpr size_t name_offset = offsetof(DirectoryEntry, name);
 
 ssize_t read_again(int descriptor, char *buffer, size_t size) {

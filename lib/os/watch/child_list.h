@@ -14,6 +14,9 @@ int32_t newest_pid();
 // Whether /proc shows the pid namespace of this process.
 bool has_own_proc();
 
+// The first of a namespace that can be a child: 1 is its init.
+inline constexpr int32_t first_pid = 2;
+
 // Process ids, sorted. Grows: what a host forks has no bound that the library could know.
 class ChildList {
   public:

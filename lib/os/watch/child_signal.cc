@@ -60,7 +60,7 @@ bool is_same(const struct sigaction &one, const struct sigaction &other) {
 
 // What is noted of holders and threads is that of the process that noted it; what the host had
 // below the handler stays true over a fork.
-void forget_other_process() {
+void forget_holders_of_parent() {
     if (is_this_process(handler.owner)) {
         return;
     }
@@ -103,7 +103,7 @@ void leave(int32_t thread) {
 
 void on_child(int signal, siginfo_t *info, void *context);
 
-bool is_ours(const struct sigaction &action) {
+bool is_child_handler(const struct sigaction &action) {
     return (action.sa_flags & SA_SIGINFO) != 0 && action.sa_sigaction == on_child;
 }
 
@@ -116,7 +116,7 @@ bool keeps_now() {
 void restore_host_handler() {
     struct sigaction current {};
     sigaction(SIGCHLD, nullptr, &current);
-    if (is_ours(current) && handler.level > 0) {
+    if (is_child_handler(current) && handler.level > 0) {
         handler.level -= 1;
         sigaction(SIGCHLD, &handler.below[handler.level], nullptr);
     }
@@ -131,7 +131,7 @@ struct Entry {
 
 void enter(int32_t thread, const void *frame, Entry *ret_entry) {
     const ProcessLock lock;
-    forget_other_process(); // in a child of the host
+    forget_holders_of_parent(); // in a child of the host
     ret_entry->wakes = handler.count > 0;
     ret_entry->reaps = keeps_now();
     const Visit *visit = visit_of(thread, frame);
@@ -193,7 +193,7 @@ void install_before(const struct sigaction &host) {
 void install() {
     struct sigaction current {};
     sigaction(SIGCHLD, nullptr, &current);
-    if (!is_ours(current)) {
+    if (!is_child_handler(current)) {
         install_before(current);
     } else if (handler.level > 0) {
         const struct sigaction &host = handler.below[handler.level - 1];
@@ -208,7 +208,7 @@ void install() {
 
 void hold_child_handler(bool keeps_statuses) {
     const ProcessLock lock;
-    forget_other_process();
+    forget_holders_of_parent();
     handler.count += 1;
     handler.keepers += keeps_statuses ? 1 : 0;
     install();
@@ -244,7 +244,7 @@ void check_child_handler() {
 bool host_ignores_children() {
     struct sigaction host {};
     sigaction(SIGCHLD, nullptr, &host);
-    if (is_ours(host)) {
+    if (is_child_handler(host)) {
         const ProcessLock lock;
         host = handler.level > 0 ? handler.below[handler.level - 1] : host;
     }
@@ -259,7 +259,7 @@ bool keeps_for_host() {
 void restore_child_handler() {
     if (handler.level > 0) {
         const ProcessLock lock;
-        forget_other_process();
+        forget_holders_of_parent();
         restore_host_handler();
     }
 }

@@ -10,11 +10,7 @@
 
 namespace prefork::os {
 
-namespace {
-
-constexpr int32_t first_pid = 2; // after PID 1
-
-} // namespace
+namespace {} // namespace
 
 void OrphanReaper::open(ReapMode mode) {
     mode_ = mode;

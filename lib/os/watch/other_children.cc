@@ -6,11 +6,7 @@
 
 namespace prefork::os {
 
-namespace {
-
-constexpr int32_t first_pid = 2; // after PID 1
-
-} // namespace
+namespace {} // namespace
 
 bool reap_up_to_worker() {
     return reap_up_to_spared([](int32_t pid) { return !is_no_worker(pid); });

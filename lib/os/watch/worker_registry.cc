@@ -29,7 +29,7 @@ struct {
 } counted = {1, {}, {}};
 
 // A child has none of its parent's workers.
-void forget_other_process() {
+void forget_workers_of_parent() {
     const ProcessId own = own_process_id();
     if (registry.owner == own) {
         return;
@@ -46,7 +46,7 @@ void forget_other_process() {
 
 void register_workers(const Children *workers) {
     const ProcessLock lock;
-    forget_other_process();
+    forget_workers_of_parent();
     int index = 0;
     while (index < wakeups_max && registry.pools[index] != nullptr) {
         index++;
@@ -76,7 +76,7 @@ void end_starts() {
 
 bool is_no_worker(int32_t pid) {
     const ProcessLock lock;
-    forget_other_process();
+    forget_workers_of_parent();
     if (counted.starts.load() > 0) {
         counted.postponed.store(1);
         if (counted.starts.load() > 0) { // else its end may have been missed
