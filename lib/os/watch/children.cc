@@ -24,14 +24,22 @@ constexpr base::Duration last_look_delay = 1 * base::second;
 // beside it, and its registration with it.
 constexpr uint32_t watched_events = uint32_t{EPOLLIN} | uint32_t{EPOLLONESHOT};
 
-// Whether it has ended and still has its number.
-bool is_unreaped(const ProcessHandle &process) {
-    const ChildState state = state_of_child(process.pid);
-    return state == ChildState::zombie ||
-           (state == ChildState::unknown && process.pidfd >= 0 && has_ended(process.pidfd));
-}
-
 bool leads_group(int32_t pid) { return getpgid(pid) == pid; }
+
+// What is left of the group ends with its leader, whose zombie still keeps the number from being
+// given to another. A leader that ends after it was asked for is left for the next time: reaped now
+// it would leave its group behind.
+bool collect_with_group(const ProcessHandle &leader, base::Exit *ret_exit, bool *ret_is_pidfd) {
+    const ChildState state = state_of_child(leader.pid);
+    if (state == ChildState::running) {
+        return false;
+    }
+    if (state == ChildState::zombie ||
+        (state == ChildState::unknown && leader.pidfd >= 0 && has_ended(leader.pidfd))) {
+        (void)send_signal_to_group(leader, SIGKILL);
+    }
+    return collect_exit(leader, ret_exit, ret_is_pidfd);
+}
 
 // The group may have members whose leader has left it, or whom alone the signal could be sent to:
 // that the group got it says nothing of the worker.
@@ -109,13 +117,10 @@ bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
         return false;
     }
     const ProcessHandle process = handle(worker);
-    if (groups_ != GroupMode::none && is_unreaped(process)) {
-        // What is left of the group ends with its leader, whose zombie still keeps the number from
-        // being given to another.
-        (void)send_signal_to_group(process, SIGKILL);
-    }
     bool is_our_pidfd = false;
-    const bool ended = collect_exit(process, ret_exit, &is_our_pidfd);
+    const bool ended = groups_ == GroupMode::none
+                           ? collect_exit(process, ret_exit, &is_our_pidfd)
+                           : collect_with_group(process, ret_exit, &is_our_pidfd);
     if (ended) {
         remove(worker, is_our_pidfd && !children_[worker].held);
     } else if (process.pidfd >= 0 && !children_[worker].held) {
