@@ -153,7 +153,7 @@ COMMAND_OBJECTS := $(COMMAND_SOURCES:%.c=$(BUILD)/%.o)
 # The one that is installed has no path of the library in it.
 COMMAND = $(BUILD)/bindings/shell/prefork
 
-.PHONY: all html install install-html uninstall dist clean help FORCE
+.PHONY: all html install install-html uninstall dist amalgamation clean help FORCE
 .DELETE_ON_ERROR:
 .SUFFIXES:
 # Objects of the tests are kept, though make takes them for steps on the way.
@@ -170,6 +170,7 @@ help::
 	@echo 'make install      to prefix=$(prefix), below DESTDIR if that is set'
 	@echo 'make uninstall    remove what install put there'
 	@echo 'make dist         build/libprefork-$(VERSION).tar.gz of the last commit'
+	@echo 'make amalgamation the library as one source file and its header, in $(BUILD)/amalgamation/'
 	@echo 'make clean        remove $(BUILD)/'
 	@echo 'V=1 shows commands; WERROR=1 makes warnings errors; BUILD=dir builds elsewhere'
 
@@ -301,13 +302,16 @@ uninstall:
 		rm -f "$(DESTDIR)$$name"; \
 	done
 
-# ---- dist, clean -----------------------------------------------------------------------
+# ---- dist, amalgamation, clean ---------------------------------------------------------
 
 dist:
 	@mkdir -p $(BUILD)
 	$(say) GEN $(BUILD)/libprefork-$(VERSION).tar.gz
 	$(Q)git archive --format=tar --prefix=libprefork-$(VERSION)/ HEAD | gzip -n \
 		>$(BUILD)/libprefork-$(VERSION).tar.gz
+
+amalgamation:
+	$(Q)lib/amalgamate.sh $(BUILD)/amalgamation
 
 clean:
 	$(Q)rm -rf $(BUILD)

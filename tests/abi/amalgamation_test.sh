@@ -1,0 +1,44 @@
+#!/bin/sh
+# The library as one source file: it compiles without a warning, a program that a C compiler links
+# with it supervises workers, it defines the functions of the interface, and it is made the same
+# again.
+#
+# SPDX-License-Identifier: MIT
+set -eu
+export LC_ALL=C
+
+. tests/support/script.sh
+
+lib/amalgamate.sh "$scratch/one"
+lib/amalgamate.sh "$scratch/two"
+diff -r "$scratch/one" "$scratch/two" >"$scratch/differences" ||
+    complain "it was made in two ways: $(head -n 5 "$scratch/differences")"
+sed 's/[@ ].*//' tests/abi/symbols.txt | grep '^pf_' | sort -u >"$scratch/expected"
+
+try() { # compiler of C++, compiler of C
+    if ! "$1" -std=c++20 -O0 -Wall -Wextra -Werror -fno-exceptions -fno-rtti \
+        -fno-threadsafe-statics -c -o "$scratch/prefork.o" "$scratch/one/prefork.cc" \
+        >"$scratch/errors" 2>&1; then
+        complain "does not compile: $1: $(head -n 20 "$scratch/errors")"
+        return 0
+    fi
+    nm --defined-only --extern-only "$scratch/prefork.o" | sed -n 's/.* T \(pf_.*\)/\1/p' |
+        sort >"$scratch/defined"
+    diff "$scratch/expected" "$scratch/defined" >"$scratch/differences" ||
+        complain "other functions, $1: $(cat "$scratch/differences")"
+    "$2" -I"$scratch/one" -c -o "$scratch/program.o" tests/abi/static_program.c
+    "$2" -o "$scratch/program" "$scratch/program.o" "$scratch/prefork.o"
+    for way in fork exec; do
+        status=0
+        "$scratch/program" "$way" >"$scratch/lines" 2>"$scratch/errors" || status=$?
+        sort -o "$scratch/lines" "$scratch/lines"
+        if test "$status" -ne 0 ||
+            test "$(paste -s -d , "$scratch/lines")" != 'worker 0,worker 1'; then
+            complain "workers by $way, $1: status $status: $(cat "$scratch/errors")"
+        fi
+    done
+}
+
+try g++ gcc
+! command -v clang++ >/dev/null 2>&1 || try clang++ clang
+exit "$found"
