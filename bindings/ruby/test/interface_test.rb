@@ -26,7 +26,7 @@ class InterfaceTest < Minitest::Test
   # What the package does not use of the library: bindings/README.md has the table, and why.
   UNUSED = %w[
     pf_fork_processes pf_set_event_callback pf_pool_set_event_callback pf_pool_set_worker_fn pf_pool_set_thread_policy
-    pf_accept pf_version_number pf_event_type_name
+    pf_accept pf_version_number pf_event_type_name pf_daemonize pf_daemon_ready
   ].freeze
 
   def test_each_prototype_is_that_of_the_header

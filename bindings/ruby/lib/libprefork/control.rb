@@ -9,26 +9,25 @@ module Prefork
     # Stops all workers gracefully. {Pool#run} and {Pool#each} go on until they have ended.
     # @return [void]
     def stop
-      # No other thread runs between reading the handle and the call, so it is never one that was freed.
-      done(Library::FUNCTIONS[:pf_pool_stop].call(@handle), "stop")
+      done(request(:pf_pool_stop), "stop")
     end
 
     # Stops all workers by SIGKILL.
     # @return [void]
     def kill
-      done(Library::FUNCTIONS[:pf_pool_kill].call(@handle), "kill")
+      done(request(:pf_pool_kill), "kill")
     end
 
     # Replaces all workers, one after the other, each when its replacement is ready.
     # @return [void]
     def reload
-      done(Library::FUNCTIONS[:pf_pool_reload].call(@handle), "reload")
+      done(request(:pf_pool_reload), "reload")
     end
 
     # Makes the thread that waits for an event return to its loop.
     # @return [void]
     def wake
-      done(Library::FUNCTIONS[:pf_pool_wake].call(@handle), "wake")
+      done(request(:pf_pool_wake), "wake")
     end
 
     # Handles a signal that the program has received as `signals: :standard` does.
@@ -36,8 +35,7 @@ module Prefork
     # @return [void]
     def handle_signal(signal)
       number = Errors.signal(:signal, signal)
-      result = Library::FUNCTIONS[:pf_pool_handle_signal].call(@handle, number)
-      ask(result, :signal, "TERM, INT, QUIT, HUP, TTIN, TTOU, USR1, USR2 or WINCH", signal)
+      ask(request(:pf_pool_handle_signal, number), :signal, "TERM, INT, QUIT, HUP, TTIN, TTOU, USR1, USR2 or WINCH", signal)
     end
 
     # Changes the number of slots. New ones are started; of too many, those with the highest task ids are stopped.
@@ -163,6 +161,20 @@ module Prefork
     private_constant :SLOT, :STATE_OF
 
     private
+
+    # Calls a function that any thread may call, so that {Pool#close} does not free the handle meanwhile. Neither a
+    # Mutex nor a Monitor can be locked in a signal handler.
+    def request(function, *arguments)
+      call = Object.new
+      @calls[call] = Thread.current
+      Library.call(function, @handle, *arguments)
+    ensure
+      @calls.delete(call)
+    end
+
+    def wait_for_requests
+      Thread.pass while @calls.values.any? { |thread| thread != Thread.current && thread.alive? }
+    end
 
     def state(slot)
       number = Errors.check(Library.call(:pf_pool_worker_state, @handle, slot))

@@ -23,7 +23,7 @@ module Prefork
 
     # @private
     def initialize(message = nil, code = -4097, last_failure = nil)
-      super(last_failure ? "#{message}; at last: #{last_failure}" : message, code)
+      super(message, code)
       @last_failure = last_failure
     end
   end
@@ -31,7 +31,7 @@ module Prefork
   # A worker exited with a status of `exit_actions: { status => :fatal }`. All workers were stopped.
   class FatalExitError < Error; end
 
-  # Other threads run, and the pool has `allow_threads: false`, or {Prefork.daemonize} was called beside them.
+  # Other Ruby threads run, and the pool has `allow_threads: false`.
   class ThreadsError < Error; end
 
   # The library's codes as exceptions.
@@ -52,7 +52,7 @@ module Prefork
       def error(code, what = nil)
         message = [Library.call(:pf_strerror, code).force_encoding("UTF-8"), what].compact.join(": ")
         case code
-        when EGAVEUP then GaveUpError.new(message)
+        when EGAVEUP then GaveUpError.new(message, code, what)
         when EFATAL then FatalExitError.new(message, code)
         when ETHREADS then ThreadsError.new(message, code)
         when ERESOLVE then SocketError.new(message)

@@ -114,9 +114,7 @@ module Prefork
       pf_bind_sockets: %i[int string int int int uint32 pointer int],
       pf_bind_unix_socket: %i[int string uint32 int],
       pf_listen_fds: %i[int pointer int],
-      pf_upgrade: %i[int string pointer pointer],
-      pf_daemonize: %i[int string],
-      pf_daemon_ready: [:int]
+      pf_upgrade: %i[int string pointer pointer]
     }.freeze
 
     class << self
@@ -186,7 +184,7 @@ module Prefork
     end
 
     # Functions that may take time. What they return is asked for again if a signal handler raises.
-    WAITING = %i[pf_pool_free pf_bind_sockets].freeze
+    WAITING = %i[pf_pool_free pf_pool_run pf_bind_sockets].freeze
     FUNCTIONS = load_functions
   end
   private_constant :Library

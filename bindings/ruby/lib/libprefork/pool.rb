@@ -71,6 +71,7 @@ module Prefork
     # @raise [Errno::EINVAL, TypeError, ArgumentError] naming the setting
     def initialize(**settings)
       @settings = Settings.new(settings)
+      @calls = {}.compare_by_identity
       @address = Fiddle::Pointer.malloc(Fiddle::SIZEOF_VOIDP, Fiddle::RUBY_FREE)
       Errors.check(Library.call(:pf_pool_new, @address))
       @handle = @address.ptr
@@ -170,7 +171,7 @@ module Prefork
       @io ||= IO.for_fd(Errors.check(Library.call(:pf_pool_fd, @handle)), autoclose: false)
     end
 
-    # Frees the pool. Workers that are still alive are killed first. {#run} does it itself.
+    # Frees the pool. Workers that are still alive are killed first. {#run} does it itself. Not for signal handlers.
     # @return [void]
     def close
       Traps.remove(self)
@@ -178,6 +179,7 @@ module Prefork
       @handle = @io = nil
       return unless handle
 
+      wait_for_requests
       number = Library.call(:pf_pool_stop_signal, handle)
       @stopped_by = number if number.positive?
       Library.call(:pf_pool_free, handle)
@@ -231,9 +233,9 @@ module Prefork
     def receive_signal(number)
       if @settings[:signals] == :stop_only
         @stopped_by ||= number
-        Library::FUNCTIONS[:pf_pool_stop].call(@handle)
+        request(:pf_pool_stop)
       else
-        Library::FUNCTIONS[:pf_pool_handle_signal].call(@handle, number)
+        request(:pf_pool_handle_signal, number)
       end
     end
 
@@ -261,7 +263,7 @@ module Prefork
       try_upgrade if @upgrade
       return !IO.select([to_io], nil, nil, timeout).nil? unless waits_inside?
 
-      Library::FUNCTIONS[:wait].call(@handle, [((timeout || 1) * 1000).ceil, INSIDE_MS].min)
+      Library.call(:wait, @handle, [((timeout || 1) * 1000).ceil, INSIDE_MS].min)
       timeout.nil? || timeout.positive?
     end
 
@@ -287,9 +289,7 @@ module Prefork
       failure = @failure
       @failure = nil
       return if failure.nil?
-      raise Errors.error(failure) unless failure == Errors::EGAVEUP
-
-      raise GaveUpError.new("too many restarts", failure, @failure_before_end)
+      raise Errors.error(failure, failure == Errors::EGAVEUP ? @failure_before_end : nil)
     end
 
     def other_threads

@@ -4,7 +4,8 @@
 module Prefork
   FDS_MAX = 64
   BIND_REUSEPORT = 1
-  private_constant :FDS_MAX, :BIND_REUSEPORT
+  OWNED = {}
+  private_constant :FDS_MAX, :BIND_REUSEPORT, :OWNED
 
   class << self
     # Listens on each address of a host. The sockets are made before the workers, which share them: accept by
@@ -24,7 +25,7 @@ module Prefork
       fds = call_for_fds("#{host || '*'}:#{port}") do |array|
         Library.call(:pf_bind_sockets, name, *numbers, reuse_port ? BIND_REUSEPORT : 0, array, FDS_MAX)
       end
-      fds.map { |fd| io_for(fd) }
+      fds.map { |fd| own(fd) }
     end
 
     # Listens on a UNIX stream socket. A socket file on which no process listens is replaced, no other file.
@@ -39,13 +40,13 @@ module Prefork
       raise Errors.invalid(:mode, "0 to 0777", mode) unless (0..0o777).cover?(mode)
 
       fd = Library.call(:pf_bind_unix_socket, name, mode, Errors.integer(:backlog, backlog))
-      io_for(Errors.check(fd, name))
+      own(Errors.check(fd, name))
     end
 
     # The sockets that systemd has opened for this process (LISTEN_FDS).
     # @return [Array<IO>] TCPServer, UNIXServer, Socket or IO, whichever each is
     def listen_fds
-      call_for_fds("listen_fds") { |array| Library.call(:pf_listen_fds, array, FDS_MAX) }.map { |fd| io_for(fd) }
+      call_for_fds("listen_fds") { |array| Library.call(:pf_listen_fds, array, FDS_MAX) }.map { |fd| own(fd) }
     end
 
     private
@@ -56,14 +57,25 @@ module Prefork
       array[0, count * Fiddle::SIZEOF_INT].unpack("i*")
     end
 
-    # The library knows the descriptor too, so that the end of the object does not close it.
-    def io_for(fd)
-      io = class_for(fd).for_fd(fd)
-      io.autoclose = false
-      io
+    # The object that owns the descriptor. It is kept, for a collection would close the descriptor, which the library
+    # knows too: only the program does.
+    def own(fd)
+      kept = OWNED[fd]
+      return kept if kept && !kept.closed?
+
+      OWNED[fd] = class_for(fd).for_fd(fd)
+    end
+
+    # An object with a descriptor of its own.
+    def copy(fd)
+      original = class_for(fd).for_fd(fd)
+      original.autoclose = false
+      original.dup
     end
 
     def class_for(fd)
+      return IO unless IO.for_fd(fd, autoclose: false).stat.socket?
+
       socket = Socket.for_fd(fd)
       socket.autoclose = false
       return Socket unless socket.getsockopt(Socket::SOL_SOCKET, Socket::SO_ACCEPTCONN).bool
@@ -72,8 +84,6 @@ module Prefork
       if address.ip? then TCPServer
       else address.unix? ? UNIXServer : Socket
       end
-    rescue Errno::ENOTSOCK
-      IO
     end
   end
 end

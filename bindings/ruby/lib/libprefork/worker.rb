@@ -109,12 +109,12 @@ module Prefork
       Errors.check(Library.call(:pf_worker_fd, Errors.text(:name, name)), name)
     end
 
-    # {Prefork.worker_fd} as a TCPServer, UNIXServer, Socket or IO, whichever it is.
+    # A duplicate of {Prefork.worker_fd} as a TCPServer, UNIXServer, Socket or IO, whichever it is.
     # @param name [String, Symbol]
     # @return [IO]
     # @raise (see .worker_fd)
     def worker_io(name)
-      io_for(worker_fd(name))
+      copy(worker_fd(name))
     end
 
     private
