@@ -4,7 +4,7 @@
 require "libprefork"
 require "minitest/autorun"
 require "rbconfig"
-require "tempfile"
+require "fileutils"
 require "tmpdir"
 
 # Programs that are run, and conditions that are waited for.
