@@ -48,11 +48,11 @@ def wait_until(what, condition):
         time.sleep(0.005)
 
 
-def ask(port):
-    """The pid that answers, or None if the connection is refused or cut off."""
+def ask(port, patience=PATIENCE_S):
+    """The pid that answers, or None if the connection is refused, cut off or not answered."""
     request = b"GET / HTTP/1.1\r\nHost: measure\r\nConnection: close\r\n\r\n"
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
             connection.sendall(request)
             answer = b""
             while chunk := connection.recv(65536):
@@ -114,14 +114,14 @@ class Server:
     def answers(self):
         if self.process.poll() is not None:
             raise Failure(f"the server ended with {self.process.returncode}")
-        return ask(self.port) is not None
+        return ask(self.port, self.options.answer) is not None
 
     def pids(self):
         """The workers that answer now: asked until no new one has come for a while."""
         found = set()
         misses = 0
         while misses < 10 * self.workers and len(found) < self.workers:
-            pid = ask(self.port)
+            pid = ask(self.port, self.options.answer)
             misses = 0 if pid not in found else misses + 1
             if pid is not None:
                 found.add(pid)
@@ -147,11 +147,11 @@ def replacement_times(options):
     with Server(options, 1) as server:
         for _ in range(options.kills):
             time.sleep(options.pause)
-            pid = ask(server.port)
+            pid = ask(server.port, options.answer)
             start = time.monotonic()
             os.kill(pid, signal.SIGKILL)
             wait_until("the next request is answered",
-                       lambda: ask(server.port) not in (None, pid))
+                       lambda: ask(server.port, options.answer) not in (None, pid))
             times.append(1000 * (time.monotonic() - start))
     return times
 
@@ -191,6 +191,8 @@ def options_of(arguments):
     parser.add_argument("--pause", type=float, default=0.1, help="seconds before each")
     parser.add_argument("--connections", nargs="+", choices=["new", "kept"],
                         default=["new", "kept"])
+    parser.add_argument("--answer", type=float, default=PATIENCE_S, metavar="S",
+                        help="seconds after which a request is not answered, and asked again")
     parser.add_argument("--most-lost", type=int, help="in the reloads")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--verbose", action="store_true", help="show the server's stderr")

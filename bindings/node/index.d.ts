@@ -154,6 +154,9 @@ export class Pool extends EventEmitter {
    * supervisor: resolves with null when the pool is done. Rejects with {@link GaveUpError},
    * {@link FatalExitError} or another {@link PreforkError}; no worker is left then. The pool keeps the
    * event loop alive; in a worker your servers do.
+   *
+   * A program with several pools gives them names. In a worker it runs the pool whose name is
+   * worker.poolName: others fail with EALREADY there.
    */
   run(work?: (worker: Worker) => unknown): Promise<Worker | null>;
   /** Start the pool, without waiting for its end. Returns {@link worker} in a worker, and else null. */
@@ -186,6 +189,7 @@ export class Pool extends EventEmitter {
    * Signals that come while the new program starts have their default action until it starts its pool.
    */
   upgrade(program?: Program): Promise<never>;
+  readonly name: string;
   /** Slots. */
   readonly workerCount: number;
   /** Processes. */

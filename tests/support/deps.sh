@@ -109,6 +109,7 @@ bindings() {
     tool yard yard
     tool node nodejs
     tool npm npm
+    tool openssl openssl
     tool php php-cli
     tool composer composer
     tool phpunit phpunit

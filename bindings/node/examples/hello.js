@@ -9,6 +9,7 @@ const { Pool, bindSockets, dieOfSignal, drain } = require('libprefork');
 
 const port = Number(process.env.PORT ?? 8080);
 const workers = Number(process.env.WORKERS ?? 0); // 0: one for each processor
+const spares = Number(process.env.SPARES ?? 0); // workers that have started ahead of need
 const [fd] = bindSockets({ host: '127.0.0.1', port });
 
 async function work(worker) {
@@ -24,7 +25,7 @@ async function work(worker) {
 }
 
 async function main() {
-  const pool = new Pool({ name: 'hello', workers, readyTimeout: 30000, signals: 'standard' });
+  const pool = new Pool({ name: 'hello', workers, spares, readyTimeout: 30000, signals: 'standard' });
   pool.on('event', (event) => console.error(event.message));
   const worker = await pool.run(work);
   if (worker === null && pool.stopSignal !== null) {

@@ -205,7 +205,7 @@ class Pool extends EventEmitter {
   }
 
   #receive(name) {
-    if (name === 'SIGHUP' && this.#options.signals === 'stopOnly') {
+    if (this.#options.signals === 'stopOnly') {
       this.#stopSignal ??= name;
       this.stop();
     } else {
@@ -299,6 +299,10 @@ class Pool extends EventEmitter {
   }
 
   // ---- State ----
+
+  get name() {
+    return this.#options.name;
+  }
 
   get workerCount() {
     return this.#call('workerCount', 'pf_pool_worker_count', null);

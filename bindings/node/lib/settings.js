@@ -157,7 +157,7 @@ function apply(pool, options) {
   choice(options.signals ?? 'none', 'signals', constants.SIGNAL_SETS);
   const program = programOf(options.exec ?? {}, 'exec');
   call('pf_pool_set_exec', ...program)(pool, 'exec', program[0]);
-  return { signals: options.signals ?? 'none', stopSignal };
+  return { name: options.name ?? '', signals: options.signals ?? 'none', stopSignal };
 }
 
 module.exports = { MOST, OTHERS, SETTINGS, apply, programOf };

@@ -41,6 +41,34 @@ test('a worker has no variable of the library, and the standard files of the sup
   await tested.stop();
 });
 
+test('a pool that nobody holds goes on', async () => {
+  const program = new Program(path.join(PROGRAMS, 'garbage.js'));
+  assert.deepEqual(await program.end(), [0, null]);
+  assert.deepEqual(program.lines, ['alive 2', 'done']);
+});
+
+test('two pools in a program, beside processes of child_process', async () => {
+  const program = new Program(path.join(PROGRAMS, 'two_pools.js'));
+  assert.deepEqual(await program.end(), [0, null]);
+  const lines = [...program.lines].sort();
+  assert.deepEqual(lines, ['child 0', 'child 1', 'child 2', 'done', 'jobs 0', 'web 0', 'web 1', 'wrong EALREADY']);
+});
+
+test('each option is accepted', () => {
+  const pool = new Pool({
+    name: 'all', workers: 2, restartPolicy: 'always', maxRestarts: Infinity,
+    restartWindow: { max: 3, windowMs: 1000 }, backoff: { firstMs: 10, maxMs: 100.5 }, bootLimit: 4,
+    limitAction: 'degrade', exitActions: { 3: 'fatal', 4: 'done' }, readyTimeout: 1000, minUptime: 0,
+    heartbeatTimeout: 1000, lifetime: { maxMs: 60000 }, reloadOrder: 'stopFirst', replaceWidth: 2,
+    stopSignal: 'SIGUSR2', stopTimeout: 0, processGroups: 'kill', parentDeathSignal: null,
+    reapOrphans: 'adopted', managerNotify: true, backend: 'auto', spares: 1, foreignWorkers: false,
+    fds: { out: 1 }, signals: 'stopOnly', exec: { file: '/bin/true', args: [], env: { A: '1' } },
+  });
+  assert.equal(pool.name, 'all');
+  assert.equal(pool.counter('started'), 0);
+  pool.close();
+});
+
 test('descriptors are found by their names', async () => {
   const name = newFile();
   fs.writeFileSync(name, 'contents');
