@@ -4,8 +4,9 @@
 # SPDX-License-Identifier: MIT
 #
 # Maven builds the jars as they are released, and runs the tests against the jar. What it needs
-# comes from Maven Central. Ends with "N passed, N failed"; status 77 says that there is no JDK 22.
-# BUILD_DIR (default: build of the checkout) gets all that is made. TESTS= chooses, as -Dit.test.
+# comes from Maven Central. Ends with "N passed, N failed"; status 77 says what is missing.
+# BUILD_DIR (default: build of the checkout) gets all that is made. TESTS= chooses classes, as
+# -Dit.test does. A JDK that is missing is made by jdk.sh.
 set -eu
 
 if [ $# -ne 1 ] || [ ! -d "$1" ]; then
@@ -46,8 +47,18 @@ if [ -z "${LOAD:-}" ] && [ -x "$here/../../build/tests/programs/load" ]; then
 fi
 
 "$JAVA_HOME/bin/java" -version 2>&1 | head -n 1
+kinds='-sources -javadoc'
+if ! [ -x "$JAVA_HOME/bin/javadoc" ]; then
+    # The one that jdk.sh has made.
+    echo "  there is no javadoc"
+    kinds=-sources
+    set -- -Dmaven.compiler.release=25 -Dmaven.compiler.fork=true -Dmaven.javadoc.skip=true \
+        "-Dmaven.compiler.executable=$JAVA_HOME/bin/javac"
+else
+    set --
+fi
 status=0
-env --default-signal mvn -B -ntp ${TESTS:+"-Dit.test=$TESTS"} verify >"$work/log" 2>&1 || status=$?
+env --default-signal mvn -B -ntp "$@" ${TESTS:+"-Dit.test=$TESTS"} verify >"$work/log" 2>&1 || status=$?
 
 passed=0
 failed=0
@@ -62,8 +73,8 @@ verdict() { # what, status
 }
 
 bad=0
-for suffix in '' -sources -javadoc; do
-    [ -s "target/prefork-0.2.0$suffix.jar" ] || bad=1
+for kind in '' $kinds; do
+    [ -s "target/prefork-0.2.0$kind.jar" ] || bad=1
 done
 verdict 'the jars are built' "$bad"
 bad=0

@@ -124,7 +124,8 @@ bindings() {
     perl -MNet::Prometheus -e 1 2>/dev/null || need libnet-prometheus-perl
     compiler g++ c++ expected g++
     tool cmake cmake
-    tool javac openjdk-17-jdk-headless
+    # Debian 12 has no Java 22: bindings/java/jdk.sh sees to it.
+    tool java default-jre-headless
     tool mvn maven
     # Of bindings/examples. The compilers of Zig and OCaml are large: nothing needs them.
     tool ldc2 ldc
