@@ -163,8 +163,7 @@ final class Pool extends Control implements \IteratorAggregate
             return;
         }
         if ($this->worker === null) {
-            throw new PreforkException('a worker of this pool executes another program, '
-                . 'which must have a function for it');
+            throw new PreforkException('a worker of this pool executes another program');
         }
         $task = Library::get()->new('int');
         Library::check($this->call('pf_pool_run', \FFI::addr($task)), 'runWorker');
