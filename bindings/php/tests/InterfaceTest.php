@@ -91,6 +91,9 @@ final class InterfaceTest extends TestCase
             self::assertSame($constants["PF_$name"], constant(Library::class . "::$name"), $name);
         }
         self::assertSame(self::$interface['soname'], Library::SONAME);
+        $version = self::$interface['version'];
+        self::assertSame("$version.0", \Composer\InstalledVersions::getVersion('libprefork/prefork'));
+        self::assertTrue(version_compare($version, Library::OLDEST, '>='));
     }
 
     public function test_each_setting_is_a_parameter_that_is_described(): void
