@@ -126,6 +126,11 @@ bindings() {
     tool cmake cmake
     # Debian 12 has no Java 22: bindings/java/jdk.sh sees to it.
     tool java default-jre-headless
+    compiler clang++ c++ cstddef clang
+    library cpp-httplib libcpp-httplib-dev
+    library prometheus-cpp-core prometheus-cpp-dev
+    tool doxygen doxygen
+    tool javac openjdk-17-jdk-headless
     tool mvn maven
     # Of bindings/examples. The compilers of Zig and OCaml are large: nothing needs them.
     tool ldc2 ldc

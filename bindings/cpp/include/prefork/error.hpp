@@ -47,6 +47,7 @@ inline const std::error_category &category() noexcept {
     return instance;
 }
 
+/// Makes an errc an std::error_code.
 inline std::error_code make_error_code(errc code) noexcept {
     return {static_cast<int>(code), category()};
 }
@@ -77,6 +78,17 @@ inline int require(int result, const char *what) {
         fail(error_of(result), what);
     }
     return result;
+}
+
+/// A library that is older than the header may lack what the header uses.
+inline void require_version() {
+    constexpr int needed = 10000 * PF_VERSION_MAJOR + 100 * PF_VERSION_MINOR + PF_VERSION_PATCH;
+    if (pf_version_number() < needed) {
+        fail(std::make_error_code(std::errc::not_supported),
+             std::string("libprefork ") + std::to_string(PF_VERSION_MAJOR) + "." +
+                 std::to_string(PF_VERSION_MINOR) + "." + std::to_string(PF_VERSION_PATCH) +
+                 " or newer must be installed; the loaded one is " + pf_version());
+    }
 }
 
 /// Calls a function that takes an error code last, and throws that.
@@ -130,7 +142,9 @@ auto attempt(Function &&function) {
 
 } // namespace prefork
 
+/// @cond
 template <>
 struct std::is_error_code_enum<prefork::errc> : std::true_type {};
+/// @endcond
 
 #endif

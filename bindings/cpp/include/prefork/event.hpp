@@ -69,25 +69,25 @@ inline std::string_view to_string(EventType type) noexcept {
 /// A fact about the pool or one worker. It owns its text, and stays valid. The table in pf_event(3)
 /// shows which fields a type has; the others have the values given here.
 struct Event {
-    EventType type{};
-    Reason reason = Reason::none;
-    int level = 0;                      ///< as syslog(3): 3 error to 7 debug
-    std::string message;                ///< one line, without a newline
-    int task_id = -1;                   ///< -1: the whole pool; PF_TASK_SPARE: a spare
-    pid_t pid = 0;                      ///< 0: none
-    std::optional<int> exit_status;     ///< none: did not exit, or unknown
-    int signal = 0;                     ///< that ended it; 0: none
-    bool core_dumped = false;           ///< it left a core dump
-    bool will_restart = false;          ///< it is restarted
-    std::error_code error;              ///< none: no error
-    int restarts = 0;                   ///< counted so far in the pool
-    int worker_count = 0;               ///< slots, in events of the whole pool
-    std::chrono::milliseconds delay{};  ///< before the next try, rounded up
-    std::chrono::milliseconds uptime{}; ///< of the worker that ended
-    std::chrono::steady_clock::time_point time;
-    std::chrono::microseconds user_time{};   ///< CPU time in user mode
-    std::chrono::microseconds system_time{}; ///< CPU time in the kernel
-    std::uint64_t max_rss_kib = 0;           ///< largest resident set
+    EventType type{};                           ///< what happened
+    Reason reason = Reason::none;               ///< why
+    int level = 0;                              ///< as syslog(3): 3 error to 7 debug
+    std::string message;                        ///< one line, without a newline
+    int task_id = -1;                           ///< -1: the whole pool; PF_TASK_SPARE: a spare
+    pid_t pid = 0;                              ///< 0: none
+    std::optional<int> exit_status;             ///< none: did not exit, or unknown
+    int signal = 0;                             ///< that ended it; 0: none
+    bool core_dumped = false;                   ///< it left a core dump
+    bool will_restart = false;                  ///< it is restarted
+    std::error_code error;                      ///< none: no error
+    int restarts = 0;                           ///< counted so far in the pool
+    int worker_count = 0;                       ///< slots, in events of the whole pool
+    std::chrono::milliseconds delay{};          ///< before the next try, rounded up
+    std::chrono::milliseconds uptime{};         ///< of the worker that ended
+    std::chrono::steady_clock::time_point time; ///< when
+    std::chrono::microseconds user_time{};      ///< CPU time in user mode
+    std::chrono::microseconds system_time{};    ///< CPU time in the kernel
+    std::uint64_t max_rss_kib = 0;              ///< largest resident set
 
     Event() = default;
 

@@ -67,15 +67,18 @@ class Events {
     /// Gets the next event when it is incremented.
     class Iterator {
       public:
+        /// @cond
         using iterator_category = std::input_iterator_tag;
         using value_type = Event;
         using difference_type = std::ptrdiff_t;
         using pointer = const Event *;
         using reference = const Event &;
+        /// @endcond
 
         /// The end.
         Iterator() = default;
 
+        /// @cond
         reference operator*() const { return *event_; }
         pointer operator->() const { return &*event_; }
         Iterator &operator++() {
@@ -93,6 +96,7 @@ class Events {
         friend bool operator!=(const Iterator &left, const Iterator &right) noexcept {
             return !(left == right);
         }
+        /// @endcond
 
       private:
         friend class Events;
@@ -138,7 +142,9 @@ class Events {
         std::optional<Event> event_;
     };
 
+    /// Gets the first event, and waits for it if the range does.
     Iterator begin() const { return {pool_, callback_, waits_, error_}; }
+    /// After the last event.
     Iterator end() const noexcept { return {}; }
 
   private:

@@ -55,10 +55,10 @@ enum class Counter : int {
 
 /// A slot: its state, and its worker.
 struct WorkerInfo {
-    WorkerState state{};
-    pid_t pid = 0;    ///< 0: no process now
-    int restarts = 0; ///< counted ones
-    std::chrono::milliseconds uptime{};
+    WorkerState state{};                ///< of the slot
+    pid_t pid = 0;                      ///< 0: no process now
+    int restarts = 0;                   ///< counted ones
+    std::chrono::milliseconds uptime{}; ///< since the start of the process
 };
 
 /// A pool of workers that this process supervises. It is used once, by run() or by start(). Its
@@ -70,8 +70,11 @@ struct WorkerInfo {
 class Pool {
   public:
     /// Makes a pool.
-    /// @throws std::system_error that names the setting and its value; ENOMEM
+    /// @throws std::system_error that names the setting and its value; ENOMEM; ENOTSUP if the
+    /// loaded
+    ///   library is older than this header
     explicit Pool(Settings settings = {}) {
+        detail::require_version();
         detail::require(pf_pool_new(&pool_), "Pool");
         try {
             detail::apply(pool_, settings);
@@ -90,8 +93,10 @@ class Pool {
             error = failure.code();
         }
     }
+    /// Leaves the other one empty: its functions fail with EINVAL.
     Pool(Pool &&other) noexcept
         : pool_(std::exchange(other.pool_, nullptr)), callback_(std::move(other.callback_)) {}
+    /// Kills the workers that this pool still has.
     Pool &operator=(Pool &&other) noexcept {
         if (this != &other) {
             pf_pool_free(pool_);
@@ -118,9 +123,9 @@ class Pool {
     /// An exception of Settings::on_event stops the pool, and is thrown at its end.
     template <typename Worker, std::enable_if_t<detail::is_worker<Worker>, int> = 0>
     void run(Worker &&worker, std::error_code &error) {
-        using Plain = std::remove_reference_t<Worker>;
-        auto *user = const_cast<std::remove_const_t<Plain> *>(std::addressof(worker));
-        detail::take(pf_pool_set_worker_fn(pool_, detail::enter<Plain>, user, nullptr), error);
+        auto enter = [&worker](int task_id) { return detail::call_worker(worker, task_id); };
+        detail::take(pf_pool_set_worker_fn(pool_, detail::enter<decltype(enter)>, &enter, nullptr),
+                     error);
         if (!error) {
             run(error);
             // The next try has a worker of its own. A pool that has begun has no next one.
@@ -180,6 +185,7 @@ class Pool {
     int descriptor(std::error_code &error) const noexcept {
         return detail::take(pf_pool_fd(pool_), error);
     }
+    /// @throws std::system_error instead
     int descriptor() const { return detail::require(pf_pool_fd(pool_), "Pool::descriptor"); }
 
     /// Does the pending work. Waits for work at most for a time; none: no limit. Returns whether
@@ -231,26 +237,31 @@ class Pool {
 
     /// Stops all workers gracefully.
     void stop(std::error_code &error) const noexcept { detail::take(pf_pool_stop(pool_), error); }
+    /// @throws std::system_error instead
     void stop() const { detail::require(pf_pool_stop(pool_), "Pool::stop"); }
 
     /// Stops all workers by SIGKILL.
     void kill(std::error_code &error) const noexcept { detail::take(pf_pool_kill(pool_), error); }
+    /// @throws std::system_error instead
     void kill() const { detail::require(pf_pool_kill(pool_), "Pool::kill"); }
 
     /// Replaces all workers, one after the other.
     void reload(std::error_code &error) const noexcept {
         detail::take(pf_pool_reload(pool_), error);
     }
+    /// @throws std::system_error instead
     void reload() const { detail::require(pf_pool_reload(pool_), "Pool::reload"); }
 
     /// Makes the running dispatch() return at once, or the next one.
     void wake(std::error_code &error) const noexcept { detail::take(pf_pool_wake(pool_), error); }
+    /// @throws std::system_error instead
     void wake() const { detail::require(pf_pool_wake(pool_), "Pool::wake"); }
 
     /// Handles a signal that the host received, as Signals::standard does.
     void handle_signal(int signal, std::error_code &error) const noexcept {
         detail::take(pf_pool_handle_signal(pool_, signal), error);
     }
+    /// @throws std::system_error instead
     void handle_signal(int signal) const {
         require(pf_pool_handle_signal(pool_, signal), "handle_signal", signal);
     }
@@ -261,12 +272,14 @@ class Pool {
     void resize(int count, std::error_code &error) noexcept {
         detail::take(pf_pool_resize(pool_, count), error);
     }
+    /// @throws std::system_error instead
     void resize(int count) { require(pf_pool_resize(pool_, count), "resize", count); }
 
     /// Replaces one worker, which does not count as a restart.
     void replace(int task_id, std::error_code &error) noexcept {
         detail::take(pf_pool_replace_worker(pool_, task_id), error);
     }
+    /// @throws std::system_error instead
     void replace(int task_id) {
         require(pf_pool_replace_worker(pool_, task_id), "replace", task_id);
     }
@@ -275,6 +288,7 @@ class Pool {
     void stop_worker(int task_id, std::error_code &error) noexcept {
         detail::take(pf_pool_stop_worker(pool_, task_id), error);
     }
+    /// @throws std::system_error instead
     void stop_worker(int task_id) {
         require(pf_pool_stop_worker(pool_, task_id), "stop_worker", task_id);
     }
@@ -283,6 +297,7 @@ class Pool {
     void send_signal(int task_id, int signal, std::error_code &error) noexcept {
         detail::take(pf_pool_send_signal(pool_, task_id, signal), error);
     }
+    /// @throws std::system_error instead
     void send_signal(int task_id, int signal) {
         require(pf_pool_send_signal(pool_, task_id, signal), "send_signal", task_id);
     }
@@ -291,12 +306,14 @@ class Pool {
     void set_spares(int count, std::error_code &error) noexcept {
         detail::take(pf_pool_set_spares(pool_, count), error);
     }
+    /// @throws std::system_error instead
     void set_spares(int count) { require(pf_pool_set_spares(pool_, count), "set_spares", count); }
 
     /// Changes the program of later starts, in a pool whose workers are made by exec.
     void set_exec(const Program &program, std::error_code &error) {
         detail::take(detail::set_exec(pool_, program), error);
     }
+    /// @throws std::system_error instead
     void set_exec(const Program &program) {
         detail::or_throw("Pool::set_exec",
                          [&](std::error_code &error) { set_exec(program, error); });

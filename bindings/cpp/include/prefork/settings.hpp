@@ -85,6 +85,7 @@ struct Program {
 /// With C++20: `Pool pool({.ready_timeout = 10s, .workers = 4});` Designators are in the order of
 /// the members, which is that of the alphabet.
 struct Settings {
+    /// Other durations convert to it.
     using Duration = std::chrono::milliseconds;
     /// At most max restarts in any window.
     struct Window {
@@ -93,13 +94,13 @@ struct Settings {
     };
     /// A delay that doubles from first to max.
     struct Backoff {
-        Duration first{};
-        Duration max{};
+        Duration first{}; ///< before the first restart
+        Duration max{};   ///< at most
     };
     /// An age of max plus a random part of jitter.
     struct Lifetime {
-        Duration max{};
-        Duration jitter{};
+        Duration max{};    ///< at least
+        Duration jitter{}; ///< at most this is added
     };
 
     std::optional<Backend> backend{}; ///< how ends are noticed; default automatic

@@ -24,7 +24,9 @@ namespace prefork {
 class Descriptor {
   public:
     Descriptor() noexcept = default;
+    /// Owns fd; -1 is none.
     explicit Descriptor(int fd) noexcept : fd_(fd) {}
+    /// @cond
     Descriptor(Descriptor &&other) noexcept : fd_(other.release()) {}
     Descriptor &operator=(Descriptor &&other) noexcept {
         if (this != &other) {
@@ -35,11 +37,15 @@ class Descriptor {
     Descriptor(const Descriptor &) = delete;
     Descriptor &operator=(const Descriptor &) = delete;
     ~Descriptor() { reset(); }
+    /// @endcond
 
+    /// The descriptor; -1: none.
     int get() const noexcept { return fd_; }
+    /// Whether there is one.
     explicit operator bool() const noexcept { return fd_ >= 0; }
     /// Gives the descriptor away: it is not closed here.
     int release() noexcept { return std::exchange(fd_, -1); }
+    /// Closes the descriptor, and owns another one.
     void reset(int fd = -1) noexcept {
         if (const int old = std::exchange(fd_, fd); old >= 0) {
             ::close(old);
@@ -52,9 +58,9 @@ class Descriptor {
 
 /// How bind_sockets() binds.
 struct BindOptions {
-    int family = AF_UNSPEC; ///< or AF_INET, AF_INET6
-    int backlog = 0;        ///< as for listen(2); 0: 128
-    bool reuse_port = false;
+    int family = AF_UNSPEC;  ///< or AF_INET, AF_INET6
+    int backlog = 0;         ///< as for listen(2); 0: 128
+    bool reuse_port = false; ///< others that set it may bind the same address
 };
 
 namespace detail {
