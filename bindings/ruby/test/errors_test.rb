@@ -20,6 +20,7 @@ class ErrorsTest < Support::Case
                  error.message
     assert_raises(Errno::EINVAL) { Prefork::Pool.new(foreign: true, exec: true) }
     assert_raises(Errno::EBADF) { Prefork::Pool.new(fds: { "a" => 1000 }) }
+    ["A=B", ""].each { |name| assert_raises(Errno::EINVAL) { Prefork::Pool.new(exec: true, env: { name => "" }) } }
   end
 
   def test_errors_as_the_languages_own_for_wrong_types
@@ -31,6 +32,7 @@ class ErrorsTest < Support::Case
       error = assert_raises(TypeError, name) { Prefork::Pool.new(name => value) }
       assert_match(/#{name} must be /, error.message)
     end
+    [3, { "a" => Object.new }].each { |fds| assert_raises(TypeError) { Prefork::Pool.new(fds: fds) } }
     error = assert_raises(ArgumentError) { Prefork::Pool.new(worker: 4) }
     assert_equal "unknown keyword: :worker", error.message
     error = assert_raises(ArgumentError) { Prefork::Pool.new.run }
@@ -42,9 +44,13 @@ class ErrorsTest < Support::Case
     assert_match(/was not started/, assert_raises(Errno::EINVAL) { pool.stop }.message)
     assert_match(/was not started/, assert_raises(Errno::EINVAL) { pool.next_event }.message)
     assert_match(/was not started/, assert_raises(Errno::EINVAL) { pool.worker(0) }.message)
+    calls = [-> { pool.stop }, -> { pool.to_io }, -> { pool.worker_count }, -> { pool.next_event }]
+    calls.each { |call| assert_match(/was not started/, assert_raises(Errno::EINVAL, &call).message) }
     pool.close
     pool.close
-    assert_match(/closed/, assert_raises(Errno::EINVAL) { pool.stop }.message)
+    [*calls, -> { pool.start {} }].each do |call|
+      assert_match(/the pool is closed/, assert_raises(Errno::EINVAL, &call).message)
+    end
     with_pool(workers: 1) do |living|
       events_until(living, :started)
       assert_match(/task_id must be/, assert_raises(Errno::EINVAL) { living.worker(1) }.message)

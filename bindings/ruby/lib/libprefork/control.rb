@@ -78,7 +78,6 @@ module Prefork
       ask(Library.call(:pf_pool_send_signal, @handle, slot, number), :signal, "a signal", signal)
     end
 
-
     # Changes the program of workers by exec, from the next start on. A reload replaces all workers.
     # @param program [true, Array<String>]
     # @param env [Hash, nil]
@@ -107,12 +106,12 @@ module Prefork
 
     # @return [Integer] slots
     def worker_count
-      Errors.check(Library.call(:pf_pool_worker_count, @handle))
+      value(Library.call(:pf_pool_worker_count, @handle))
     end
 
     # @return [Integer] processes
     def alive_count
-      Errors.check(Library.call(:pf_pool_alive_count, @handle))
+      value(Library.call(:pf_pool_alive_count, @handle))
     end
 
     # What one slot looks like. While a worker is being replaced this is the old one.
@@ -181,9 +180,13 @@ module Prefork
       STATE_OF.fetch(number) { :"unknown_#{number}" }
     end
 
-    def done(result, what)
+    def value(result, what = nil)
       need_start if result == -Errno::EINVAL::Errno
       Errors.check(result, what)
+    end
+
+    def done(result, what)
+      value(result, what)
       nil
     end
 
@@ -200,8 +203,12 @@ module Prefork
       ask(Library.call(function, @handle, Errors.integer(name, value, expected)), name, expected, value)
     end
 
-    def need_start
+    def need_handle
       raise Errno::EINVAL, "the pool is closed" unless @handle
+    end
+
+    def need_start
+      need_handle
       raise Errno::EINVAL, "the pool was not started: call run or start" unless @started
     end
   end

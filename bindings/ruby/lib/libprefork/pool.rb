@@ -119,6 +119,7 @@ module Prefork
       by_exec = @settings[:exec]
       raise ArgumentError, "a block for the workers is missing" unless block || by_exec.is_a?(Array)
 
+      need_handle
       @block = block
       Executed.run(self, @handle, @settings, block) if by_exec
       refuse_threads unless by_exec
@@ -168,7 +169,7 @@ module Prefork
     # What IO.select and other loops wait for: readable when {#next_event} has something to do. Read nothing from it.
     # @return [IO]
     def to_io
-      @io ||= IO.for_fd(Errors.check(Library.call(:pf_pool_fd, @handle)), autoclose: false)
+      @io ||= IO.for_fd(value(Library.call(:pf_pool_fd, @handle), "to_io"), autoclose: false)
     end
 
     # Frees the pool. Workers that are still alive are killed first. {#run} does it itself. Not for signal handlers.

@@ -88,7 +88,10 @@ module Prefork
       end
       set_stop if @given.key?(:stop_signal) || @given.key?(:stop_timeout)
       set_program
-      (@given[:fds] || {}).each { |name, file| add_fd(name, file) }
+      fds = @given.fetch(:fds, {})
+      raise Errors.wrong_type(:fds, OTHERS[:fds], fds) unless fds.is_a?(Hash)
+
+      fds.each { |name, file| add_fd(name, file) }
     end
 
     class << self
@@ -110,7 +113,11 @@ module Prefork
         raise Errors.wrong_type(:env, OTHERS[:env], value) unless value.respond_to?(:to_h)
 
         value.to_h.map do |name, text|
-          "#{Errors.text(:env, name, OTHERS[:env])}=#{Errors.text(:env, text, OTHERS[:env])}"
+          if Errors.text(:env, name, OTHERS[:env]).match?(/\A\z|=/)
+            raise Errors.invalid(:env, "a Hash of names without = to values", value)
+          end
+
+          "#{name}=#{Errors.text(:env, text, OTHERS[:env])}"
         end
       end
 
