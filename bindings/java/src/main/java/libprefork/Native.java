@@ -1,23 +1,19 @@
 // SPDX-License-Identifier: MIT
 package libprefork;
 
-import java.lang.foreign.AddressLayout;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
-import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
-import java.lang.invoke.MethodType;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * The shared library and the functions that are used of it and of libc. A handle for a call is made
- * at the first call: a worker needs few of them.
+ * The shared library, and calls of its functions and of those of libc.
  */
 final class Native {
     static final String SONAME = "libprefork.so.0";
@@ -58,16 +54,16 @@ final class Native {
             pf_bind_unix_socket isui, pf_listen_fds ipi
             """);
 
-    /** Those of libc. */
-    private static final Map<String, String> LIBC = parse(
-            """
-            getenv ss, getppid i, poll ipli, signal pip, dup2 iii, dup3 iiii, close ii,
-            socket iiii, bind iipi, listen iii, syscall lllll, getsockname iipp,
-            getpeername iipp, getsockopt iiiipp, epoll_ctl iiiip
-            """);
-
     private static final Linker LINKER = Linker.nativeLinker();
-    private static final Map<String, MethodHandle> HANDLES = new ConcurrentHashMap<>();
+    private static final int PARAMETERS_MAX = 7;
+    // One handle for all functions, for each one of another type would add to the time of a start.
+    // In the calling conventions of Linux on 64-bit machines a parameter of an integer type or a
+    // pointer is a word, extended as its sign says, and words too many are not looked at.
+    private static final MethodHandle CALL = LINKER.downcallHandle(FunctionDescriptor.of(
+            ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG,
+            ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG,
+            ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
+    private static final Map<String, MemorySegment> FUNCTIONS = new ConcurrentHashMap<>();
     private static final SymbolLookup LIBRARY = load();
 
     private Native() {}
@@ -128,7 +124,8 @@ final class Native {
             problem = library.find("pf_version").isEmpty()
                     ? " is not libprefork" : " is too old: it has no pf_version_number";
         } else {
-            int version = (int) (Integer) invoke(handle(library, "pf_version_number", "i"));
+            int version = (int) invoke(library.find("pf_version_number").get(),
+                    new long[PARAMETERS_MAX]);
             if (version < OLDEST) {
                 problem = " is too old: version " + version / 10000 + "." + version / 100 % 100
                         + "." + version % 100;
@@ -155,34 +152,14 @@ final class Native {
         return LIBRARY.find(name).orElseThrow();
     }
 
-    private static MemoryLayout layout(char type) {
-        return switch (type) {
-            case 'i', 'u' -> ValueLayout.JAVA_INT;
-            case 'l' -> ValueLayout.JAVA_LONG;
-            case 's', 'p' -> ValueLayout.ADDRESS;
-            default -> throw new AssertionError(type);
-        };
+    private static MemorySegment find(String name) {
+        return PROTOTYPES.containsKey(name)
+                ? address(name) : LINKER.defaultLookup().find(name).orElseThrow();
     }
 
-    private static MethodHandle handle(SymbolLookup library, String name, String types) {
-        MemoryLayout[] parameters = new MemoryLayout[types.length() - 1];
-        for (int i = 0; i < parameters.length; i++) {
-            parameters[i] = layout(types.charAt(i + 1));
-        }
-        MemoryLayout result = layout(types.charAt(0));
-        if (types.charAt(0) == 's') {
-            result = ((AddressLayout) result).withTargetLayout(
-                    MemoryLayout.sequenceLayout(Integer.MAX_VALUE, ValueLayout.JAVA_BYTE));
-        }
-        return LINKER.downcallHandle(library.find(name).orElseThrow(),
-                        FunctionDescriptor.of(result, parameters))
-                .asSpreader(Object[].class, parameters.length)
-                .asType(MethodType.methodType(Object.class, Object[].class));
-    }
-
-    private static Object invoke(MethodHandle handle, Object... arguments) {
+    private static long invoke(MemorySegment function, long... a) {
         try {
-            return (Object) handle.invokeExact(arguments);
+            return (long) CALL.invokeExact(function, a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
         } catch (RuntimeException | Error e) {
             throw e;
         } catch (Throwable e) {
@@ -190,29 +167,26 @@ final class Native {
         }
     }
 
-    private static Object call(String name, Object... arguments) {
-        MethodHandle handle = HANDLES.get(name);
-        if (handle == null) {
-            String types = PROTOTYPES.get(name);
-            handle = types != null ? handle(LIBRARY, name, types)
-                    : handle(LINKER.defaultLookup(), name, LIBC.get(name));
-            HANDLES.put(name, handle);
-        }
-        boolean strings = false;
-        for (Object argument : arguments) {
-            strings |= argument instanceof String;
-        }
-        if (!strings) {
-            return invoke(handle, arguments);
-        }
-        try (Arena arena = Arena.ofConfined()) {
-            Object[] natives = arguments.clone();
-            for (int i = 0; i < natives.length; i++) {
-                if (natives[i] instanceof String text) {
-                    natives[i] = string(arena, name, text);
+    private static long call(String name, Object... arguments) {
+        MemorySegment function = FUNCTIONS.computeIfAbsent(name, Native::find);
+        long[] words = new long[PARAMETERS_MAX];
+        Arena arena = null;
+        try {
+            for (int i = 0; i < arguments.length; i++) {
+                if (arguments[i] instanceof MemorySegment segment) {
+                    words[i] = segment.address();
+                } else if (arguments[i] instanceof String text) {
+                    arena = arena == null ? Arena.ofConfined() : arena;
+                    words[i] = string(arena, name, text).address();
+                } else {
+                    words[i] = ((Number) arguments[i]).longValue();
                 }
             }
-            return invoke(handle, natives);
+            return invoke(function, words);
+        } finally {
+            if (arena != null) {
+                arena.close();
+            }
         }
     }
 
@@ -225,20 +199,17 @@ final class Native {
     }
 
     static int integer(String name, Object... arguments) {
-        return (Integer) call(name, arguments);
+        return (int) call(name, arguments);
     }
 
     static long number(String name, Object... arguments) {
-        return (Long) call(name, arguments);
-    }
-
-    static MemorySegment pointer(String name, Object... arguments) {
-        return (MemorySegment) call(name, arguments);
+        return call(name, arguments);
     }
 
     /** The string that a function returns, or null. */
     static String string(String name, Object... arguments) {
-        MemorySegment result = pointer(name, arguments);
-        return result.equals(MemorySegment.NULL) ? null : result.getString(0);
+        long address = call(name, arguments);
+        return address == 0 ? null
+                : MemorySegment.ofAddress(address).reinterpret(Integer.MAX_VALUE).getString(0);
     }
 }

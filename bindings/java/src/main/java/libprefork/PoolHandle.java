@@ -41,7 +41,7 @@ final class PoolHandle {
 
     void free() {
         synchronized (lifetime) {
-            Native.pointer("pf_pool_free", handle);
+            Native.number("pf_pool_free", handle);
             handle = null;
             arena.close();
         }
