@@ -36,6 +36,6 @@ row() { # OPTION... NAME -- COMMAND...
 
 # node:cluster hands a connection to a worker that was killed a moment ago, and never answers it.
 row --answer 2 "$@" 'Node: hello.js' -- node node_modules/libprefork/examples/hello.js
-SPARES=1 row --answer 2 "$@" 'Node: hello.js, one spare' -- node node_modules/libprefork/examples/hello.js
+SPARES=1 row --answer 2 --pause 1.5 "$@" 'Node: hello.js, one spare' -- node node_modules/libprefork/examples/hello.js
 row --answer 2 "$@" 'Node: cluster' -- node "$here/bench/cluster.js"
 row --answer 2 "$@" 'Node: pm2, cluster mode' -- node "$here/bench/pm2.js"

@@ -18,7 +18,7 @@ test('no thread of libuv is held by a pool that waits', async () => {
   assert.deepEqual(await program.end(), [0, null]);
   const [read, threads] = program.lines;
   assert.match(read, /^read \d+ files$/);
-  assert.equal(threads, 'threads as before');
+  assert.equal(threads, 'no more threads');
 });
 
 test('a worker that is asked to stop twice ends by its own status', async () => {

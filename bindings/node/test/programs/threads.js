@@ -21,7 +21,7 @@ async function main() {
     await fs.promises.readFile(__filename);
   }
   console.log('read 20 files');
-  console.log(count() === before ? 'threads as before' : `threads ${count()} ${before}`);
+  console.log(count() <= before ? 'no more threads' : `threads ${count()} ${before}`);
   pool.stop();
   await pool.run();
 }
