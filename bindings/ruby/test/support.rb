@@ -2,6 +2,11 @@
 # frozen_string_literal: true
 
 require "libprefork"
+
+# Of a run that is interrupted no program is left. In workers, which run it too, there is nothing to do.
+runner = Process.pid
+at_exit { Support::Program.living.dup.each(&:close) if Process.pid == runner }
+
 require "minitest/autorun"
 require "rbconfig"
 require "fileutils"
@@ -29,6 +34,12 @@ module Support
 
   # A Ruby program in a session of its own, whose output is in files.
   class Program
+    @living = []
+
+    class << self
+      attr_reader :living
+    end
+
     attr_reader :pid
 
     def initialize(code, *arguments, env: {})
@@ -37,6 +48,7 @@ module Support
       @pid = Process.spawn(env, RbConfig.ruby, "-W", *code, *arguments.map(&:to_s), in: File::NULL,
                                                                                     out: @files[0].fileno,
                                                                                     err: @files[1].fileno, pgroup: true)
+      Program.living << self
     end
 
     def out
@@ -77,6 +89,7 @@ module Support
     end
 
     def close
+      Program.living.delete(self)
       Process.kill("KILL", -@pid) unless group_is_gone?
       Process.wait(@pid) unless @status
       @files.each(&:close)

@@ -35,7 +35,8 @@ module Prefork
     # @return [void]
     def handle_signal(signal)
       number = Errors.signal(:signal, signal)
-      ask(request(:pf_pool_handle_signal, number), :signal, "TERM, INT, QUIT, HUP, TTIN, TTOU, USR1, USR2 or WINCH", signal)
+      expected = "TERM, INT, QUIT, HUP, TTIN, TTOU, USR1, USR2 or WINCH"
+      ask(request(:pf_pool_handle_signal, number), :signal, expected, signal)
     end
 
     # Changes the number of slots. New ones are started; of too many, those with the highest task ids are stopped.
