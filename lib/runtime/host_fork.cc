@@ -84,6 +84,9 @@ int Pool::fork_parent(int32_t task_id, int32_t pid) {
         start_failed(worker, pid);
     } else {
         result = attach_child(worker, pid);
+        if (!has_failed()) {
+            notify_manager(); // it may be the last one that the pool needed to be ready
+        }
     }
     arm();
     return result;

@@ -296,6 +296,14 @@ static void a_worker_that_the_host_forks_does_not_find_it_either(void **state) {
     assert_found_socket(host, 0);
 }
 
+static void the_fork_of_the_host_makes_the_pool_ready(void **state) {
+    assert_int_equal(forker_begin(*state, 1), 0);
+    assert_int_equal(forker_take(*state), 0);
+    (void)next_message(); /* the status without a worker */
+    assert_int_equal(forker_fork(*state, 0), 0);
+    assert_string_equal(next_message(), "READY=1");
+}
+
 static void a_socket_that_the_pool_does_not_speak_to_is_left_to_the_workers(void **state) {
     struct host *host = *state;
     assert_int_equal(pf_pool_set_manager_notify(host->pool, 0), 0);
@@ -381,6 +389,7 @@ int main(void) {
         manager_test(nothing_is_reported_unless_asked_for),
         manager_test(a_worker_does_not_find_the_socket_in_its_environment),
         manager_test(a_worker_that_the_host_forks_does_not_find_it_either),
+        manager_test(the_fork_of_the_host_makes_the_pool_ready),
         manager_test(a_socket_that_the_pool_does_not_speak_to_is_left_to_the_workers),
         manager_test(a_worker_does_not_speak_for_the_service),
         manager_test(the_setting_is_one_of_the_owner_before_the_start),
