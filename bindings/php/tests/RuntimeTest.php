@@ -5,7 +5,8 @@ declare(strict_types=1);
 
 namespace Prefork\Tests;
 
-use Prefork\{Counter, EventType, LimitAction, Pool, Process, RestartPolicy, Signals, Sockets, Worker};
+use Prefork\{Counter, EventType, LimitAction, Pool, Process, ReapOrphans, RestartPolicy, Signals, Sockets};
+use Prefork\Worker;
 
 /** What a fork, a signal and the end of a worker mean to PHP. */
 final class RuntimeTest extends ProcessCase
@@ -359,6 +360,72 @@ final class RuntimeTest extends ProcessCase
         self::assertTrue($pool->isClosed() && $pool->isDone() && $pool->stoppedBy() === null);
         Process::dieOfSignal($pool->stoppedBy());
         self::assertGreaterThan(0, Process::cpuCount());
+    }
+
+    public function test_systemd_is_told(): void
+    {
+        $path = sys_get_temp_dir() . '/prefork-' . bin2hex(random_bytes(8));
+        $socket = stream_socket_server("udg://$path", $code, $message, STREAM_SERVER_BIND);
+        $waitFor = static function (string $message) use ($socket): void {
+            do {
+                [$readable, $none] = [[$socket], null];
+                self::assertSame(1, stream_select($readable, $none, $none, 60), $message);
+            } while (!str_contains(stream_socket_recvfrom($socket, 4096), $message));
+        };
+        $program = $this->launch(<<<'PHP'
+            (new Pool(managerNotify: true, workers: 1, stopSignal: 0, worker: function () {
+                say('variable', var_export(getenv('NOTIFY_SOCKET'), true));
+                Worker::waitForStop();
+            }))->run();
+            PHP, ['NOTIFY_SOCKET' => $path]);
+        $waitFor('READY=1');
+        self::assertSame(['false'], $program->waitFor('variable'));
+        $program->signal(SIGTERM);
+        $waitFor('STOPPING=1');
+        self::assertSame(0, $program->end(), $program->err());
+        unlink($path);
+    }
+
+    public function test_a_pool_that_reaps_orphans_waits_inside_of_the_library(): void
+    {
+        foreach ([ReapOrphans::Adopted, ReapOrphans::All] as $mode) {
+            $program = $this->launch(<<<'PHP'
+                $pool = new Pool(workers: 1, reapOrphans: Prefork\ReapOrphans::from((int) $argv[1]), worker: function () {
+                    say('worker');
+                    sleep(600);
+                });
+                pcntl_signal(SIGUSR1, fn () => $pool->stop());
+                $pool->run();
+                PHP, [], [(string) $mode->value]);
+            $program->waitFor('worker');
+            $program->signal(SIGUSR1);
+            self::assertSame(0, $program->end(), $program->err());
+        }
+    }
+
+    public function test_a_pool_can_be_woken(): void
+    {
+        $pool = new Pool(self::stay(), 1, signals: Signals::None);
+        self::eventsUntil($pool, EventType::Started);
+        $pool->poll();
+        [$readable, $none] = [[$pool->stream()], null];
+        self::assertSame(0, stream_select($readable, $none, $none, 0));
+        $pool->wake();
+        [$readable, $none] = [[$pool->stream()], null];
+        self::assertSame(1, stream_select($readable, $none, $none, 60));
+        self::assertSame([], $pool->poll());
+        $pool->close();
+    }
+
+    public function test_the_library_is_found_by_pkg_config(): void
+    {
+        $library = getenv('LD_LIBRARY_PATH');
+        $program = $this->launch("say('version', Process::libraryVersion());", [
+            'LD_LIBRARY_PATH' => '',
+            'PKG_CONFIG_PATH' => "$library/pkgconfig",
+        ]);
+        self::assertSame(0, $program->end(), $program->err());
+        self::assertSame([Process::libraryVersion()], $program->lines('version'));
     }
 
     public function test_metrics_for_prometheus(): void
