@@ -80,7 +80,8 @@ public final class Worker {
 
     /**
      * Has an action run when this worker must stop, in a thread of its own; at once if it must stop
-     * already. Register it before {@link #ready}.
+     * already. Register it before {@link #ready}. The worker waits for it when its function has
+     * returned.
      *
      * @param action what to do
      */
@@ -148,15 +149,13 @@ public final class Worker {
     private static int run(WorkerFunction function, int taskId) {
         try {
             function.run(taskId);
-            return WorkerStop.status();
-        } catch (InterruptedException e) {
-            if (WorkerStop.isStoppingNow()) {
-                return WorkerStop.status();
-            }
-            e.printStackTrace();
         } catch (Throwable e) {
-            e.printStackTrace();
+            // Its interrupt may be its way to stop.
+            if (!(e instanceof InterruptedException && WorkerStop.isStoppingNow())) {
+                e.printStackTrace();
+                return 1;
+            }
         }
-        return 1;
+        return WorkerStop.status();
     }
 }

@@ -5,9 +5,14 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import sun.misc.Signal;
+import sun.misc.SignalHandler;
 
 /**
  * Watches the stop descriptor of this worker in a thread. Without it a worker would outlive a
@@ -17,6 +22,7 @@ import java.util.concurrent.TimeUnit;
 final class WorkerStop {
     private static final int STATUS_OF_TERM = 143;
     private static final int POLLIN = 1;
+    private static final long SIG_IGN = 1;
 
     private static WorkerStop instance;
 
@@ -24,6 +30,7 @@ final class WorkerStop {
     private final int supervisor = Native.integer("getppid");
     private final Duration grace;
     private final int fd = Worker.stopFd();
+    private final List<Thread> actions = new ArrayList<>();
     private boolean isHeeded;
     private volatile boolean isTerminated;
 
@@ -49,9 +56,16 @@ final class WorkerStop {
     private synchronized void heed() {
         if (!isHeeded) {
             isHeeded = true;
-            SignalRelay.handle(signal -> terminate(), new HashMap<>(), "TERM");
-            // Of the terminal: what they mean is the supervisor's to decide.
-            SignalRelay.handle(signal -> { }, new HashMap<>(), "INT", "HUP");
+            Map<Signal, SignalHandler> before = new HashMap<>();
+            SignalRelay.handle(signal -> terminate(), before, "TERM");
+            // A terminal sends these to all processes: the supervisor decides what they mean.
+            SignalRelay.handle(signal -> { }, before, "INT", "HUP");
+            if (before.isEmpty()) {
+                // -Xrs: their default action would end this process.
+                for (String name : List.of("TERM", "INT", "HUP")) {
+                    Native.number("signal", new Signal(name).getNumber(), SIG_IGN);
+                }
+            }
         }
     }
 
@@ -60,13 +74,33 @@ final class WorkerStop {
         stopping.countDown();
     }
 
-    /** The exit status of a worker whose function has returned. */
-    static synchronized int status() {
-        return instance.isTerminated && !instance.isRequested(0) ? STATUS_OF_TERM : 0;
+    /** The exit status of a worker whose function has returned. Waits for the actions. */
+    static int status() {
+        WorkerStop stop = own();
+        if (stop.isStopping()) {
+            List<Thread> actions;
+            synchronized (stop.actions) {
+                actions = List.copyOf(stop.actions);
+            }
+            for (Thread action : actions) {
+                while (action.isAlive()) {
+                    try {
+                        action.join();
+                    } catch (InterruptedException e) {
+                        // The function has returned: there is nothing to interrupt.
+                    }
+                }
+            }
+        }
+        return stop.isTerminated && !stop.isRequested(0) ? STATUS_OF_TERM : 0;
     }
 
-    static synchronized boolean isStoppingNow() {
-        return instance.isStopping();
+    private static synchronized WorkerStop own() {
+        return instance;
+    }
+
+    static boolean isStoppingNow() {
+        return own().isStopping();
     }
 
     boolean isStopping() {
@@ -78,14 +112,16 @@ final class WorkerStop {
     }
 
     void onStop(Runnable action) {
-        Thread.ofPlatform().daemon().name("prefork-on-stop").start(() -> {
-            try {
-                stopping.await();
-            } catch (InterruptedException e) {
-                return;
-            }
-            action.run();
-        });
+        synchronized (actions) {
+            actions.add(Thread.ofPlatform().daemon().name("prefork-on-stop").start(() -> {
+                try {
+                    stopping.await();
+                } catch (InterruptedException e) {
+                    return;
+                }
+                action.run();
+            }));
+        }
     }
 
     private boolean isRequested(int timeoutMs) {

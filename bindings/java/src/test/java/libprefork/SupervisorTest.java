@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
+import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -75,6 +76,19 @@ class SupervisorTest {
                     Program.words(program.await("event STOPPING", 1).get(0))[6]);
             program.end(128 + 2);
             assertTrue(noticed - sent < 100_000_000, (noticed - sent) + " ns");
+        }
+    }
+
+    @Test
+    void under_Xrs_the_library_handles_the_signals() throws Exception {
+        List<String> command = Program.java("libprefork.Programs", "xrs", "stay", "1", "STANDARD");
+        command.add(1, "-Xrs");
+        try (Program program = new Program(Map.of(), command)) {
+            program.await("worker", 1);
+            program.signal("QUIT");
+            program.end(128 + 3);
+            assertEquals(List.of("end 3"), program.lines("end"));
+            assertEquals(1, program.lines("stopping").size());
         }
     }
 

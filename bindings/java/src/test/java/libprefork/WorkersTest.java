@@ -3,10 +3,13 @@ package libprefork;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.net.Socket;
 import java.net.UnixDomainSocketAddress;
+import java.nio.channels.SelectionKey;
+import java.nio.channels.Selector;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.nio.file.Path;
@@ -111,6 +114,29 @@ class WorkersTest {
             }
             program.signal("TERM");
             program.end(128 + 15);
+        }
+    }
+
+    @Test
+    void a_selector_does_not_wait_for_a_socket_that_is_detached() throws Exception {
+        try (Listener listener = Listener.bind("127.0.0.1", 0);
+                ServerSocketChannel server = listener.open();
+                Selector selector = Selector.open()) {
+            server.configureBlocking(false);
+            server.register(selector, SelectionKey.OP_ACCEPT);
+            try (Socket first = new Socket("127.0.0.1", listener.port())) {
+                assertEquals(1, selector.select(Program.PATIENCE.toMillis()));
+                selector.selectedKeys().clear();
+                SocketChannel accepted = server.accept();
+                assertEquals(first.getLocalPort(), accepted.socket().getPort());
+                accepted.close();
+            }
+            listener.detach();
+            try (Socket second = new Socket("127.0.0.1", listener.port())) {
+                assertEquals(0, selector.selectNow());
+                assertNull(server.accept());
+                assertTrue(second.isConnected());
+            }
         }
     }
 
