@@ -3,6 +3,7 @@
 #
 #   tests/support/deps.sh build|demo|check|load|lint|bindings|platforms|all
 #   tests/support/deps.sh inject|deny|kernels|systemd|soak|fuzz|analysis|machines|baseline|servers
+#   tests/support/deps.sh packages
 #
 # Does nothing, without network or rights, when all is there. Otherwise installs the Debian
 # packages that are missing with apt-get, as root or by sudo; where that cannot be done, it
@@ -182,6 +183,17 @@ soak() {
     build
 }
 
+packages() {
+    build
+    tool debootstrap debootstrap
+    tool dpkg-buildpackage dpkg-dev
+    tool dh debhelper
+    tool dh_python3 dh-python
+    tool lintian lintian
+    tool unshare util-linux
+    tool git git
+}
+
 fuzz() {
     compiler clang++ c++ cstddef clang
     echo 'extern "C" int LLVMFuzzerTestOneInput(const char *, unsigned long) { return 0; }' |
@@ -242,7 +254,8 @@ look() {
     lint) lint ;;
     bindings) bindings ;;
     platforms) platforms ;;
-    inject | deny | kernels | systemd | soak | fuzz | analysis | machines | baseline | servers)
+    inject | deny | kernels | systemd | soak | fuzz | analysis | machines | baseline | servers | \
+        packages)
         "$1"
         ;;
     all)
