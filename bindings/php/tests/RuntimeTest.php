@@ -82,6 +82,28 @@ final class RuntimeTest extends ProcessCase
         self::assertStringContainsString('the function of a worker returned string; expected an int', $program->err());
     }
 
+    public function test_a_shutdown_function_may_exit_or_throw(): void
+    {
+        $program = $this->launch(<<<'PHP'
+            $pool = new Pool(workers: 2, restartPolicy: Prefork\RestartPolicy::Never, worker: function (int $task) {
+                register_shutdown_function(function () use ($task) {
+                    say('shutdown', (string) $task);
+                    $task === 0 ? exit(5) : throw new Exception('in the end');
+                });
+                return 9;
+            });
+            foreach ($pool as $event) {
+                if ($event->type === EventType::Exited) {
+                    say('status', (string) $event->taskId, (string) $event->exitCode);
+                }
+            }
+            PHP);
+        self::assertSame(0, $program->end(), $program->err());
+        self::assertEqualsCanonicalizing(['0', '1'], $program->lines('shutdown'));
+        self::assertEqualsCanonicalizing(['0 9', '1 255'], $program->lines('status'));
+        self::assertStringContainsString('Uncaught Exception: in the end', $program->err());
+    }
+
     public function test_a_handler_of_exceptions_gets_those_of_workers(): void
     {
         $program = $this->launch(<<<'PHP'

@@ -25,6 +25,9 @@ final class Zend
     private static int $pools = 0;
     private static ?\FFI $engine = null;
     private static bool $ownsShutdown = false;
+    /** How often the shutdown functions of this worker were called, and what it ends with. */
+    private static int $shutdowns = 0;
+    private static int $status = 255;
 
     /** Called when a pool that controls signals starts. */
     public static function releaseSignals(): void
@@ -80,6 +83,12 @@ final class Zend
                 . 'void php_call_shutdown_functions(void);');
             self::$engine->php_free_shutdown_functions();
             self::$ownsShutdown = true;
+            // Where one of the worker's calls exit(), PHP would call all of them again.
+            register_shutdown_function(static function (): void {
+                if (self::$shutdowns++ > 0) {
+                    self::leave();
+                }
+            });
         } catch (\FFI\Exception) {
             self::$ownsShutdown = false; // another build of PHP does not export them
         }
@@ -99,15 +108,23 @@ final class Zend
      */
     public static function endWorker(int $status): never
     {
+        self::$status = $status;
         try {
             if (self::$ownsShutdown) {
                 self::$engine->php_call_shutdown_functions();
             }
-        } finally {
-            while (ob_get_level() > 0 && @ob_end_flush()) {
-            }
-            self::exit($status);
+        } catch (\Throwable $error) {
+            error_log("PHP Fatal error:  Uncaught $error");
+            self::$status = 255;
         }
+        self::leave();
+    }
+
+    private static function leave(): never
+    {
+        while (ob_get_level() > 0 && @ob_end_flush()) {
+        }
+        self::exit(self::$status);
     }
 
     /** Ends the process at once. */
