@@ -41,10 +41,6 @@ rm -rf "$work/source"
 mkdir "$work/source"
 (cd "$here" && tar cf - --exclude=target .) | tar xf - -C "$work/source"
 cd "$work/source"
-if [ -z "${LOAD:-}" ] && [ -x "$here/../../build/tests/programs/load" ]; then
-    LOAD=$(cd "$here/../../build/tests/programs" && pwd)/load
-    export LOAD
-fi
 
 "$JAVA_HOME/bin/java" -version 2>&1 | head -n 1
 kinds='-sources -javadoc'
