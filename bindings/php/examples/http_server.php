@@ -15,9 +15,9 @@ declare(strict_types=1);
 use Prefork\{Event, Listener, Pool, Process, Sockets, Worker};
 
 require array_values(array_filter(
-    [__DIR__ . '/../../../autoload.php', __DIR__ . '/../vendor/autoload.php'],
+    [__DIR__ . '/../../../autoload.php', getcwd() . '/vendor/autoload.php'],
     is_file(...),
-))[0];
+))[0] ?? exit("run it in a project with libprefork/prefork\n");
 
 /** The connections of one worker. */
 final class HttpWorker

@@ -14,9 +14,9 @@ declare(strict_types=1);
 use Prefork\{Counter, Pool, Process, Sockets, Worker};
 
 require array_values(array_filter(
-    [__DIR__ . '/../../../autoload.php', __DIR__ . '/../vendor/autoload.php'],
+    [__DIR__ . '/../../../autoload.php', getcwd() . '/vendor/autoload.php'],
     is_file(...),
-))[0];
+))[0] ?? exit("run it in a project with libprefork/prefork\n");
 
 /** What is a number of the moment; the others only grow. */
 const GAUGES = [Counter::Ready, Counter::Alive, Counter::Spares];

@@ -109,6 +109,9 @@ final class Library
                 if (str_contains($error->getMessage(), 'pf_version')) {
                     throw new LibraryException("prefork: $place is not libprefork");
                 }
+                if (str_contains($error->getMessage(), 'ffi.enable')) {
+                    throw new LibraryException("prefork: {$error->getMessage()}");
+                }
                 $reasons .= "  $place: {$error->getMessage()}\n";
             }
         }
