@@ -30,6 +30,7 @@ import java.util.stream.StreamSupport;
 public final class Pool implements AutoCloseable, Iterable<Event> {
     private final PoolHandle handle;
     private final Signals signals;
+    private volatile int stopSignal;
     private boolean isDone;
     private int failure;
     private Event lastExit;
@@ -244,6 +245,12 @@ public final class Pool implements AutoCloseable, Iterable<Event> {
         handle.control("pf_pool_handle_signal", "signal " + signal, signal);
     }
 
+    /** As if the library had handled the signal. */
+    void stopBy(int signal) {
+        stopSignal = signal;
+        stop();
+    }
+
     /** The signals of this pool, for {@link SignalRelay}. */
     Signals signals() {
         return signals;
@@ -381,6 +388,7 @@ public final class Pool implements AutoCloseable, Iterable<Event> {
      * @return the number; 0: none
      */
     public int stopSignal() {
-        return handle.call("stop signal", h -> Native.integer("pf_pool_stop_signal", h));
+        int signal = handle.call("stop signal", h -> Native.integer("pf_pool_stop_signal", h));
+        return signal != 0 ? signal : stopSignal;
     }
 }

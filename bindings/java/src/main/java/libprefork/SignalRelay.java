@@ -16,7 +16,6 @@ final class SignalRelay {
     private static final int HUP = 1;
     private static final int QUIT = 3;
     private static final int USR2 = 12;
-    private static final int TERM = 15;
     private static final String[] OF_THE_JVM = {"HUP", "INT", "TERM"};
 
     private static final List<Pool> POOLS = new ArrayList<>();
@@ -56,8 +55,11 @@ final class SignalRelay {
 
     private static synchronized void receive(Signal signal) {
         for (Pool pool : POOLS) {
-            boolean onlyStops = pool.signals() == Signals.STOP_ONLY;
-            pool.handleSignal(onlyStops && signal.getNumber() == HUP ? TERM : signal.getNumber());
+            if (pool.signals() == Signals.STOP_ONLY && signal.getNumber() == HUP) {
+                pool.stopBy(HUP);
+            } else {
+                pool.handleSignal(signal.getNumber());
+            }
         }
     }
 

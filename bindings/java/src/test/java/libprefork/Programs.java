@@ -68,6 +68,7 @@ public final class Programs {
             case "sleep" -> Thread.sleep(Duration.ofHours(1));
             case "stay" -> {
                 Worker.onStop(() -> say("stopping", task));
+                say("staying", task);
                 Worker.ready();
                 Worker.awaitStop();
             }

@@ -152,6 +152,16 @@ class ScenariosTest {
     }
 
     @Test
+    void run_logs_and_ends() throws Exception {
+        try (Pool pool = pool("exit", 1).start()) {
+            pool.run();
+            assertTrue(pool.isDone());
+            assertEquals(0, pool.aliveCount());
+            assertTrue(pool.next().isEmpty());
+        }
+    }
+
+    @Test
     void shared_listening_socket() throws Exception {
         try (Program program = Program.run("shared", "accept", "2", "NONE")) {
             int port = Integer.parseInt(Program.words(program.await("port", 1).get(0))[1]);

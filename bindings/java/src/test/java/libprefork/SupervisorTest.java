@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 /** The scenarios of bindings/README.md, those of a supervisor that is a program of its own. */
@@ -45,14 +46,14 @@ class SupervisorTest {
     }
 
     @ParameterizedTest
-    @ValueSource(strings = {"stay STANDARD", "sleep NONE"})
-    void terminated_supervisor_leaves_nobody(String how) throws Exception {
-        String[] words = how.split(" ");
-        try (Program program = Program.run("term", words[0], "2", words[1])) {
+    @CsvSource({"stay, STANDARD, TERM, 15", "sleep, NONE, TERM, 15", "stay, STOP_ONLY, HUP, 1"})
+    void terminated_supervisor_leaves_nobody(String work, String signals, String signal,
+            int number) throws Exception {
+        try (Program program = Program.run("term", work, "2", signals)) {
             program.await("worker", 2);
-            program.signal("TERM");
+            program.signal(signal);
             // The reader's end of file says that no worker has its stdout any more.
-            program.end(128 + 15);
+            program.end(128 + number);
         }
     }
 
@@ -84,7 +85,7 @@ class SupervisorTest {
         List<String> command = Program.java("libprefork.Programs", "xrs", "stay", "1", "STANDARD");
         command.add(1, "-Xrs");
         try (Program program = new Program(Map.of(), command)) {
-            program.await("worker", 1);
+            program.await("staying", 1);
             program.signal("QUIT");
             program.end(128 + 3);
             assertEquals(List.of("end 3"), program.lines("end"));
