@@ -14,7 +14,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process;
 use std::time::Duration;
 
-use libprefork::{Pool, RunningPool, Task};
+use libprefork::{Pool, ProcessGroups, RunningPool, Task};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::TcpStream;
