@@ -32,16 +32,13 @@ tool_of() { # language
     esac
 }
 
-# All at the same time, for their tests mostly wait. The status of a script is in its log.
+# Four at a time, for their tests wait much. The status of a script is in its log. What does not run
+# in the foreground ignores signals, which the tests must not.
 for language; do
-    command -v "$(tool_of "$language")" >/dev/null 2>&1 || continue
-    # What runs in the background ignores signals, which the tests must not.
-    {
-        env --default-signal sh "$here/$language/check.sh" "$prefix" 2>&1 ||
-            echo "check.sh ended with $?"
-    } >"$logs/$language" &
-done
-wait
+    ! command -v "$(tool_of "$language")" >/dev/null 2>&1 || echo "$language"
+done | xargs -P 4 -I '{}' env --default-signal sh -c '
+    sh "$0/{}/check.sh" "$1" >"$2/{}" 2>&1 </dev/null || echo "check.sh ended with $?" >>"$2/{}"' \
+    "$here" "$prefix" "$logs"
 
 for language; do
     printf '\n== %s\n' "$language"

@@ -290,14 +290,18 @@ installcheck-run: all
 # ---- bindings --------------------------------------------------------------------------
 # Against the library as it is installed. LANGUAGES= chooses; one that is not here is skipped.
 
-LANGUAGES = $(notdir $(patsubst %/check.sh,%,$(wildcard bindings/*/check.sh)))
+# Those that take longest come first.
+slow_languages = python cpp java rust go
+all_languages = $(notdir $(patsubst %/check.sh,%,$(wildcard bindings/*/check.sh)))
+LANGUAGES = $(slow_languages) $(filter-out $(slow_languages),$(all_languages))
 BINDINGS_PREFIX = $(abspath $(BUILD))/bindings/prefix
 
-bindings-check: all
+bindings-check: all $(BUILD)/tests/programs/load
 	@rm -rf '$(BINDINGS_PREFIX)'
 	@$(MAKE) --no-print-directory install prefix='$(BINDINGS_PREFIX)' exec_prefix='$(BINDINGS_PREFIX)' \
 		libdir='$(BINDINGS_PREFIX)/lib' includedir='$(BINDINGS_PREFIX)/include' DESTDIR= >/dev/null
-	+@NO_SKIP='$(NO_SKIP)' bindings/check.sh '$(BINDINGS_PREFIX)' $(LANGUAGES)
+	+@NO_SKIP='$(NO_SKIP)' LOAD='$(abspath $(BUILD)/tests/programs/load)' \
+		bindings/check.sh '$(BINDINGS_PREFIX)' $(LANGUAGES)
 
 # ---- Parts that work for minutes or hours ----------------------------------------------
 # A folder of tests/ with a part.mk has a target of its own and adds its name to TRUST. It obeys

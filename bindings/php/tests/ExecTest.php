@@ -88,7 +88,8 @@ final class ExecTest extends ProcessCase
         self::assertSame("value argument \n", file_get_contents($output));
         unlink($output);
 
-        $pool = new Pool(workers: 1, foreign: true, exec: ['sleep', '600']);
+        // Until then it counts as one that has not started well, however slow the machine is.
+        $pool = new Pool(workers: 1, foreign: true, minUptime: 60.0, exec: ['sleep', '600']);
         self::eventsUntil($pool, EventType::Started);
         $pool->setExec([PHP_BINARY, '-r', 'exit(9);']);
         $pool->replaceWorker(0);
