@@ -137,6 +137,26 @@ subtest 'a signal that comes just before the wait is noticed' => sub {
     $pool->close;
 };
 
+subtest 'a handler that ends the wait runs with the signal mask of the program' => sub {
+    my $blocked = sub {
+        my $mask = POSIX::SigSet->new;
+        POSIX::sigprocmask(POSIX::SIG_BLOCK(), POSIX::SigSet->new, $mask);
+        return join ' ', grep { $mask->ismember(POSIX->can("SIG$_")->()) } qw(HUP INT TERM USR1 CHLD);
+    };
+    my $in_handler;
+    local $SIG{ALRM} = sub { $in_handler = $blocked->(); die "enough\n" };
+    my $pool = FFI::Prefork->new(workers => 1);
+    $pool->start(\&stay);
+    events_until($pool, 'worker_started');
+    1 while $pool->next_event(0);
+    POSIX::alarm(1);
+    ok(!eval { $pool->next_event(60); 1 }, 'left by the handler');
+    is($@,          "enough\n", 'with its error');
+    is($in_handler, '',         'nothing was blocked in the handler');
+    is($blocked->(), '', 'nor afterwards');
+    $pool->close;
+};
+
 subtest 'a pool in a worker' => sub {
     my ($lines, @ends) = output_of(sub {
         my ($say) = @_;

@@ -77,12 +77,15 @@ sub wait_readable {
     my $mask = "\0" x 128;
     my $poll = pack 'iss', $fd, 1, 0;    # struct pollfd with POLLIN
     my $time = defined $seconds ? pack('l!l!', int $seconds, 1e9 * ($seconds - int $seconds)) : undef;
+    my ($all, $old, $set) = map { scalar_to_pointer($_) } $all_signals, $mask, $poll;
     my $until = defined $time ? scalar_to_pointer($time) : undef;
-    _sigprocmask(POSIX::SIG_BLOCK, scalar_to_pointer($all_signals), scalar_to_pointer($mask));
+    _sigprocmask(POSIX::SIG_BLOCK, $all, $old);
     my $is_calm = eval { safe_point(); 1 };
     my $error   = $@;
-    _ppoll(scalar_to_pointer($poll), 1, $until, scalar_to_pointer($mask)) if $is_calm;
-    _sigprocmask(POSIX::SIG_SETMASK, scalar_to_pointer($mask), undef);
+    # One statement: after it run the handlers of what came during ppoll, with the mask of the program.
+    $is_calm
+        ? (_ppoll($set, 1, $until, $old), _sigprocmask(POSIX::SIG_SETMASK, $old, undef))
+        : _sigprocmask(POSIX::SIG_SETMASK, $old, undef);
     die $error if !$is_calm;
     return;
 }
