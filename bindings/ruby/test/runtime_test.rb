@@ -137,6 +137,13 @@ class RuntimeTest < Support::Case
     end
   end
 
+  def test_counters_stay_after_the_end
+    pool = Prefork::Pool.new(workers: 2, signals: :none)
+    pool.run {}
+    assert_equal [2, 2, 0], pool.counters.values_at(:started, :exited, :alive)
+    assert_equal 2, pool.counter(:started)
+  end
+
   # ---- Signals ----------------------------------------------------------------------------
 
   def test_signals_control_the_pool

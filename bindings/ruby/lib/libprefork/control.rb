@@ -134,19 +134,19 @@ module Prefork
       Array.new(worker_count) { |task_id| worker(task_id) }
     end
 
-    # A number for metrics. Those that count over the pool's life never decrease.
+    # A number for metrics. Those that count over the pool's life never decrease, and stay after {Pool#close}.
     # @param name [Symbol] a key of {Names::COUNTERS}
     # @return [Integer]
     def counter(name)
       number = Names::COUNTERS.fetch(name) do
         raise ArgumentError, "name must be one of #{Names::COUNTERS.keys.inspect}, not #{name.inspect}"
       end
-      Library.call(:pf_pool_counter, @handle, number)
+      @handle ? Library.call(:pf_pool_counter, @handle, number) : @last_counters.fetch(name)
     end
 
     # @return [Hash{Symbol=>Integer}] all numbers for metrics
     def counters
-      Names::COUNTERS.to_h { |name, number| [name, Library.call(:pf_pool_counter, @handle, number)] }
+      @handle ? counters_of(@handle) : @last_counters.dup
     end
 
     # The signal that stopped the pool, for {Prefork.die_of_signal}, also after the end of the pool.
@@ -170,6 +170,10 @@ module Prefork
       Library.call(function, @handle, *arguments)
     ensure
       @calls.delete(call)
+    end
+
+    def counters_of(handle)
+      Names::COUNTERS.to_h { |name, number| [name, Library.call(:pf_pool_counter, handle, number)] }
     end
 
     def wait_for_requests

@@ -183,6 +183,7 @@ module Prefork
       wait_for_requests
       number = Library.call(:pf_pool_stop_signal, handle)
       @stopped_by = number if number.positive?
+      @last_counters = counters_of(handle).merge(ready: 0, alive: 0, spares: 0)
       Library.call(:pf_pool_free, handle)
       nil
     end
