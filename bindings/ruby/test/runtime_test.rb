@@ -186,6 +186,19 @@ class RuntimeTest < Support::Case
     assert_ended program, 0
   end
 
+  def test_a_signal_with_the_default_action_of_the_system_controls_the_pool
+    program = run_program(<<~RUBY)
+      trap("TERM", "SYSTEM_DEFAULT")
+      pool = Prefork::Pool.new(workers: 1)
+      pool.run { puts "worker"; sleep }
+      puts "stopped \#{pool.stopped_by} \#{trap('TERM', 'DEFAULT')}"
+    RUBY
+    program.wait_for("worker")
+    program.signal("TERM")
+    assert_ended program, 0
+    assert_equal ["stopped 15 SYSTEM_DEFAULT"], program.lines("stopped")
+  end
+
   def test_stop_only
     program = run_program(<<~RUBY)
       pool = Prefork::Pool.new(workers: 1, signals: :stop_only)

@@ -123,9 +123,7 @@ module Prefork
       @block = block
       Executed.run(self, @handle, @settings, block) if by_exec
       refuse_threads unless by_exec
-      Errors.check(Library.call(:pf_pool_start, @handle), "start")
-      @started = true
-      receive_signals
+      start_with_signals
       self
     end
 
@@ -224,6 +222,20 @@ module Prefork
       handle_events
     end
 
+    # Ruby's handlers come first: the library would take a signal that has the default disposition, and Ruby could
+    # not restore that handler. What comes before the start is handled after it.
+    def start_with_signals
+      unless @started
+        @early = []
+        receive_signals
+      end
+      Errors.check(Library.call(:pf_pool_start, @handle), "start")
+      @started = true
+      receive_signal(@early.shift) until @early.empty?
+    ensure
+      Traps.remove(self) unless @started
+    end
+
     def receive_signals
       case @settings[:signals]
       when nil, :standard then Traps.add(self, Traps::STANDARD)
@@ -233,6 +245,8 @@ module Prefork
 
     # In a signal handler. In a worker the library refuses it.
     def receive_signal(number)
+      return @early << number unless @started
+
       if @settings[:signals] == :stop_only
         @stopped_by ||= number
         request(:pf_pool_stop)
