@@ -67,6 +67,11 @@ subtest 'another program' => sub {
     is_deeply([map { $_->exit_code } grep { $_->type eq 'worker_exited' } @events], [7, 7], 'statuses');
     error_like(sub { FFI::Prefork->new(exec => ['no-such-program']) }, 'ENOENT', qr/no-such-program/);
     error_like(sub { FFI::Prefork->new(exec => ['sh'])->run(\&stay) }, 'EINVAL', qr/^code must be/);
+    error_like(sub { FFI::Prefork->new(exec => '/bin/sh') }, 'EINVAL', qr/^exec must be 1, or an array/);
+    error_like(sub { FFI::Prefork->new(env => { A => 1 }) }, 'EINVAL', qr/^env must be undef without exec/);
+    for my $env ({ 'A=B' => 1 }, { '' => 1 }, { A => undef }) {
+        error_like(sub { FFI::Prefork->new(exec => 1, env => $env) }, 'EINVAL', qr/^env must be/);
+    }
 
     $pool = FFI::Prefork->new(workers => 1, exec => ['sleep', '600'], foreign => 1);
     $pool->start;
@@ -137,6 +142,34 @@ END
     is_deeply([$second->lines('')], ['EEXIST'], 'one at a time');
     kill 'TERM', $pid;
     wait_until('its end', sub { !-e $pid_file && !is_alive($pid) });
+    undef $daemon;
+};
+
+subtest 'an upgrade waits until the daemon is ready' => sub {
+    my $pid_file = "$directory/upgraded";
+    my $log      = "$directory/upgraded.log";
+    my $program  = run_program(script('upgraded.pl', <<"END"));
+use IO::Handle;
+daemonize('$pid_file');
+open my \$log, '>>', '$log' or die;
+\$log->autoflush;
+my \$pool = FFI::Prefork->new(name => 'u', workers => 1, signals => 'standard', ready_timeout => 60);
+\$pool->start(sub { select undef, undef, undef, 0.05 until -e '$directory/go'; ready(); sleep 1 while 1 });
+while (my \$event = \$pool->next_event) {
+    print \$log \$event->type, "\\n";
+    next if \$event->type ne 'worker_started' || \$ENV{UPGRADED}++;
+    \$pool->upgrade;
+    \$pool->next_event(0);
+    open my \$go, '>', '$directory/go';
+}
+END
+    is($program->end, 0, 'the launching process');
+    open my $file, '<', $pid_file or die $!;
+    chomp($daemon = readline $file);
+    my $text = sub { open my $in, '<', $log or return ''; local $/; readline $in };
+    wait_until('the new program', sub { $text->() =~ /adopted/ });
+    kill 'TERM', $daemon;
+    wait_until('its end', sub { !is_alive($daemon) });
     undef $daemon;
 };
 

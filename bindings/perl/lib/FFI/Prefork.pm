@@ -60,7 +60,10 @@ sub new {
     my $pool = $self->{handle};
     FFI::Prefork::Settings::apply($pool, \%settings);
     if ($exec) { set_program($pool, $exec, $env) }
-    else       { check(pf_pool_set_host_fork($pool, 1)) }
+    else {
+        invalid('env', 'undef without exec', $env) if defined $env;
+        check(pf_pool_set_host_fork($pool, 1));
+    }
     invalid('foreign', '0, or 1 with exec => [...]', $foreign) if $foreign && !ref $exec;
     check(pf_pool_set_foreign_workers($pool, 1)) if $foreign;
     FFI::Prefork::Settings::add_descriptors($pool, $fds) if defined $fds;
@@ -240,9 +243,9 @@ File handles for the workers by name: C<< { log => $handle } >>, see C<worker_fd
 
 =item exec, env
 
-True: each worker executes this program anew. It must come to the same C<run>, which calls the code
+1: each worker executes this program anew. It must come to the same C<run>, which calls the code
 there. C<< ['program', 'argument'] >>: each executes this program. C<env> is a hash of its
-environment; default: that of this process.
+environment, only with C<exec>; default: that of this process.
 
 =item foreign
 

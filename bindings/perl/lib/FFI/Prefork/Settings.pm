@@ -206,14 +206,19 @@ sub with_program {
 sub program {
     my ($exec, $env) = @_;
     my ($path, $arguments, $variables);
+    my $range = '1, or an array of the program and its arguments';
+    invalid('exec', $range, $exec) if $exec && !ref $exec && $exec ne '1';
     if (ref $exec) {
-        my $range = 'true, or an array of the program and its arguments';
         invalid('exec', $range, $exec) if reftype($exec) ne 'ARRAY' || !@$exec;
         $arguments = [map { bytes('exec', $_) } @$exec];
         $path      = _path_of($arguments->[0]);
     }
     if (defined $env) {
         invalid('env', 'a hash of names to values', $env) if ref $env ne 'HASH';
+        for my $name (sort keys %$env) {
+            my $is_good = length $name && $name !~ /=/ && defined $env->{$name};
+            invalid('env', 'a hash of names without = to values', $name) if !$is_good;
+        }
         $variables = [map { bytes('env', "$_=$env->{$_}") } sort keys %$env];
     }
     return ($path, $arguments, $variables);

@@ -102,15 +102,13 @@ sub _pull {
     return;
 }
 
-# Unless an event or a fork has come meanwhile: then later.
+# Unless an event or a fork has come meanwhile, or the daemon is not ready: then later.
 sub _try_upgrade {
     my ($self) = @_;
     my $result = FFI::Prefork::Process::upgrade(@{ $self->{upgrade} });
-    return if $result == -EAGAIN || $result == -ECHILD;
+    return if $result == -EAGAIN || $result == -EBUSY || $result == -ECHILD;
     delete $self->{upgrade};
-    warn FFI::Prefork::Error->new($result,
-        'the upgrade failed: ' . pf_strerror($result))
-        if $result != -EBUSY;
+    warn FFI::Prefork::Error->new($result, 'the upgrade failed: ' . pf_strerror($result));
     return;
 }
 
