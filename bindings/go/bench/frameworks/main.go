@@ -5,6 +5,7 @@
 // on them.
 //
 //	go run . [-reloads N]
+//	go run . NAME            serves: gin, fiber or fiber-prefork, with PORT and WORKERS from the environment
 package main
 
 import (
@@ -17,6 +18,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,6 +48,10 @@ func main() {
 	}
 	reloads := flag.Int("reloads", 10, "reloads of each")
 	flag.Parse()
+	if name := flag.Arg(0); name != "" {
+		must(serve(name))
+		return
+	}
 	for _, name := range []string{"gin", "fiber"} {
 		measure(name, *reloads)
 	}
@@ -56,18 +63,47 @@ func must(err error) {
 	}
 }
 
+// serve runs a server that HUP reloads and TERM stops, for ../../measure.sh. It answers with its pid.
+func serve(name string) error {
+	workers, err := strconv.Atoi(os.Getenv("WORKERS"))
+	if err != nil {
+		return err
+	}
+	if name == "fiber-prefork" { // with as many processes as there are processors
+		app := fiber.New(fiber.Config{DisableStartupMessage: true, Prefork: true})
+		app.Get("/", func(c *fiber.Ctx) error { return c.SendString(body()) })
+		return app.Listen("127.0.0.1:" + os.Getenv("PORT"))
+	}
+	listener, err := prefork.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
+	if err != nil {
+		return err
+	}
+	pool, err := prefork.New(prefork.WithWorkers(workers), prefork.WithReadyTimeout(time.Minute),
+		prefork.WithSignals())
+	if err != nil {
+		return err
+	}
+	taskID, err := pool.Run(context.Background())
+	if err != nil || taskID < 0 {
+		return err
+	}
+	return servers[name](listener)
+}
+
+func body() string { return fmt.Sprintf("hello %d", os.Getpid()) }
+
 // serveGin: a router of gin is a http.Handler.
 func serveGin(listener net.Listener) error {
 	gin.SetMode(gin.ReleaseMode)
 	router := gin.New()
-	router.GET("/", func(c *gin.Context) { c.String(http.StatusOK, "hello") })
+	router.GET("/", func(c *gin.Context) { c.String(http.StatusOK, body()) })
 	return prefork.ServeHTTP(context.Background(), &http.Server{Handler: router}, listener)
 }
 
 // serveFiber: fasthttp has an end of its own.
 func serveFiber(listener net.Listener) error {
 	app := fiber.New(fiber.Config{DisableStartupMessage: true})
-	app.Get("/", func(c *fiber.Ctx) error { return c.SendString("hello") })
+	app.Get("/", func(c *fiber.Ctx) error { return c.SendString(body()) })
 	stop, release, err := prefork.StopContext(context.Background())
 	if err != nil {
 		return err
@@ -149,5 +185,5 @@ func ask(client *http.Client, address string) bool {
 	}
 	defer answer.Body.Close()
 	text, err := io.ReadAll(answer.Body)
-	return err == nil && string(text) == "hello"
+	return err == nil && strings.HasPrefix(string(text), "hello ")
 }
