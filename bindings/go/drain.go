@@ -11,17 +11,21 @@ import (
 	"time"
 )
 
-const drainTime = 10 * time.Millisecond // between looks for idle connections
+const (
+	drainTime = 10 * time.Millisecond  // between looks for idle connections
+	graceTime = 500 * time.Millisecond // for clients of idle connections to ask once more
+)
 
 // Drainer stops an [http.Server] without the loss of an accepted connection.
 //
 // [http.Server.Shutdown] alone closes connections whose first request has not been read yet. While
 // another worker takes over the socket, these are requests of clients. A Drainer closes the
-// listeners first, and answers on each connection that was accepted before.
+// listeners first, and answers on each connection that was accepted before. These answers say
+// "Connection: close", and an idle connection has half a second for one more request.
 //
-// A client that sends a request on an idle connection at the moment at which the server closes it
-// has to send the request again, as RFC 9112, section 9.3.1, says. net/http does so for requests
-// that may be repeated.
+// A client that asks on an idle connection only at the moment at which the server closes it has to
+// send the request again, as RFC 9112, section 9.3.1, says. net/http does so for requests that may
+// be repeated.
 type Drainer struct {
 	server *http.Server
 	change chan struct{} // that open has changed
@@ -32,8 +36,8 @@ type Drainer struct {
 	listeners []*drainListener
 }
 
-// NewDrainer prepares a server before it serves. It sets ConnState and calls the function that was
-// there. Requests of the server must come by listeners that [Drainer.Listener] returns.
+// NewDrainer prepares a server before it serves. It sets ConnState and Handler, and calls the
+// functions that were there: set both before. Requests of the server must come by listeners that [Drainer.Listener] returns.
 func NewDrainer(server *http.Server) *Drainer {
 	d := &Drainer{server: server, change: make(chan struct{}, 1)}
 	before := server.ConnState
@@ -43,6 +47,16 @@ func NewDrainer(server *http.Server) *Drainer {
 			before(connection, state)
 		}
 	}
+	handler := server.Handler
+	if handler == nil {
+		handler = http.DefaultServeMux
+	}
+	server.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if d.isDraining() {
+			w.Header().Set("Connection", "close")
+		}
+		handler.ServeHTTP(w, r)
+	})
 	return d
 }
 
@@ -105,8 +119,8 @@ func (d *Drainer) isDraining() bool {
 }
 
 // Drain closes the listeners, waits until each connection has had its answer, and shuts the server
-// down. Idle connections are closed, and so is one that has sent nothing for 5 seconds. Connections
-// that a handler has hijacked are left alone.
+// down. Idle connections are closed after half a second, and so is one that has sent nothing for 5
+// seconds. Connections that a handler has hijacked are left alone.
 //
 // If ctx is done first, all connections are closed, and the error is that of ctx. Without a time
 // limit of ctx the pool's own holds, see [WithStop].
@@ -133,8 +147,11 @@ func (d *Drainer) Drain(ctx context.Context) error {
 	}
 	ticker := time.NewTicker(drainTime)
 	defer ticker.Stop()
+	grace := time.Now().Add(graceTime)
 	for d.connections() > 0 {
-		d.server.SetKeepAlivesEnabled(false) // and closes what is idle
+		if time.Now().After(grace) {
+			d.server.SetKeepAlivesEnabled(false) // and closes what is idle
+		}
 		select {
 		case <-d.change:
 		case <-ticker.C:

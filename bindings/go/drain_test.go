@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -126,6 +127,54 @@ func TestDrainAnswersWhatComesAfterIt(t *testing.T) {
 		t.Errorf("answer %q", text)
 	}
 	check(t, <-result)
+}
+
+// A connection that is kept has an answer that says that it is closed, before it is.
+func TestDrainAnswersOnWhatIsKept(t *testing.T) {
+	drainer, address, ended := newDrained(t, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "Hello")
+	})
+	check(t, waitForServer("http://"+address+"/"))
+	connection, err := net.Dial("tcp", address)
+	check(t, err)
+	defer connection.Close()
+	ask := func() string {
+		fmt.Fprint(connection, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		answer := make([]byte, 1000)
+		count, err := connection.Read(answer)
+		check(t, err)
+		return string(answer[:count])
+	}
+	if text := ask(); !strings.HasSuffix(text, "Hello") || strings.Contains(text, "Connection:") {
+		t.Errorf("answer %q", text)
+	}
+	result := make(chan error)
+	go func() { result <- drainer.Drain(context.Background()) }()
+	<-ended
+	if text := ask(); !strings.HasSuffix(text, "Hello") ||
+		!strings.Contains(text, "Connection: close") {
+		t.Errorf("answer %q", text)
+	}
+	check(t, <-result)
+}
+
+// An idle connection does not hold up the end.
+func TestDrainClosesWhatIsIdle(t *testing.T) {
+	drainer, address, _ := newDrained(t, func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, "Hello")
+	})
+	check(t, waitForServer("http://"+address+"/"))
+	connection, err := net.Dial("tcp", address)
+	check(t, err)
+	defer connection.Close()
+	fmt.Fprint(connection, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	answer := make([]byte, 1000)
+	_, err = connection.Read(answer)
+	check(t, err)
+	check(t, drainer.Drain(context.Background()))
+	if _, err := connection.Read(answer); !errors.Is(err, io.EOF) {
+		t.Errorf("the connection is open: %v", err)
+	}
 }
 
 // Drain ends with its context, too.
