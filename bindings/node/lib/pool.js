@@ -158,7 +158,7 @@ class Pool extends EventEmitter {
       this.#state = 'done';
     }
     this.#deliver();
-    if (result !== 1 && this.#handle !== null) {
+    if (result !== 1) { // also if a listener has closed the pool
       this.#end(result < 0 ? errorOf(result, 'pool.run') : null);
     }
   }

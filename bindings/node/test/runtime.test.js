@@ -178,6 +178,20 @@ test('a loop over events throws what the pool failed with, and can be left', asy
   await assert.rejects(closed.result, { code: 'ECANCELED' });
 });
 
+test('a pool that is closed by the listener of its last event settles', async () => {
+  const tested = new Tested('exit', { workers: 1 }, { STATUS: '0' });
+  tested.pool.on('done', () => tested.pool.close());
+  let settled = false;
+  tested.run().result.finally(() => {
+    settled = true;
+  });
+  await until('run() settles', () => settled);
+
+  const failing = new Tested('exit', { workers: 1, maxRestarts: 0 }, { STATUS: '3' });
+  failing.pool.on('done', () => failing.pool.close());
+  await assert.rejects(failing.run().result, { code: 'PF_EGAVEUP' });
+});
+
 async function ask(port) {
   const [response] = await once(http.get({ host: '127.0.0.1', port, agent: false }), 'response');
   return (await response.toArray()).join('');
