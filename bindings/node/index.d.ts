@@ -224,6 +224,8 @@ export class Worker extends EventEmitter {
   /**
    * Aborted when this worker must stop: it was asked to, or the supervisor has ended. From the first use of
    * it, or of the event 'stop', the stop signal does not end this process, and Ctrl-C does nothing.
+   * A stop signal of another process requests a stop too, but then process.exitCode is 128 and the number of
+   * the signal, so that the worker is restarted.
    */
   readonly signal: AbortSignal;
   /** Whether this worker was asked to stop. */

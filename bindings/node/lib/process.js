@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT
 'use strict';
-// What Node has no function for: the flags of descriptors.
+// What Node has no function for: the flags of descriptors, and whether they are readable.
 
 const koffi = require('koffi');
 
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
+const POLLIN = 1;
 const STANDARD_FILES = [0, 1, 2];
 
 const c = koffi.load(null); // with the C library that Node uses
 const fcntl = c.func('int fcntl(int fd, int command, ...)');
+const poll = c.func('int poll(int32_t *fds, unsigned long count, int timeout)');
 
 function setFlags(flags) {
   for (const fd of STANDARD_FILES) {
@@ -23,4 +25,10 @@ function beginUpgrade() {
   return () => setFlags(FD_CLOEXEC);
 }
 
-module.exports = { beginUpgrade };
+function isReadable(fd) {
+  const pollfd = new Int32Array([fd, 0]);
+  new Int16Array(pollfd.buffer)[2] = POLLIN;
+  return poll(pollfd, 1, 0) > 0;
+}
+
+module.exports = { beginUpgrade, isReadable };

@@ -2,9 +2,11 @@
 'use strict';
 
 const { EventEmitter } = require('node:events');
+const { constants } = require('node:os');
 const { isMainThread } = require('node:worker_threads');
 const { pf } = require('./library');
 const { check, text } = require('./errors');
+const { isReadable } = require('./process');
 const { watch } = require('./watch');
 
 const SIGNAL_MS = 1000; // within which the stop signal follows the stop descriptor
@@ -74,16 +76,21 @@ class Worker extends EventEmitter {
     this.#watched.unref();
     if (isMainThread) {
       if (stopSignal !== 0) {
-        process.on(stopSignal, () => this.#receive());
+        process.on(stopSignal, (name) => this.#receive(name));
       }
       if (stopSignal !== 'SIGTERM') {
-        process.on('SIGTERM', () => this.#receive()); // of the kernel, when the supervisor has ended
+        process.on('SIGTERM', (name) => this.#receive(name)); // of the kernel, when the supervisor has ended
       }
       process.on('SIGINT', () => {}); // Ctrl-C reaches the supervisor as well, which stops its workers
     }
   }
 
-  #receive() {
+  // The stop descriptor is readable before the signal is sent. If it is not, the signal is somebody's,
+  // and the end that it leads to is abnormal: the worker is restarted.
+  #receive(name) {
+    if (!this.stopping && !isReadable(this.stopFd)) {
+      process.exitCode ??= 128 + constants.signals[name];
+    }
     this.#signalled = true;
     clearTimeout(this.#lingering);
     this.#stop();

@@ -192,6 +192,17 @@ test('a pool that is closed by the listener of its last event settles', async ()
   await assert.rejects(failing.run().result, { code: 'PF_EGAVEUP' });
 });
 
+test("somebody's SIGTERM ends a worker, which is restarted", async () => {
+  const tested = new Tested('idle', { workers: 1 }).run();
+  const { 0: pid } = await tested.tasks(1);
+  process.kill(pid, 'SIGTERM');
+  const exited = await tested.event('exited', { pid });
+  assert.deepEqual([exited.exitCode, exited.willRestart], [128 + 15, true]);
+  await tested.tasks(1, 1);
+  await tested.stop();
+  assert.equal(tested.events.filter(({ exitCode }) => exitCode === 0).length, 1);
+});
+
 async function ask(port) {
   const [response] = await once(http.get({ host: '127.0.0.1', port, agent: false }), 'response');
   return (await response.toArray()).join('');
