@@ -138,10 +138,12 @@ final class WorkerStop {
             // A signal that the JVM uses has interrupted it.
         }
         stopping.countDown();
+        boolean isLeft;
         synchronized (this) {
-            if (!isHeeded) {
-                System.exit(STATUS_OF_TERM);
-            }
+            isLeft = !isHeeded;
+        }
+        if (isLeft) {
+            System.exit(STATUS_OF_TERM); // without the lock, which shutdown hooks may need
         }
         endAfterSupervisor();
     }

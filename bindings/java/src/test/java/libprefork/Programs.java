@@ -66,6 +66,13 @@ public final class Programs {
             case "throw" -> throw new IllegalStateException("thrown by the worker");
             // Knows nothing of a stop: ends as a JVM does.
             case "sleep" -> Thread.sleep(Duration.ofHours(1));
+            // Its first look at the stop is while the JVM ends.
+            case "hook" -> {
+                Runtime.getRuntime().addShutdownHook(
+                        new Thread(() -> say("stopping", Worker.isStopping())));
+                say("staying", task);
+                Thread.sleep(Duration.ofHours(1));
+            }
             case "stay" -> {
                 Worker.onStop(() -> say("stopping", task));
                 say("staying", task);

@@ -65,6 +65,17 @@ class WorkersTest {
     }
 
     @Test
+    void a_shutdown_hook_may_ask_whether_the_worker_must_stop() throws Exception {
+        try (Program program = Program.run("hook", "hook", "1", "STANDARD")) {
+            program.await("staying", 1);
+            program.signal("TERM");
+            program.end(128 + 15);
+            assertEquals(List.of("stopping true"), program.lines("stopping"), program.output());
+            assertTrue(program.lines("event KILLED").isEmpty(), program.output());
+        }
+    }
+
+    @Test
     void a_program_that_does_not_know_the_library_gets_its_environment() throws Exception {
         try (Pool pool = Pool.builder().name("foreign").workers(1).foreign()
                 .command("/bin/sh", "-c", "exit $STATUS").environment(Map.of("STATUS", "42"))
