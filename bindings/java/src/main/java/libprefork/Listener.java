@@ -18,6 +18,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
 
 /**
  * A listening socket that the workers share. Open it before the pool is started: the same call in a
@@ -291,7 +292,7 @@ public final class Listener implements AutoCloseable {
      */
     public boolean drain(Duration timeout) throws InterruptedException {
         detach();
-        long end = System.nanoTime() + timeout.toNanos();
+        long end = System.nanoTime() + TimeUnit.NANOSECONDS.convert(timeout);
         while (connections() > 0) {
             if (System.nanoTime() - end > 0) {
                 return false;

@@ -9,6 +9,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
@@ -96,7 +97,7 @@ public final class Pool implements AutoCloseable, Iterable<Event> {
      * @throws InterruptedException if this thread is interrupted
      */
     public Optional<Event> poll(Duration timeout) throws InterruptedException {
-        long end = System.nanoTime() + timeout.toNanos();
+        long end = System.nanoTime() + TimeUnit.NANOSECONDS.convert(timeout);
         while (true) {
             long left = Math.max(0, end - System.nanoTime());
             Optional<Event> event =

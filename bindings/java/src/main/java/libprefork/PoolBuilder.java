@@ -37,12 +37,13 @@ public final class PoolBuilder {
         return set(name + " " + value, h -> Native.integer(function, h, value));
     }
 
-    private static long millis(String name, Duration duration) {
+    /** Rounded up: zero has another meaning than a short time. */
+    static long millis(String name, Duration duration) {
         if (duration.isNegative()) {
             throw new IllegalArgumentException(name + ": " + duration + " is negative");
         }
         try {
-            return duration.toMillis();
+            return duration.plusNanos(999_999).toMillis();
         } catch (ArithmeticException e) {
             throw new IllegalArgumentException(name + ": " + duration + " is too long", e);
         }
@@ -394,7 +395,7 @@ public final class PoolBuilder {
                     h -> Native.integer("pf_pool_set_name", h, name));
             handle.call("stopSignal " + stopSignal + ", stopTimeout " + stopTimeout,
                     h -> Native.integer("pf_pool_set_stop", h, stopSignal,
-                            stopTimeout.toMillis()));
+                            millis("stopTimeout", stopTimeout)));
             handle.call("command", h -> PoolHandle.setExec(h, command, environment));
             if (Worker.isExpected(name)) {
                 Worker.run(handle, worker, stopTimeout);

@@ -108,7 +108,7 @@ final class WorkerStop {
     }
 
     boolean await(Duration timeout) throws InterruptedException {
-        return stopping.await(timeout.toMillis(), TimeUnit.MILLISECONDS);
+        return stopping.await(TimeUnit.NANOSECONDS.convert(timeout), TimeUnit.NANOSECONDS);
     }
 
     void onStop(Runnable action) {
@@ -150,7 +150,7 @@ final class WorkerStop {
 
     /** A supervisor that lives kills a worker that is late. One that has ended cannot. */
     private void endAfterSupervisor() {
-        long end = System.nanoTime() + grace.toNanos();
+        long end = System.nanoTime() + TimeUnit.NANOSECONDS.convert(grace);
         try {
             while (!grace.isZero()) {
                 Thread.sleep(100);

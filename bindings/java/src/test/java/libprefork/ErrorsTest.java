@@ -45,6 +45,9 @@ class ErrorsTest {
         refused("stopTimeout", b -> b.stopTimeout(Duration.ofMillis(-1)));
         refused("backoff", b -> b.backoff(Duration.ofSeconds(2), Duration.ofSeconds(1)));
         refused("readyTimeout", b -> b.readyTimeout(Duration.ofSeconds(Long.MAX_VALUE)));
+        // Zero would turn it off.
+        assertEquals(1, PoolBuilder.millis("readyTimeout", Duration.ofNanos(1)));
+        assertEquals(1, PoolBuilder.millis("readyTimeout", Duration.ofMillis(1)));
         refused("exitAction 256", b -> b.exitAction(256, ExitAction.FATAL));
         refused("restartWindow 0", b -> b.restartWindow(0, Duration.ofSeconds(1)));
         refused("replaceWidth 0", b -> b.replaceWidth(0));
@@ -76,6 +79,7 @@ class ErrorsTest {
         assertThrows(IllegalArgumentException.class, () -> Prefork.dieOfSignal(1000));
 
         try (Pool pool = ScenariosTest.pool("stay", 1).start()) {
+            assertTrue(pool.poll(Duration.ofSeconds(Long.MAX_VALUE)).isPresent());
             assertThrows(IllegalArgumentException.class, () -> pool.resize(0));
             assertThrows(IllegalArgumentException.class, () -> pool.handleSignal(9));
             assertThrows(IllegalArgumentException.class, () -> pool.replaceWorker(7));
