@@ -45,7 +45,7 @@ public final class Listener implements AutoCloseable {
 
     private final int fd;
     private final List<Integer> attached = new ArrayList<>();
-    private boolean isClosed;
+    private volatile boolean isClosed;
 
     private Listener(int fd) {
         this.fd = fd;
@@ -146,16 +146,21 @@ public final class Listener implements AutoCloseable {
         return fd;
     }
 
+    /** The descriptor. After {@link #close} its number may be that of another file. */
+    private int opened() {
+        if (isClosed || Descriptors.address(fd, false) == null) {
+            throw new IllegalStateException("the listener is closed");
+        }
+        return fd;
+    }
+
     /**
      * Returns the address that the socket is bound to.
      *
      * @return an {@link InetSocketAddress} or a {@link UnixDomainSocketAddress}
      */
     public SocketAddress address() {
-        byte[] address = Descriptors.address(fd, false);
-        if (address == null) {
-            throw new IllegalStateException("the listener is closed");
-        }
+        byte[] address = Descriptors.address(opened(), false);
         if (!Descriptors.isInternet(address)) {
             return UnixDomainSocketAddress.of(Descriptors.path(address));
         }
@@ -218,6 +223,7 @@ public final class Listener implements AutoCloseable {
      * @throws IllegalArgumentException if no socket of this process listens there
      */
     public synchronized void attach(SocketAddress placeholder) {
+        opened();
         for (int candidate : Descriptors.open()) {
             byte[] address = Descriptors.address(candidate, false);
             if (address != null && Descriptors.isListening(candidate)
@@ -248,6 +254,7 @@ public final class Listener implements AutoCloseable {
         if (attached.isEmpty()) {
             return;
         }
+        opened();
         int deaf = Descriptors.deafSocket();
         for (int place : attached) {
             // Not if the server has closed it: then the number may belong to another file.
@@ -266,11 +273,11 @@ public final class Listener implements AutoCloseable {
      * @return their number
      */
     public int connections() {
-        byte[] own = Descriptors.address(fd, false);
+        byte[] own = Descriptors.address(opened(), false);
         int count = 0;
         for (int candidate : Descriptors.open()) {
             byte[] address = Descriptors.address(candidate, false);
-            if (address != null && own != null && !Descriptors.isListening(candidate)
+            if (address != null && !Descriptors.isListening(candidate)
                     && Descriptors.address(candidate, true) != null
                     && (Descriptors.isInternet(own)
                             ? Descriptors.isInternet(address)
@@ -302,7 +309,10 @@ public final class Listener implements AutoCloseable {
         return true;
     }
 
-    /** Closes the descriptor. Channels and servers keep theirs. A second call has no effect. */
+    /**
+     * Closes the descriptor. Channels and servers keep theirs. The other methods fail from then on.
+     * A second call has no effect.
+     */
     @Override
     public synchronized void close() {
         if (!isClosed) {

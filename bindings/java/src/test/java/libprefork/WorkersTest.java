@@ -4,6 +4,7 @@ package libprefork;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.net.Socket;
@@ -148,6 +149,21 @@ class WorkersTest {
                 assertNull(server.accept());
                 assertTrue(second.isConnected());
             }
+        }
+    }
+
+    @Test
+    void a_listener_that_is_closed_uses_no_descriptor_of_others() throws Exception {
+        Listener closed = Listener.bind("127.0.0.1", 0);
+        closed.close();
+        try (Listener other = Listener.bind("127.0.0.1", 0);
+                ServerSocketChannel server = ServerSocketChannel.open()) {
+            assertEquals(closed.fd(), other.fd());
+            server.bind(Listener.PLACEHOLDER);
+            assertThrows(IllegalStateException.class, closed::port);
+            assertThrows(IllegalStateException.class,
+                    () -> closed.attach(server.getLocalAddress()));
+            assertThrows(IllegalStateException.class, closed::connections);
         }
     }
 
