@@ -15,19 +15,30 @@
 
 enum { NOTE_GRANDCHILD = KIND_NOTE, NOTE_LATE };
 
+enum { LATE_MS = 200 };
+
 /* The library asks by this function in place of libc's. Once, of that process, it answers what was
- * true before the process ended, after it has ended. */
+ * true before the process ended, after it has ended: if it does so at all. */
 static pid_t late_for;
 static struct board *late_board;
 
+static bool ends_meanwhile(id_t id, siginfo_t *info) {
+    for (int waited_ms = 0; waited_ms < LATE_MS; waited_ms++) {
+        memset(info, 0, sizeof(*info));
+        (void)syscall(SYS_waitid, P_PID, id, info, WEXITED | WNOWAIT | WNOHANG, NULL);
+        if (info->si_pid == (pid_t)id) {
+            return true;
+        }
+        pause_ms(1);
+    }
+    return false;
+}
+
 /* The parameter names of libc are reserved. */
 int waitid(idtype_t type, id_t id, siginfo_t *info, int options) { // NOLINT
-    const bool is_late = type == P_PID && late_for > 0 && id == (id_t)late_for;
-
-    if (is_late) {
+    if (type == P_PID && late_for > 0 && id == (id_t)late_for && ends_meanwhile(id, info)) {
         late_for = 0;
         board_note(late_board, NOTE_LATE, (int64_t)id);
-        (void)syscall(SYS_waitid, type, id, info, WEXITED | WNOWAIT, NULL);
         memset(info, 0, sizeof(*info));
         return 0;
     }
