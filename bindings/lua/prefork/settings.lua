@@ -288,6 +288,11 @@ function M.apply(pool, settings)
       errors.raise(("there is no setting %q"):format(tostring(name)))
     end
   end
+  if settings.env ~= nil and not settings.exec then
+    errors.misuse("env", "nil where workers are forked", settings.env)
+  elseif settings.foreign_workers and type(settings.exec) ~= "table" then
+    errors.misuse("foreign_workers", "true only where exec is a list", settings.foreign_workers)
+  end
   for name, value in pairs(settings) do
     local is_set, message, number = set_one(pool, name, value, settings)
     if not is_set then

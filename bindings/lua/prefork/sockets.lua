@@ -10,6 +10,8 @@ local MOST = 64
 local FDS_MOST = 1024
 local FAMILIES = { any = 0, inet = 2, inet6 = 10 }
 
+local OPTIONS = { port = true, host = true, family = true, backlog = true, reuseport = true }
+
 local M = {}
 
 local function list_of(fds, count, message, number)
@@ -30,6 +32,11 @@ end
 function M.bind_sockets(wanted)
   if type(wanted) ~= "table" then
     errors.misuse("the argument of bind_sockets", "a table", wanted)
+  end
+  for name in pairs(wanted) do
+    if not OPTIONS[name] then
+      errors.raise(("bind_sockets has no option %q"):format(tostring(name)))
+    end
   end
   local port = errors.integer("port", wanted.port, 0, 65535)
   local host = wanted.host and errors.text("host", wanted.host) or nil

@@ -61,11 +61,15 @@ end
 --- Wait until a descriptor is readable, or until this worker must stop.
 --
 -- A worker that ends only after it has finished its work uses it with `ignore_signal("TERM")`.
--- @param[opt] fd a number, or a socket with a method getfd; nil: only the stop, or a sleep
+-- @param[opt] fd a number, or a socket with a method getfd; nil: only the stop
 -- @tparam[opt] number seconds the longest time; nil: no limit
--- @return "stop", also in a worker whose supervisor has ended; "readable"; or nil after the time
+-- @return "stop", also in a worker whose supervisor has ended; "readable"; nil after the time; or
+-- nil, a message and an errno
 function M.wait(fd, seconds)
-  local stop = lib.pf_worker_stop_fd()
+  local stop, message, number = M.stop_fd()
+  if not stop then
+    return nil, message, number
+  end
   places[0].fd = stop
   places[0].events = system.POLLIN
   places[1].fd = fd == nil and -1 or settings.descriptor("fd", fd)
@@ -84,8 +88,13 @@ function M.wait(fd, seconds)
 end
 
 --- Whether this worker must stop.
+-- @return true or false; or nil, a message and an errno
 function M.must_stop()
-  return M.wait(nil, 0) == "stop"
+  local what, message, number = M.wait(nil, 0)
+  if number then
+    return nil, message, number
+  end
+  return what == "stop"
 end
 
 return M

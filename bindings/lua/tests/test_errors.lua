@@ -39,6 +39,8 @@ local WRONG = {
   { { name = "a\0b" }, "name must be a string without NUL" },
   { { exit_actions = { [256] = "done" } }, "exit_actions must be a whole number from 0 to 255" },
   { { exit_actions = { [1] = "perhaps" } }, 'exit_actions must be one of "default", "restart"' },
+  { { env = { A = "1" } }, "env must be nil where workers are forked" },
+  { { foreign_workers = true }, "foreign_workers must be true only where exec is a list" },
   { { exec = "program" }, "exec must be true, or a list of a program and its arguments" },
   { { exec = true, env = 5 }, "env must be a table of names and values, not 5" },
   { { exec = { "program", 5 } }, "exec must be a string without NUL, not 5" },
@@ -74,7 +76,8 @@ function TestErrors:test_errors_as_the_languages_own()
 end
 
 function TestErrors:test_failures_have_an_errno()
-  for _, call in ipairs({ prefork.ready, prefork.heartbeat, prefork.retire, prefork.stop_fd }) do
+  for _, call in ipairs({ prefork.ready, prefork.heartbeat, prefork.retire, prefork.stop_fd,
+    prefork.wait, prefork.must_stop }) do
     local result, message, number = call()
     lu.assertNil(result)
     lu.assertEquals({ message, number }, { "No child processes", 10 })
@@ -95,6 +98,8 @@ function TestErrors:test_failures_have_an_errno()
   lu.assertErrorMsgContains("port must be a whole number", prefork.bind_sockets, {})
   lu.assertErrorMsgContains("family must be one of", prefork.bind_sockets,
     { port = 0, family = "ipx" })
+  lu.assertErrorMsgContains('bind_sockets has no option "reuse_port"', prefork.bind_sockets,
+    { port = 0, reuse_port = true })
 
   local pool = assert(prefork.pool({ workers = 1 }))
   assert(pool:start(stay))

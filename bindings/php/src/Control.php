@@ -174,6 +174,9 @@ abstract class Control
      */
     public function upgrade(?string $path = null, ?array $arguments = null, ?array $env = null): void
     {
+        if ($path !== null && str_contains($path, "\0")) {
+            throw new InvalidValueException('path', 'null, or without NUL', $path);
+        }
         $this->upgrade = [$path, new Strings('arguments', $arguments), Strings::environment($env)];
         $this->wake();
     }

@@ -42,6 +42,9 @@ final class Sockets
         if ($port < 0 || $port > 65535) {
             throw new InvalidValueException('port', '0 to 65,535', $port);
         }
+        if (str_contains($host, "\0")) {
+            throw new InvalidValueException('host', 'without NUL', $host);
+        }
         if (!isset(self::FAMILIES[$ipVersion])) {
             throw new InvalidValueException('ipVersion', '4, 6, or 0 for both', $ipVersion);
         }

@@ -99,6 +99,9 @@ final class Worker
     /** The descriptor that the pool has in `fds` under this name. It belongs to the pool. */
     public static function fd(string $name): int
     {
+        if (str_contains($name, "\0")) {
+            throw new InvalidValueException('name', 'without NUL', $name);
+        }
         return Library::check(Library::get()->pf_worker_fd($name), "fd \"$name\"");
     }
 

@@ -318,7 +318,8 @@ final class RuntimeTest extends ProcessCase
                 return 1;
             }
             Worker::ready();
-            return Worker::waitForStop() && Worker::shouldStop() && Worker::waitForStop(5) ? 42 : 2;
+            // Also for longer than any clock can count.
+            return Worker::waitForStop(PHP_FLOAT_MAX) && Worker::waitForStop() && Worker::shouldStop() && Worker::waitForStop(5) ? 42 : 2;
         });
         self::eventsUntil($pool, EventType::Ready);
         $pool->stop();
@@ -361,6 +362,9 @@ final class RuntimeTest extends ProcessCase
         self::assertSame($listener->address(), $again->address());
         self::assertSame([], Sockets::fromSystemd());
         self::assertSame('ipVersion', self::refused(static fn () => Sockets::bind(0, ipVersion: 5))->parameter);
+        self::assertSame('host', self::refused(static fn () => Sockets::bind(0, "::1\0"))->parameter);
+        self::assertSame('name', self::refused(static fn () => Worker::fd("a\0b"))->parameter);
+        self::assertSame('path', self::refused(static fn () => (new Pool(self::stay()))->upgrade("/x\0"))->parameter);
         self::assertSame('port', self::refused(static fn () => Sockets::bind(65536))->parameter);
         self::assertSame('mode', self::refused(static fn () => Sockets::bindUnix('/x', 01777))->parameter);
     }

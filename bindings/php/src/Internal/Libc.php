@@ -19,6 +19,9 @@ final class Libc
     private const SIGSET = 'char[256]';
     private const SIGACTION = 'char[512]';
 
+    /** 31 years: any longer time is as good, and has a number that fits. */
+    private const LONGEST_S = 1e9;
+
     private static ?\FFI $libc = null;
 
     public static function get(): \FFI
@@ -60,6 +63,7 @@ final class Libc
             $timeout = null;
             if ($seconds !== null) {
                 $timeout = $libc->new('struct prefork_timespec[1]');
+                $seconds = min($seconds, self::LONGEST_S);
                 $timeout[0]->seconds = (int) $seconds;
                 $timeout[0]->nanoseconds = (int) (fmod($seconds, 1) * 1e9);
             }
