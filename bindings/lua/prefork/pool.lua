@@ -212,7 +212,7 @@ end
 
 local function report(reported)
   if reported.level <= WARNING then
-    io.stderr:write("prefork: ", reported.message, "\n")
+    io.stderr:write("prefork: " .. reported.message .. "\n")
   end
 end
 

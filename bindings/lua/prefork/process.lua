@@ -10,7 +10,8 @@ local system = require("prefork.system")
 local M = {}
 
 local function report(what)
-  io.stderr:write("prefork: worker ", tostring(lib.pf_task_id()), ": ", tostring(what), "\n")
+  -- In one piece, for other workers write there too.
+  io.stderr:write(("prefork: worker %d: %s\n"):format(lib.pf_task_id(), tostring(what)))
 end
 
 local function status_of(result, message)
