@@ -100,15 +100,40 @@ func newDrained(t *testing.T, handler http.HandlerFunc) (*prefork.Drainer, strin
 	return drainer, listener.Addr().String(), ended
 }
 
-// A connection that was accepted before has its answer, although its request comes later.
-func TestDrainAnswersWhatComesAfterIt(t *testing.T) {
-	drainer, address, ended := newDrained(t, func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "Hello")
-	})
+func sayHello(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "Hello") }
+
+// dial returns a connection to a server that answers.
+func dial(t *testing.T, address string) net.Conn {
+	t.Helper()
 	check(t, waitForServer("http://"+address+"/"))
 	connection, err := net.Dial("tcp", address)
 	check(t, err)
-	defer connection.Close()
+	t.Cleanup(func() { connection.Close() })
+	return connection
+}
+
+// request returns the answer to a request on a connection.
+func request(t *testing.T, connection net.Conn) string {
+	t.Helper()
+	fmt.Fprint(connection, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	answer := make([]byte, 1000)
+	count, err := connection.Read(answer)
+	check(t, err)
+	return string(answer[:count])
+}
+
+// expectLast checks an answer after which the connection is closed.
+func expectLast(t *testing.T, text string) {
+	t.Helper()
+	if !strings.HasSuffix(text, "Hello") || !strings.Contains(text, "Connection: close") {
+		t.Errorf("answer %q", text)
+	}
+}
+
+// A connection that was accepted before has its answer, although its request comes later.
+func TestDrainAnswersWhatComesAfterIt(t *testing.T) {
+	drainer, address, ended := newDrained(t, sayHello)
+	connection := dial(t, address)
 	check(t, waitForServer("http://"+address+"/")) // it was accepted before this one
 	result := make(chan error)
 	go func() { result <- drainer.Drain(context.Background()) }()
@@ -118,61 +143,31 @@ func TestDrainAnswersWhatComesAfterIt(t *testing.T) {
 	if _, err := net.Dial("tcp", address); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("a later connection: %v", err)
 	}
-	fmt.Fprint(connection, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	answer := make([]byte, 1000)
-	count, err := connection.Read(answer)
-	check(t, err)
-	if text := string(answer[:count]); !strings.HasSuffix(text, "Hello") ||
-		!strings.Contains(text, "Connection: close") {
-		t.Errorf("answer %q", text)
-	}
+	expectLast(t, request(t, connection))
 	check(t, <-result)
 }
 
 // A connection that is kept has an answer that says that it is closed, before it is.
 func TestDrainAnswersOnWhatIsKept(t *testing.T) {
-	drainer, address, ended := newDrained(t, func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "Hello")
-	})
-	check(t, waitForServer("http://"+address+"/"))
-	connection, err := net.Dial("tcp", address)
-	check(t, err)
-	defer connection.Close()
-	ask := func() string {
-		fmt.Fprint(connection, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-		answer := make([]byte, 1000)
-		count, err := connection.Read(answer)
-		check(t, err)
-		return string(answer[:count])
-	}
-	if text := ask(); !strings.HasSuffix(text, "Hello") || strings.Contains(text, "Connection:") {
+	drainer, address, ended := newDrained(t, sayHello)
+	connection := dial(t, address)
+	if text := request(t, connection); !strings.HasSuffix(text, "Hello") || strings.Contains(text, "Connection:") {
 		t.Errorf("answer %q", text)
 	}
 	result := make(chan error)
 	go func() { result <- drainer.Drain(context.Background()) }()
 	<-ended
-	if text := ask(); !strings.HasSuffix(text, "Hello") ||
-		!strings.Contains(text, "Connection: close") {
-		t.Errorf("answer %q", text)
-	}
+	expectLast(t, request(t, connection))
 	check(t, <-result)
 }
 
 // An idle connection does not hold up the end.
 func TestDrainClosesWhatIsIdle(t *testing.T) {
-	drainer, address, _ := newDrained(t, func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "Hello")
-	})
-	check(t, waitForServer("http://"+address+"/"))
-	connection, err := net.Dial("tcp", address)
-	check(t, err)
-	defer connection.Close()
-	fmt.Fprint(connection, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-	answer := make([]byte, 1000)
-	_, err = connection.Read(answer)
-	check(t, err)
+	drainer, address, _ := newDrained(t, sayHello)
+	connection := dial(t, address)
+	request(t, connection)
 	check(t, drainer.Drain(context.Background()))
-	if _, err := connection.Read(answer); !errors.Is(err, io.EOF) {
+	if _, err := connection.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Errorf("the connection is open: %v", err)
 	}
 }
