@@ -1,18 +1,13 @@
 #!/bin/sh
-# measure.sh PREFIX - the example server beside the server in C, as rows of a table
+# measure.sh PREFIX [NAME...] - the example server beside the server in C, as rows of a table
 #
 # SPDX-License-Identifier: MIT
 #
-# PREFIX is where libprefork is installed. hello.c is the C interface without any layer, and HTTP by
-# hand. It does not reload.
-set -eu
+# ../measure.sh says more. hello.c is the C interface without any layer, and HTTP by hand. It does
+# not reload.
+# shellcheck source=bindings/measure.sh
+. "$(dirname "$0")/../measure.sh"
 
-prefix=$(cd "$1" && pwd)
-here=$(cd "$(dirname "$0")" && pwd)
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-LD_LIBRARY_PATH=$(dirname "$(find "$prefix" -name libprefork.so.0 | head -n 1)")
-export LD_LIBRARY_PATH
 package=$(dirname "$(find "$prefix" -name prefork-config.cmake | head -n 1)")
 
 make_examples() {
@@ -25,9 +20,8 @@ make_examples >"$scratch/log" 2>&1 || {
 }
 gcc -O2 -I"$prefix/include" -o "$scratch/hello" "$here/../../man/examples/hello.c" \
     -L"$LD_LIBRARY_PATH" -lprefork
-gcc -O1 -o "$scratch/load" "$here/../../tests/programs/load.c"
-export LOAD="${LOAD:-$scratch/load}"
 
-python3 "$here/../measure.py" 'prefork.hpp, cpp-httplib' -- "$scratch/build/server"
-python3 "$here/../measure.py" --reloads 0 'C, hello.c' -- "$scratch/hello" \
+row server 'C++: prefork.hpp with cpp-httplib' -- "$scratch/build/server"
+row c 'C: hello.c, which does not reload' --reloads 0 -- "$scratch/hello" \
     -p '{port}' -n '{workers}' -b 127.0.0.1
+exit "$status"

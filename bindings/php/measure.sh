@@ -1,31 +1,15 @@
 #!/bin/sh
-# measure.sh - our example beside php-fpm, measured from outside
+# measure.sh PREFIX [NAME...] - our example beside php-fpm, as rows of a table
 #
 # SPDX-License-Identifier: MIT
 #
-#   measure.sh PREFIX [OPTION...]
-#
-# Prints rows of a table by ../measure.py, whose head says what the columns are, with these options.
-# LOAD names the load program (default: that of the build). php-fpm stands behind nginx, with the
-# settings that its documentation has for reloads without loss; it is left out where one of them is
-# missing. `php -S` is no peer: it neither reloads nor replaces a worker.
-set -eu
+# ../measure.sh says more. php-fpm stands behind nginx, with the settings that its documentation has
+# for reloads without loss; it is left out where one of them is missing. `php -S` is no peer: it
+# neither reloads nor replaces a worker.
+# shellcheck source=bindings/measure.sh
+. "$(dirname "$0")/../measure.sh"
 
-prefix=$(cd "$1" && pwd)
-shift
-here=$(cd "$(dirname "$0")" && pwd)
-: "${LOAD:=$here/../../build/tests/programs/load}"
-LD_LIBRARY_PATH=$(dirname "$(find "$prefix" -name libprefork.so.0 | head -n 1)")
-export LOAD LD_LIBRARY_PATH
-
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT TERM HUP
 chmod 755 "$scratch"
-
-row() { # NAME OPTION... -- COMMAND...
-    python3 "$here/../measure.py" "$@" || echo "| $1 | failed | | |"
-}
 
 # A project with the package, as Composer makes it.
 mkdir "$scratch/project"
@@ -35,11 +19,11 @@ COMPOSER_ALLOW_SUPERUSER=1 COMPOSER_HOME=$scratch/home composer --no-interaction
     --working-dir="$scratch/project" require libprefork/prefork:^0.2
 server=$scratch/project/vendor/libprefork/prefork/examples/http_server.php
 
-row "$@" 'PHP: http_server.php' -- php "$server"
+row server 'PHP: http_server.php' -- php "$server"
 
 fpm=$(find /usr/sbin /usr/local/sbin -name 'php-fpm*' 2>/dev/null | sort | tail -n 1)
 if [ -z "$fpm" ] || ! command -v nginx >/dev/null; then
-    exit 0
+    exit "$status"
 fi
 mkdir "$scratch/www"
 cat >"$scratch/www/index.php" <<'PHP'
@@ -93,4 +77,5 @@ nginx -c '$scratch/nginx.conf' -e /dev/null &
 exec $fpm --fpm-config '$scratch/fpm.conf' --nodaemonize
 EOF
 chmod 755 "$scratch/start"
-row "$@" 'PHP: php-fpm behind nginx' --reload USR2 -- "$scratch/start"
+row fpm 'PHP: php-fpm behind nginx' --reload USR2 -- "$scratch/start"
+exit "$status"

@@ -3,53 +3,19 @@
 #
 # SPDX-License-Identifier: MIT
 #
-# The library is the one that was installed under PREFIX. Each server is measured by ../measure.py,
-# whose head says what the columns are; OPTIONS has options for it. Names choose servers, such as
-# uvicorn or gunicorn. PYTHON (default: python3) gets a virtual environment of its own in BUILD_DIR
-# (default: build of the checkout), with the servers of others from PyPI. LOAD is the load program
-# (default: that of the checkout, built by "make build/tests/programs/load").
-set -eu
-
-[ $# -ge 1 ] || {
-    echo "usage: measure.sh PREFIX [NAME...]" >&2
-    exit 2
-}
-prefix=$(cd "$1" && pwd)
-shift
-here=$(cd "$(dirname "$0")" && pwd)
-build=${BUILD_DIR:-$here/../../build}
-LOAD=${LOAD:-$build/tests/programs/load}
-export LOAD
-chosen=" $* "
+# ../measure.sh says more. PYTHON (default: python3) gets a virtual environment of its own in
+# BUILD_DIR, with the servers of others from PyPI.
+# shellcheck source=bindings/measure.sh
+. "$(dirname "$0")/../measure.sh"
 
 environment=$build/bindings/measure-python
-PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name prefork.pc | head -n 1)")
-export PKG_CONFIG_PATH PIP_DISABLE_PIP_VERSION_CHECK=1
+export PIP_DISABLE_PIP_VERSION_CHECK=1
 python=$environment/bin/python
 [ -x "$python" ] || "${PYTHON:-python3}" -m venv "$environment"
 "$python" -m pip install -q --only-binary :all: aiohttp gunicorn hypercorn tornado uvicorn waitress
-source=$(mktemp -d)
-trap 'rm -rf "$source"' EXIT
-trap 'exit 130' INT TERM HUP
-cp -R "$here/." "$source"
-"$python" -m pip install -q --force-reinstall --no-deps "$source"
-
-row() { # NAME, LABEL, options of measure.py, --, command
-    case $chosen in
-    "  " | *" $1 "*) ;;
-    *) return 0 ;;
-    esac
-    label=$2
-    shift 2
-    options=
-    while [ "$1" != -- ]; do
-        options="$options $1"
-        shift
-    done
-    # shellcheck disable=SC2086 # they are several
-    (cd "$here/bench" && "$here/../measure.py" ${OPTIONS-} $options "$label" "$@") ||
-        echo "$label: not measured"
-}
+cp -R "$here/." "$scratch"
+"$python" -m pip install -q --force-reinstall --no-deps "$scratch"
+cd "$here/bench"
 
 examples=$here/examples
 ours() { # NAME, LABEL, program
@@ -70,3 +36,4 @@ row gunicorn-asgi 'Python: gunicorn, worker of uvicorn' -- "$python" -m gunicorn
 row uvicorn-workers 'Python: uvicorn --workers' -- "$python" peers.py uvicorn '{port}' '{workers}'
 row tornado 'Python: tornado.process' --reloads 0 -- "$python" peers.py tornado '{port}' '{workers}'
 row loop 'Python: a loop of 30 lines' -- "$python" peers.py loop '{port}' '{workers}'
+exit "$status"
