@@ -59,10 +59,16 @@ class ExecTest < Support::Case
 
   def test_another_program_and_its_change
     program = run_program(<<~RUBY)
-      pool = Prefork::Pool.new(workers: 1, exec: ["/bin/sh", "-c", "echo first; exec sleep 600"], foreign: true)
+      require "timeout"
+      require "tmpdir"
+      mark = File.join(Dir.mktmpdir, "mark")
+      pool = Prefork::Pool.new(workers: 1, foreign: true,
+                               exec: ["/bin/sh", "-c", 'echo first; : >"$0"; exec sleep 600', mark])
       pool.start
       pool.each do |event|
         if event.type == :started && event.reason == :start
+          Timeout.timeout(30) { sleep 0.01 until File.exist?(mark) }
+          FileUtils.rm_r(File.dirname(mark))
           pool.set_exec(["/bin/sh", "-c", "echo $TEXT; exec sleep 600"], env: { "TEXT" => "second" })
           pool.reload
         end
