@@ -10,25 +10,14 @@
 #
 # shellcheck shell=sh disable=SC2034 # the scripts use the variables
 # SPDX-License-Identifier: MIT
-set -eu
+# shellcheck source=bindings/common.sh
+. "$(dirname "$0")/../common.sh"
 
-[ $# -ge 1 ] || {
-    echo "usage: measure.sh PREFIX [NAME...]" >&2
-    exit 2
-}
-prefix=$(cd "$1" && pwd)
 shift
-here=$(cd "$(dirname "$0")" && pwd)
 build=$(cd "${BUILD_DIR:-$here/../../build}" && pwd)
-LOAD=${LOAD:-$build/tests/programs/load}
-LD_LIBRARY_PATH=$(dirname "$(find "$prefix" -name libprefork.so.0 | head -n 1)")
-PKG_CONFIG_PATH=$(dirname "$(find "$prefix" -name prefork.pc | head -n 1)")
-export LOAD LD_LIBRARY_PATH PKG_CONFIG_PATH
+export LOAD="${LOAD:-$build/tests/programs/load}"
 chosen=" $* "
 status=0
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT TERM HUP
 
 is_chosen() { # NAME
     case $chosen in

@@ -7,56 +7,28 @@
 # the library by find_package. They are built with each compiler that is here and each standard,
 # once with sanitizers, and run by ctest. Ends with "N passed, N failed"; status 77 says that CMake
 # is missing.
-set -eu
+# shellcheck source=bindings/common.sh
+. "$(dirname "$0")/../common.sh"
 
-if [ $# -ne 1 ] || [ ! -d "$1" ]; then
-    echo "usage: $0 PREFIX" >&2
+need cmake
+cmake_package=$(find "$prefix" -name prefork-config.cmake | head -n 1)
+[ -n "$cmake_package" ] || {
+    echo "$0: libprefork is not installed for CMake in $prefix" >&2
     exit 2
-fi
-command -v cmake >/dev/null || {
-    echo 'skipped: cmake is missing'
-    exit 77
 }
-prefix=$(cd "$1" && pwd)
-library=$(find "$prefix" -name libprefork.so.0 | head -n 1)
-package=$(find "$prefix" -name prefork-config.cmake | head -n 1)
-if [ -z "$library" ] || [ -z "$package" ]; then
-    echo "$0: libprefork is not installed in $prefix" >&2
-    exit 2
-fi
-LD_LIBRARY_PATH=$(dirname "$library")
-export LD_LIBRARY_PATH
 # What the caller exports for the library is not for this.
 unset CFLAGS CXXFLAGS LDFLAGS MAKEFLAGS MFLAGS CXX CPPFLAGS
 
-here=$(cd "$(dirname "$0")" && pwd)
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
 cp -R "$here/tests" "$here/examples" "$scratch"
 # The program of README.md, by copy and paste.
 # shellcheck disable=SC2016 # the quotes are those of Markdown
 sed -n '/^```cpp$/,/^```$/{/^```/!p;}' "$here/README.md" >"$scratch/tests/readme.cc"
-passed=0
-failed=0
-
-verdict() { # what, status
-    if [ "$2" -eq 0 ]; then
-        passed=$((passed + 1))
-        echo "  ok   $1"
-    else
-        failed=$((failed + 1))
-        echo "  FAIL $1"
-        sed 's/^/       /' "$scratch/log"
-    fi
-}
 
 build() { # source directory, build directory, options for cmake
     source=$1
     directory=$2
     shift 2
-    cmake -S "$source" -B "$directory" -D prefork_DIR="$(dirname "$package")" "$@" &&
+    cmake -S "$source" -B "$directory" -D prefork_DIR="$(dirname "$cmake_package")" "$@" &&
         cmake --build "$directory" -j 2
 }
 
@@ -144,11 +116,6 @@ if command -v doxygen >/dev/null; then
     ) >"$scratch/log" 2>&1 || status=$?
     verdict doxygen "$status"
 fi
-if [ -f "$here/../../LICENSE" ]; then
-    status=0
-    cmp "$here/LICENSE" "$here/../../LICENSE" >"$scratch/log" 2>&1 || status=$?
-    verdict 'the license is that of the project' "$status"
-fi
+judge_license
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+finish

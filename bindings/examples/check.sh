@@ -1,36 +1,20 @@
 #!/bin/sh
-# check.sh - compile each example, and use its server, against an installed library
+# check.sh PREFIX - compile each example, and use its server, against an installed library
 #
 # SPDX-License-Identifier: MIT
-#
-#   check.sh PREFIX
 #
 # An example whose compiler is not on this machine is skipped by name, and counts as nothing. The
 # compilers of Zig (PyPI: ziglang, 440 MB) and OCaml (Debian: ocaml-nox, ocaml-findlib and
 # libctypes-ocaml-dev, 460 MB) are large: nothing installs them. BUILD_DIR (default: build of the
 # checkout) gets all that is made.
-set -eu
+# shellcheck source=bindings/common.sh
+. "$(dirname "$0")/../common.sh"
 
-[ $# -eq 1 ] || {
-    echo "usage: check.sh PREFIX" >&2
-    exit 2
-}
-prefix=$(cd "$1" && pwd)
-here=$(cd "$(dirname "$0")" && pwd)
 work=${BUILD_DIR:-$here/../../build}/bindings/examples
 mkdir -p "$work"
 work=$(cd "$work" && pwd)
-passed=0
-failed=0
-
-for directory in "$prefix"/lib/pkgconfig "$prefix"/lib/*/pkgconfig; do
-    PKG_CONFIG_PATH=$directory:${PKG_CONFIG_PATH-}
-done
-export PKG_CONFIG_PATH
 include=$(pkg-config --variable=includedir prefork)
-library=$(pkg-config --variable=libdir prefork)
-LD_LIBRARY_PATH=$library
-export LD_LIBRARY_PATH
+libdir=$LD_LIBRARY_PATH
 
 has() {
     command -v "$1" >/dev/null
@@ -62,17 +46,17 @@ has_ctypes() {
 build_zig() {
     zig translate-c -lc "-I$include" "$include/prefork.h" >prefork.zig
     zig build-exe -OReleaseSmall --dep prefork "-Mroot=$here/server.zig" -Mprefork=prefork.zig -lc \
-        "-L$library" -lprefork --name server
+        "-L$libdir" -lprefork --name server
 }
 
 build_d() {
     echo '#include <prefork.h>' | ${CC:-cc} -E -P -DPF_API= "-I$include" - >prefork.c
-    ldc2 -of=server "$here/server.d" prefork.c "-L-L$library" -L-lprefork
+    ldc2 -of=server "$here/server.d" prefork.c "-L-L$libdir" -L-lprefork
 }
 
 build_nim() {
     nim compile --hints:off -d:release -d:noSignalHandler --nimcache:cache \
-        "--passC:-I$include" "--passL:-L$library -lprefork" --out:server "$here/server.nim"
+        "--passC:-I$include" "--passL:-L$libdir -lprefork" --out:server "$here/server.nim"
 }
 
 build_ml() {
@@ -127,5 +111,4 @@ example Nim nim has nim
 example OCaml ml has_ctypes
 example 'C#' cs has mcs
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish

@@ -5,61 +5,21 @@
 #
 # The module is copied to another place first, as a user has it without the rest of the tree.
 # Ends with "N passed, N failed"; status 77 says that there is no Go here.
-set -eu
+# shellcheck source=bindings/common.sh
+. "$(dirname "$0")/../common.sh"
 
-if [ $# -ne 1 ] || [ ! -d "$1" ]; then
-    echo "usage: $0 PREFIX" >&2
-    exit 2
-fi
-prefix=$(cd "$1" && pwd)
-description=$(find "$prefix" -name prefork.pc | head -n 1)
-library=$(find "$prefix" -name libprefork.so.0 | head -n 1)
-if [ -z "$description" ] || [ -z "$library" ]; then
-    echo "$0: libprefork is not installed in $prefix" >&2
-    exit 2
-fi
-if ! command -v go >/dev/null; then
-    echo "skipped: Go is not there"
-    exit 77
-fi
-
-PKG_CONFIG_PATH=$(dirname "$description")
-LD_LIBRARY_PATH=$(dirname "$library")
-export PKG_CONFIG_PATH LD_LIBRARY_PATH
+need go
 export GOFLAGS=-mod=mod GOPROXY=off GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=1
-
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-cp -R "$(dirname "$0")" "$scratch/module"
+cp -R "$here" "$scratch/module"
 cd "$scratch/module"
 
-passed=0
-failed=0
-verdict() { # what, status
-    if [ "$2" -eq 0 ]; then
-        passed=$((passed + 1))
-        echo "  ok   $1"
-    else
-        failed=$((failed + 1))
-        echo "  FAIL $1"
-    fi
+formatted() {
+    gofmt -l . && [ -z "$(gofmt -l .)" ]
 }
 
-status=0
-gofmt -l . >"$scratch/output" || status=1
-[ ! -s "$scratch/output" ] || status=1
-sed 's/^/       /' "$scratch/output"
-verdict gofmt "$status"
-
-status=0
-go vet ./... || status=1
-verdict 'go vet' "$status"
-
-status=0
-go doc -all . >"$scratch/output" || status=1
-verdict 'go doc' "$status"
+judge gofmt formatted
+judge 'go vet' go vet ./...
+judge 'go doc' go doc -all .
 
 # The race detector needs a C library that supports it.
 status=0
@@ -78,15 +38,9 @@ counts=$(awk '
         }
         print passed + 0, failed + 0
     }' "$scratch/output")
-passed=$((passed + ${counts% *}))
-failed=$((failed + ${counts#* }))
-if [ "$status" -ne 0 ]; then
-    sed 's/^/       /' "$scratch/output"
-    # It did not build, or ended before its time.
-    [ "${counts#* }" -gt 0 ] || failed=$((failed + 1))
-fi
+add "${counts% *}" "${counts#* }" "$status"
+[ "$status" -eq 0 ] || sed 's/^/       /' "$scratch/output"
 grep -E '^ *--- ' "$scratch/output" | sed 's/^/  /'
 grep -A 1 -E '^ *--- SKIP' "$scratch/output" | sed 's/^/  skipped: /' || true
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+finish

@@ -1,41 +1,23 @@
 #!/bin/sh
-# check.sh - all checks of the Perl binding, against an installed library
+# check.sh PREFIX - all checks of the Perl binding, against an installed library
 #
 # SPDX-License-Identifier: MIT
 #
-#   check.sh PREFIX
-#
-# The library is the one that was installed under PREFIX. The distribution is made by make dist,
+# The distribution is made by make dist,
 # unpacked, built, tested and installed in a new place, where all tests run again. BUILD_DIR
 # (default: build of the checkout) gets all that is made.
-set -eu
+# shellcheck source=bindings/common.sh
+. "$(dirname "$0")/../common.sh"
 
-[ $# -eq 1 ] || {
-    echo "usage: check.sh PREFIX" >&2
-    exit 2
-}
-prefix=$(cd "$1" && pwd)
-here=$(cd "$(dirname "$0")" && pwd)
 work=${BUILD_DIR:-$here/../../build}/bindings/perl
 rm -rf "$work"
 mkdir -p "$work/home"
 work=$(cd "$work" && pwd)
-passed=0
-failed=0
 
-unset PREFORK_LIBRARY PERL5LIB PERL5OPT PERL_MM_OPT PERL_MB_OPT HARNESS_OPTIONS TEST_FILES
+unset PERL5LIB PERL5OPT PERL_MM_OPT PERL_MB_OPT HARNESS_OPTIONS TEST_FILES
 for module in FFI::Platypus HTTP::Daemon Net::Prometheus; do
-    perl -M"$module" -e 1 2>/dev/null || {
-        echo "skipped: the Perl module $module is missing"
-        exit 77
-    }
+    perl -M"$module" -e 1 2>/dev/null || skip "the Perl module $module is missing"
 done
-for directory in "$prefix"/lib/pkgconfig "$prefix"/lib/*/pkgconfig; do
-    PKG_CONFIG_PATH=$directory:${PKG_CONFIG_PATH-}
-done
-export PKG_CONFIG_PATH
-PREFORK_INTERFACE=$(pkg-config --variable=interface prefork)
-LD_LIBRARY_PATH=$(pkg-config --variable=libdir prefork)
 LOAD=${LOAD:-$here/../../build/tests/programs/load}
 if [ -x "$LOAD" ]; then
     LOAD=$(cd "$(dirname "$LOAD")" && pwd)/load
@@ -43,20 +25,7 @@ else
     LOAD=
 fi
 HOME=$work/home
-export PREFORK_INTERFACE LD_LIBRARY_PATH LOAD HOME
-
-# judge WHAT COMMAND...: one check that passes or fails. Its output is shown if it fails.
-judge() {
-    what=$1
-    shift
-    if "$@" >"$work/log" 2>&1; then
-        passed=$((passed + 1))
-    else
-        cat "$work/log"
-        echo "check.sh: FAILED: $what"
-        failed=$((failed + 1))
-    fi
-}
+export LOAD HOME
 
 make_distribution() {
     (cd "$work/source" && perl Makefile.PL && make -s dist)
@@ -97,9 +66,7 @@ judge 'make dist' make_distribution
 tar xzf "$work"/source/FFI-Prefork-v*.tar.gz -C "$work/unpacked"
 judge 'make, make test, make install' install_distribution
 judge 'the library of the prefix, the installed modules' loads_from_prefix
-if [ -f "$here/../../LICENSE" ]; then
-    judge 'the license is that of the project' cmp "$here/LICENSE" "$here/../../LICENSE"
-fi
+judge_license
 
 # All tests with what was installed, where no source is.
 cp -r "$work"/unpacked/FFI-Prefork-v*/t "$work"/unpacked/FFI-Prefork-v*/examples "$work/clean"
@@ -121,11 +88,6 @@ line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$work/tests" | tail -n 1)
 bad=${line#* passed, }
 bad=${bad% failed}
 good=${line%% *}
-if [ "$status" -ne 0 ] && [ "${bad:-0}" -eq 0 ]; then
-    bad=1
-fi
-passed=$((passed + ${good:-0}))
-failed=$((failed + ${bad:-0}))
+add "${good:-0}" "${bad:-0}" "$status"
 
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+finish
