@@ -8,6 +8,7 @@ set -eu
 export LC_ALL=C
 
 . tests/support/script.sh
+. tests/abi/static_program.sh
 
 lib/amalgamate.sh "$scratch/one"
 lib/amalgamate.sh "$scratch/two"
@@ -28,15 +29,7 @@ try() { # compiler of C++, compiler of C
         complain "other functions, $1: $(cat "$scratch/differences")"
     "$2" -I"$scratch/one" -c -o "$scratch/program.o" tests/abi/static_program.c
     "$2" -o "$scratch/program" "$scratch/program.o" "$scratch/prefork.o"
-    for way in fork exec; do
-        status=0
-        "$scratch/program" "$way" >"$scratch/lines" 2>"$scratch/errors" || status=$?
-        sort -o "$scratch/lines" "$scratch/lines"
-        if test "$status" -ne 0 ||
-            test "$(paste -s -d , "$scratch/lines")" != 'worker 0,worker 1'; then
-            complain "workers by $way, $1: status $status: $(cat "$scratch/errors")"
-        fi
-    done
+    expect_workers "$1"
 }
 
 try g++ gcc

@@ -12,19 +12,7 @@ export LC_ALL=C
 . tests/support/script.sh
 . tests/abi/baseline.sh
 
-passed=0
-failed=0
 library=$BUILD_DIR/libprefork.so
-
-count() { # status, what
-    if test "$1" -eq 0; then
-        passed=$((passed + 1))
-        echo "  ok   $2"
-    else
-        failed=$((failed + 1))
-        echo "  FAIL $2"
-    fi
-}
 
 save() {
     whole=$(jq -r .version "$BUILD_DIR/prefork.json")
@@ -63,13 +51,13 @@ for version in $(versions); do
     cat "$scratch/changes"
     status=0
     test ! -s "$scratch/changes" || status=1
-    count "$status" "constants, signatures and conventions of $version are as they were"
+    verdict "constants, signatures and conventions of $version are as they were" "$status"
     for kind in $all_breaks; do
         copy_broken "$kind"
         description_changes "$scratch/tree" "$version" >"$scratch/changes"
         status=0
         test -s "$scratch/changes" || status=1
-        count "$status" "$kind is noticed: $(head -n 1 "$scratch/changes")"
+        verdict "$kind is noticed: $(head -n 1 "$scratch/changes")" "$status"
     done
 
     if ! can_compare_libraries "$library"; then
@@ -80,15 +68,15 @@ for version in $(versions); do
     cat "$scratch/changes"
     status=0
     test ! -s "$scratch/changes" || status=1
-    count "$status" "the types of libprefork.so of $version are as they were"
+    verdict "the types of libprefork.so of $version are as they were" "$status"
     for kind in $library_breaks; do
         status=0
         build_broken "$kind" || status=1
         library_changes "$scratch/tree/build/libprefork.so" "$scratch/tree" "$version" \
             >"$scratch/changes"
         test -s "$scratch/changes" || status=1
-        count "$status" "$kind is noticed in the library:$(sed -n 's/^  \(\[[A-Z]\]\)/ \1/p' \
-            "$scratch/changes" | head -n 1)"
+        noticed=$(sed -n 's/^  \(\[[A-Z]\]\)/ \1/p' "$scratch/changes" | head -n 1)
+        verdict "$kind is noticed in the library:$noticed" "$status"
     done
 done
 echo "$passed passed, $failed failed"

@@ -8,6 +8,7 @@ export LC_ALL=C
 
 library=$BUILD_DIR/libprefork.a
 . tests/support/script.sh
+. tests/abi/static_program.sh
 tried=0
 
 # What a compiler keeps for the link would be compiled there, with the options of the program.
@@ -26,15 +27,7 @@ try() { # language, compiler...
         return 0
     fi
     tried=$((tried + 1))
-    for way in fork exec; do
-        status=0
-        "$scratch/program" "$way" >"$scratch/lines" 2>"$scratch/errors" || status=$?
-        sort -o "$scratch/lines" "$scratch/lines"
-        if test "$status" -ne 0 ||
-            test "$(paste -s -d , "$scratch/lines")" != 'worker 0,worker 1'; then
-            complain "workers by $way, $*: status $status: $(cat "$scratch/errors")"
-        fi
-    done
+    expect_workers "$*"
     # shellcheck disable=SC2016 # the number is that of the shell, which becomes the program
     passed=$(sh -c 'LISTEN_PID=$$ LISTEN_FDS=1 exec "$0" listen 3</dev/null' "$scratch/program")
     test "$passed" = 1 || complain "was passed $passed instead of 1: $*"

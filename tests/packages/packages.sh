@@ -8,31 +8,31 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
+. tests/support/script.sh
 . tests/support/debian.sh
 
 directory=$(cd "$1" && pwd)
 shift
-passed=0
-failed=0
 root=
-trap 'test -z "$root" || rm -rf "$root"' EXIT
-trap 'exit 130' HUP INT PIPE TERM
+fail_shows=$directory/log
 
-verdict() { # what, status
-    if test "$2" -eq 0; then
-        passed=$((passed + 1))
-        echo "  ok   $1"
-    else
-        failed=$((failed + 1))
-        echo "  FAIL $1"
-        sed 's/^/       /' "$directory/log" | tail -n 20
-    fi
+on_exit() {
+    test -z "$root" || rm -rf "$root"
+}
+
+judge() { # what, command...
+    what=$1
+    shift
+    status=0
+    "$@" >"$fail_shows" 2>&1 || status=$?
+    verdict "$what" "$status"
+    return "$status"
 }
 
 # In namespaces of its own: what is left running ends with it.
 inside() { # command...
     unshare --pid --mount --fork --kill-child chroot "$root" \
-        /bin/sh -c 'mount -t proc proc /proc && exec "$@"' sh "$@" >"$directory/log" 2>&1
+        /bin/sh -c 'mount -t proc proc /proc && exec "$@"' sh "$@"
 }
 
 apt() {
@@ -46,37 +46,31 @@ list() { # file
         -path "$root/var/lib/dpkg" -o -name __pycache__ \) -prune -o -print | sort >"$1"
 }
 
+nothing_is_left() {
+    list "$directory/after"
+    diff "$directory/before" "$directory/after"
+}
+
 try() { # suite
+    on_exit
     root=$(mktemp -d "$directory/root-$1.XXXXXX")
-    status=0
-    timeout 600 debootstrap --variant=minbase --include=ca-certificates "$1" "$root" \
-        "$(debian_archive)" >"$directory/log" 2>&1 || status=$?
-    verdict "$1: a minimal root" "$status"
-    test "$status" -eq 0 || return 0
+    judge "$1: a minimal root" timeout 600 debootstrap --variant=minbase \
+        --include=ca-certificates "$1" "$root" "$(debian_archive)" || return 0
     mkdir "$root/packages"
     cp "$directory"/*.deb "$root/packages"
     cp -r lib/packaging/debian "$root/packages/debian"
-    status=0
-    apt install gcc libc6-dev pkgconf curl python3 || status=$?
-    verdict "$1: what the tests need" "$status"
+    judge "$1: what the tests need" apt install gcc libc6-dev pkgconf curl python3 || return 0
     list "$directory/before"
-    status=0
-    inside sh -c 'DEBIAN_FRONTEND=noninteractive apt-get -q -q -y --no-install-recommends install \
-        /packages/libprefork0_*.deb /packages/libprefork-dev_*.deb /packages/prefork_*.deb \
-        /packages/python3-prefork_*.deb' || status=$?
-    verdict "$1: installed" "$status"
+    judge "$1: installed" inside sh -c 'DEBIAN_FRONTEND=noninteractive apt-get -q -q -y \
+        --no-install-recommends install /packages/libprefork0_*.deb \
+        /packages/libprefork-dev_*.deb /packages/prefork_*.deb \
+        /packages/python3-prefork_*.deb' || return 0
     for test in server command python; do
-        status=0
-        inside timeout 100 sh -c "cd /packages && exec debian/tests/$test" || status=$?
-        verdict "$1: debian/tests/$test" "$status"
+        judge "$1: debian/tests/$test" \
+            inside timeout 100 sh -c "cd /packages && exec debian/tests/$test" || true
     done
-    status=0
-    apt purge libprefork0 libprefork-dev prefork python3-prefork || status=$?
-    verdict "$1: removed" "$status"
-    status=0
-    list "$directory/after"
-    diff "$directory/before" "$directory/after" >"$directory/log" || status=$?
-    verdict "$1: nothing is left" "$status"
+    judge "$1: removed" apt purge libprefork0 libprefork-dev prefork python3-prefork || true
+    judge "$1: nothing is left" nothing_is_left || true
     rm -rf "$root"
     root=
 }
