@@ -23,14 +23,6 @@ function M:handle()
   return self._handle
 end
 
-local function signal_number(value)
-  local number = settings.signal_number(value)
-  if not number or number == 0 then
-    errors.misuse("signal", 'a signal, as a number or a name such as "TERM"', value)
-  end
-  return number
-end
-
 local function slot(value)
   return errors.integer("task_id", value, 0, SLOTS - 1)
 end
@@ -58,7 +50,7 @@ end
 --- Handle a signal that the program received in its own way, as signals = "standard" does.
 -- @param signal TERM, INT, QUIT, HUP, TTIN, TTOU, USR1, USR2 or WINCH
 function M:handle_signal(signal)
-  return errors.done(lib.pf_pool_handle_signal(self:handle(), signal_number(signal)), "signal")
+  return errors.done(lib.pf_pool_handle_signal(self:handle(), settings.required_signal(signal)), "signal")
 end
 
 --- Change the number of workers, 1 to 65,536.
@@ -81,7 +73,7 @@ end
 -- @param signal a number or a name such as "USR1"
 -- @tparam[opt] int task_id nil: all workers
 function M:send_signal(signal, task_id)
-  local number = signal_number(signal)
+  local number = settings.required_signal(signal)
   local index = task_id == nil and -1 or slot(task_id)
   return errors.done(lib.pf_pool_send_signal(self:handle(), index, number), "task_id")
 end

@@ -118,29 +118,21 @@ function M.daemon_ready()
   return errors.done(lib.pf_daemon_ready())
 end
 
-local function signal_number(value)
-  local number = settings.signal_number(value)
-  if not number or number == 0 then
-    errors.misuse("signal", 'a signal, as a number or a name such as "TERM"', value)
-  end
-  return number
-end
-
 --- End this process as a signal does, usually that of `pool:stopped_by()`. Close the pools before.
 -- @return only if it failed
 function M.die_of_signal(signal)
   system.flush()
-  return errors.done(lib.pf_die_of_signal(signal_number(signal)), "signal")
+  return errors.done(lib.pf_die_of_signal(settings.required_signal(signal)), "signal")
 end
 
 --- Ignore a signal in this process: a worker that uses `wait` ignores TERM.
 function M.ignore_signal(signal)
-  system.set_signal(signal_number(signal), true)
+  system.set_signal(settings.required_signal(signal), true)
 end
 
 --- Give a signal its default disposition in this process.
 function M.reset_signal(signal)
-  system.set_signal(signal_number(signal), false)
+  system.set_signal(settings.required_signal(signal), false)
 end
 
 return M

@@ -134,6 +134,15 @@ function M.signal_number(value)
   end
 end
 
+--- The same of an argument, which has to be a signal.
+function M.required_signal(value)
+  local number = M.signal_number(value)
+  if not number or number == 0 then
+    errors.misuse("signal", 'a signal, as a number or a name such as "TERM"', value)
+  end
+  return number
+end
+
 -- A value that the checks above let pass but the library refuses is misuse as well.
 local function call(name, expected, value, setter, ...)
   local code = setter(...)
