@@ -12,8 +12,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 directory=$1
-part() { sed -n "s/^#define PF_VERSION_$1 //p" include/prefork.h; }
-version=$(part MAJOR).$(part MINOR).$(part PATCH)
+version=$(lib/version.sh)
 mkdir -p "$directory"
 cp include/prefork.h "$directory/prefork.h"
 {

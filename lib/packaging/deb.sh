@@ -7,8 +7,7 @@
 set -eu
 cd "$(dirname "$0")/../.."
 
-part() { sed -n "s/^#define PF_VERSION_$1 //p" include/prefork.h; }
-version=$(part MAJOR).$(part MINOR).$(part PATCH)
+version=$(lib/version.sh)
 rm -rf "$1"
 mkdir -p "$1/libprefork-$version"
 directory=$(cd "$1" && pwd)
