@@ -33,4 +33,18 @@ namespace prefork::base {
     return true;
 }
 
+// A text that is a decimal number and nothing else; 0: it is none, or one too large.
+[[nodiscard]] inline uint64_t parse_decimal(const char *text) {
+    constexpr uint64_t radix = 10;
+    uint64_t number = 0;
+    do {
+        const auto digit = static_cast<uint64_t>(*text) - '0';
+        if (digit >= radix || number > (UINT64_MAX - digit) / radix) {
+            return 0;
+        }
+        number = number * radix + digit;
+    } while (*++text != '\0');
+    return number;
+}
+
 } // namespace prefork::base

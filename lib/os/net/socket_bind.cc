@@ -10,6 +10,7 @@
 
 #include "base/array.h"
 #include "os/net/socket_file.h"
+#include "os/process/stack.h"
 #include "os/process/threads.h"
 
 namespace prefork::os {
@@ -17,7 +18,6 @@ namespace prefork::os {
 namespace {
 
 constexpr size_t bind_stack_size = size_t{64} * 1024;
-constexpr size_t bind_stack_alignment = 16;
 
 struct Binding {
     int descriptor;
@@ -70,10 +70,8 @@ int bind_with_own_mode(int descriptor, const sockaddr_un &address) {
     }
     Binding binding{descriptor, &address, -EINTR};
     const AllSignalsBlock block;
-    char *const end = &stack[0] + bind_stack_size;
-    const pid_t child =
-        clone(run_child, end - reinterpret_cast<uintptr_t>(end) % bind_stack_alignment,
-              CLONE_VM | CLONE_VFORK | CLONE_FILES, &binding);
+    const pid_t child = clone(run_child, stack_start(&stack[0], bind_stack_size),
+                              CLONE_VM | CLONE_VFORK | CLONE_FILES, &binding);
     if (child >= 0) {
         wait4(child, nullptr, __WALL, nullptr);
         return binding.result;

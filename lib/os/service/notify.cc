@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/number.h"
 #include "os/process/clock.h"
 
 namespace prefork::os {
@@ -23,20 +24,6 @@ constexpr base::Duration retry_delay_max = base::second;
 // More often nobody can mean it.
 constexpr base::Duration sign_of_life_interval_min = 10 * base::millisecond;
 constexpr int last_attempts = 10;
-
-// A decimal number and nothing else; 0: it is none, or one too large.
-uint64_t parse_decimal(const char *text) {
-    constexpr uint64_t radix = 10;
-    uint64_t number = 0;
-    do {
-        const auto digit = static_cast<uint64_t>(*text) - '0';
-        if (digit >= radix || number > (UINT64_MAX - digit) / radix) {
-            return 0;
-        }
-        number = number * radix + digit;
-    } while (*++text != '\0');
-    return number;
-}
 
 } // namespace
 
@@ -87,10 +74,10 @@ void Notifier::read_watchdog(base::Instant now) {
     const char *limit_us = secure_getenv("WATCHDOG_USEC");
     const char *watched = secure_getenv("WATCHDOG_PID");
     if (limit_us == nullptr ||
-        (watched != nullptr && parse_decimal(watched) != static_cast<uint64_t>(getpid()))) {
+        (watched != nullptr && base::parse_decimal(watched) != static_cast<uint64_t>(getpid()))) {
         return;
     }
-    const uint64_t limit = parse_decimal(limit_us);
+    const uint64_t limit = base::parse_decimal(limit_us);
     if (limit == 0 || limit > base::never / base::microsecond) {
         return; // none, or one that never comes
     }

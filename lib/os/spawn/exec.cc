@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "os/fd/descriptor.h"
+#include "os/process/stack.h"
 #include "os/service/daemon.h"
 #include "os/spawn/argument_size.h"
 #include "os/spawn/exec_child.h"
@@ -27,7 +28,6 @@ constexpr int clone_pidfd = CLONE_PIDFD;
 
 // The child runs on it until it executes the program: a few small frames.
 constexpr size_t exec_stack_size = size_t{32} * 1024;
-constexpr size_t exec_stack_alignment = 16;
 
 // Blocks what a SignalBlock lets through as well: a handler that ran in the child would run in the
 // memory of its parent.
@@ -138,10 +138,8 @@ int32_t Exec::start(const SpawnParameters &parameters, const SignalBlock &block,
     child.environment = &environment_;
     child.ignores_children = host_ignores_children();
     int pidfd = -1;
-    char *const stack_end = &stack_[0] + exec_stack_size;
-    const pid_t pid =
-        clone_and_wait(stack_end - reinterpret_cast<uintptr_t>(stack_end) % exec_stack_alignment,
-                       &child, wants_pidfd ? &pidfd : nullptr);
+    const pid_t pid = clone_and_wait(stack_start(&stack_[0], exec_stack_size), &child,
+                                     wants_pidfd ? &pidfd : nullptr);
     if (pid < 0) {
         return pid;
     }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/number.h"
 #include "base/text.h"
 #include "os/fd/lines.h"
 
@@ -19,14 +20,6 @@ const char *find_line(Lines *lines, const char *prefix) {
         }
     }
     return nullptr;
-}
-
-uint64_t parse_count(const char *text) {
-    uint64_t count = 0;
-    for (; *text >= '0' && *text <= '9'; text++) {
-        count = count * 10 + static_cast<uint64_t>(*text - '0');
-    }
-    return count;
 }
 
 } // namespace
@@ -45,7 +38,7 @@ bool OomCount::read(uint64_t *ret_count) {
     Lines counts(path);
     const char *kills = find_line(&counts, "oom_kill ");
     is_missing_ = kills == nullptr && (counts.error() == 0 || counts.error() == -ENOENT);
-    *ret_count = kills == nullptr ? 0 : parse_count(kills);
+    *ret_count = kills == nullptr ? 0 : base::parse_decimal(kills);
     return kills != nullptr;
 }
 
