@@ -15,6 +15,17 @@ class ErrorsTest < Support::Case
       error = assert_raises(Errno::EINVAL, name) { Prefork::Pool.new(name => value) }
       assert_match(/#{name} must be /, error.message)
     end
+    {
+      stop_signal: ["EXIT", :EXIT, "SIGEXIT", "", "TERM".encode("UTF-16LE"), 1.0], parent_death_signal: ["EXIT", "SIGSIGTERM"],
+      name: ["a".encode("UTF-16LE")], exec: [["a\0b"], ["/bin/true".encode("UTF-16LE")]], stop_timeout: [2**64, "1", nil],
+      max_restarts: [Float::NAN, -2**31 - 1], backoff: [[1], [1, 2, 3], [nil, nil], [Float::NAN, 1]],
+      restart_window: [[65_537, 1], [1, 0]], heartbeat_timeout: [Complex(1, 1)]
+    }.each do |name, values|
+      values.each do |value|
+        error = assert_raises(Errno::EINVAL, TypeError, value.inspect) { Prefork::Pool.new(name => value) }
+        assert_match(/#{name} must be /, error.message)
+      end
+    end
     error = assert_raises(Errno::EINVAL) { Prefork::Pool.new(name: "a\0b") }
     assert_equal "Invalid argument - name must be a String of at most 63 bytes without NUL, not \"a\\u0000b\"",
                  error.message
@@ -55,11 +66,12 @@ class ErrorsTest < Support::Case
       events_until(living, :started)
       assert_match(/task_id must be/, assert_raises(Errno::EINVAL) { living.worker(1) }.message)
       assert_raises(Errno::EINVAL) { living.signal("TERM", -1) }
-      assert_raises(Errno::EINVAL) { living.signal("NONE") }
+      %w[NONE EXIT].each { |name| assert_raises(Errno::EINVAL) { living.signal(name) } }
       assert_raises(Errno::EINVAL) { living.handle_signal("KILL") }
       assert_raises(Errno::EALREADY) { living.start {} }
       assert_raises(ArgumentError) { living.counter(:other) }
       assert_raises(Errno::EINVAL) { living.set_exec(true) }
+      [:dup, :clone].each { |copy| assert_raises(TypeError) { living.public_send(copy) } }
     end
   end
 

@@ -168,4 +168,17 @@ class ExecTest < Support::Case
     assert_equal ["alive 1"], program.lines("alive")
     assert_match(/prefork: the upgrade failed: No such file or directory/, program.err)
   end
+
+  def test_many_descriptors_of_systemd
+    program = run_program([script(<<~'RUBY')])
+      if ENV["LISTEN_FDS"]
+        puts "fds #{Prefork.listen_fds.map(&:fileno) == [*3...103]}"
+      else
+        passed = (3...103).to_h { |fd| [fd, File.open(File::NULL)] }
+        exec({ "LISTEN_PID" => Process.pid.to_s, "LISTEN_FDS" => "100" }, RbConfig.ruby, __FILE__, passed)
+      end
+    RUBY
+    assert_ended program, 0
+    assert_equal ["fds true"], program.lines
+  end
 end

@@ -91,7 +91,7 @@ module Prefork
       def text(name, value, expected = "a String without NUL")
         value = value.to_path if value.respond_to?(:to_path)
         raise wrong_type(name, expected, value) unless value.is_a?(String)
-        raise invalid(name, expected, value) if value.include?("\0")
+        raise invalid(name, expected, value) if !value.encoding.ascii_compatible? || value.include?("\0")
 
         value
       end
@@ -101,7 +101,10 @@ module Prefork
         return integer(name, value, expected) if value.is_a?(Integer)
         raise wrong_type(name, expected, value) unless value.is_a?(String) || value.is_a?(Symbol)
 
-        Signal.list.fetch(value.to_s.delete_prefix("SIG")) { raise invalid(name, expected, value) }
+        number = value.encoding.ascii_compatible? ? Signal.list.fetch(value.to_s.delete_prefix("SIG"), 0) : 0
+        raise invalid(name, expected, value) if number.zero? # Ruby's own "EXIT" too
+
+        number
       end
     end
   end

@@ -25,6 +25,9 @@ module Prefork
   #
   # **Workers by exec.** Each executes this program anew (`exec: true`), which must come to the same pool: {#run} or
   # {#start} runs the block there and ends the process. Or each executes another program.
+  #
+  # **The end.** Whoever uses {#start} also calls {#close}. Workers of a pool that is forgotten run on until this
+  # process ends. A pool cannot be copied.
   class Pool
     include Enumerable
     include Control
@@ -75,12 +78,19 @@ module Prefork
       @address = Fiddle::Pointer.malloc(Fiddle::SIZEOF_VOIDP, Fiddle::RUBY_FREE)
       Errors.check(Library.call(:pf_pool_new, @address))
       @handle = @address.ptr
+      @address[0, NONE.size] = NONE
       @owner = ::Process.pid
       @started = @done = false
       @settings.apply(@handle)
     rescue Exception
       close
       raise
+    end
+
+    # @private
+    def initialize_copy(_other)
+      @handle = nil
+      raise TypeError, "a pool cannot be copied"
     end
 
     # Sets what {#run} does with each event. Without, warnings and worse are written to $stderr. An exception of the
@@ -192,14 +202,15 @@ module Prefork
               elsif @done then "done"
               else @started ? "running" : "new"
               end
-      "#<#{self.class} #{@settings[:name].inspect} #{state}>"
+      "#<#{self.class} #{(@settings[:name] || '').inspect} #{state}>"
     end
 
     SPARE = -2
+    NONE = ("\0" * Fiddle::SIZEOF_VOIDP).freeze
     # Where the library itself has to wait, a signal that comes just before is handled so much later.
     INSIDE_MS = 50
     FAILURES = %i[exited start_failed unresponsive].freeze
-    private_constant :SPARE, :INSIDE_MS, :FAILURES
+    private_constant :SPARE, :NONE, :INSIDE_MS, :FAILURES
 
     private
 
@@ -255,17 +266,24 @@ module Prefork
       end
     end
 
-    # The next event, if one waits.
+    # The next event, if one waits. What a signal handler raises may come between any two lines. An event is valid
+    # until the next one is asked for: one that was not done with is looked at again.
     def take
-      while Errors.check(Library.call(:pf_pool_next_event, @handle, @address)).positive?
+      while @address.ptr.to_i.positive? || next_in_library
         address = @address.ptr
         type = Event.type_of(address)
         if type == :fork_wanted
           fork_worker(Library.call(:pf_event_task_id, address))
         elsif type != :signal_unavailable || !Traps.include?(Library.call(:pf_event_signal, address))
-          return remember(Event.read(address))
+          event = remember(Event.read(address))
         end
+        @address[0, NONE.size] = NONE
+        return event if event
       end
+    end
+
+    def next_in_library
+      Errors.check(Library.call(:pf_pool_next_event, @handle, @address)).positive?
     end
 
     def remember(event)
@@ -319,22 +337,33 @@ module Prefork
                              "End them before the pool starts, or pass allow_threads: true", Errors::ETHREADS)
     end
 
-    # Answers a request for a worker. The library blocks all signals in between.
+    # Answers a request for a worker. The library blocks all signals in between. What a handler that waits already
+    # raises here leaves @forked, or a fork that is prepared: the next call goes on with it.
     def fork_worker(task_id)
-      if @settings[:allow_threads] == false && !other_threads.empty?
-        Library.call(:pf_pool_fork_parent, @handle, task_id, Errors::ETHREADS)
-        return
-      end
-      return if Library.call(:pf_pool_fork_prepare, @handle, task_id).negative? # the pool does not want it any more
+      unless @forked
+        if @settings[:allow_threads] == false && !other_threads.empty?
+          @forked = Errors::ETHREADS
+        else
+          result = Library.call(:pf_pool_fork_prepare, @handle, task_id)
+          return if result.negative? && result != -Errno::EALREADY::Errno # the pool does not want it any more
 
-      pid = -Errno::EAGAIN::Errno
-      begin
-        pid = ::Process.fork { become_worker(task_id) }
-      rescue SystemCallError => e
-        pid = -e.errno
-      ensure
-        Library.call(:pf_pool_fork_parent, @handle, task_id, pid)
+          @forked = fork_process(task_id)
+        end
       end
+      Library.call(:pf_pool_fork_parent, @handle, task_id, @forked)
+      @forked = nil
+    end
+
+    # The process id, or a negative errno.
+    def fork_process(task_id)
+      ::Process.fork { become_worker(task_id) }
+    rescue SystemCallError => e
+      -e.errno
+    rescue Exception # of a hook of fork: there may be a child, which the library does not admit
+      ::Process.exit!(1) if ::Process.pid != @owner
+
+      @forked = -Errno::EAGAIN::Errno
+      raise
     end
 
     # In the child, which ends with the block of its fork.

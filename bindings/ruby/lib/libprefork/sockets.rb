@@ -2,10 +2,13 @@
 # frozen_string_literal: true
 
 module Prefork
-  FDS_MAX = 64
+  # An address of a host each.
+  SOCKETS_MAX = 64
+  # More than a process can have.
+  FDS_MAX = 2**30
   BIND_REUSEPORT = 1
   OWNED = {}
-  private_constant :FDS_MAX, :BIND_REUSEPORT, :OWNED
+  private_constant :SOCKETS_MAX, :FDS_MAX, :BIND_REUSEPORT, :OWNED
 
   class << self
     # Listens on each address of a host. The sockets are made before the workers, which share them: accept by
@@ -22,8 +25,8 @@ module Prefork
     def bind_sockets(host, port, family: Socket::AF_UNSPEC, backlog: 128, reuse_port: false)
       name = Errors.text(:host, host || "")
       numbers = [Errors.integer(:port, port), Errors.integer(:family, family), Errors.integer(:backlog, backlog)]
-      fds = call_for_fds("#{host || '*'}:#{port}") do |array|
-        Library.call(:pf_bind_sockets, name, *numbers, reuse_port ? BIND_REUSEPORT : 0, array, FDS_MAX)
+      fds = call_for_fds("#{host || '*'}:#{port}") do |array, size|
+        Library.call(:pf_bind_sockets, name, *numbers, reuse_port ? BIND_REUSEPORT : 0, array, size)
       end
       fds.map { |fd| own(fd) }
     end
@@ -44,17 +47,27 @@ module Prefork
     end
 
     # The sockets that systemd has opened for this process (LISTEN_FDS).
-    # @return [Array<IO>] TCPServer, UNIXServer, Socket or IO, whichever each is
+    # @return [Array<IO>] TCPServer, UNIXServer, Socket or IO, whichever each is; [] if none was passed
+    # @raise [Errno::EBADF] if one is not open
+    # @raise [Errno::EINVAL] if LISTEN_FDS is not a number
     def listen_fds
-      call_for_fds("listen_fds") { |array| Library.call(:pf_listen_fds, array, FDS_MAX) }.map { |fd| own(fd) }
+      fds = call_for_fds("listen_fds", FDS_MAX) { |array, size| Library.call(:pf_listen_fds, array, size) }
+      fds.map { |fd| own(fd) }
     end
 
     private
 
-    def call_for_fds(what)
-      array = Fiddle::Pointer.malloc(FDS_MAX * Fiddle::SIZEOF_INT, Fiddle::RUBY_FREE)
-      count = Errors.check(yield(array), what)
-      array[0, count * Fiddle::SIZEOF_INT].unpack("i*")
+    # Yields an array and its size, a larger one while that is too small.
+    def call_for_fds(what, largest = SOCKETS_MAX)
+      size = SOCKETS_MAX
+      loop do
+        array = Fiddle::Pointer.malloc(size * Fiddle::SIZEOF_INT, Fiddle::RUBY_FREE)
+        count = yield(array, size)
+        return array[0, Errors.check(count, what) * Fiddle::SIZEOF_INT].unpack("i*") unless
+          count == -Errno::ENOBUFS::Errno && size < largest
+
+        size *= 2
+      end
     end
 
     # The object that owns the descriptor. It is kept, for a collection would close the descriptor, which the library
