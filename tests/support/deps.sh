@@ -133,8 +133,11 @@ bindings() {
     tool doxygen doxygen
     tool javac openjdk-17-jdk-headless
     tool mvn maven
-    # Of bindings/examples. The compilers of Zig and OCaml are large: nothing needs them.
+    # Of bindings/examples, which gets Zig from PyPI.
     tool ldc2 ldc
+    tool ocamlopt ocaml-nox
+    tool ocamlfind ocaml-findlib
+    ocamlfind query ctypes.foreign >/dev/null 2>&1 || need libctypes-ocaml-dev
     tool nim nim
     tool mcs mono-mcs
     tool mono mono-runtime
