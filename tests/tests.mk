@@ -66,6 +66,7 @@ SIM_CHECKS := $(sort $(wildcard tests/sim/*_test.sh))
 DENY_CHECKS := $(sort $(wildcard tests/deny/*_test.sh))
 COST_CHECKS := $(sort $(wildcard tests/bench/*_test.sh))
 FUZZ_CHECKS := $(sort $(wildcard tests/fuzz/*_test.sh))
+SUPPORT_CHECKS := tests/support/runner_test.sh
 COMMAND_CHECKS := $(sort $(wildcard tests/command/*_test.sh))
 # Their system calls have the names that they have in a 64-bit glibc.
 can_feed = $(shell $(CXX) $(CPPFLAGS) $(CXXFLAGS) -include features.h -dM -E -x c++ /dev/null | \
@@ -82,7 +83,7 @@ SUITES = unit api
 else ifneq ($(SAN),)
 SUITES = unit api fuzz
 else
-SUITES = unit api loops abi lint install demo sim bench fuzz deny command
+SUITES = unit api loops abi lint install demo sim bench fuzz deny command support
 endif
 # Those that wait or work for long come first, so that none of them is left alone at the end.
 SLOW_CHECKS := $(addprefix $(BUILD)/tests/,loops/idle_test $(addprefix api/,heartbeat_test \
@@ -91,7 +92,7 @@ SLOW_CHECKS := $(addprefix $(BUILD)/tests/,loops/idle_test $(addprefix api/,hear
 	tests/abi/platforms_test.sh tests/abi/static_test.sh tests/demo/load_test.sh tests/lint/man.sh
 ALL_CHECKS := $(UNIT_TESTS) $(if $(findstring thread,$(SAN)),$(THREAD_TESTS),$(API_TESTS)) \
 	$(LOOP_CHECKS) $(ABI_CHECKS) $(LINT_CHECKS) $(INSTALL_CHECKS) $(DEMO_CHECKS) $(SIM_CHECKS) \
-	$(COST_CHECKS) $(FUZZ_CHECKS) $(DENY_CHECKS) $(COMMAND_CHECKS)
+	$(COST_CHECKS) $(FUZZ_CHECKS) $(DENY_CHECKS) $(COMMAND_CHECKS) $(SUPPORT_CHECKS)
 ALL_CHECKS := $(filter $(SLOW_CHECKS),$(ALL_CHECKS)) $(filter-out $(SLOW_CHECKS),$(ALL_CHECKS))
 SUITE_CHECKS := $(filter $(foreach suite,$(SUITES),$(BUILD)/tests/$(suite)/% tests/$(suite)/%),$(ALL_CHECKS))
 # TEST=name is the name of one file of tests/*/, with or without its ending.
@@ -235,7 +236,7 @@ check-run: all $(PROGRAMS) $(EXAMPLES) $(LOOPS) $(CHECKS) \
 		$(if $(filter tests/bench/%,$(CHECKS)),$(COUNTED)) \
 		$(if $(filter tests/fuzz/%,$(CHECKS)),$(FUZZ_FEEDS))
 	@test -n '$(CHECKS)' || { echo 'no test is named $(TEST)' >&2; exit 1; }
-	+@$(SCRIPT_ENV) tests/support/run.sh $(CHECKS)
+	@$(SCRIPT_ENV) tests/support/run.sh $(CHECKS)
 
 cost:
 	@CC='$(CC)' CXX='$(CXX)' tests/support/deps.sh build
@@ -285,7 +286,7 @@ installcheck:
 	@$(MAKE) --no-print-directory installcheck-run
 
 installcheck-run: all
-	+@$(SCRIPT_ENV) tests/support/run.sh $(INSTALL_CHECKS)
+	@$(SCRIPT_ENV) tests/support/run.sh $(INSTALL_CHECKS)
 
 # ---- bindings --------------------------------------------------------------------------
 # Against the library as it is installed. LANGUAGES= chooses; one that is not here is skipped.

@@ -12,6 +12,7 @@ export LC_ALL=C
 . tests/support/script.sh
 . tests/machines/toolchain.sh
 tried=0
+jobs=-j$(getconf _NPROCESSORS_ONLN)
 
 understands() { # compiler with options, language
     # shellcheck disable=SC2086 # words on purpose
@@ -29,7 +30,7 @@ try() { # target, C compiler, C++ compiler, options of the link
     # shellcheck disable=SC2086 # words on purpose
     archiver=$($2 -print-prog-name=ar)
     # Without debugging information and the optimisation of the whole it is done in half the time.
-    if ! "${MAKE:-make}" --no-print-directory WERROR=1 TEST= SAN= BUILD="$scratch/$target" \
+    if ! "${MAKE:-make}" "$jobs" --no-print-directory WERROR=1 TEST= SAN= BUILD="$scratch/$target" \
         CC="$2" CXX="$3" AR="$archiver" CFLAGS=-O1 PF_LTO=-fno-lto without_lto=: all \
         >"$scratch/output" 2>&1; then
         complain "does not build for $target: $(grep -E 'error|undefined' "$scratch/output")"

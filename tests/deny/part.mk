@@ -14,5 +14,5 @@ deny:
 	@$(MAKE) --no-print-directory deny-run
 
 deny-run: all $(BUILD)/tests/programs/deny
-	+@$(SCRIPT_ENV) DENY_ALL=1 SAVE='$(SAVE)' tests/support/run.sh tests/deny/deny_test.sh \
+	@$(SCRIPT_ENV) DENY_ALL=1 SAVE='$(SAVE)' tests/support/run.sh tests/deny/deny_test.sh \
 		tests/deny/calls_test.sh

@@ -5,8 +5,18 @@
 # scripts, which build and measure, one for each processor. With TEST_JOBS=1 all run one after the
 # other. Ends with "N passed, N failed".
 #
+# make waits for each process that has its jobserver, so tests do not inherit it. Tests that run
+# make choose the number of jobs themselves.
+#
 # SPDX-License-Identifier: MIT
 set -u
+
+jobserver=$(printf '%s' "${MAKEFLAGS-}" | sed -n 's/.* --jobserver-[a-z]*=\([3-9],[3-9]\).*/\1/p')
+case $jobserver in
+?,?) eval "exec ${jobserver%,*}<&- ${jobserver#*,}<&-" ;;
+esac
+MAKEFLAGS=$(printf '%s' " ${MAKEFLAGS-}" | sed 's/ -j[0-9]*//g; s/ --jobserver-[^ ]*//g; s/^ //')
+export MAKEFLAGS
 
 processors=$(getconf _NPROCESSORS_ONLN)
 jobs=${TEST_JOBS:-$((3 * processors))}

@@ -5,6 +5,9 @@
 # status 0 is passed, 77 skipped (counted as neither), all else failed. Tells one line; the
 # whole output of one that failed, or of all with V=1. Adds its three counts to RESULTS/counts.
 #
+# A test runs in a session of its own, with a mark in its environment. A process that still has
+# this session or this mark a while after the end of the test is killed, and is a failure.
+#
 # SPDX-License-Identifier: MIT
 set -u
 
@@ -12,6 +15,9 @@ results=$1
 file=$2
 limit_s=${TEST_LIMIT_S:-300}
 output=$(mktemp -p "$results")
+
+grace_tenths=$((10 * ${TEST_GRACE_S:-5}))
+mark=TEST_RUN=$output
 
 export CMOCKA_MESSAGE_OUTPUT=TAP
 export ASAN_OPTIONS="detect_leaks=1:abort_on_error=0:exitcode=99:${ASAN_OPTIONS:-}"
@@ -36,6 +42,25 @@ count_cases() {
         }' "$output"
 }
 
+# The processes of the test, without those that only wait to be reaped.
+processes() {
+    {
+        grep -lsE "^[0-9]+ \(.*\) [^ZX] [0-9]+ [0-9]+ $session " /proc/[0-9]*/stat
+        grep -lsaF "$mark" /proc/[0-9]*/environ
+    } | sed 's|^/proc/\([0-9]*\)/.*|\1|' | sort -u
+}
+
+# A supervisor may start a worker while it is killed, hence the rounds.
+kill_processes() {
+    rounds=0
+    while left=$(processes) && test -n "$left" && test "$rounds" -lt 50; do
+        # shellcheck disable=SC2086 # one word for each process
+        kill -s KILL $left 2>/dev/null
+        rounds=$((rounds + 1))
+        sleep 0.1
+    done
+}
+
 name=${file#"${BUILD_DIR:-}"/}
 name=${name##*tests/}
 case $file in
@@ -44,11 +69,27 @@ case $file in
 esac
 start=$(date +%s%N)
 # A make that runs in the background ignores signals, which its tests must not.
-timeout -k 10 "$limit_s" env --default-signal "$file" >"$output" 2>&1 </dev/null &
-trap 'kill $! && wait $!; exit 130' INT TERM HUP
-wait $!
+setsid timeout -k 10 "$limit_s" env --default-signal "$mark" "$file" >"$output" 2>&1 </dev/null &
+session=$!
+trap 'kill "$session" && wait "$session"; kill_processes; exit 130' INT TERM HUP
+wait "$session"
 status=$?
 took_ms=$((($(date +%s%N) - start) / 1000000))
+
+# An orphan may need a moment to notice its end.
+tenths=0
+test "$status" -ne 124 || tenths=$grace_tenths
+while left=$(processes) && test -n "$left" && test "$tenths" -lt "$grace_tenths"; do
+    tenths=$((tenths + 1))
+    sleep 0.1
+done
+for process in $left; do
+    echo "left behind, and killed: $process $(tr '\0' ' ' <"/proc/$process/cmdline" 2>/dev/null)"
+done >"$output.left"
+kill_processes
+case $status in
+0 | 77) test ! -s "$output.left" || status=1 ;;
+esac
 case $file in
 *.sh)
     case $status in
@@ -73,7 +114,7 @@ tell() {
     printf '  %-4s %s (%s%d.%02d s)\n' "$verdict" "$name" "$what" $((took_ms / 1000)) \
         $((took_ms % 1000 / 10))
     if test "$verdict" = FAIL || test "${V:-0}" = 1; then
-        sed 's/^/       /' "$output"
+        sed 's/^/       /' "$output" "$output.left"
         test "$status" -ne 124 || echo "       stopped: not done within $limit_s s"
     else
         grep -E '^skipped: | SKIP ' "$output" | sed 's/^/       /'
