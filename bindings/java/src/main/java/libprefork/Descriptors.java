@@ -2,16 +2,23 @@
 package libprefork;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
+import java.net.UnknownHostException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
 import java.nio.file.DirectoryStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 
 /** What java.nio has no way to do with descriptors. */
 final class Descriptors {
@@ -24,15 +31,59 @@ final class Descriptors {
     private static final int SO_ACCEPTCONN = 30;
     private static final int SO_COOKIE = 57;
     private static final int EPOLL_CTL_DEL = 2;
-    private static final long SYS_CLOSE_RANGE = 436;
-    private static final long CLOSE_RANGE_CLOEXEC = 4;
+    private static final int F_GETFD = 1;
+    private static final int F_SETFD = 2;
+    private static final int FD_CLOEXEC = 1;
+    private static final int FIRST = 3;
+    private static final long PIPE_NS = 10_000_000_000L;
     private static final int ADDRESS_MAX = 128;
 
     private Descriptors() {}
 
-    /** Workers inherit none of the descriptors of this process but those that they are given. */
-    static void closeOnExec() {
-        Native.number("syscall", SYS_CLOSE_RANGE, 3L, 0xffffffffL, CLOSE_RANGE_CLOEXEC);
+    /**
+     * Workers inherit no sockets, pipes, and files without a name of this process but those that
+     * they are given. ProcessBuilder passes pipes and files to its helper by exec, in any thread: a
+     * pipe has to be older than such a start, and a file stays as it is.
+     */
+    static synchronized void closeOnExec() {
+        long now = System.nanoTime();
+        Map<String, Long> pipes = new HashMap<>();
+        List<Integer> fds;
+        try {
+            fds = open();
+        } catch (UncheckedIOException e) {
+            return; // too many descriptors: no reason to end the supervision
+        }
+        for (int fd : fds) {
+            if (fd < FIRST || (Native.integer("fcntl", fd, F_GETFD) & FD_CLOEXEC) != 0) {
+                continue;
+            }
+            String file = file(fd);
+            boolean isDue = file.startsWith("socket:") || file.startsWith("anon_inode:");
+            if (file.startsWith("pipe:")) {
+                long since = seenPipes.getOrDefault(file, now);
+                pipes.put(file, since);
+                isDue = now - since > PIPE_NS;
+            }
+            if (isDue) {
+                Native.integer("fcntl", fd, F_SETFD, FD_CLOEXEC);
+                if (!file.equals(file(fd))) {
+                    Native.integer("fcntl", fd, F_SETFD, 0); // the number has another file now
+                }
+            }
+        }
+        seenPipes = pipes;
+    }
+
+    private static Map<String, Long> seenPipes = Map.of();
+
+    /** What a descriptor is, as /proc says; empty if it is closed. */
+    private static String file(int fd) {
+        try {
+            return Files.readSymbolicLink(Path.of("/proc/self/fd/" + fd)).toString();
+        } catch (IOException e) {
+            return "";
+        }
     }
 
     /** The descriptors that are open. */
@@ -42,8 +93,10 @@ final class Descriptors {
             for (Path entry : entries) {
                 fds.add(Integer.valueOf(entry.getFileName().toString()));
             }
+        } catch (DirectoryIteratorException e) {
+            throw new UncheckedIOException(e.getCause());
         } catch (IOException e) {
-            throw new PreforkException("/proc/self/fd", -2);
+            throw new UncheckedIOException(e);
         }
         return fds;
     }
@@ -60,6 +113,17 @@ final class Descriptors {
             byte[] bytes = address.toArray(ValueLayout.JAVA_BYTE);
             return Arrays.copyOf(bytes, Math.min(ADDRESS_MAX,
                     length.get(ValueLayout.JAVA_INT, 0)));
+        }
+    }
+
+    /** The address and port of an internet socket; an IPv4 address in IPv6 is one of IPv4. */
+    static InetSocketAddress internet(byte[] address) {
+        boolean isOld = family(address) == AF_INET;
+        try {
+            return new InetSocketAddress(InetAddress.getByAddress(
+                    Arrays.copyOfRange(address, isOld ? 4 : 8, isOld ? 8 : 24)), port(address));
+        } catch (UnknownHostException e) {
+            throw new AssertionError(e);
         }
     }
 
@@ -104,24 +168,29 @@ final class Descriptors {
 
     /** Makes to the same open file as from. */
     static void replace(int to, int from) {
-        if (Native.integer("dup3", from, to, O_CLOEXEC) < 0) {
-            throw new PreforkException("descriptor " + to, -9);
-        }
+        PreforkException.check("descriptor " + to,
+                Native.system("dup3", from, to, O_CLOEXEC));
     }
 
     /** A listening socket that nobody connects to. */
     static int deafSocket() {
-        int fd = Native.integer("socket", AF_UNIX, SOCK_STREAM_NONBLOCK_CLOEXEC, 0);
+        int fd = PreforkException.check("socket",
+                Native.system("socket", AF_UNIX, SOCK_STREAM_NONBLOCK_CLOEXEC, 0));
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment address = arena.allocate(8, 8);
             address.set(ValueLayout.JAVA_SHORT, 0, (short) AF_UNIX);
             // An address of two bytes: the kernel chooses an abstract name.
-            if (fd < 0 || Native.integer("bind", fd, address, 2) != 0
-                    || Native.integer("listen", fd, 1) != 0) {
-                throw new PreforkException("socket", -24);
-            }
+            PreforkException.check("socket", Native.system("bind", fd, address, 2));
+            PreforkException.check("socket", Native.system("listen", fd, 1));
+        } catch (RuntimeException | Error e) {
+            close(fd);
+            throw e;
         }
         return fd;
+    }
+
+    static void close(int fd) {
+        Native.integer("close", fd);
     }
 
     /** No selector of this process waits for it any more. */

@@ -10,7 +10,6 @@ import java.net.InetSocketAddress;
 import java.net.SocketAddress;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
-import java.net.UnknownHostException;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -164,14 +163,7 @@ public final class Listener implements AutoCloseable {
         if (!Descriptors.isInternet(address)) {
             return UnixDomainSocketAddress.of(Descriptors.path(address));
         }
-        boolean isOld = Descriptors.family(address) == Descriptors.AF_INET;
-        byte[] host = Arrays.copyOfRange(address, isOld ? 4 : 8, isOld ? 8 : 24);
-        try {
-            return new InetSocketAddress(InetAddress.getByAddress(host),
-                    Descriptors.port(address));
-        } catch (UnknownHostException e) {
-            throw new AssertionError(e);
-        }
+        return Descriptors.internet(address);
     }
 
     /**
@@ -238,12 +230,18 @@ public final class Listener implements AutoCloseable {
     }
 
     private static boolean isAt(SocketAddress placeholder, byte[] address) {
-        if (placeholder instanceof InetSocketAddress internet) {
-            return Descriptors.isInternet(address)
-                    && Descriptors.port(address) == internet.getPort();
+        if (!(placeholder instanceof InetSocketAddress wanted)) {
+            return Descriptors.family(address) == Descriptors.AF_UNIX
+                    && Descriptors.path(address).equals(placeholder.toString());
         }
-        return Descriptors.family(address) == Descriptors.AF_UNIX
-                && Descriptors.path(address).equals(placeholder.toString());
+        if (wanted.isUnresolved() || !Descriptors.isInternet(address)) {
+            return false;
+        }
+        InetSocketAddress own = Descriptors.internet(address);
+        // For Java the wildcard address of a socket for IPv6 and IPv4 may be that of IPv4.
+        return own.equals(wanted) || (own.getPort() == wanted.getPort()
+                && own.getAddress().isAnyLocalAddress()
+                && wanted.getAddress().isAnyLocalAddress());
     }
 
     /**
@@ -256,15 +254,18 @@ public final class Listener implements AutoCloseable {
         }
         opened();
         int deaf = Descriptors.deafSocket();
-        for (int place : attached) {
-            // Not if the server has closed it: then the number may belong to another file.
-            if (Descriptors.isSameSocket(place, fd)) {
-                Descriptors.removeFromSelectors(place);
-                Descriptors.replace(place, deaf);
+        try {
+            for (int place : attached) {
+                // Not if the server has closed it: then the number may belong to another file.
+                if (Descriptors.isSameSocket(place, fd)) {
+                    Descriptors.removeFromSelectors(place);
+                    Descriptors.replace(place, deaf);
+                }
             }
+            attached.clear();
+        } finally {
+            Descriptors.close(deaf);
         }
-        attached.clear();
-        Native.integer("close", deaf);
     }
 
     /**
@@ -317,7 +318,7 @@ public final class Listener implements AutoCloseable {
     public synchronized void close() {
         if (!isClosed) {
             isClosed = true;
-            Native.integer("close", fd);
+            Descriptors.close(fd);
         }
     }
 }

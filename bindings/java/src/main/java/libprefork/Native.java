@@ -4,6 +4,7 @@ package libprefork;
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
 import java.lang.foreign.Linker;
+import java.lang.foreign.MemoryLayout;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
@@ -11,10 +12,12 @@ import java.lang.invoke.MethodHandle;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.ToLongBiFunction;
 
 /**
  * The shared library, and calls of its functions and of those of libc.
  */
+@SuppressWarnings("restricted") // the program allows them by --enable-native-access
 final class Native {
     static final String SONAME = "libprefork.so.0";
     static final int OLDEST = 200; // as pf_version_number()
@@ -59,10 +62,11 @@ final class Native {
     // One handle for all functions, for each one of another type would add to the time of a start.
     // In the calling conventions of Linux on 64-bit machines a parameter of an integer type or a
     // pointer is a word, extended as its sign says, and words too many are not looked at.
-    private static final MethodHandle CALL = LINKER.downcallHandle(FunctionDescriptor.of(
+    private static final FunctionDescriptor WORDS = FunctionDescriptor.of(
             ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG,
             ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG,
-            ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG));
+            ValueLayout.JAVA_LONG, ValueLayout.JAVA_LONG);
+    private static final MethodHandle CALL = LINKER.downcallHandle(WORDS);
     private static final Map<String, MemorySegment> FUNCTIONS = new ConcurrentHashMap<>();
     private static final SymbolLookup LIBRARY = load();
 
@@ -167,7 +171,37 @@ final class Native {
         }
     }
 
+    /** A call that keeps errno: made when first needed, for most processes never need it. */
+    private static final class Errno {
+        static final MemoryLayout STATE = Linker.Option.captureStateLayout();
+        static final long OFFSET =
+                STATE.byteOffset(MemoryLayout.PathElement.groupElement("errno"));
+        static final MethodHandle CALL =
+                LINKER.downcallHandle(WORDS, Linker.Option.captureCallState("errno"));
+
+        private Errno() {}
+
+        /** The result of the function, or a negative errno if it is -1. */
+        static long invoke(MemorySegment function, long... a) {
+            try (Arena arena = Arena.ofConfined()) {
+                MemorySegment state = arena.allocate(STATE);
+                long result = (long) CALL.invokeExact(
+                        function, state, a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
+                return (int) result == -1 ? -state.get(ValueLayout.JAVA_INT, OFFSET) : result;
+            } catch (RuntimeException | Error e) {
+                throw e;
+            } catch (Throwable e) {
+                throw new AssertionError(e);
+            }
+        }
+    }
+
     private static long call(String name, Object... arguments) {
+        return call(Native::invoke, name, arguments);
+    }
+
+    private static long call(ToLongBiFunction<MemorySegment, long[]> invoke, String name,
+            Object... arguments) {
         MemorySegment function = FUNCTIONS.computeIfAbsent(name, Native::find);
         long[] words = new long[PARAMETERS_MAX];
         Arena arena = null;
@@ -182,7 +216,7 @@ final class Native {
                     words[i] = ((Number) arguments[i]).longValue();
                 }
             }
-            return invoke(function, words);
+            return invoke.applyAsLong(function, words);
         } finally {
             if (arena != null) {
                 arena.close();
@@ -200,6 +234,11 @@ final class Native {
 
     static int integer(String name, Object... arguments) {
         return (int) call(name, arguments);
+    }
+
+    /** The result of a function of libc that returns an int; a negative errno if it failed. */
+    static int system(String name, Object... arguments) {
+        return (int) call(Errno::invoke, name, arguments);
     }
 
     static long number(String name, Object... arguments) {

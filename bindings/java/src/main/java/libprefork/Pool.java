@@ -115,7 +115,7 @@ public final class Pool implements AutoCloseable, Iterable<Event> {
             if (event.isPresent() || isDone) {
                 return event;
             }
-            // The JVM does not set close-on-exec in its sockets and some of its files.
+            // The JVM does not set close-on-exec.
             Descriptors.closeOnExec();
             int result = handle.dispatch(timeoutMs);
             if (result <= 0) {

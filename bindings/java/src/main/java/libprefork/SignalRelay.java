@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.IntConsumer;
 import sun.misc.Signal;
 import sun.misc.SignalHandler;
 
@@ -40,25 +41,36 @@ final class SignalRelay {
         }
     }
 
-    /** Sets a handler for each of these signals that the JVM lets a program handle. */
-    static void handle(SignalHandler handler, Map<Signal, SignalHandler> before,
-            String... names) {
+    /**
+     * Has an action run at these signals, with the number, for the life of this process.
+     *
+     * @return whether the JVM lets a program handle any of them
+     */
+    static boolean handle(IntConsumer action, String... names) {
+        Map<Signal, SignalHandler> before = new HashMap<>();
+        handle(action, before, names);
+        return !before.isEmpty();
+    }
+
+    private static void handle(IntConsumer action,
+            Map<Signal, SignalHandler> before, String... names) {
         for (String name : names) {
             try {
                 Signal signal = new Signal(name);
-                before.put(signal, Signal.handle(signal, handler));
+                before.put(signal,
+                        Signal.handle(signal, s -> action.accept(s.getNumber())));
             } catch (IllegalArgumentException e) {
                 // -Xrs: the signal has its default disposition.
             }
         }
     }
 
-    private static synchronized void receive(Signal signal) {
+    private static synchronized void receive(int signal) {
         for (Pool pool : POOLS) {
-            if (pool.signals() == Signals.STOP_ONLY && signal.getNumber() == HUP) {
+            if (pool.signals() == Signals.STOP_ONLY && signal == HUP) {
                 pool.stopBy(HUP);
             } else {
-                pool.handleSignal(signal.getNumber());
+                pool.handleSignal(signal);
             }
         }
     }

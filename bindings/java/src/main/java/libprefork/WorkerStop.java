@@ -6,13 +6,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
-import sun.misc.Signal;
-import sun.misc.SignalHandler;
 
 /**
  * Watches the stop descriptor of this worker in a thread. Without it a worker would outlive a
@@ -23,6 +19,9 @@ final class WorkerStop {
     private static final int STATUS_OF_TERM = 143;
     private static final int POLLIN = 1;
     private static final long SIG_IGN = 1;
+    private static final int SIGHUP = 1;
+    private static final int SIGINT = 2;
+    private static final int SIGTERM = 15;
 
     private static WorkerStop instance;
 
@@ -56,14 +55,13 @@ final class WorkerStop {
     private synchronized void heed() {
         if (!isHeeded) {
             isHeeded = true;
-            Map<Signal, SignalHandler> before = new HashMap<>();
-            SignalRelay.handle(signal -> terminate(), before, "TERM");
+            boolean isHandled = SignalRelay.handle(signal -> terminate(), "TERM");
             // A terminal sends these to all processes: the supervisor decides what they mean.
-            SignalRelay.handle(signal -> { }, before, "INT", "HUP");
-            if (before.isEmpty()) {
+            isHandled |= SignalRelay.handle(signal -> { }, "INT", "HUP");
+            if (!isHandled) {
                 // -Xrs: their default action would end this process.
-                for (String name : List.of("TERM", "INT", "HUP")) {
-                    Native.number("signal", new Signal(name).getNumber(), SIG_IGN);
+                for (int signal : new int[] {SIGTERM, SIGINT, SIGHUP}) {
+                    Native.number("signal", signal, SIG_IGN);
                 }
             }
         }

@@ -23,7 +23,9 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** What is refused, and how. */
 class ErrorsTest {
+    private static final int EBADF = 9;
     private static final int ECHILD = 10;
+    private static final int EINVAL = 22;
     private static final int EADDRINUSE = 98;
 
     @TempDir
@@ -96,6 +98,13 @@ class ErrorsTest {
             Event failed = ScenariosTest.until(pool, EventType.START_FAILED, 1).getLast();
             assertEquals(-2, failed.error());
         }
+    }
+
+    @Test
+    void an_error_of_the_system_is_the_one_that_it_reports() {
+        assertEquals(EBADF, assertThrows(PreforkException.class,
+                () -> Descriptors.replace(99999, 99998)).errno());
+        assertEquals(EINVAL, -Native.system("dup3", 0, 0, 0));
     }
 
     /** Compiles a shared library. */

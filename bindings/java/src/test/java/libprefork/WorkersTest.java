@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.UnixDomainSocketAddress;
 import java.nio.channels.SelectionKey;
@@ -17,6 +18,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -164,6 +166,64 @@ class WorkersTest {
             assertThrows(IllegalStateException.class,
                     () -> closed.attach(server.getLocalAddress()));
             assertThrows(IllegalStateException.class, closed::connections);
+        }
+    }
+
+    @Test
+    void a_placeholder_is_found_by_its_address_and_port() throws Exception {
+        try (Listener listener = Listener.bind("127.0.0.1", 0);
+                ServerSocketChannel other = ServerSocketChannel.open();
+                ServerSocketChannel server = ServerSocketChannel.open()) {
+            other.bind(new InetSocketAddress("127.0.0.1", 0));
+            int port = ((InetSocketAddress) other.getLocalAddress()).getPort();
+            InetSocketAddress placeholder = new InetSocketAddress("127.0.0.2", port);
+            assertThrows(IllegalArgumentException.class, () -> listener.attach(placeholder));
+            server.bind(placeholder);
+            listener.attach(server.getLocalAddress());
+            try (Socket mine = new Socket("127.0.0.1", listener.port());
+                    SocketChannel accepted = server.accept();
+                    Socket theirs = new Socket("127.0.0.1", port);
+                    SocketChannel untouched = other.accept()) {
+                assertEquals(mine.getLocalPort(), accepted.socket().getPort());
+                assertEquals(theirs.getLocalPort(), untouched.socket().getPort());
+            }
+        }
+    }
+
+    @Test
+    void a_placeholder_may_have_any_address() throws Exception {
+        for (String host : List.of("0.0.0.0", "::", "127.0.0.1", "::1")) {
+            try (Listener listener = Listener.bind("127.0.0.1", 0);
+                    ServerSocketChannel server = ServerSocketChannel.open()) {
+                server.bind(new InetSocketAddress(host, 0));
+                listener.attach(server.getLocalAddress());
+                try (Socket client = new Socket("127.0.0.1", listener.port());
+                        SocketChannel accepted = server.accept()) {
+                    assertEquals(client.getLocalPort(), accepted.socket().getPort(), host);
+                }
+            }
+        }
+    }
+
+    @Test
+    void processes_that_java_starts_meanwhile_are_not_disturbed() throws Exception {
+        try (Pool pool = Pool.builder().name("beside").workers(1).foreign()
+                .command("/bin/sleep", "3600").stopTimeout(Duration.ofMillis(1)).start()) {
+            AtomicBoolean isOver = new AtomicBoolean();
+            Thread supervisor = Thread.ofPlatform().start(() -> {
+                try {
+                    while (!isOver.get()) {
+                        pool.poll(Duration.ZERO);
+                    }
+                } catch (InterruptedException e) {
+                    Thread.currentThread().interrupt();
+                }
+            });
+            for (int i = 0; i < 50; i++) {
+                assertEquals(0, new ProcessBuilder("/bin/true").start().waitFor());
+            }
+            isOver.set(true);
+            supervisor.join();
         }
     }
 
