@@ -188,4 +188,17 @@ END
     is_deeply([$program->lines('')], ['PF_ETHREADS', 'worker'], 'refused, unless allowed');
 };
 
+subtest 'many descriptors of systemd' => sub {
+    my $program = run_program(<<'END');
+use FFI::Prefork;    # opens what it needs
+$^F = 1000;          # what is opened is inherited
+my @handles = map { open my $handle, '<', '/dev/null' or die; $handle } 1 .. 100;
+@ENV{qw(LISTEN_PID LISTEN_FDS)} = ($$, 100);
+exec $^X, '-we', 'use FFI::Prefork "listen_fds";
+    print "fds ", join(" ", map { fileno $_ } listen_fds("IO::Handle")), "\n"';
+END
+    is($program->end, 0, 'status') or diag $program->err;
+    is_deeply([$program->lines('fds')], ["fds @{[3 .. 102]}"], 'all of them');
+};
+
 done_testing;

@@ -19,7 +19,7 @@ my %type = (
     'uint32_t'            => 'uint32',
     'uint64_t'            => 'uint64',
     'const char *'        => 'string',
-    'int *'               => qr/^int(?:\*|\[64\])\z/,
+    'int *'               => qr/^int(?:\*|\[\])\z/,
     # Pools, events and arrays of strings are plain addresses.
     'const char *const *' => 'opaque',
     'pf_pool *'        => 'opaque',

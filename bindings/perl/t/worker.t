@@ -77,6 +77,34 @@ subtest 'the end of a worker' => sub {
     bless $witness, 'Silence';
 };
 
+subtest 'what ends badly' => sub {
+    my ($lines, @ends) = output_of(
+        sub {
+            my ($say, $task) = @_;
+            if ($task == 0) { eval q{ END { die "what a pity\n" } 1 } or die }
+            finish(256) if $task == 1;
+            finish('x') if $task == 2;
+            if ($task == 3) {
+                my $pid = fork;
+                return if !$pid;    # ends here, as the worker would
+                waitpid $pid, 0;
+                $say->("child $?");
+            }
+            if ($task == 4) {
+                my $pid = fork;
+                die "what a pity\n" if !$pid;
+                waitpid $pid, 0;
+                $say->("child $?");
+            }
+        },
+        workers        => 5,
+        restart_policy => 'never'
+    );
+    my %status = map { $_->task_id => $_->exit_code } @ends;
+    is_deeply(\%status, { 0 => 255, 1 => 255, 2 => 255, 3 => 0, 4 => 0 }, 'statuses');
+    is_deeply($lines, ['child 0', 'child 65280'], 'a child of a worker does not come back to the supervisor');
+};
+
 subtest 'handlers of the supervisor' => sub {
     my @ran;
     my $own = sub { push @ran, $_[0] };

@@ -158,7 +158,7 @@ FFI::Prefork - supervised pre-fork worker processes: libprefork for Perl
         backoff       => [0.1, 10],
     );
     $pool->run(sub {
-        my $task = shift;               # 0 to 3; a restarted worker has the same
+        my $task = shift;           # 0 to 3, and the same after a restart
         ready();
         serve($listener) until should_stop();
     });
@@ -291,8 +291,9 @@ C<die_of_signal> and C<library_version>.
 =head1 WORKERS
 
 Perl's own C<fork> makes them: it flushes all handles. A worker ends with status 0 when its code
-returns, whatever that returns; with the status of C<finish> or C<exit>; with 255 when the code dies,
-after the message. C<END> blocks that the worker has made run, those of the supervisor do not. All
+returns, whatever that returns; with the status of C<finish> or C<exit>; with 255 when the code or an
+C<END> block dies, after the message. A process that the worker forks ends where the code returns.
+C<END> blocks that the worker has made run, those of the supervisor do not. All
 handles are flushed. Objects of the supervisor and global objects are not destroyed, except that
 C<exit> destroys the objects in the scopes around C<run>: use C<finish> if they have a C<DESTROY>.
 

@@ -119,13 +119,13 @@ The errno value, such as C<EINVAL> of L<Errno>. 0 for a C<PF_E...> code.
 
 The name of the code:
 
-    PF_EGAVEUP   too many restarts, or no worker got ready; all workers were stopped
-    PF_EFATAL    a worker exited with a status of exit_actions => { ... => 'fatal' }
+    PF_EGAVEUP   too many restarts, or no worker got ready; all were stopped
+    PF_EFATAL    a worker exited with a status that is fatal by exit_actions
     PF_ETHREADS  other threads run, so a fork is not safe
     PF_ERESOLVE  the name of a host was not found
-    ECHILD       the pool belongs to another process, or this process is not a worker
-    EINVAL       a value is out of its range; the message names the parameter
-    EBUSY, EALREADY, EADDRINUSE, ...    as the manual page of the function says
+    ECHILD       the pool is of another process, or this one is not a worker
+    EINVAL       a value is out of range; the message names the parameter
+    EBUSY, EALREADY, EADDRINUSE, ...   see the manual page of the function
 
 =head2 message
 

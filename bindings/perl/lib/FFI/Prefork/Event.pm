@@ -95,16 +95,16 @@ A string:
     worker_ready        a worker reported that it is ready
     worker_exited       a worker ended
     worker_killed       a worker did not stop in time and was sent SIGKILL
-    worker_unresponsive a worker was not ready in time, or sends no heartbeats
+    worker_unresponsive a worker was not ready in time, or has no heartbeat
     start_failed        a worker could not be started; tried again later
-    gave_up             too many restarts: all workers stop, or a slot is given up
+    gave_up             too many restarts: all workers stop, or a slot does
     stopping            the pool begins to stop its workers
     reloading           a reload begins
     reloaded            all workers have been replaced
     reload_failed       a new worker failed; the old worker stays
     resized             the pool has another number of slots
     signal_unavailable  a signal of the set does not control the pool
-    adopted             the pool goes on with the workers of the program before an upgrade
+    adopted             after an upgrade: the pool goes on with its workers
     spare_started       a spare was started
     spare_exited        a spare ended without having had a slot
     done                the pool has ended; its last event

@@ -4,7 +4,7 @@ package FFI::Prefork::Fork;
 use strict;
 use warnings;
 use B ();
-use Errno qw(EAGAIN);
+use Errno qw(EAGAIN EALREADY);
 use FFI::Prefork::Error ();
 use FFI::Prefork::Library qw(pf_pool_fork_child pf_pool_fork_parent pf_pool_fork_prepare);
 use FFI::Prefork::Process ();
@@ -24,19 +24,21 @@ sub has_threads {
 
 # Gives FORK_WANTED its answer. Returns true in the child, which has to call run_worker.
 #
-# The library blocks all signals meanwhile. A handler that was due before runs in here, and may die.
+# The library blocks all signals meanwhile. A handler that was due before runs in here, and may die: if
+# it does before the fork is prepared, the caller calls again.
 sub fork_worker {
     my ($pool, $task, $allow_threads) = @_;
     if (!$allow_threads && has_threads()) {
         pf_pool_fork_parent($pool, $task, $ETHREADS);
         return 0;
     }
-    return 0 if pf_pool_fork_prepare($pool, $task) < 0;    # the pool does not want it any more
-    if (!eval { FFI::Prefork::Process::safe_point(); 1 }) {
+    my $result = 0;
+    if (!eval { $result = pf_pool_fork_prepare($pool, $task); FFI::Prefork::Process::safe_point(); 1 }) {
         my $error = $@;
         pf_pool_fork_parent($pool, $task, -EAGAIN);
         die $error;
     }
+    return 0 if $result < 0 && $result != -EALREADY;    # the pool does not want it any more
     my $pid = fork;    # flushes all handles
     return 1 if defined $pid && $pid == 0;
     # If the answer is refused, the library has killed the child, and events report it.
@@ -85,8 +87,9 @@ sub end_worker {
         my @blocks = _end_blocks();
         for my $block (@blocks[0 .. $#blocks - $inherited]) {
             local $? = $status;
-            eval { $block->object_2svref->(); 1 } or print STDERR $@;
-            $status = $?;
+            my $is_good = eval { $block->object_2svref->(); 1 };
+            print STDERR $@ if !$is_good;
+            $status = $is_good ? $? : $? || 255;
         }
     }
     return _leave($status);
@@ -117,7 +120,9 @@ sub run_worker {
     eval 'END { FFI::Prefork::Fork::_leave($?) } 1' or POSIX::_exit(1);
     my @blocks = _end_blocks();
     ($worker_pid, $inherited, $is_finished) = ($$, scalar @blocks, 0);
-    return end_worker(call($code, $task));
+    my $status = call($code, $task);
+    end_worker($status);
+    return _leave($status);    # a process that the worker has forked, in which its code has returned
 }
 
 1;

@@ -31,9 +31,9 @@ our %PROTOTYPE = (
     pf_daemonize        => [int    => ['string']],
     pf_worker_fd        => [int    => ['string']],
     pf_upgrade          => [int    => ['string', 'opaque', 'opaque']],
-    pf_listen_fds       => [int    => ['int[64]', 'int']],
+    pf_listen_fds       => [int    => ['int[]', 'int']],
     pf_bind_unix_socket => [int    => ['string', 'uint32', 'int']],
-    pf_bind_sockets => [int => ['string', 'int', 'int', 'int', 'uint32', 'int[64]', 'int']],
+    pf_bind_sockets => [int => ['string', 'int', 'int', 'int', 'uint32', 'int[]', 'int']],
     (
         map { $_ => $nothing }
             qw(pf_task_id pf_cpu_count pf_daemon_ready pf_worker_ready pf_worker_retire

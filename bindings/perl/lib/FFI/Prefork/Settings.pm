@@ -13,7 +13,7 @@ use Scalar::Util qw(looks_like_number reftype);
 
 our $VERSION   = 'v0.2.0';
 our @EXPORT_OK = qw(UNLIMITED apply bytes descriptor integer program set_program signal_number
-    with_program);
+    wait_time with_program);
 
 use constant UNLIMITED => 2147483647;
 
@@ -90,6 +90,14 @@ sub _ms {
     invalid($name, $range, @_ > 3 ? $shown : $value) if !$is_good;
     my $ms = int($value * 1000 + 0.5);
     return $value > 0 && $ms == 0 ? 1 : $ms;
+}
+
+# How long to wait, in seconds. Of a time that is over nothing remains.
+sub wait_time {
+    my ($value) = @_;
+    my $is_good = looks_like_number($value) && $value < 2**50 && $value > -2**50;
+    invalid('seconds', 'a number of seconds', $value) if !$is_good;
+    return $value < 0 ? 0 : $value;
 }
 
 sub signal_number {
@@ -264,7 +272,7 @@ As C<max_restarts>: no limit.
 =head1 FUNCTIONS
 
 All of these are internal: C<apply>, C<add_descriptors>, C<bytes>, C<descriptor>, C<integer>,
-C<program>, C<set_program>, C<signal_number>, C<with_program>.
+C<program>, C<set_program>, C<signal_number>, C<wait_time>, C<with_program>.
 
 =head1 LICENSE
 

@@ -63,8 +63,13 @@ sub bind_unix_socket {
 
 sub listen_fds {
     my ($class) = @_;
-    my @fds = (-1) x MAX;
-    my $count = check(pf_listen_fds(\@fds, MAX));
+    my ($max, $count, @fds) = (MAX);
+    do {
+        @fds   = (-1) x $max;
+        $count = pf_listen_fds(\@fds, $max);
+        $max *= 2;
+    } while $count == -Errno::ENOBUFS() && $max < 2**30;
+    check($count, 'LISTEN_FDS');
     return map { _adopt_listener($_, $class) } @fds[0 .. $count - 1];
 }
 
@@ -98,7 +103,7 @@ Binds a listening TCP socket to each address of a host name and returns the hand
 arguments:
 
     host        a name or a numeric address; undef or "": any address
-    port        0, the default: the kernel chooses one, the same for all sockets
+    port        0, the default: the kernel chooses one for all sockets
     family      AF_UNSPEC, the default, AF_INET or AF_INET6
     backlog     as for listen(2); 0, the default: 128
     reuse_port  true: other sockets that set it may bind the same address
@@ -115,7 +120,9 @@ kind never (C<EEXIST>).
 
 =head2 listen_fds
 
-C<listen_fds($class)> returns the sockets that systemd passed to this process (C<LISTEN_FDS>).
+C<listen_fds($class)> returns the sockets that systemd passed to this process (C<LISTEN_FDS>), as
+handles of the class L<IO::Socket::IP> or L<IO::Socket::UNIX>, unless another class is given. Throws
+C<EBADF> if one is not open, and C<EINVAL> if C<LISTEN_FDS> is not a number.
 
 =head2 adopt
 

@@ -11,6 +11,7 @@ use FFI::Prefork::Library
     qw(pf_event_task_id pf_event_type pf_pool_dispatch pf_pool_fd pf_pool_free pf_pool_next_event
     pf_pool_stop_signal pf_strerror);
 use FFI::Prefork::Process ();
+use FFI::Prefork::Settings qw(wait_time);
 use Time::HiRes qw(CLOCK_MONOTONIC clock_gettime);
 
 our $VERSION = 'v0.2.0';
@@ -25,7 +26,7 @@ my %hidden = (standard => [qw(TERM INT QUIT HUP TTIN TTOU)], stop_only => [qw(TE
 
 sub next_event {
     my ($self, $seconds) = @_;
-    my $end = defined $seconds ? _now() + $seconds : undef;
+    my $end = defined $seconds ? _now() + wait_time($seconds) : undef;
     while (1) {
         my $event = $self->_pull;
         return $event if $event;
@@ -87,17 +88,21 @@ sub _advance {
     return;
 }
 
-# Returns the next event that is pending. Forks the workers that are wanted before.
+# Returns the next event that is pending. Forks the workers that are wanted before. A handler may die in
+# between: an event is valid until the next one is asked for, and is kept until all is done with it.
 sub _pull {
     my ($self) = @_;
     my $pool = $self->_pool;
-    my $event;
-    while (check(pf_pool_next_event($pool, \$event)) > 0) {
-        return FFI::Prefork::Event->_read($event)
-            if pf_event_type($event) != $FFI::Prefork::Event::FORK_WANTED;
-        my $task = pf_event_task_id($event);
-        next if !FFI::Prefork::Fork::fork_worker($pool, $task, $self->{allow_threads});
-        FFI::Prefork::Fork::run_worker($pool, $task, $self->{code}, $self->{manager_notify});
+    while ($self->{event} || check(pf_pool_next_event($pool, \$self->{event})) > 0) {
+        my $read;
+        if (pf_event_type($self->{event}) == $FFI::Prefork::Event::FORK_WANTED) {
+            my $task = pf_event_task_id($self->{event});
+            FFI::Prefork::Fork::run_worker($pool, $task, $self->{code}, $self->{manager_notify})
+                if FFI::Prefork::Fork::fork_worker($pool, $task, $self->{allow_threads});
+        }
+        else { $read = FFI::Prefork::Event->_read($self->{event}) }
+        $self->{event} = undef;
+        return $read if $read;
     }
     return;
 }
@@ -148,6 +153,7 @@ sub _restore_handlers {
 sub close {
     my ($self) = @_;
     my $pool = delete $self->{handle} or return;
+    $self->{event} = undef;
     my $is_owner = $self->{owner} == $$;
     $self->{stop_signal} = pf_pool_stop_signal($pool) if $is_owner;
     pf_pool_free($pool);
@@ -186,6 +192,7 @@ C<undef> after the last one. What the pool failed with is thrown once, after its
 C<PF_EGAVEUP>, C<PF_EFATAL> or another code of L<FFI::Prefork::Error>; no worker is left.
 
 C<< $pool->next_event($seconds) >> returns C<undef> as well when there is no event within this time.
+A negative time is as 0. Throws C<EINVAL> for what is no finite number.
 
 Handlers in C<%SIG> run while the method waits. What they throw leaves the method; the pool and its
 workers stay, and the method may be called again.

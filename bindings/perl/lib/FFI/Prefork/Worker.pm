@@ -4,12 +4,12 @@ package FFI::Prefork::Worker;
 use strict;
 use warnings;
 use Exporter 'import';
-use FFI::Prefork::Error qw(check fail);
+use FFI::Prefork::Error qw(check fail invalid);
 use FFI::Prefork::Fork ();
 use FFI::Prefork::Library
     qw(pf_task_id pf_worker_fd pf_worker_heartbeat pf_worker_pool_name pf_worker_ready
     pf_worker_retire pf_worker_stop_fd);
-use FFI::Prefork::Settings qw(bytes);
+use FFI::Prefork::Settings qw(bytes integer wait_time);
 use FFI::Prefork::Socket ();
 use POSIX ();
 
@@ -31,14 +31,17 @@ sub stop_fd   { return check(pf_worker_stop_fd()) }
 sub finish {
     my ($status) = @_;
     $status = 0 if !defined $status;
+    my $range = '0 to 255';
+    invalid('status', $range, $status) if integer('status', $status, $range) & ~255;
     FFI::Prefork::Fork::end_worker($status);
     exit $status;
 }
 
 sub should_stop {
     my ($seconds) = @_;
+    my $time = wait_time(defined $seconds ? $seconds : 0);
     vec(my $readable = '', stop_fd(), 1) = 1;
-    return select($readable, undef, undef, $seconds || 0) > 0 ? 1 : 0;
+    return select($readable, undef, undef, $time) > 0 ? 1 : 0;
 }
 
 sub worker_fd {
@@ -69,7 +72,8 @@ FFI::Prefork::Worker - what a worker reports to its supervisor
 
     use FFI::Prefork::Worker qw(ready should_stop task_id);
 
-    FFI::Prefork->new(workers => 4, ready_timeout => 30, stop_signal => 0)->run(sub {
+    my $pool = FFI::Prefork->new(workers => 4, stop_signal => 0);
+    $pool->run(sub {
         my $task = shift;
         my $database = connect_to_database();
         ready();
@@ -100,7 +104,7 @@ only read a clock.
 
 =head2 finish
 
-C<finish($status)> ends this worker with an exit status, default 0. Unlike C<exit>, it does not
+C<finish($status)> ends this worker with an exit status, 0 to 255, default 0. Unlike C<exit>, it does not
 destroy the objects of the supervisor. In a process that a worker has forked it is C<exit>.
 
 =head2 retire
