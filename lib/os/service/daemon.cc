@@ -168,7 +168,10 @@ bool is_launching_daemon() {
 }
 
 // Runs at every normal end of every process that has the library.
-__attribute__((destructor)) void remove_pid_file_at_end() { remove_pid_file(); }
+// After those without a priority: one of them may adopt the file.
+constexpr int last_priority = 102;
+
+[[gnu::destructor(last_priority)]] void remove_pid_file_at_end() { remove_pid_file(); }
 
 } // namespace
 

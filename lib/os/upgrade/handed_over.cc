@@ -12,6 +12,7 @@
 #include "base/number.h"
 #include "os/channel/notify_socket.h"
 #include "os/channel/record.h"
+#include "os/fd/borrowed_fd.h"
 #include "os/fd/descriptor.h"
 #include "os/fd/fd_identity.h"
 #include "os/fd/pidfd.h"
@@ -43,9 +44,10 @@ struct HandedOver {
 
 HandedOver *handed = nullptr;
 
-// There is something, but it cannot be read: a negative errno.
+// There is something, but it could not be read, or adopted: a negative errno.
 int failure = 0;
 ProcessId failed_process = 0;
+BorrowedFd unread; // what could not be read; -1: none
 
 HandedOver *own_handed() {
     return handed != nullptr && is_this_process(handed->process) ? handed : nullptr;
@@ -67,7 +69,7 @@ void close_own(int descriptor) {
 }
 
 // Returns 1, 0 if it is no such file, or a negative errno.
-int read_file(int file, base::Array<unsigned char> *ret_bytes) {
+int read_bytes(int file, base::Array<unsigned char> *ret_bytes) {
     struct stat status {};
     if (fstat(file, &status) < 0) {
         return errno == EBADF ? 0 : -errno;
@@ -141,10 +143,6 @@ void adopt_pools(HandedOver *all) {
     if (!all->reader.has_pools()) {
         return;
     }
-    if (!all->pools.allocate(count)) {
-        failure = -ENOMEM;
-        return;
-    }
     while (all->pool_count < count && all->reader.next_pool(&all->pools[all->pool_count].view)) {
         all->pool_count += 1;
     }
@@ -171,22 +169,33 @@ void let_go_of_inherited(Bytes bytes) {
     }
 }
 
-void adopt_file(int file) {
-    failed_process = own_process_id();
-    auto *all = base::make<HandedOver>();
-    const int result = all == nullptr ? -ENOMEM : read_file(file, &all->bytes);
-    if (result <= 0) {
-        failure = result;
-        base::destroy(all);
-        return;
+// The same, and 0 also if it is another process's.
+int read_file(int file, HandedOver *all) {
+    if (int r = read_bytes(file, &all->bytes); r <= 0) {
+        return r;
     }
     const Bytes bytes(&all->bytes[0], all->bytes.size());
     if (!all->reader.open(bytes, own_pid())) {
         let_go_of_inherited(bytes);
         close(file);
+        return 0;
+    }
+    const bool has_pools = all->reader.has_pools();
+    return !has_pools || all->pools.allocate(all->reader.facts().pool_count) ? 1 : -ENOMEM;
+}
+
+void adopt_file(int file) {
+    failed_process = own_process_id();
+    auto *all = base::make<HandedOver>();
+    failure = all == nullptr ? -ENOMEM : read_file(file, all);
+    if (failure <= 0) {
+        if (failure < 0 && unread.borrow(file)) {
+            close_on_exec(file);
+        }
         base::destroy(all);
         return;
     }
+    failure = 0;
     close(file);
     const UpgradeHeader &header = all->reader.header();
     for (uint32_t index = 0; index < header.process_count; index++) {
@@ -285,8 +294,12 @@ void end_claims(HandedOver *all) {
     }
 }
 
-// A program that ends without a pool that waits leaves no files.
+// A program that ends without a pool that waits leaves no files. Their names are in what could not
+// be read when it began.
 [[gnu::destructor]] void end_open_claims() {
+    if (unread.get() >= 0 && unread.is_still_open() && is_this_process(failed_process)) {
+        adopt_file(unread.get());
+    }
     if (HandedOver *all = own_handed(); all != nullptr && all->is_open) {
         end_claims(all);
     }
