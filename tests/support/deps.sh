@@ -3,7 +3,7 @@
 #
 #   tests/support/deps.sh build|demo|check|load|lint|bindings|platforms|all
 #   tests/support/deps.sh inject|deny|kernels|systemd|soak|fuzz|analysis|machines|baseline|servers
-#   tests/support/deps.sh packages
+#   tests/support/deps.sh packages|pythons
 #
 # Does nothing, without network or rights, when all is there. Otherwise installs the Debian
 # packages that are missing with apt-get, as root or by sudo; where that cannot be done, it
@@ -182,6 +182,12 @@ systemd() {
     tool curl curl
 }
 
+pythons() {
+    build
+    tool debootstrap debootstrap
+    tool unshare util-linux
+}
+
 soak() {
     build
 }
@@ -258,7 +264,7 @@ look() {
     bindings) bindings ;;
     platforms) platforms ;;
     inject | deny | kernels | systemd | soak | fuzz | analysis | machines | baseline | servers | \
-        packages)
+        packages | pythons)
         "$1"
         ;;
     all)

@@ -13,7 +13,7 @@ here=tests/systemd
 passed=0
 failed=0
 
-"$here/root.sh" "$build/systemd/$suite" "$suite"
+tests/support/root.sh "$build/systemd/$suite" "$suite" systemd
 for tool in nsenter unshare curl pgrep; do
     command -v "$tool" >/dev/null 2>&1 || {
         echo "skipped: $tool is not there"

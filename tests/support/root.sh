@@ -1,7 +1,9 @@
 #!/bin/sh
-# Make the root directory of a small Debian with systemd: tests/systemd/root.sh DIRECTORY SUITE
+# Make the root directory of a small Debian:
 #
-# Where the directory is complete nothing is done.
+#   tests/support/root.sh DIRECTORY SUITE PACKAGE,...
+#
+# Where the directory is complete nothing is done. Exits with status 77 if this machine cannot.
 #
 # SPDX-License-Identifier: MIT
 set -eu
@@ -10,6 +12,7 @@ set -eu
 
 root=$1
 suite=$2
+packages=$3
 test ! -e "$root/.complete" || exit 0
 
 missing() {
@@ -29,9 +32,12 @@ made=$(mktemp -d "$root.XXXXXX")
 log=$root.log
 trap 'rm -rf "$made"' EXIT
 trap 'exit 130' HUP INT PIPE TERM
-echo "Making a root of $suite with systemd"
+echo "Making a root of $suite with $packages"
+# Of a suite that is newer than debootstrap it needs to be told the script.
+set -- "$suite" "$made" "$mirror"
+test -e "/usr/share/debootstrap/scripts/$suite" || set -- "$@" /usr/share/debootstrap/scripts/sid
 # debootstrap ends with an error where it cannot reach the archive.
-timeout 600 debootstrap --variant=minbase --include=systemd "$suite" "$made" "$mirror" \
+timeout 600 debootstrap --variant=minbase --include="$packages" "$@" \
     >"$log" 2>&1 || {
     tail -n 5 "$log"
     missing "no root of $suite could be made from $mirror"
