@@ -97,6 +97,32 @@ except prefork.GaveUpError:
     assert program.lines("gave up")
 
 
+@pytest.mark.parametrize("way", ["fork", "exec"])
+def test_a_pool_by_exec_in_a_worker_needs_another_name(run, way):
+    program = run(
+        BEGIN
+        + """
+import errno
+inner = ["sh", "-c", "echo inner worker"]
+def work(task):
+    try:
+        prefork.Pool(work, 1, name="web", exec=inner).run()
+    except OSError as error:
+        say("refused", error.errno == errno.ELOOP, error)
+    prefork.Pool(work, 1, name="inner", exec=inner, foreign=True).run()
+    prefork.Pool(lambda task: say("forked worker"), 1, name="web").run()
+    say("both done")
+prefork.Pool(work, 1, name="web", exec=sys.argv[1] == "exec", max_restarts=0).run()
+""",
+        way,
+    )
+    program.end(0)
+    assert program.lines("refused")[0].startswith("refused True ")
+    assert program.lines("inner") == ["inner worker"]
+    assert program.lines("forked") == ["forked worker"]
+    assert program.lines("both")
+
+
 def test_another_pool_comes_too_early_in_a_worker(run):
     program = run(
         BEGIN
