@@ -17,7 +17,10 @@ abstract class Control
 {
     private ?CData $handle;
     private int $stopSignal = 0;
-    /** @var ?array{?string, Strings, Strings} the program that is to be executed */
+    /** How long an upgrade may wait for events, and for a daemon that is not ready yet. */
+    private const UPGRADE_S = 60;
+
+    /** @var ?array{?string, Strings, Strings, float} the program that is to be executed, and until when */
     protected ?array $upgrade = null;
 
     /** @internal */
@@ -46,6 +49,11 @@ abstract class Control
     {
         $pool = $this->handle();
         return Library::get()->$function($pool, ...$arguments);
+    }
+
+    /** A pool cannot be copied: both would free it. */
+    private function __clone()
+    {
     }
 
     /** Whether close() was called. */
@@ -166,19 +174,27 @@ abstract class Control
      * Executes this program anew, or another one, in this process, which keeps its workers and its
      * sockets. It happens when the pool waits for the next time. In the new program a pool of the
      * same name goes on with the workers. Reload it to have the workers run the new program, too.
-     * A failure is written to the error log, and the pool goes on.
+     * A failure is written to the error log, and the pool goes on; also if the upgrade is not
+     * possible for 60 seconds, because a daemon is not ready or another pool has events.
      *
-     * @param ?string $path null: this program
+     * @param ?string $path null: this program; a name without / is looked for in PATH
      * @param ?list<string> $arguments from its name on; null: those of this program
      * @param ?array<string, string> $env null: the present one
+     * @throws InvalidValueException for a program that is not there, and for no arguments
      */
     public function upgrade(?string $path = null, ?array $arguments = null, ?array $env = null): void
     {
         if ($path !== null && str_contains($path, "\0")) {
             throw new InvalidValueException('path', 'null, or without NUL', $path);
         }
-        $this->upgrade = [$path, new Strings('arguments', $arguments), Strings::environment($env)];
+        if ($arguments === []) {
+            throw new InvalidValueException('arguments', 'null, or a program and its arguments', $arguments);
+        }
+        $program = $path === null ? null : Strings::program('path', $path);
+        $until = hrtime(true) / 1e9 + self::UPGRADE_S;
+        $upgrade = [$program, new Strings('arguments', $arguments), Strings::environment($env), $until];
         $this->wake();
+        $this->upgrade = $upgrade;
     }
 
     /**

@@ -22,11 +22,11 @@ use Prefork\Internal\{Fork, Library, Settings, Zend};
  * {@see Pool::run()}, a loop over its events, or {@see Pool::shutdown()}. All durations are in
  * seconds.
  *
- * A worker is a fork. The result of its function is its exit status; nothing is 0, an exception
- * 255. Handlers of signals, output buffers and shutdown functions of the supervisor are dropped in
- * it, mt_rand() is seeded. After the function has returned, shutdown functions of the worker run,
- * and the process ends without destructors, so that what the supervisor has made, such as its
- * connections, stays good. exit() in a worker runs them all, as PHP does: return rather. Objects of
+ * A worker is a fork. The result of its function is its exit status, 0 to 255; nothing is 0, an
+ * exception 255. Handlers of signals, output buffers and shutdown functions of the supervisor are
+ * dropped in it, mt_rand() is seeded. After the function, shutdown functions of the worker run, and
+ * the process ends without destructors: what the supervisor has made, such as its connections,
+ * stays good. exit() in a worker runs them all, as PHP does: return rather. Objects of
  * Random\Engine and lcg_value() give the same numbers in all workers if the supervisor used them.
  *
  * @implements \IteratorAggregate<int, Event>
@@ -35,8 +35,8 @@ final class Pool extends Control implements \IteratorAggregate
 {
     /** Where the pool waits inside of the library, a signal is noticed so much later at most. */
     private const INSIDE_MS = 50;
-    /** Another attempt may succeed. */
-    private const UPGRADE_LATER = [-11, -16, -10]; // EAGAIN, EBUSY, ECHILD
+    private const UPGRADE_LATER = [-11, -16]; // EAGAIN, EBUSY: another attempt may succeed
+    private const UPGRADE_AGAIN_S = 0.1;
 
     private ?CData $event = null;
     private bool $started = false;
@@ -339,7 +339,7 @@ final class Pool extends Control implements \IteratorAggregate
             $this->dispatch(self::INSIDE_MS);
             return;
         }
-        Internal\Libc::wait($fd, null);
+        Internal\Libc::wait($fd, $this->upgrade === null ? null : self::UPGRADE_AGAIN_S);
         if (!$this->isClosed()) { // by a handler
             $this->dispatch(0);
         }
@@ -374,9 +374,9 @@ final class Pool extends Control implements \IteratorAggregate
         if ($this->upgrade === null) {
             return;
         }
-        [$path, $arguments, $environment] = $this->upgrade;
+        [$path, $arguments, $environment, $until] = $this->upgrade;
         $result = Library::get()->pf_upgrade($path, $arguments->array, $environment->array);
-        if (!in_array($result, self::UPGRADE_LATER, true)) {
+        if (!in_array($result, self::UPGRADE_LATER, true) || hrtime(true) / 1e9 > $until) {
             $this->upgrade = null;
             error_log('prefork: ' . Library::failure($result, 'the upgrade failed')->getMessage());
         }

@@ -53,13 +53,15 @@ final class Process
      * Ends this process as a signal would. Shutdown functions and destructors do not run.
      *
      * @param ?int $signal as of {@see Pool::stoppedBy()}; null and 0: returns, and does nothing
+     * @throws InvalidValueException if the signal does not end processes
      */
     public static function dieOfSignal(?int $signal): void
     {
         if ($signal !== null && $signal !== 0) {
+            $number = Internal\Settings::int32('signal', $signal);
             while (ob_get_level() > 0 && @ob_end_flush()) {
             }
-            Library::check(Library::get()->pf_die_of_signal($signal), 'dieOfSignal');
+            Internal\Settings::check(Library::get()->pf_die_of_signal($number), 'signal', $signal);
         }
     }
 }

@@ -10,8 +10,10 @@ use Prefork\Internal\Library;
 /** Listening sockets. Bind them before the pool starts; all workers then accept from them. */
 final class Sockets
 {
-    private const MAX = 1024;
+    /** A host has no more addresses that the library binds. */
+    private const MAX = 64;
     private const REUSEPORT = 1;
+    private const ENOBUFS = 105;
     /** AF_INET and AF_INET6 of Linux; ext-sockets may be missing. */
     private const FAMILIES = [0 => 0, 4 => 2, 6 => 10];
 
@@ -82,12 +84,18 @@ final class Sockets
      * The sockets that systemd passed to this service, in their order.
      *
      * @return list<Listener> none if systemd passed none
+     * @throws PreforkException with errno EBADF if one is not open, EINVAL if LISTEN_FDS is not a number
      */
     public static function fromSystemd(): array
     {
         $lib = Library::get();
-        $fds = $lib->new('int[' . self::MAX . ']');
-        return self::listeners($fds, Library::check($lib->pf_listen_fds($fds, self::MAX), 'LISTEN_FDS'));
+        $size = self::MAX;
+        do {
+            $fds = $lib->new("int[$size]");
+            $count = $lib->pf_listen_fds($fds, $size);
+            $size *= 2;
+        } while ($count === -self::ENOBUFS && $size < 1 << 30);
+        return self::listeners($fds, Library::check($count, 'LISTEN_FDS'));
     }
 
     /** @return list<Listener> */

@@ -78,7 +78,11 @@ final class Fork
                 throw new PreforkException('the function of a worker returned '
                     . get_debug_type($status) . '; expected an int, which is the exit status, or nothing');
             }
-            return ($status ?? 0) & 255;
+            if ($status < 0 || $status > 255) {
+                throw new PreforkException("the function of a worker returned $status; expected an exit "
+                    . 'status, 0 to 255');
+            }
+            return $status ?? 0;
         } catch (\Throwable $error) {
             $handler = set_exception_handler(null);
             if ($handler !== null) {

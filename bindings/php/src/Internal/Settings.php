@@ -154,7 +154,7 @@ final class Settings
         if (!(is_int($seconds) || is_float($seconds)) || !($seconds >= 0 && $seconds < 1e12)) {
             throw self::error($parameter, $seconds);
         }
-        return (int) ceil(round($seconds * 1000, 3));
+        return max((int) ceil(round($seconds * 1000, 3)), $seconds > 0 ? 1 : 0);
     }
 
     /** @return array{mixed, mixed} */

@@ -47,6 +47,11 @@ final class Strings
      */
     public static function environment(?array $values): self
     {
+        foreach ($values ?? [] as $name => $value) {
+            if ($name === '' || str_contains((string) $name, '=') || !is_scalar($value)) {
+                throw new InvalidValueException('env', 'names without =, with a string each', $name);
+            }
+        }
         return new self('env', $values === null ? null : array_map(
             static fn ($name, $value) => "$name=$value",
             array_keys($values),
