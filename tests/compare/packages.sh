@@ -34,3 +34,17 @@ print(sys.argv[1], packages.version(sys.argv[1]) + ", Python", platform.python_v
 debian_version() { # package, runtime
     dpkg-query --show --showformat "\${Package} \${Version}, $2\n" "$1"
 }
+
+# ---- Go: apps/gopeers is the application of all ----
+
+gopeers=$BUILD_DIR/compare/gopeers
+
+go_build() {
+    (cd "$apps/gopeers" && GOTOOLCHAIN=local GOWORK=off go build -o "$gopeers" .)
+}
+
+go_version() { # module
+    go version -m "$gopeers" |
+        awk -v module="$1" 'NR == 1 { go = $2 }
+            $1 == "dep" && $2 == module { print module, $3 ", " go }'
+}
