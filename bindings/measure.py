@@ -74,6 +74,8 @@ def is_alive(pid):
 
 
 class Server:
+    output = subprocess.DEVNULL  # stdout, and stderr unless that is shown
+
     def __init__(self, options, workers):
         self.options = options
         self.workers = workers
@@ -84,8 +86,8 @@ class Server:
         command = [word.replace("{port}", str(self.port)).replace("{workers}", str(workers))
                    for word in options.command]
         self.process = subprocess.Popen(command, env=environment, start_new_session=True,
-                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=None if options.verbose else subprocess.DEVNULL)
+                                        stdin=subprocess.DEVNULL, stdout=self.output,
+                                        stderr=None if options.verbose else self.output)
 
     def __enter__(self):
         try:

@@ -3,7 +3,7 @@
 #
 #   tests/support/deps.sh build|demo|check|load|lint|bindings|platforms|all
 #   tests/support/deps.sh inject|deny|kernels|systemd|soak|fuzz|analysis|machines|baseline|servers
-#   tests/support/deps.sh packages|pythons
+#   tests/support/deps.sh packages|pythons|compare
 #
 # Does nothing, without network or rights, when all is there. Otherwise installs the Debian
 # packages that are missing with apt-get, as root or by sudo; where that cannot be done, it
@@ -252,6 +252,14 @@ servers() {
     ! command -v ruby >/dev/null || ruby -e 'require "sd_notify"' 2>/dev/null || need ruby-sd-notify
 }
 
+# The servers of tests/compare/peers come from Debian, PyPI, npm and the Go proxy.
+compare() {
+    build
+    tool pkg-config pkg-config
+    tool python3 python3
+    tool unshare util-linux
+}
+
 look() {
     packages=
     build
@@ -264,7 +272,7 @@ look() {
     bindings) bindings ;;
     platforms) platforms ;;
     inject | deny | kernels | systemd | soak | fuzz | analysis | machines | baseline | servers | \
-        packages | pythons)
+        packages | pythons | compare)
         "$1"
         ;;
     all)
