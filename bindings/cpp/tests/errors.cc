@@ -95,6 +95,15 @@ SCENARIO(strings_with_nul_are_refused) {
     CHECK(error == std::errc::invalid_argument);
     CHECK(prefork::bind_sockets(bad, 0, {}, error).empty());
     CHECK(error == std::errc::invalid_argument);
+    settings = {};
+    settings.exec = prefork::Program{};
+    Pool pool(settings);
+    pool.set_exec({bad, {}, {}}, error);
+    CHECK(error == std::errc::invalid_argument);
+    error.clear();
+    prefork::upgrade({bad, {}, {}}, error);
+    CHECK(error == std::errc::invalid_argument);
+    CHECK(this_worker::descriptor(bad, error) == -EINVAL && error == std::errc::invalid_argument);
     CHECK(!prefork::bind_unix_socket(bad, 0600, 0, error));
     CHECK(error == std::errc::invalid_argument);
 }
@@ -217,6 +226,37 @@ SCENARIO(an_exception_of_the_callback_of_one_call_is_reported) {
     CHECK(supervisor.exit_status() == 0);
     CHECK(report.line() == "prefork: an event callback throws: heard");
     prefork::set_event_callback({});
+}
+
+// In this process, whose streams have buffers of their own.
+SCENARIO(output_that_waits_is_written_once) {
+    for (const bool has_callback : {false, true}) {
+        Report report;
+        Process supervisor([&] {
+            ::dup2(report.fd(), STDOUT_FILENO);
+            std::ios::sync_with_stdio(false);
+            Settings settings = settings_of(3);
+            if (has_callback) {
+                settings.on_event = [](const Event &event) { std::cout << event.name() << '\n'; };
+            }
+            Pool pool(settings);
+            pool.start([] {});
+            if (!has_callback) {
+                std::cout << "starting\n";
+            }
+            for (const Event &event : pool.events()) {
+                CHECK(!event.name().empty());
+            }
+            std::cout << "end" << std::endl;
+            return 0;
+        });
+        CHECK(supervisor.exit_status() == 0);
+        int times = 0;
+        for (std::string line; line != "end"; line = report.line()) {
+            times += line == "starting";
+        }
+        CHECK(times == 1);
+    }
 }
 
 SCENARIO(other_threads_are_refused) {

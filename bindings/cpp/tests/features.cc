@@ -158,10 +158,19 @@ SCENARIO(waiting_in_a_worker) {
     Report input;
     Pool pool(stoppable(1));
     pool.start([&] {
+        std::signal(SIGUSR1, [](int) {});
         CHECK(!this_worker::should_stop());
         CHECK(this_worker::wait(-1, 1ms) == prefork::Wake::timeout);
         CHECK(this_worker::wait(input.read_fd(), 1ms) == prefork::Wake::timeout);
-        input.say("x");
+        // Longer than the clock can count. A signal does not end it.
+        std::thread signal([main = ::pthread_self(), &input] {
+            std::this_thread::sleep_for(20ms);
+            ::pthread_kill(main, SIGUSR1);
+            std::this_thread::sleep_for(20ms);
+            input.say("x");
+        });
+        CHECK(this_worker::wait(input.read_fd(), 24h * 365 * 300) == prefork::Wake::readable);
+        signal.join();
         CHECK(this_worker::wait(input.read_fd()) == prefork::Wake::readable);
         report.say("waited");
         CHECK(this_worker::wait_for_stop());

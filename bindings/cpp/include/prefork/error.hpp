@@ -8,6 +8,7 @@
 #include <prefork.h>
 
 #include <cerrno>
+#include <iostream>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -106,6 +107,27 @@ decltype(auto) or_throw(const char *what, Function &&function) {
             fail(error, what);
         }
         return result;
+    }
+}
+
+/// What std::cout and std::clog hold would be written again by each worker. The library itself
+/// flushes stdio before each fork.
+inline void flush_streams() noexcept {
+    try {
+        std::cout.flush();
+        std::clog.flush();
+    } catch (...) { // the stream was told to throw: there is nobody left to tell
+    }
+}
+
+/// Calls a function that throws, and keeps the error code alone.
+template <typename Function>
+void caught(Function &&function, std::error_code &error) {
+    error.clear();
+    try {
+        std::forward<Function>(function)();
+    } catch (const std::system_error &failure) {
+        error = failure.code();
     }
 }
 

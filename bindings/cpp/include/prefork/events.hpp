@@ -44,6 +44,7 @@ class Callback {
             self->thrown_ = std::current_exception();
             pf_pool_stop(self->pool_);
         }
+        flush_streams();
     }
 
     void rethrow() {
@@ -118,6 +119,7 @@ class Events {
                     return finish();
                 }
                 // What the pool ends with comes after its last event.
+                detail::flush_streams();
                 result_ = pf_pool_dispatch(pool_, -1);
                 waits_ = result_ > 0;
                 if (callback_ != nullptr) {

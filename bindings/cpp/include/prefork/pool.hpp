@@ -191,6 +191,7 @@ class Pool {
     /// Does the pending work. Waits for work at most for a time; none: no limit. Returns whether
     /// the pool still runs.
     bool dispatch(std::optional<std::chrono::milliseconds> timeout, std::error_code &error) {
+        detail::flush_streams();
         const int alive =
             detail::take(pf_pool_dispatch(pool_, detail::poll_timeout(timeout)), error);
         rethrow();
@@ -311,12 +312,11 @@ class Pool {
 
     /// Changes the program of later starts, in a pool whose workers are made by exec.
     void set_exec(const Program &program, std::error_code &error) {
-        detail::take(detail::set_exec(pool_, program), error);
+        detail::caught([&] { set_exec(program); }, error);
     }
     /// @throws std::system_error instead
     void set_exec(const Program &program) {
-        detail::or_throw("Pool::set_exec",
-                         [&](std::error_code &error) { set_exec(program, error); });
+        detail::require(detail::set_exec(pool_, program), "Pool::set_exec");
     }
 
     // ---- State ---------------------------------------------------------------------------

@@ -44,6 +44,7 @@ inline void deliver_to_process(const pf_event *event, void *) noexcept {
     } catch (...) {
         std::fprintf(stderr, "prefork: an event callback throws\n");
     }
+    flush_streams();
 }
 
 } // namespace detail
@@ -84,13 +85,17 @@ inline int fork_processes(int workers = 0, int max_restarts = -1) {
 /// callbacks, between two calls of Pool::dispatch().
 inline void upgrade(const Program &program, std::error_code &error) {
     detail::flush();
-    detail::take(detail::with_program(program, pf_upgrade), error);
+    int result = 0;
+    detail::caught([&] { result = detail::with_program(program, pf_upgrade); }, error);
+    if (!error) {
+        detail::take(result, error);
+    }
 }
 /// @throws std::system_error always, if it returns at all
 [[noreturn]] inline void upgrade(const Program &program = {}) {
-    std::error_code error;
-    upgrade(program, error);
-    detail::fail(error, "upgrade(" + program.path + ")");
+    detail::flush();
+    detail::fail(error_of(detail::with_program(program, pf_upgrade)),
+                 "upgrade(" + program.path + ")");
 }
 
 /// Continues as a daemon. The launching process ends when all workers are ready. An empty pid_file:

@@ -14,7 +14,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <iostream>
 #include <optional>
 #include <poll.h>
 #include <string>
@@ -99,6 +98,9 @@ inline int stop_descriptor() {
 
 /// The descriptor of Settings::descriptors with this name.
 inline int descriptor(std::string_view name, std::error_code &error) {
+    if (name.find('\0') != std::string_view::npos) {
+        return detail::take(-EINVAL, error);
+    }
     return detail::take(pf_worker_fd(std::string(name).c_str()), error);
 }
 /// @throws std::system_error ENOENT if the pool has no descriptor with this name, EINVAL for a NUL
@@ -114,6 +116,8 @@ inline Wake wait(int fd, std::optional<std::chrono::milliseconds> timeout, std::
     if (error) {
         return Wake::stop;
     }
+    constexpr std::chrono::milliseconds endless = std::chrono::hours(24 * 365 * 100);
+    timeout = timeout && *timeout < endless ? timeout : std::nullopt; // the clock has no such end
     const auto end =
         std::chrono::steady_clock::now() + timeout.value_or(std::chrono::milliseconds(0));
     pollfd both[2] = {{stop, POLLIN, 0}, {fd, POLLIN, 0}};
@@ -177,11 +181,7 @@ int call_worker(Worker &worker, int task_id) {
 
 /// Workers end by _exit(2), so what is buffered is written here.
 inline void flush() noexcept {
-    try {
-        std::cout.flush();
-        std::clog.flush();
-    } catch (...) { // the stream was told to throw: there is nobody left to tell
-    }
+    flush_streams();
     std::fflush(nullptr);
 }
 
