@@ -137,9 +137,12 @@ int pf_event_task_id(const pf_event *event) { return event == nullptr ? -1 : eve
 int32_t pf_event_pid(const pf_event *event) { return event == nullptr ? 0 : event->value.pid; }
 
 int pf_event_exit_code(const pf_event *event) {
-    const bool exited = event != nullptr && event->value.type == EventType::exited &&
-                        event->value.exit.kind == Exit::Kind::exited;
-    return exited ? event->value.exit.code : -1;
+    if (event == nullptr || event->value.exit.kind != Exit::Kind::exited) {
+        return -1;
+    }
+    const EventType type = event->value.type; // others have no exit, which looks like code 0
+    return type == EventType::exited || type == EventType::spare_exited ? event->value.exit.code
+                                                                        : -1;
 }
 
 int pf_event_signal(const pf_event *event) {

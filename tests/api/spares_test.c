@@ -127,6 +127,23 @@ static void a_signal_ends_a_spare_as_it_ends_a_worker(void **state) {
     assert_stops(host);
 }
 
+/* The signal that asks for its end has no effect: the spare sees the end of its pipe. */
+static void a_spare_that_is_not_needed_exits_normally(void **state) {
+    struct host *host = *state;
+    void (*before)(int) = signal(SIGTERM, SIG_IGN);
+    host->work = ends_on_term;
+    begin(host, 1, 1);
+    assert_true(board_reaches(host->board, NOTE_READY, 0, 1));
+
+    assert_int_equal(pf_pool_set_spares(host->pool, 0), 0);
+    assert_true(host_reaches(host, PF_EVENT_SPARE_EXITED, PF_TASK_SPARE, 1));
+
+    (void)signal(SIGTERM, before);
+    const struct record *ended = board_find(host->board, PF_EVENT_SPARE_EXITED, PF_TASK_SPARE, 0);
+    assert_int_equal(ended->exit_code, 0);
+    assert_stops(host);
+}
+
 /* Stopped, it cannot read that it has the slot. */
 static void a_spare_that_dies_while_it_takes_over_ends_as_the_worker(void **state) {
     struct host *host = *state;
@@ -358,6 +375,7 @@ int main(void) {
         host_test(a_burst_uses_all_of_them_and_all_come_back),
         host_test(a_spare_that_ends_is_started_again_uncounted),
         host_test(a_signal_ends_a_spare_as_it_ends_a_worker),
+        host_test(a_spare_that_is_not_needed_exits_normally),
         host_test(a_spare_that_dies_while_it_takes_over_ends_as_the_worker),
         host_test(a_dead_spare_takes_no_slot),
         host_test(a_kill_ends_them_too),
