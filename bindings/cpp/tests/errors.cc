@@ -259,6 +259,26 @@ SCENARIO(output_that_waits_is_written_once) {
     }
 }
 
+SCENARIO(a_spare_of_the_host_that_is_not_needed_ends_well) {
+    Settings settings = stoppable(1);
+    settings.spares = 1;
+    settings.host_fork = true;
+    Pool pool(settings);
+    pool.start();
+    int ends = 0;
+    for (const Event &event : pool.events()) {
+        if (event.type == EventType::fork_wanted) {
+            pool.fork_worker(event.task_id, idle);
+        } else if (event.type == EventType::spare_started) {
+            pool.stop();
+        } else if (event.type == EventType::spare_exited) {
+            ends++;
+            CHECK(event.exit_status == 0);
+        }
+    }
+    CHECK(ends == 1);
+}
+
 SCENARIO(other_threads_are_refused) {
     std::thread other([] { std::this_thread::sleep_for(200ms); });
     Pool pool(settings_of(1));

@@ -222,8 +222,10 @@ class Pool {
             const pid_t pid = fork();
             if (pid == 0) {
                 result = pf_pool_fork_child(pool_, task_id);
-                ::_exit(result < 0 ? EXIT_FAILURE
-                                   : detail::status_of(worker, result > 0 ? result : pf_task_id()));
+                if (result < 0) { // a spare that is not needed any more has not failed
+                    ::_exit(task_id == PF_TASK_SPARE ? EXIT_SUCCESS : EXIT_FAILURE);
+                }
+                ::_exit(detail::status_of(worker, result > 0 ? result : pf_task_id()));
             }
             result = pf_pool_fork_parent(pool_, task_id, pid < 0 ? -errno : pid);
         }
