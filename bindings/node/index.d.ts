@@ -228,7 +228,7 @@ export class Worker extends EventEmitter {
    * the signal, so that the worker is restarted.
    */
   readonly signal: AbortSignal;
-  /** Whether this worker was asked to stop. */
+  /** Whether this worker must stop. From the first use of it on, as with {@link signal}, it ends by itself. */
   readonly stopping: boolean;
   /** A descriptor for poll(2), which is readable when this worker must stop. It belongs to the library. */
   readonly stopFd: number;

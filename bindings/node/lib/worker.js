@@ -12,6 +12,7 @@ const { watch } = require('./watch');
 const SIGNAL_MS = 1000; // within which the stop signal follows the stop descriptor
 
 let stopSignal = 0; // of the pool that this worker runs
+let setStopSignal;
 
 // This process, as a worker. There is one object of this class, which the supervisor has as well.
 class Worker extends EventEmitter {
@@ -39,6 +40,9 @@ class Worker extends EventEmitter {
   }
 
   get stopping() {
+    if (this.taskId !== null) {
+      this.#watch(); // who asks ends by itself
+    }
     return this.#controller.signal.aborted;
   }
 
@@ -75,14 +79,26 @@ class Worker extends EventEmitter {
     this.#watched = watch(this.stopFd, () => this.#awaitSignal());
     this.#watched.unref();
     if (isMainThread) {
-      if (stopSignal !== 0) {
-        process.on(stopSignal, (name) => this.#receive(name));
-      }
-      if (stopSignal !== 'SIGTERM') {
-        process.on('SIGTERM', (name) => this.#receive(name)); // of the kernel, when the supervisor has ended
-      }
+      process.on('SIGTERM', (name) => this.#receive(name)); // also of the kernel, when the supervisor has ended
       process.on('SIGINT', () => {}); // Ctrl-C reaches the supervisor as well, which stops its workers
+      this.#handleStopSignal();
     }
+  }
+
+  // It is known when the pool is run, which may be later.
+  #handleStopSignal() {
+    if (stopSignal !== 0 && stopSignal !== 'SIGTERM') {
+      process.on(stopSignal, (name) => this.#receive(name));
+    }
+  }
+
+  static {
+    setStopSignal = (name) => {
+      stopSignal = name;
+      if (worker.#watched !== null) {
+        worker.#handleStopSignal();
+      }
+    };
   }
 
   // The stop descriptor is readable before the signal is sent. If it is not, the signal is somebody's,
@@ -115,8 +131,6 @@ class Worker extends EventEmitter {
   }
 }
 
-function setStopSignal(name) {
-  stopSignal = name;
-}
+const worker = new Worker();
 
-module.exports = { Worker, setStopSignal, worker: new Worker() };
+module.exports = { Worker, setStopSignal, worker };

@@ -203,6 +203,24 @@ test("somebody's SIGTERM ends a worker, which is restarted", async () => {
   assert.equal(tested.events.filter(({ exitCode }) => exitCode === 0).length, 1);
 });
 
+test('a worker that asks in a loop whether it must stop ends by itself', async () => {
+  const tested = new Tested('poll', { workers: 1 }).run();
+  await tested.lines(/^stopping false$/, 1);
+  await tested.tasks(1);
+  await tested.stop();
+  const exited = await tested.event('exited');
+  assert.deepEqual([exited.exitCode, exited.signal], [0, null]);
+  await tested.lines(/^polled$/, 1);
+});
+
+test('a worker that has used its signal before it runs the pool knows the stop signal', async () => {
+  const tested = new Tested('early', { workers: 1, stopSignal: 'SIGUSR2' }, { STOP: 'SIGUSR2' }).run();
+  await tested.tasks(1);
+  await tested.stop();
+  const exited = await tested.event('exited');
+  assert.deepEqual([exited.exitCode, exited.signal], [0, null]);
+});
+
 async function ask(port) {
   const [response] = await once(http.get({ host: '127.0.0.1', port, agent: false }), 'response');
   return (await response.toArray()).join('');

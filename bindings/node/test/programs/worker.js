@@ -3,7 +3,7 @@
 // The workers of the tests: worker.js MODE
 
 const fs = require('node:fs');
-const { Pool } = require('libprefork');
+const { Pool, worker } = require('libprefork');
 
 const say = (line) => fs.appendFileSync(process.env.REPORT, `${line}\n`);
 const stay = () => setInterval(() => {}, 1000);
@@ -26,6 +26,13 @@ const modes = {
       say(`finished ${worker.stopping}`);
       clearInterval(timer);
     }, 50));
+  },
+  async poll(worker) {
+    say(`stopping ${worker.stopping}`);
+    while (!worker.stopping) {
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    say('polled');
   },
   deaf(worker) {
     stay();
@@ -73,7 +80,12 @@ const modes = {
   },
 };
 
-const pool = new Pool({ name: process.env.POOL || '', stopSignal: process.env.STOP === 'none' ? null : 'SIGTERM' });
+const STOP = process.env.STOP || 'SIGTERM';
+const pool = new Pool({ name: process.env.POOL || '', stopSignal: STOP === 'none' ? null : STOP });
+if (process.argv[2] === 'early') {
+  modes.early = modes.idle;
+  void worker.signal;
+}
 pool.run((worker) => {
   modes[process.argv[2]](worker);
   say(`task ${worker.taskId} pid ${process.pid}`); // it can be stopped from now on
