@@ -303,7 +303,10 @@ def children_of(parent):
 def pid1(options, settings):
     options.command = ["unshare", "--pid", "--fork", "--kill-child=KILL", "--mount-proc",
                        *options.command]
-    with Server(options, options.workers) as server:
+    server = Server(options, options.workers)
+    try:  # the pids that it answers are of another namespace
+        measure.wait_until("the server answers", server.answers)
+        time.sleep(0.5)
         init = children_of(server.process.pid)[0][0]
         before = {pid for pid, _ in children_of(init)}
         subprocess.run(["nsenter", "-t", str(init), "-p", "-m", "sh", "-c",
@@ -319,6 +322,8 @@ def pid1(options, settings):
         value = {"adopted": len(adopted), "reaps": bool(adopted) and not zombies,
                  "term_stops": not measure.is_alive(init),
                  "stop_ms": 1000 * (time.monotonic() - begin)}
+    finally:
+        server.end()
     return {"pid1": {"value": value}}
 
 
