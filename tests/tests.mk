@@ -270,7 +270,7 @@ lint-run: all
 
 # The public header is set by hand.
 FORMATTED = $(sort $(wildcard lib/*/*.[ch] lib/*/*.cc lib/*/*/*.[ch] lib/*/*/*.cc \
-	tests/*/*.[ch] tests/*/*.cc tests/install/cmake/*.cc bindings/shell/*.[ch] man/examples/*.c \
+	tests/*/*.[ch] tests/*/*.cc tests/abi/old/*.[ch] tests/install/cmake/*.cc bindings/shell/*.[ch] man/examples/*.c \
 	$(addprefix bindings/cpp/,include/*.hpp include/*/*.hpp tests/*.cc tests/*.hpp examples/*.cc)))
 format:
 	$(Q)$(CLANG_FORMAT) -i $(filter-out man/examples/hello.c,$(FORMATTED))

@@ -80,6 +80,10 @@ break_interface() { # tree, kind
         everywhere "$1" 's/PF_BACKEND_PIDFD = 1/PF_BACKEND_PIDFD = 3/'
         sed -i '/^static_assert(PF_BACKEND_/d' "$1/lib/api/settings.cc"
         ;;
+    event-renumbered)
+        everywhere "$1" 's/PF_EVENT_READY = 3,/PF_EVENT_READY = 30,/'
+        everywhere "$1" 's/^    ready = 3,/    ready = 30,/'
+        ;;
     constant-removed)
         everywhere "$1" 's/, PF_BACKEND_SIGCHLD = 2//'
         everywhere "$1" 's/PF_BACKEND_SIGCHLD/2/g'
@@ -106,12 +110,14 @@ break_interface() { # tree, kind
 copy_broken() { # kind
     rm -rf "$scratch/tree"
     mkdir -p "$scratch/tree/tests/abi"
-    cp -a lib include CHANGELOG.md "$scratch/tree"
+    cp -a lib include CHANGELOG.md LICENSE "$scratch/tree"
     cp -a tests/abi/symbols.txt "$scratch/tree/tests/abi"
     break_interface "$scratch/tree" "$1"
 }
 
-# All kinds; and those that abidiff can see in a library.
+# All kinds; those that abidiff can see in a library; and those that a program notices.
 all_breaks='parameter-type parameter-order callback-type symbol-removed symbol-moved symbol-added
-    constant-renumbered constant-removed return-type return-convention return-value soname'
+    constant-renumbered event-renumbered constant-removed return-type return-convention
+    return-value soname'
 library_breaks='parameter-type symbol-removed symbol-moved return-type'
+program_breaks='parameter-order symbol-removed symbol-moved event-renumbered soname'

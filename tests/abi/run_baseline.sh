@@ -22,6 +22,8 @@ save() {
     }
     version=${whole%.*}
     mkdir -p "$baseline"
+    cp include/prefork.h "$baseline/header-$version.txt"
+    cp lib/prefork.map "$baseline/map-$version.txt"
     cp "$BUILD_DIR/prefork.json" "$baseline/prefork-$version.json"
     awk -f tests/abi/conventions.awk include/prefork.h >"$baseline/conventions-$version.txt"
     abidw --headers-dir include --drop-private-types --exported-interfaces-only --no-elf-needed \
@@ -59,6 +61,12 @@ for version in $(versions); do
         test -s "$scratch/changes" || status=1
         verdict "$kind is noticed: $(head -n 1 "$scratch/changes")" "$status"
     done
+
+    status=0
+    # shellcheck disable=SC2086 # one word for each kind
+    SAVE='' tests/abi/compatibility_test.sh $program_breaks >"$scratch/output" 2>&1 || status=$?
+    cat "$scratch/output"
+    verdict "programs of $version work, and what breaks them is noticed" "$status"
 
     if ! can_compare_libraries "$library"; then
         echo "skipped: abidiff, or debugging information of the library"
