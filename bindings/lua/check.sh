@@ -42,6 +42,9 @@ number_of() {
 
 echo "== $(luajit -v), $(luarocks --version | head -n 1)"
 judge "the rock is built and installed by luarocks make" rock
+if command -v luacheck >/dev/null 2>&1; then
+    judge "no warning of luacheck" luacheck --std luajit "$here/prefork" "$here/examples"
+fi
 LUA_PATH="$work/tree/share/lua/5.1/?.lua;$work/tree/share/lua/5.1/?/init.lua;;"
 export LUA_PATH
 # As a user has it who did not run ldconfig, then as the loader finds it.

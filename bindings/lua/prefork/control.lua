@@ -176,7 +176,8 @@ end
 --- Execute the program anew in this process, which keeps its workers and sockets.
 --
 -- Call it outside of `on_event`, after all events have been read.
--- @tparam[opt] table program its name and arguments; nil: as this one was started
+-- @tparam[opt] table program its name, which PATH finds unless it has a slash, and arguments; nil:
+-- as this one was started
 -- @tparam[opt] table env names and values; nil: those of this process
 -- @return only if it failed: nil, a message and an errno; EAGAIN while events wait
 function M:upgrade(program, env)
@@ -186,8 +187,15 @@ function M:upgrade(program, env)
   end
   local arguments = settings.strings("program", program)
   local variables = settings.environment(env)
+  local path, message, number
+  if program then
+    path, message, number = settings.find_program(program[1])
+    if not path then
+      return nil, message, number
+    end
+  end
   system.flush()
-  local code = lib.pf_upgrade(program and program[1], arguments, variables)
+  local code = lib.pf_upgrade(path, arguments, variables)
   return errors.failure(code, "upgrade")
 end
 

@@ -107,19 +107,28 @@ function Pool:start(target)
 end
 
 -- The next event that waits. Makes the workers that the pool asks for before it.
+--
+-- A hook of the program may raise in between: an event is valid until the next one is asked for, and
+-- is kept until all is done with it.
 local function pull(self)
   while true do
-    local code = lib.pf_pool_next_event(self:handle(), self._event)
+    local code = self._event[0] == nil and lib.pf_pool_next_event(self:handle(), self._event) or 1
     if code <= 0 then
       if code < 0 then
         return errors.failure(code)
       end
       return nil
     end
-    if lib.pf_event_type(self._event[0]) ~= FORK_WANTED then
-      return event.copy(self._event[0])
+    local copied
+    if lib.pf_event_type(self._event[0]) == FORK_WANTED then
+      process.fork(self:handle(), lib.pf_event_task_id(self._event[0]), self._target)
+    else
+      copied = event.copy(self._event[0])
     end
-    process.fork(self._handle, lib.pf_event_task_id(self._event[0]), self._target)
+    self._event[0] = nil
+    if copied then
+      return copied
+    end
   end
 end
 
@@ -261,6 +270,7 @@ end
 -- The collector does it as well.
 function Pool:close()
   if self._handle then
+    self._event[0] = nil
     lib.pf_pool_free(ffi.gc(self._handle, nil))
     self._handle = nil
   end

@@ -10,8 +10,10 @@ local system = require("prefork.system")
 local M = {}
 
 local function report(what)
+  local is_shown, text = pcall(tostring, what)
   -- In one piece, for other workers write there too.
-  io.stderr:write(("prefork: worker %d: %s\n"):format(lib.pf_task_id(), tostring(what)))
+  local line = "prefork: worker %d: %s\n"
+  io.stderr:write(line:format(lib.pf_task_id(), is_shown and text or "a value without a text"))
 end
 
 local function status_of(result, message)
@@ -25,8 +27,9 @@ local function status_of(result, message)
   if type(result) == "number" and result % 1 == 0 and result >= 0 and result <= 255 then
     return result
   end
-  report("the function of a worker returned " .. tostring(result)
-    .. "; expected nil, or an exit status from 0 to 255")
+  local is_number = type(result) == "number"
+  report(("the function of a worker returned %s; expected nil, or an exit status from 0 to 255")
+    :format(is_number and tostring(result) or "a " .. type(result)))
   return 1
 end
 
@@ -37,28 +40,41 @@ local function traceback(problem)
   return problem == nil and "nil" or problem
 end
 
---- Run the function of a worker, and end the process with what it returns.
---
--- Neither handlers of atexit(3) nor finalizers of the supervisor run in a worker.
-function M.run_worker(target, task_id)
+local function call(target, task_id)
   local is_fine, result, message = xpcall(target, traceback, task_id)
-  local status = 1
   if is_fine then
-    status = status_of(result, message)
-  else
-    report(result)
+    return status_of(result, message)
   end
-  system.flush()
-  system.exit(status)
+  report(result)
+  return 1
 end
 
---- Make the worker that the pool asks for. Returns in the supervisor only.
+-- A yield of the function would go on with the program of the supervisor, where that runs in a
+-- coroutine.
+local function call_in_coroutine(target, task_id)
+  local routine = coroutine.create(call)
+  local is_fine, status = coroutine.resume(routine, target, task_id)
+  if is_fine and coroutine.status(routine) == "suspended" then
+    report("the function of a worker yielded")
+    return 1
+  end
+  return is_fine and status or 1
+end
+
+--- Run the function of a worker, and end the process with what it returns.
 --
--- The library blocks all signals between the two calls, and starts the worker when the supervisor
--- has reported its process id.
-function M.fork(pool, task_id, target)
+-- Neither handlers of atexit(3) nor finalizers of the supervisor run in a worker. No error and no
+-- yield of it leaves this function.
+function M.run_worker(target, task_id)
+  local run = coroutine.running() and call_in_coroutine or call
+  local is_fine, status = pcall(run, target, task_id)
   system.flush()
-  if lib.pf_pool_fork_prepare(pool, task_id) < 0 then
+  system.exit(is_fine and status or 1)
+end
+
+local function fork(pool, task_id)
+  local result = lib.pf_pool_fork_prepare(pool, task_id)
+  if result < 0 and result ~= -system.EALREADY then
     return -- the pool does not want this worker any more
   end
   local pid = system.fork()
@@ -66,12 +82,37 @@ function M.fork(pool, task_id, target)
     lib.pf_pool_fork_parent(pool, task_id, pid > 0 and pid or -ffi.errno())
     return
   end
-  local result = lib.pf_pool_fork_child(pool, task_id)
+  result = lib.pf_pool_fork_child(pool, task_id)
   if result < 0 then
     system.exit(task_id == lib.PF_TASK_SPARE and 0 or 1)
   end
+  return task_id == lib.PF_TASK_SPARE and result or task_id
+end
+
+--- Make the worker that the pool asks for. Returns in the supervisor only.
+--
+-- The library blocks all signals between the two calls, and starts the worker when the supervisor
+-- has reported its process id. A hook of the program must not raise in between.
+function M.fork(pool, task_id, target)
+  system.flush()
+  local hook, mask, count = debug.gethook()
+  if hook then
+    debug.sethook()
+  end
+  local task = fork(pool, task_id)
+  if not task then
+    if hook then
+      debug.sethook(hook, mask, count)
+    end
+    return
+  end
   system.reseed()
-  M.run_worker(target, task_id == lib.PF_TASK_SPARE and result or task_id)
+  M.run_worker(function(...)
+    if hook then
+      debug.sethook(hook, mask, count)
+    end
+    return target(...)
+  end, task)
 end
 
 return M

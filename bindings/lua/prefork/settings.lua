@@ -5,7 +5,8 @@ local ffi = require("ffi")
 local errors = require("prefork.errors")
 local lib = require("prefork.library").lib
 local names = require("prefork.names")
-local signals = require("prefork.system").SIGNALS
+local system = require("prefork.system")
+local is_program, signals = system.is_program, system.SIGNALS
 
 local SLOTS = 65536
 local INT_MAX = 2147483647
@@ -209,24 +210,26 @@ function M.environment(env)
   end
   local list = {}
   for name, value in pairs(env) do
+    if type(name) ~= "string" or name == "" or name:find("=", 1, true) or type(value) == "table" then
+      errors.misuse("env", "a table of names without = and values", name)
+    end
     list[#list + 1] = tostring(name) .. "=" .. tostring(value)
   end
   return M.strings("env", list)
 end
 
--- The program that a shell would run.
-local function find_program(name)
+--- The path of the program that a shell would run, or nil, a message and an errno.
+function M.find_program(name)
   if name:find("/", 1, true) then
     return name
   end
   for directory in (os.getenv("PATH") or "/usr/bin:/bin"):gmatch("[^:]+") do
-    local file = io.open(directory .. "/" .. name, "rb")
-    if file then
-      file:close()
-      return directory .. "/" .. name
+    local path = directory .. "/" .. name
+    if is_program(path) then
+      return path
     end
   end
-  return name
+  return errors.failure(-system.ENOENT, name)
 end
 
 --- Have the workers execute a program: true for this one, or its name and arguments.
@@ -238,7 +241,11 @@ function M.set_program(pool, program, env)
       errors.misuse("exec", "true, or a list of a program and its arguments", program)
     end
     arguments = M.strings("exec", program)
-    path = find_program(program[1])
+    local message, number
+    path, message, number = M.find_program(program[1])
+    if not path then
+      return nil, message, number
+    end
   end
   local code = lib.pf_pool_set_exec(pool, path, arguments, variables)
   return errors.done(code, "exec")
@@ -247,7 +254,8 @@ end
 --- The descriptor of a number, or of what has a method getfd, as the sockets of LuaSocket.
 function M.descriptor(name, value)
   if type(value) == "table" or type(value) == "userdata" then
-    value = value:getfd()
+    local has_method, getfd = pcall(function() return value.getfd end)
+    value = has_method and getfd and getfd(value) or value
   end
   return errors.integer(name, value, 0, INT_MAX)
 end

@@ -7,7 +7,7 @@ local errors = require("prefork.errors")
 local lib = require("prefork.library").lib
 
 local MOST = 64
-local FDS_MOST = 1024
+local ENOBUFS = 105
 local FAMILIES = { any = 0, inet = 2, inet6 = 10 }
 
 local OPTIONS = { port = true, host = true, family = true, backlog = true, reuseport = true }
@@ -67,8 +67,13 @@ end
 --- The descriptors that systemd passed to this process, in their order.
 -- @treturn table a list, empty if there are none; or nil, a message and an errno
 function M.listen_fds()
-  local fds = ffi.new("int[?]", FDS_MOST)
-  return list_of(fds, errors.check(lib.pf_listen_fds(fds, FDS_MOST), "LISTEN_FDS"))
+  local most, fds, count = MOST
+  repeat
+    fds = ffi.new("int[?]", most)
+    count = lib.pf_listen_fds(fds, most)
+    most = most * 2
+  until count ~= -ENOBUFS or most > 2 ^ 29
+  return list_of(fds, errors.check(count, "LISTEN_FDS"))
 end
 
 --- Accept a connection from a listening socket of this module.

@@ -18,6 +18,7 @@ void *prefork_c_signal(int number, void *handler) __asm__("signal");
 int prefork_c_clock_gettime(int clock, prefork_timespec *time) __asm__("clock_gettime");
 long prefork_c_readlink(const char *path, char *buffer, size_t size) __asm__("readlink");
 char *prefork_c_strerror(int number) __asm__("strerror");
+int prefork_c_access(const char *path, int mode) __asm__("access");
 ]])
 
 local C = ffi.C
@@ -25,9 +26,11 @@ local CLOCK_MONOTONIC = 1
 local SIGINT = 2
 
 local M = {
+  ENOENT = 2,
   EINTR = 4,
   EAGAIN = 11,
   ECHILD = 10,
+  EALREADY = 114,
   EINVAL = 22,
   POLLIN = 1,
   fork = C.prefork_c_fork,
@@ -54,6 +57,13 @@ end
 --- The text of an errno.
 function M.strerror(number)
   return ffi.string(C.prefork_c_strerror(number))
+end
+
+--- Whether this process may execute the file.
+function M.is_program(path)
+  local X_OK, F_OK = 1, 0
+  local is_directory = C.prefork_c_access(path .. "/.", F_OK) == 0
+  return not is_directory and C.prefork_c_access(path, X_OK) == 0
 end
 
 local time = ffi.new("prefork_timespec")

@@ -62,7 +62,7 @@ end
 --
 -- A worker that ends only after it has finished its work uses it with `ignore_signal("TERM")`.
 -- @param[opt] fd a number, or a socket with a method getfd; nil: only the stop
--- @tparam[opt] number seconds the longest time; nil: no limit
+-- @tparam[opt] number seconds the longest time, not negative; nil: no limit
 -- @return "stop", also in a worker whose supervisor has ended; "readable"; nil after the time; or
 -- nil, a message and an errno
 function M.wait(fd, seconds)
@@ -74,6 +74,9 @@ function M.wait(fd, seconds)
   places[0].events = system.POLLIN
   places[1].fd = fd == nil and -1 or settings.descriptor("fd", fd)
   places[1].events = system.POLLIN
+  if seconds ~= nil and (type(seconds) ~= "number" or seconds ~= seconds) then
+    errors.misuse("seconds", "nil, or a number", seconds)
+  end
   local deadline = seconds and system.monotonic() + seconds
   while true do
     local count = system.poll(places, 2, timeout_ms(deadline))

@@ -4,7 +4,7 @@
 local here = arg[0]:match("^(.*)/[^/]*$") or "."
 local lu = require("luaunit")
 
-for _, name in ipairs({ "scenarios", "errors", "interface", "pool", "servers" }) do
+for _, name in ipairs({ "scenarios", "errors", "hostile", "interface", "pool", "servers" }) do
   local file = io.open(here .. "/test_" .. name .. ".lua")
   if file then
     file:close()
