@@ -17,8 +17,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /** What java.nio has no way to do with descriptors. */
 final class Descriptors {
@@ -35,10 +37,37 @@ final class Descriptors {
     private static final int F_SETFD = 2;
     private static final int FD_CLOEXEC = 1;
     private static final int FIRST = 3;
+    private static final String OWN = "/proc/self/fd";
     private static final long PIPE_NS = 10_000_000_000L;
     private static final int ADDRESS_MAX = 128;
 
     private Descriptors() {}
+
+    private static boolean isCloseOnExec(int fd) {
+        return (Native.integer("fcntl", fd, F_GETFD) & FD_CLOEXEC) != 0;
+    }
+
+    /**
+     * Closes in a worker the sockets and pipes of the supervisor that it was not given. What the
+     * library gives a worker is close-on-exec there.
+     */
+    static void closeInherited() {
+        Set<String> ofSupervisor = new HashSet<>();
+        String parent = "/proc/" + Native.integer("getppid") + "/fd";
+        try {
+            for (int fd : open(parent)) {
+                ofSupervisor.add(file(parent + "/" + fd));
+            }
+            ofSupervisor.removeIf(file -> !file.startsWith("socket:") && !file.startsWith("pipe:"));
+            for (int fd : open()) {
+                if (fd >= FIRST && !isCloseOnExec(fd) && ofSupervisor.contains(file(fd))) {
+                    close(fd);
+                }
+            }
+        } catch (UncheckedIOException e) {
+            // The supervisor has ended, or has rights that this process has not.
+        }
+    }
 
     /**
      * Workers inherit no sockets, pipes, and files without a name of this process but those that
@@ -55,7 +84,7 @@ final class Descriptors {
             return; // too many descriptors: no reason to end the supervision
         }
         for (int fd : fds) {
-            if (fd < FIRST || (Native.integer("fcntl", fd, F_GETFD) & FD_CLOEXEC) != 0) {
+            if (fd < FIRST || isCloseOnExec(fd)) {
                 continue;
             }
             String file = file(fd);
@@ -78,9 +107,13 @@ final class Descriptors {
     private static Map<String, Long> seenPipes = Map.of();
 
     /** What a descriptor is, as /proc says; empty if it is closed. */
-    private static String file(int fd) {
+    static String file(int fd) {
+        return file(OWN + "/" + fd);
+    }
+
+    private static String file(String link) {
         try {
-            return Files.readSymbolicLink(Path.of("/proc/self/fd/" + fd)).toString();
+            return Files.readSymbolicLink(Path.of(link)).toString();
         } catch (IOException e) {
             return "";
         }
@@ -88,8 +121,12 @@ final class Descriptors {
 
     /** The descriptors that are open. */
     static List<Integer> open() {
+        return open(OWN);
+    }
+
+    private static List<Integer> open(String directory) {
         List<Integer> fds = new ArrayList<>();
-        try (DirectoryStream<Path> entries = Files.newDirectoryStream(Path.of("/proc/self/fd"))) {
+        try (DirectoryStream<Path> entries = Files.newDirectoryStream(Path.of(directory))) {
             for (Path entry : entries) {
                 fds.add(Integer.valueOf(entry.getFileName().toString()));
             }

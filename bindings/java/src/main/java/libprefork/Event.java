@@ -71,6 +71,12 @@ public record Event(
                 Reason.of(Native.integer("pf_event_reason", event)));
     }
 
+    void log(System.Logger logger) {
+        logger.log(level <= 3 ? System.Logger.Level.ERROR
+                : level == 4 ? System.Logger.Level.WARNING
+                : level <= 6 ? System.Logger.Level.INFO : System.Logger.Level.DEBUG, message);
+    }
+
     /** Whether a worker ended abnormally, without having been asked to end. */
     boolean isAbnormalExit() {
         return type == EventType.EXITED && reason == Reason.NONE && exitCode != 0;

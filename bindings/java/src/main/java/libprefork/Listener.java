@@ -82,7 +82,7 @@ public final class Listener implements AutoCloseable {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment fds = arena.allocate(ValueLayout.JAVA_INT, ADDRESSES_MAX);
             MemorySegment name = host == null
-                    ? MemorySegment.NULL : Native.string(arena, "host", host);
+                    ? MemorySegment.NULL : arena.allocateFrom(Checks.text("host", host));
             return listeners(fds, PreforkException.check("host " + host + ", port " + port,
                     Native.integer("pf_bind_sockets", name, port, 0, backlog,
                             reusePort ? 1 : 0, fds, ADDRESSES_MAX)));
@@ -99,7 +99,8 @@ public final class Listener implements AutoCloseable {
      */
     public static Listener bindUnix(Path path, int mode, int backlog) {
         return new Listener(PreforkException.check("path " + path,
-                Native.integer("pf_bind_unix_socket", path.toString(), mode, backlog)));
+                Native.integer("pf_bind_unix_socket", Checks.text("path", path.toString()), mode,
+                        backlog)));
     }
 
     /**

@@ -211,7 +211,7 @@ final class Native {
                     words[i] = segment.address();
                 } else if (arguments[i] instanceof String text) {
                     arena = arena == null ? Arena.ofConfined() : arena;
-                    words[i] = string(arena, name, text).address();
+                    words[i] = arena.allocateFrom(Checks.text(name, text)).address();
                 } else {
                     words[i] = ((Number) arguments[i]).longValue();
                 }
@@ -222,14 +222,6 @@ final class Native {
                 arena.close();
             }
         }
-    }
-
-    /** A string of C. One with a NUL would be cut off there. */
-    static MemorySegment string(Arena arena, String what, String text) {
-        if (text.indexOf('\0') >= 0) {
-            throw new IllegalArgumentException(what + ": the string contains a NUL character");
-        }
-        return arena.allocateFrom(text);
     }
 
     static int integer(String name, Object... arguments) {

@@ -63,11 +63,7 @@ public final class Pool implements AutoCloseable, Iterable<Event> {
     public void run() throws InterruptedException {
         System.Logger logger = System.getLogger("libprefork");
         for (Optional<Event> event = next(); event.isPresent(); event = next()) {
-            int level = event.get().level();
-            logger.log(level <= 3 ? System.Logger.Level.ERROR
-                            : level == 4 ? System.Logger.Level.WARNING
-                            : level <= 6 ? System.Logger.Level.INFO : System.Logger.Level.DEBUG,
-                    event.get().message());
+            event.get().log(logger);
         }
     }
 
@@ -111,6 +107,9 @@ public final class Pool implements AutoCloseable, Iterable<Event> {
     private Optional<Event> advance(int timeoutMs) throws InterruptedException {
         handle.lock();
         try {
+            if (!handle.isOpen()) {
+                return Optional.empty(); // another thread has closed it
+            }
             Optional<Event> event = pending();
             if (event.isPresent() || isDone) {
                 return event;
@@ -179,6 +178,9 @@ public final class Pool implements AutoCloseable, Iterable<Event> {
     /**
      * Stops the workers gracefully, waits until they have ended, and releases the pool. Events are
      * discarded. If the thread is interrupted, the workers are killed. A second call has no effect.
+     * For a thread that waits for events meanwhile the pool is done. The other methods but
+     * {@link #stopSignal} throw an {@link IllegalStateException} from then on. If a pool becomes
+     * garbage without this call, its workers are killed and a warning is logged.
      */
     @Override
     public void close() {
@@ -189,6 +191,8 @@ public final class Pool implements AutoCloseable, Iterable<Event> {
                     finish();
                 } finally {
                     SignalRelay.remove(this);
+                    stopSignal = stopSignal();
+                    isDone = true;
                     handle.free();
                 }
             }
@@ -252,7 +256,6 @@ public final class Pool implements AutoCloseable, Iterable<Event> {
         stop();
     }
 
-    /** The signals of this pool, for {@link SignalRelay}. */
     Signals signals() {
         return signals;
     }
@@ -311,15 +314,15 @@ public final class Pool implements AutoCloseable, Iterable<Event> {
      * @param environment its environment; null: that of this process
      */
     public void setCommand(List<String> command, Map<String, String> environment) {
-        handle.call("command", h -> PoolHandle.setExec(h, command, environment));
+        List<String> program = Checks.command(command);
+        Map<String, String> variables = Checks.environment(environment);
+        handle.call("command", h -> PoolHandle.setExec(h, program, variables));
     }
 
     // ---- State ----
 
     /**
-     * Describes the workers.
-     *
-     * @return one for each slot, in the order of the task ids
+     * {@return one for each slot, in the order of the task ids}
      */
     public List<WorkerInfo> workers() {
         List<WorkerInfo> workers = new ArrayList<>();
@@ -383,13 +386,14 @@ public final class Pool implements AutoCloseable, Iterable<Event> {
     }
 
     /**
-     * Returns the signal that stopped the pool. Call it before {@link #close}, and
-     * {@link Prefork#dieOfSignal} after it.
+     * Returns the signal that stopped the pool, for {@link Prefork#dieOfSignal} after
+     * {@link #close}.
      *
      * @return the number; 0: none
      */
     public int stopSignal() {
-        int signal = handle.call("stop signal", h -> Native.integer("pf_pool_stop_signal", h));
-        return signal != 0 ? signal : stopSignal;
+        int signal = handle.locked(() -> handle.isOpen()
+                ? Native.integer("pf_pool_stop_signal", handle.open()) : 0);
+        return signal > 0 ? signal : stopSignal;
     }
 }

@@ -11,8 +11,8 @@ import java.util.function.ToIntFunction;
 
 /**
  * The settings of a {@link Pool}. A value that is out of range is an
- * {@link IllegalArgumentException} of {@link #start}, which names the setting. Durations count in
- * milliseconds, the rest is dropped.
+ * {@link IllegalArgumentException} of the setting or of {@link #start}, which names the setting.
+ * Durations count in milliseconds, and are rounded up.
  */
 public final class PoolBuilder {
     private record Setting(String what, ToIntFunction<MemorySegment> apply) {}
@@ -37,16 +37,9 @@ public final class PoolBuilder {
         return set(name + " " + value, h -> Native.integer(function, h, value));
     }
 
-    /** Rounded up: zero has another meaning than a short time. */
-    static long millis(String name, Duration duration) {
-        if (duration.isNegative()) {
-            throw new IllegalArgumentException(name + ": " + duration + " is negative");
-        }
-        try {
-            return duration.plusNanos(999_999).toMillis();
-        } catch (ArithmeticException e) {
-            throw new IllegalArgumentException(name + ": " + duration + " is too long", e);
-        }
+    private PoolBuilder set(String name, String function, Duration duration) {
+        long ms = Checks.millis(name, duration);
+        return set(name + " " + duration, h -> Native.integer(function, h, ms));
     }
 
     /**
@@ -56,7 +49,7 @@ public final class PoolBuilder {
      * @return this
      */
     public PoolBuilder name(String name) {
-        this.name = Objects.requireNonNull(name, "name");
+        this.name = Checks.text("name", Objects.requireNonNull(name, "name"));
         return this;
     }
 
@@ -89,7 +82,7 @@ public final class PoolBuilder {
      * @return this
      */
     public PoolBuilder command(String... command) {
-        this.command = List.of(command);
+        this.command = Checks.command(List.of(command));
         return this;
     }
 
@@ -100,7 +93,7 @@ public final class PoolBuilder {
      * @return this
      */
     public PoolBuilder environment(Map<String, String> environment) {
-        this.environment = Map.copyOf(environment);
+        this.environment = Checks.environment(environment);
         return this;
     }
 
@@ -124,6 +117,7 @@ public final class PoolBuilder {
      * @return this
      */
     public PoolBuilder fd(String name, int fd) {
+        Checks.text("fd: the name", Objects.requireNonNull(name, "name"));
         return set("fd " + name, h -> Native.integer("pf_pool_add_fd", h, name, fd));
     }
 
@@ -166,7 +160,7 @@ public final class PoolBuilder {
      * @return this
      */
     public PoolBuilder restartWindow(int max, Duration window) {
-        long ms = millis("restartWindow", window);
+        long ms = Checks.millis("restartWindow", window);
         return set("restartWindow " + max + ", " + window,
                 h -> Native.integer("pf_pool_set_restart_window", h, max, ms));
     }
@@ -179,8 +173,8 @@ public final class PoolBuilder {
      * @return this
      */
     public PoolBuilder backoff(Duration first, Duration max) {
-        long firstMs = millis("backoff", first);
-        long maxMs = millis("backoff", max);
+        long firstMs = Checks.millis("backoff", first);
+        long maxMs = Checks.millis("backoff", max);
         return set("backoff " + first + ", " + max,
                 h -> Native.integer("pf_pool_set_backoff", h, firstMs, maxMs));
     }
@@ -235,7 +229,7 @@ public final class PoolBuilder {
      * @return this
      */
     public PoolBuilder stopTimeout(Duration timeout) {
-        millis("stopTimeout", timeout);
+        Checks.millis("stopTimeout", timeout);
         stopTimeout = timeout;
         return this;
     }
@@ -247,9 +241,7 @@ public final class PoolBuilder {
      * @return this
      */
     public PoolBuilder readyTimeout(Duration timeout) {
-        long ms = millis("readyTimeout", timeout);
-        return set("readyTimeout " + timeout,
-                h -> Native.integer("pf_pool_set_ready_timeout", h, ms));
+        return set("readyTimeout", "pf_pool_set_ready_timeout", timeout);
     }
 
     /**
@@ -259,8 +251,7 @@ public final class PoolBuilder {
      * @return this
      */
     public PoolBuilder minUptime(Duration uptime) {
-        long ms = millis("minUptime", uptime);
-        return set("minUptime " + uptime, h -> Native.integer("pf_pool_set_min_uptime", h, ms));
+        return set("minUptime", "pf_pool_set_min_uptime", uptime);
     }
 
     /**
@@ -271,9 +262,7 @@ public final class PoolBuilder {
      * @return this
      */
     public PoolBuilder heartbeatTimeout(Duration timeout) {
-        long ms = millis("heartbeatTimeout", timeout);
-        return set("heartbeatTimeout " + timeout,
-                h -> Native.integer("pf_pool_set_heartbeat_timeout", h, ms));
+        return set("heartbeatTimeout", "pf_pool_set_heartbeat_timeout", timeout);
     }
 
     /**
@@ -284,8 +273,8 @@ public final class PoolBuilder {
      * @return this
      */
     public PoolBuilder lifetime(Duration max, Duration jitter) {
-        long maxMs = millis("lifetime", max);
-        long jitterMs = millis("lifetime", jitter);
+        long maxMs = Checks.millis("lifetime", max);
+        long jitterMs = Checks.millis("lifetime", jitter);
         return set("lifetime " + max + ", " + jitter,
                 h -> Native.integer("pf_pool_set_lifetime", h, maxMs, jitterMs));
     }
@@ -378,8 +367,7 @@ public final class PoolBuilder {
      *
      * @return the pool; its workers are started as it supervises
      * @throws IllegalArgumentException if a value is out of range
-     * @throws IllegalStateException if the pool has neither worker nor command, or this process is
-     *     a worker of another pool
+     * @throws IllegalStateException without worker and command, and in a worker of another pool
      * @throws PreforkException if the start failed
      */
     public Pool start() {
@@ -391,11 +379,10 @@ public final class PoolBuilder {
             for (Setting setting : settings) {
                 handle.call(setting.what(), setting.apply());
             }
-            handle.call("name \"" + name + "\"",
-                    h -> Native.integer("pf_pool_set_name", h, name));
+            handle.call("name \"" + name + "\"", h -> Native.integer("pf_pool_set_name", h, name));
             handle.call("stopSignal " + stopSignal + ", stopTimeout " + stopTimeout,
                     h -> Native.integer("pf_pool_set_stop", h, stopSignal,
-                            millis("stopTimeout", stopTimeout)));
+                            Checks.millis("stopTimeout", stopTimeout)));
             handle.call("command", h -> PoolHandle.setExec(h, command, environment));
             if (Worker.isExpected(name)) {
                 Worker.run(handle, worker, stopTimeout);
@@ -405,6 +392,7 @@ public final class PoolBuilder {
             handle.free();
             throw e;
         }
+        handle.freeWhenLost();
         Pool pool = new Pool(handle, signals);
         SignalRelay.add(pool);
         return pool;

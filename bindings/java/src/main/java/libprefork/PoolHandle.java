@@ -4,6 +4,8 @@ package libprefork;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.ref.Cleaner;
+import java.lang.ref.Reference;
 import java.nio.channels.AsynchronousCloseException;
 import java.nio.channels.spi.AbstractInterruptibleChannel;
 import java.util.List;
@@ -15,35 +17,65 @@ import java.util.function.ToIntFunction;
 
 /** The pool of the library, and who may call it when. */
 final class PoolHandle {
-    private final Arena arena = Arena.ofShared();
-    private final MemorySegment cell = arena.allocate(ValueLayout.ADDRESS);
+    private final State state = new State();
     // Held while the library works on the pool. Fair, so that a caller beside dispatch gets it.
     private final ReentrantLock lock = new ReentrantLock(true);
     // Held for the calls that any thread may make at any time, against the end of the pool.
     private final Object lifetime = new Object();
-    private MemorySegment handle;
+
+    /** What is released if the program has lost the pool. */
+    private static final class State implements Runnable {
+        final Arena arena = Arena.ofShared();
+        final MemorySegment cell = arena.allocate(ValueLayout.ADDRESS);
+        MemorySegment handle;
+
+        void free() {
+            Native.number("pf_pool_free", handle);
+            handle = null;
+            arena.close();
+        }
+
+        @Override
+        public void run() {
+            if (handle != null) {
+                System.getLogger("libprefork").log(System.Logger.Level.WARNING,
+                        "a pool was not closed: its workers are killed");
+                free();
+            }
+        }
+    }
+
+    /** Its thread exists in supervisors only. */
+    private static final class Lost {
+        static final Cleaner CLEANER = Cleaner.create();
+
+        private Lost() {}
+    }
 
     PoolHandle() {
-        PreforkException.check("pool", Native.integer("pf_pool_new", cell));
-        handle = cell.get(ValueLayout.ADDRESS, 0);
+        PreforkException.check("pool", Native.integer("pf_pool_new", state.cell));
+        state.handle = state.cell.get(ValueLayout.ADDRESS, 0);
+    }
+
+    /** From now on it is freed when nothing uses it any more. */
+    void freeWhenLost() {
+        Lost.CLEANER.register(this, state);
     }
 
     boolean isOpen() {
-        return handle != null;
+        return state.handle != null;
     }
 
     MemorySegment open() {
-        if (handle == null) {
+        if (state.handle == null) {
             throw new IllegalStateException("the pool is closed");
         }
-        return handle;
+        return state.handle;
     }
 
     void free() {
         synchronized (lifetime) {
-            Native.number("pf_pool_free", handle);
-            handle = null;
-            arena.close();
+            state.free();
         }
     }
 
@@ -55,6 +87,7 @@ final class PoolHandle {
             System.arraycopy(arguments, 0, all, 1, arguments.length);
             PreforkException.check(what, Native.integer(function, all));
         }
+        Reference.reachabilityFence(this);
     }
 
     int call(String what, ToIntFunction<MemorySegment> function) {
@@ -67,6 +100,7 @@ final class PoolHandle {
 
     void unlock() {
         lock.unlock();
+        Reference.reachabilityFence(this);
     }
 
     /** Runs it while no other thread works on the pool. One that waits in the library is woken. */
@@ -75,8 +109,8 @@ final class PoolHandle {
         try {
             while (!tryLock()) {
                 synchronized (lifetime) {
-                    if (handle != null) {
-                        Native.integer("pf_pool_wake", handle);
+                    if (isOpen()) {
+                        Native.integer("pf_pool_wake", state.handle);
                     }
                 }
                 wasInterrupted |= Thread.interrupted();
@@ -84,7 +118,7 @@ final class PoolHandle {
             try {
                 return body.getAsInt();
             } finally {
-                lock.unlock();
+                unlock();
             }
         } finally {
             if (wasInterrupted) {
@@ -105,8 +139,8 @@ final class PoolHandle {
 
     /** The oldest pending event, or null. */
     Event event() {
-        return Native.integer("pf_pool_next_event", open(), cell) == 1
-                ? Event.of(cell.get(ValueLayout.ADDRESS, 0)) : null;
+        return Native.integer("pf_pool_next_event", open(), state.cell) == 1
+                ? Event.of(state.cell.get(ValueLayout.ADDRESS, 0)) : null;
     }
 
     /** The result of the library. An interrupt of this thread ends the wait. */
@@ -139,8 +173,8 @@ final class PoolHandle {
             Map<String, String> environment) {
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment none = MemorySegment.NULL;
-            MemorySegment argv = command == null ? none : strings(arena, "command", command);
-            MemorySegment envp = environment == null ? none : strings(arena, "environment",
+            MemorySegment argv = command == null ? none : strings(arena, command);
+            MemorySegment envp = environment == null ? none : strings(arena,
                     environment.entrySet().stream().map(e -> e.getKey() + "=" + e.getValue())
                             .toList());
             MemorySegment path = command == null || command.isEmpty()
@@ -149,11 +183,10 @@ final class PoolHandle {
         }
     }
 
-    private static MemorySegment strings(Arena arena, String what, List<String> strings) {
+    private static MemorySegment strings(Arena arena, List<String> strings) {
         MemorySegment array = arena.allocate(ValueLayout.ADDRESS, strings.size() + 1);
         for (int i = 0; i < strings.size(); i++) {
-            array.setAtIndex(ValueLayout.ADDRESS, i,
-                    Native.string(arena, what, strings.get(i)));
+            array.setAtIndex(ValueLayout.ADDRESS, i, arena.allocateFrom(strings.get(i)));
         }
         return array;
     }

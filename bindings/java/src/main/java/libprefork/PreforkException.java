@@ -26,7 +26,10 @@ public class PreforkException extends RuntimeException {
 
     private static final Map<Integer, String> NAMES = Map.ofEntries(
             Map.entry(1, "EPERM"), Map.entry(2, "ENOENT"), Map.entry(3, "ESRCH"),
-            Map.entry(4, "EINTR"), Map.entry(7, "E2BIG"), Map.entry(9, "EBADF"),
+            Map.entry(4, "EINTR"), Map.entry(5, "EIO"), Map.entry(7, "E2BIG"),
+            Map.entry(8, "ENOEXEC"), Map.entry(9, "EBADF"), Map.entry(20, "ENOTDIR"),
+            Map.entry(21, "EISDIR"), Map.entry(30, "EROFS"), Map.entry(36, "ENAMETOOLONG"),
+            Map.entry(38, "ENOSYS"), Map.entry(97, "EAFNOSUPPORT"),
             Map.entry(10, "ECHILD"), Map.entry(11, "EAGAIN"), Map.entry(12, "ENOMEM"),
             Map.entry(13, "EACCES"), Map.entry(16, "EBUSY"), Map.entry(17, "EEXIST"),
             Map.entry(22, "EINVAL"), Map.entry(23, "ENFILE"), Map.entry(24, "EMFILE"),

@@ -67,10 +67,14 @@ final class SignalRelay {
 
     private static synchronized void receive(int signal) {
         for (Pool pool : POOLS) {
-            if (pool.signals() == Signals.STOP_ONLY && signal == HUP) {
-                pool.stopBy(HUP);
-            } else {
-                pool.handleSignal(signal);
+            try {
+                if (pool.signals() == Signals.STOP_ONLY && signal == HUP) {
+                    pool.stopBy(HUP);
+                } else {
+                    pool.handleSignal(signal);
+                }
+            } catch (PreforkException e) {
+                // It is done, which its thread finds out next. The other pools get the signal.
             }
         }
     }

@@ -65,7 +65,8 @@ public final class Worker {
      * @return the descriptor, such as for {@link Listener#of}
      */
     public static int fd(String name) {
-        return PreforkException.check("fd " + name, Native.integer("pf_worker_fd", name));
+        return PreforkException.check("fd " + name,
+                Native.integer("pf_worker_fd", Checks.text("fd", name)));
     }
 
     /**
@@ -136,6 +137,7 @@ public final class Worker {
         if (function == null) {
             throw new IllegalStateException("a worker of this pool has no worker() to run");
         }
+        Descriptors.closeInherited();
         try (Arena arena = Arena.ofConfined()) {
             MemorySegment taskId = arena.allocate(ValueLayout.JAVA_INT);
             PreforkException.check("worker",

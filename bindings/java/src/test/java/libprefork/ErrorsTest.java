@@ -48,8 +48,8 @@ class ErrorsTest {
         refused("backoff", b -> b.backoff(Duration.ofSeconds(2), Duration.ofSeconds(1)));
         refused("readyTimeout", b -> b.readyTimeout(Duration.ofSeconds(Long.MAX_VALUE)));
         // Zero would turn it off.
-        assertEquals(1, PoolBuilder.millis("readyTimeout", Duration.ofNanos(1)));
-        assertEquals(1, PoolBuilder.millis("readyTimeout", Duration.ofMillis(1)));
+        assertEquals(1, Checks.millis("readyTimeout", Duration.ofNanos(1)));
+        assertEquals(1, Checks.millis("readyTimeout", Duration.ofMillis(1)));
         refused("exitAction 256", b -> b.exitAction(256, ExitAction.FATAL));
         refused("restartWindow 0", b -> b.restartWindow(0, Duration.ofSeconds(1)));
         refused("replaceWidth 0", b -> b.replaceWidth(0));

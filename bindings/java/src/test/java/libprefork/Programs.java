@@ -4,6 +4,7 @@ package libprefork;
 import java.io.InputStream;
 import java.net.ServerSocket;
 import java.net.Socket;
+import java.nio.channels.Pipe;
 import java.nio.channels.ServerSocketChannel;
 import java.nio.channels.SocketChannel;
 import java.time.Duration;
@@ -23,11 +24,12 @@ public final class Programs {
                 .stopTimeout(Duration.ofSeconds(args[1].equals("deaf") ? 1 : 10));
         if (args.length > 2) {
             builder.workers(Integer.parseInt(args[2])).maxRestarts(2)
-                    .signals(Signals.valueOf(args[3]));
+                    .signals(Signals.valueOf(args[3].replace("HOOK", "NONE")));
         }
         Listener listener = args[1].startsWith("accept") ? Listener.bind("127.0.0.1", 0) : null;
         ServerSocket leak = args[1].equals("leak") ? new ServerSocket(0) : null;
         if (Worker.poolName() == null) {
+            pipe = Pipe.open(); // not yet old enough to be close-on-exec
             say("supervisor", Worker.taskId(), ProcessHandle.current().pid());
             if (listener != null) {
                 say("port", listener.port());
@@ -37,6 +39,12 @@ public final class Programs {
         leaked = leak;
         int signal = 0;
         try (Pool pool = builder.start()) {
+            if (args.length > 3 && args[3].equals("HOOK")) {
+                Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+                    pool.close();
+                    say("closed");
+                }));
+            }
             for (Event event : pool) {
                 say("event", event.type(), event.taskId(), event.pid(), event.exitCode(),
                         event.signal(), System.nanoTime(), event.message());
@@ -50,6 +58,7 @@ public final class Programs {
         Prefork.dieOfSignal(signal);
     }
 
+    private static Pipe pipe;
     private static Listener shared;
     private static ServerSocket leaked;
 
@@ -98,6 +107,9 @@ public final class Programs {
                     byte[] address = Descriptors.address(fd, false);
                     return address != null && Descriptors.isInternet(address);
                 }).count() - (leaked == null ? 0 : 1));
+                say("pipes", Descriptors.open().stream().filter(fd -> fd > 2
+                        && Native.integer("fcntl", fd, 1) == 0
+                        && Descriptors.file(fd).startsWith("pipe:")).count());
                 Worker.awaitStop();
             }
             case "fd" -> {

@@ -110,6 +110,7 @@ class SupervisorTest {
     void descriptors_of_the_supervisor_are_not_inherited() throws Exception {
         try (Program program = Program.run("leak", "leak", "1", "STANDARD")) {
             assertEquals(List.of("sockets 0"), program.await("sockets", 1));
+            assertEquals(List.of("pipes 0"), program.await("pipes", 1));
             program.signal("TERM");
             program.end(128 + 15);
         }

@@ -209,6 +209,7 @@ class WorkersTest {
     void processes_that_java_starts_meanwhile_are_not_disturbed() throws Exception {
         try (Pool pool = Pool.builder().name("beside").workers(1).foreign()
                 .command("/bin/sleep", "3600").stopTimeout(Duration.ofMillis(1)).start()) {
+            ScenariosTest.until(pool, EventType.STARTED, 1);
             AtomicBoolean isOver = new AtomicBoolean();
             Thread supervisor = Thread.ofPlatform().start(() -> {
                 try {
