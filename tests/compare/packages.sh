@@ -48,3 +48,27 @@ go_version() { # module
         awk -v module="$1" 'NR == 1 { go = $2 }
             $1 == "dep" && $2 == module { print module, $3 ", " go }'
 }
+
+# ---- Rust: apps/rustpeer ----
+
+rustpeer=$BUILD_DIR/compare/rustpeer/release/rustpeer
+
+cargo_build() {
+    CARGO_TARGET_DIR=$BUILD_DIR/compare/rustpeer cargo build --quiet --release --locked \
+        --manifest-path "$apps/rustpeer/Cargo.toml"
+}
+
+# ---- nginx ----
+
+# The paths of nginx that its build sets to folders of the system. A worker drops its rights to a user
+# who may not enter $home.
+nginx_paths() { # folder
+    printf 'error_log stderr;\npid %s/nginx.pid;\n' "$1"
+    [ "$(id -u)" -ne 0 ] || echo 'user root;'
+}
+
+nginx_temporary_paths() { # folder
+    for path in client_body fastcgi proxy uwsgi scgi; do
+        echo "${path}_temp_path $1/$path;"
+    done
+}
