@@ -8,6 +8,7 @@
     # connections: new                  optional: a worker serves one connection at a time
     # front: comm                       optional: a program before it that is not a part of it
     # pause: 6                          optional: seconds between kills, so that it does not give up
+    # workers: 1                        optional: it has no other number
 
 SPDX-License-Identifier: MIT
 """
@@ -45,6 +46,7 @@ class Entry:
         self.connections = self.head.get("connections", "new kept").split()
         self.front = self.head.get("front")
         self.pause = float(self.head.get("pause", 0))
+        self.workers = int(self.head.get("workers", 0))
         self.lacks = {}
         for part in filter(None, re.split(r"\s*;\s*", self.head.get("lacks", ""))):
             rows, _, reason = part.partition(":")

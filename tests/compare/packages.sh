@@ -60,8 +60,8 @@ cargo_build() {
 
 # ---- nginx ----
 
-# The paths of nginx that its build sets to folders of the system. A worker drops its rights to a user
-# who may not enter $home.
+# The paths that the build of nginx sets to folders of the system. As root a worker would become a
+# user who may not enter $home.
 nginx_paths() { # folder
     printf 'error_log stderr;\npid %s/nginx.pid;\n' "$1"
     [ "$(id -u)" -ne 0 ] || echo 'user root;'

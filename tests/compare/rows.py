@@ -90,7 +90,7 @@ def options_of(entry, settings):
         pause=max(0.1, entry.pause),
         stop=measure.signal_of(entry.head["stop"]),
         reload=measure.signal_of(entry.reload or "HUP"), connections=entry.connections,
-        workers=settings["workers"],
+        workers=entry.workers or settings["workers"],
         kills=FEW if entry.pause else settings["kills"])
 
 

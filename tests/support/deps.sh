@@ -252,12 +252,27 @@ servers() {
     ! command -v ruby >/dev/null || ruby -e 'require "sd_notify"' 2>/dev/null || need ruby-sd-notify
 }
 
-# The servers of tests/compare/peers come from Debian, PyPI, npm and the Go proxy.
+# The servers of tests/compare/peers come from Debian, PyPI, npm, crates.io and the Go proxy.
 compare() {
     build
     tool pkg-config pkg-config
     tool python3 python3
     tool unshare util-linux
+    tool flock util-linux
+    python3 -c 'import ensurepip, venv' 2>/dev/null || need python3-venv
+    tool unicorn unicorn
+    tool puma puma
+    perl -MParallel::Prefork -e 1 2>/dev/null || need libparallel-prefork-perl
+    perl -MHTTP::Daemon -e 1 2>/dev/null || need libhttp-daemon-perl
+    perl -MStarlet -e 1 2>/dev/null || need starlet
+    tool plackup libplack-perl
+    tool start_server libserver-starter-perl
+    tool node nodejs
+    tool npm npm
+    tool go golang-go
+    tool cargo cargo
+    tool nginx nginx-light
+    test -n "$(find /usr/sbin -name 'php-fpm*' 2>/dev/null)" || need php-fpm
 }
 
 look() {

@@ -59,7 +59,9 @@ fn run_foreign(path: String) -> Result<()> {
         .spawn()?;
     thread::sleep(Duration::from_secs(1));
     let text = match child.wait() {
-        Ok(status) => status.to_string(),
+        Ok(status) => status
+            .code()
+            .map_or("a signal".to_string(), |code| code.to_string()),
         Err(error) => error.to_string(),
     };
     fs::write(path, text + "\n")
