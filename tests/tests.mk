@@ -67,6 +67,7 @@ DENY_CHECKS := $(sort $(wildcard tests/deny/*_test.sh))
 COST_CHECKS := $(sort $(wildcard tests/bench/*_test.sh))
 FUZZ_CHECKS := $(sort $(wildcard tests/fuzz/*_test.sh))
 SUPPORT_CHECKS := tests/support/runner_test.sh
+COMPARE_CHECKS := $(sort $(wildcard tests/compare/*_test.sh))
 COMMAND_CHECKS := $(sort $(wildcard tests/command/*_test.sh))
 # Their system calls have the names that they have in a 64-bit glibc.
 can_feed = $(shell $(CXX) $(CPPFLAGS) $(CXXFLAGS) -include features.h -dM -E -x c++ /dev/null | \
@@ -83,7 +84,7 @@ SUITES = unit api
 else ifneq ($(SAN),)
 SUITES = unit api fuzz
 else
-SUITES = unit api loops abi lint install demo sim bench fuzz deny command support
+SUITES = unit api loops abi lint install demo sim bench fuzz deny command support compare
 endif
 # Those that wait or work for long come first, so that none of them is left alone at the end.
 SLOW_CHECKS := $(addprefix $(BUILD)/tests/,loops/idle_test $(addprefix api/,heartbeat_test \
@@ -92,7 +93,8 @@ SLOW_CHECKS := $(addprefix $(BUILD)/tests/,loops/idle_test $(addprefix api/,hear
 	tests/abi/platforms_test.sh tests/abi/static_test.sh tests/demo/load_test.sh tests/lint/man.sh
 ALL_CHECKS := $(UNIT_TESTS) $(if $(findstring thread,$(SAN)),$(THREAD_TESTS),$(API_TESTS)) \
 	$(LOOP_CHECKS) $(ABI_CHECKS) $(LINT_CHECKS) $(INSTALL_CHECKS) $(DEMO_CHECKS) $(SIM_CHECKS) \
-	$(COST_CHECKS) $(FUZZ_CHECKS) $(DENY_CHECKS) $(COMMAND_CHECKS) $(SUPPORT_CHECKS)
+	$(COST_CHECKS) $(FUZZ_CHECKS) $(DENY_CHECKS) $(COMMAND_CHECKS) $(SUPPORT_CHECKS) \
+	$(COMPARE_CHECKS)
 ALL_CHECKS := $(filter $(SLOW_CHECKS),$(ALL_CHECKS)) $(filter-out $(SLOW_CHECKS),$(ALL_CHECKS))
 SUITE_CHECKS := $(filter $(foreach suite,$(SUITES),$(BUILD)/tests/$(suite)/% tests/$(suite)/%),$(ALL_CHECKS))
 # TEST=name is the name of one file of tests/*/, with or without its ending.

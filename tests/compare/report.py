@@ -79,41 +79,180 @@ def pid1(values):
     return f"{reaps}; TERM {'stops it' if value['term_stops'] else 'does not stop it'}"
 
 
-# name, what it is, how a cell is made
+# ---- A number for each, less is better -----------------------------------------------------
+
+
+def least(values):
+    return statistics.median(values)
+
+
+def most(values):
+    return -statistics.median(values)
+
+
+def number_left(values):
+    return values[-1].get("left")
+
+
+def is_lost(values):
+    return int(not values[-1]["kept"])
+
+
+def sum_lost(values):
+    return sum(part["lost"] for part in values[-1].values())
+
+
+def faults_of_pid1(values):
+    return 2 - values[-1]["reaps"] - values[-1]["term_stops"]
+
+
+def of(key):
+    return lambda values: values[-1][key]
+
+
+# Name, what it is, how a cell is made, how its number.
 ROWS = (
-    ("replacement", "kill of the only worker to the next answer, ms", times),
-    ("slow_start", "the same, a worker needs 300 ms to start, ms", times),
-    ("ballast", "the same, 1 GiB in the parent, ms", times),
-    ("restarts", "kills per second that it follows", times),
-    ("start", "command to the first answer, ms", times),
-    ("stop", "TERM to the end, ms", times),
-    ("orphans_term", "processes left after TERM", orphans),
-    ("orphans_kill", "processes left after KILL of the supervisor", orphans),
-    ("orphans_give_up", "processes left when it gives up", give_up),
-    ("foreign", "status of a child of the host", foreign),
-    ("lost_reloads", "requests lost in reloads under load", lost),
-    ("lost_kills", "requests lost in kills under load", lost),
-    ("memory", "memory of the supervisor (Pss), KiB", times),
-    ("idle", "processor without requests", idle),
-    ("failing", "a worker that fails at its start", failing),
-    ("pid1", "as process 1", pid1),
+    ("replacement", "kill of the only worker to the next answer, ms", times, least),
+    ("slow_start", "the same if a worker needs 300 ms to start, ms", times, least),
+    ("ballast", "the same with 1 GiB in the parent, ms", times, least),
+    ("restarts", "kills per second that it follows, 4 workers", times, most),
+    ("start", "command to the first answer, ms", times, least),
+    ("stop", "stop signal to the end, ms", times, least),
+    ("orphans_term", "processes left after TERM", orphans, number_left),
+    ("orphans_kill", "processes left after KILL of the supervisor", orphans, number_left),
+    ("orphans_give_up", "processes left when it gives up", give_up, number_left),
+    ("foreign", "exit status of a child of the host itself", foreign, is_lost),
+    ("lost_reloads", "requests lost in 20 reloads under load", lost, sum_lost),
+    ("lost_kills", "requests lost in 20 kills under load", lost, sum_lost),
+    ("memory", "memory of the supervisor (Pss), KiB", times, least),
+    ("idle", "processor in 10 s without requests", idle, of("cpu_ms")),
+    ("failing", "a worker that fails at its start, for a minute", failing, of("cpu_s")),
+    ("pid1", "as process 1: adopted zombies, and TERM", pid1, faults_of_pid1),
 )
+
+# The cells of the summary are shorter.
+SHORT = {
+    "orphans_term": orphans,
+    "orphans_kill": orphans,
+    "orphans_give_up": lambda values: str(values[-1]["left"]) if values[-1]["gave_up"] else "never",
+    "foreign": lambda values: "kept" if values[-1]["kept"] else "lost",
+    "lost_reloads": lambda values: str(sum_lost(values)),
+    "lost_kills": lambda values: str(sum_lost(values)),
+    "idle": lambda values: f"{rounded(values[-1]['cpu_ms'])} ms",
+    "failing": lambda values: f"{rounded(values[-1]['cpu_s'])} s",
+    "pid1": lambda values: ("reaps" if values[-1]["reaps"] else "zombies")
+    + (", stops" if values[-1]["term_stops"] else ", goes on"),
+}
+COLUMNS = (("a bare fork loop", "floor"), ("C", "c"), ("Python", "python"), ("Ruby", "ruby"),
+           ("Go", "go"), ("Node", "node"))
+SPARES = {"c": "c-spare", "node": "node-spare"}
+MOST_NAMED = 3
+
+
+def row_of(row):
+    return next(known for known in ROWS if known[0] == row)
 
 
 def cell(results, row, name):
     found = results["rows"].get(row, {}).get(name, {})
-    make = next(make for known, _, make in ROWS if known == row)
     if found.get("values"):
-        return make(found["values"])
-    return "failed" if "failed" in found else "-"
+        return row_of(row)[2](found["values"])
+    if "failed" in found:
+        return f"failed: {found['failed'][-1]}"
+    lacks = found.get("lacks")
+    return f"- ({lacks})" if lacks else "-"
+
+
+def short(results, row, name):
+    values = results["rows"].get(row, {}).get(name, {}).get("values")
+    if not values:
+        return "-"
+    make = SHORT.get(row)
+    if make is not None:
+        return make(values)
+    return rounded(statistics.median(values))
+
+
+def numbers(results, row, kind):
+    """The number and the name of each entry of a kind that has the row."""
+    number = row_of(row)[3]
+    found = []
+    for name, entry in results["entries"].items():
+        values = results["rows"].get(row, {}).get(name, {}).get("values")
+        if entry["kind"] == kind and values and number(values) is not None:
+            found.append((number(values), name))
+    return sorted(found)
+
+
+def best_and_better(results, row):
+    """The best of the others; and who of them is better than the library from C."""
+    peers = numbers(results, row, "peer")
+    if not peers:
+        return "-", "-"
+    best = f"{short(results, row, peers[0][1])} {results['entries'][peers[0][1]]['label']}"
+    equal = sum(number == peers[0][0] for number, _ in peers) - 1
+    best += f" and {equal} more" if equal else ""
+    own = dict((name, number) for number, name in numbers(results, row, "ours"))
+    if "c" not in own:
+        return best, "-"
+    better = [results["entries"][name]["label"] for number, name in peers if number < own["c"]]
+    named = ", ".join(better[:MOST_NAMED])
+    more = f" and {len(better) - MOST_NAMED} more" if len(better) > MOST_NAMED else ""
+    return best, named + more or "none"
+
+
+def summary(results):
+    """A line for each row: the library from five languages, and the best of the others."""
+    heads = [label for label, _ in COLUMNS]
+    lines = ["| | " + " | ".join(heads) + " | best of the others | better than C |",
+             "|---" * (len(heads) + 3) + "|"]
+    for row, what, _, _ in ROWS:
+        if row not in results["rows"]:
+            continue
+        cells = [short(results, row, name) for _, name in COLUMNS]
+        lines.append("| " + " | ".join([what, *cells, *best_and_better(results, row)]) + " |")
+        if row == "slow_start":
+            cells = [short(results, row, SPARES.get(name)) for _, name in COLUMNS]
+            lines.append("| " + " | ".join(["the same with one spare, ms", *cells, "-", "-"]) + " |")
+    return "\n".join(lines)
+
+
+def conditions(results):
+    machine, settings = results["machine"], results["settings"]
+    return "\n".join([
+        f"- {results['date']}, commit {results['commit'][:12]}, {results['seconds']} s in all",
+        f"- {machine['processor']}, {machine['processors']} processors, "
+        f"{machine['memory_mib']:,} MiB, Linux {machine['kernel']}, {machine['system']}",
+        f"- {settings['rounds']} rounds, {settings['kills']} kills in each "
+        f"({settings['slow_kills']} in the slow rows), {settings['workers']} workers, "
+        f"{settings['reloads']} reloads; a failing worker for {settings['fail_s']} s"])
+
+
+def entries(results):
+    lines = ["| entry | version | workers by | settings |", "|---|---|---|---|"]
+    for name, entry in results["entries"].items():
+        reason = entry["lacks"].get("all")
+        version = f"not measured: {reason}" if reason else entry["version"]
+        lines.append(f"| {entry['label']} ([{name}](peers/{name})) | {version} | {entry['way']} "
+                     f"| {entry['settings']} |")
+    return "\n".join(line.replace("\n", " ") for line in lines)
 
 
 def markdown(results):
-    """A table for each row: the entries below each other."""
+    """A table for each row: the entries below each other, the best first."""
     lines = []
-    for row, what, _ in ROWS:
-        if row in results["rows"]:
-            lines += [f"\n{what} ({row})\n", "| entry | value |", "|---|---|"]
-            lines += [f"| {entry['label']} | {cell(results, row, name)} |"
-                      for name, entry in results["entries"].items()]
-    return "\n".join(lines)
+    for row, what, _, number in ROWS:
+        cells = results["rows"].get(row)
+        if cells is None:
+            continue
+        lines += [f"\n### {what[0].upper()}{what[1:]} ({row})\n", "| entry | |", "|---|---|"]
+
+        def place(name):
+            values = cells.get(name, {}).get("values")
+            found = number(values) if values else None
+            return (found is None, not values, found or 0)
+
+        for name in sorted(results["entries"], key=place):
+            if results["entries"][name]["lacks"].get("all") is None:
+                lines.append(f"| {results['entries'][name]['label']} | {cell(results, row, name)} |")
+    return "\n".join(lines).strip()

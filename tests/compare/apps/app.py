@@ -99,9 +99,7 @@ def tornado_server() -> None:
 
     begin_supervisor()
     sockets = tornado.netutil.bind_sockets(PORT, "127.0.0.1")
-    # Its default, 100 restarts, is too few to count restarts; it is for workers that fail.
-    limit = {} if os.environ.get("FAIL") else {"max_restarts": 1_000_000}
-    tornado.process.fork_processes(WORKERS, **limit)
+    tornado.process.fork_processes(WORKERS)
     begin_worker()
 
     async def serve() -> None:

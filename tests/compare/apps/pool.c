@@ -38,6 +38,7 @@ int main(void) {
     check(pf_pool_set_signals(pool, PF_SIGNALS_STANDARD), "pf_pool_set_signals");
     check(pf_pool_set_event_callback(pool, print_event, NULL, NULL), "pf_pool_set_event_callback");
     check(pf_pool_set_ready_timeout(pool, 10000), "pf_pool_set_ready_timeout");
+    check(pf_pool_set_reap_orphans(pool, PF_REAP_ADOPTED), "pf_pool_set_reap_orphans");
     if (spares > 0) {
         check(pf_pool_set_exec(pool, NULL, NULL, NULL), "pf_pool_set_exec");
         check(pf_pool_set_spares(pool, spares), "pf_pool_set_spares");
