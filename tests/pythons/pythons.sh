@@ -23,6 +23,11 @@ suite_of() { # version
     esac
 }
 
+# debootstrap does not find all that python3.9-venv needs.
+venv_of() { # version
+    [ "$1" = 3.9 ] && echo python3-venv || echo "python$1-venv"
+}
+
 # The tree has the same path inside. What runs there ends with the first process.
 inside() { # root, command...
     timeout 900 unshare --pid --mount --fork --kill-child env -u PIP_FIND_LINKS /bin/sh -c '
@@ -51,7 +56,7 @@ for version; do
     fi
     status=0
     tests/support/root.sh "$build/$suite" "$suite" \
-        "python$version,python$version-venv,$packages" || status=$?
+        "python$version,$(venv_of "$version"),$packages" || status=$?
     if [ "$status" -ne 0 ]; then
         [ "$status" -eq 77 ] || exit "$status"
         continue
