@@ -132,7 +132,11 @@ class Server:
     def reload(self):
         """All that answered have ended, and as many others answer."""
         before = self.pids()
-        self.process.send_signal(self.options.reload)
+        if self.options.unsupervised:
+            for pid in before:
+                os.kill(pid, self.options.reload)
+        else:
+            self.process.send_signal(self.options.reload)
         wait_until("the old workers end", lambda: not any(map(is_alive, before)))
         wait_until("the new workers answer", lambda: len(self.pids()) == self.workers)
 
@@ -190,6 +194,8 @@ def options_of(arguments):
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--reload", type=signal_of, default="HUP", metavar="SIGNAL")
     parser.add_argument("--stop", type=signal_of, default="TERM", metavar="SIGNAL")
+    parser.add_argument("--unsupervised", action="store_true",
+                        help="the processes that answer are sent --reload")
     parser.add_argument("--pause", type=float, default=0.1, help="seconds before each")
     parser.add_argument("--connections", nargs="+", choices=["new", "kept"],
                         default=["new", "kept"])

@@ -43,4 +43,24 @@ add "${counts% *}" "${counts#* }" "$status"
 grep -E '^ *--- ' "$scratch/output" | sed 's/^/  /'
 grep -A 1 -E '^ *--- SKIP' "$scratch/output" | sed 's/^/  skipped: /' || true
 
+# Ten reloads under load. The frameworks come from the module proxy.
+loses_nothing() { # server
+    env -u GOFLAGS -u GOPROXY OPTIONS='--kills 0 --pause 0 --workers 2 --most-lost 0' \
+        "$here/measure.sh" "$prefix" "$1"
+}
+grpc_loses_nothing() {
+    env -C "$here/bench/grpc" -u GOFLAGS -u GOPROXY go run .
+}
+if [ -x "${LOAD:=$here/../../build/tests/programs/load}" ]; then
+    export LOAD
+    for server in server gin fiber; do
+        judge "reloads of $server lose nothing" loses_nothing "$server"
+        sed 's/^/       /' "$scratch/log"
+    done
+    judge 'reloads of grpc lose nothing' grpc_loses_nothing
+    sed 's/^/       /' "$scratch/log"
+else
+    echo "  skipped: the reloads of servers, for the program load, which is not there"
+fi
+
 finish

@@ -1,5 +1,5 @@
 #!/bin/sh
-# measure.sh PREFIX [NAME...] - our servers in Go beside fiber's prefork, as rows of a table
+# measure.sh PREFIX [NAME...] - our servers in Go beside tableflip, as rows of a table
 #
 # SPDX-License-Identifier: MIT
 #
@@ -11,11 +11,14 @@ export GOTOOLCHAIN=local GOWORK=off CGO_ENABLED=1
 binaries=$build/bindings/measure-go
 mkdir -p "$binaries"
 (cd "$here" && go build -o "$binaries/server" ./examples/server)
-(cd "$here/bench/frameworks" && go build -o "$binaries/frameworks" .)
+# nomsgpack: gin without what takes half of the time.
+(cd "$here/bench/frameworks" && go build -tags nomsgpack -o "$binaries/frameworks" .)
+(cd "$here/bench/upgrades" && go build -o "$binaries/upgrades" .)
 row server 'Go: examples/server' -- "$binaries/server" -p '{port}' -n '{workers}'
 row gin 'Go: gin, ours' -- "$binaries/frameworks" gin
 row fiber 'Go: fiber, ours' -- "$binaries/frameworks" fiber
-# fiber's prefork has one process for each processor, and ends when one of them does.
-row fiber-prefork 'Go: fiber, its prefork' --reloads 0 --workers "$(nproc)" -- \
-    "$binaries/frameworks" fiber-prefork
+# fiber's prefork has no row: it ends when one of its processes does, and has no reload.
+# One process, which HUP upgrades. Nobody restarts it.
+row tableflip 'Go: tableflip, net/http' --kills 0 --workers 1 --unsupervised -- \
+    "$binaries/upgrades" tableflip
 exit "$status"

@@ -110,6 +110,21 @@ cd "$scratch/packed"
 step 'tests of the packed crates' cargo test --workspace --no-fail-fast
 step 'bench, shortly' cargo bench --bench replacement -- 3
 
+# Ten reloads under load. What serves are the recipes of the checkout.
+loses_nothing() { # server
+    env FEATURES=--no-default-features BUILD_DIR="$CARGO_TARGET_DIR/.." \
+        OPTIONS='--kills 0 --pause 0 --workers 2 --most-lost 0' "$root/measure.sh" "$prefix" "$1"
+}
+if [ -x "${LOAD:=$root/../../build/tests/programs/load}" ]; then
+    export LOAD
+    for server in server axum hyper tiny_http; do
+        step "reloads of $server lose nothing" loses_nothing "$server"
+        sed 's/^/    /' "$scratch/log"
+    done
+else
+    echo "skipped: the reloads of servers, for the program load, which is not there"
+fi
+
 oldest=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$root/libprefork/Cargo.toml")
 bin=${RUST_MSRV_BIN:-/usr/bin}
 case $([ -x "$bin/cargo" ] && "$bin/rustc" --version 2>/dev/null) in

@@ -5,7 +5,7 @@
 // on them.
 //
 //	go run . [-reloads N]
-//	go run . NAME            serves: gin, fiber or fiber-prefork, with PORT and WORKERS from the environment
+//	go run . NAME            serves: gin or fiber, with PORT and WORKERS from the environment
 package main
 
 import (
@@ -68,11 +68,6 @@ func serve(name string) error {
 	workers, err := strconv.Atoi(os.Getenv("WORKERS"))
 	if err != nil {
 		return err
-	}
-	if name == "fiber-prefork" { // with as many processes as there are processors
-		app := fiber.New(fiber.Config{DisableStartupMessage: true, Prefork: true})
-		app.Get("/", func(c *fiber.Ctx) error { return c.SendString(body()) })
-		return app.Listen("127.0.0.1:" + os.Getenv("PORT"))
 	}
 	listener, err := prefork.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
 	if err != nil {

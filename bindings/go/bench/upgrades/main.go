@@ -5,6 +5,7 @@
 // module of its own, so that the package does not depend on tableflip.
 //
 //	go run . [-upgrades N]
+//	go run . tableflip       serves: HUP upgrades it, with PORT from the environment
 package main
 
 import (
@@ -48,6 +49,10 @@ func main() {
 	case "tableflip and Drainer":
 		underTableflip(true)
 	default:
+		if len(os.Args) == 2 && os.Args[1] == "tableflip" {
+			underTableflip(false)
+			return
+		}
 		measure()
 	}
 }
@@ -102,12 +107,12 @@ func underTableflip(drains bool) {
 	defer flip.Stop()
 	go func() {
 		asked := make(chan os.Signal, 1)
-		signal.Notify(asked, syscall.SIGALRM)
+		signal.Notify(asked, syscall.SIGALRM, syscall.SIGHUP)
 		for range asked {
 			must(flip.Upgrade())
 		}
 	}()
-	listener, err := flip.Listen("tcp", "127.0.0.1:0")
+	listener, err := flip.Listen("tcp", "127.0.0.1:"+os.Getenv("PORT"))
 	must(err)
 	fmt.Println(listener.Addr())
 	server := http.Server{Handler: handler}
