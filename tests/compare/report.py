@@ -146,7 +146,6 @@ SHORT = {
 COLUMNS = (("a bare fork loop", "floor"), ("C", "c"), ("Python", "python"), ("Ruby", "ruby"),
            ("Go", "go"), ("Node", "node"))
 SPARES = {"c": "c-spare", "node": "node-spare"}
-MOST_NAMED = 3
 
 
 def row_of(row):
@@ -184,33 +183,39 @@ def numbers(results, row, kind):
     return sorted(found)
 
 
-def best_and_better(results, row):
-    """The best of the others; and who of them is better than the library from C."""
+def best_of_others(results, row):
     peers = numbers(results, row, "peer")
     if not peers:
-        return "-", "-"
+        return "-"
     best = f"{short(results, row, peers[0][1])} {results['entries'][peers[0][1]]['label']}"
     equal = sum(number == peers[0][0] for number, _ in peers) - 1
-    best += f" and {equal} more" if equal else ""
-    own = dict((name, number) for number, name in numbers(results, row, "ours"))
-    if "c" not in own:
-        return best, "-"
-    better = [results["entries"][name]["label"] for number, name in peers if number < own["c"]]
-    named = ", ".join(better[:MOST_NAMED])
-    more = f" and {len(better) - MOST_NAMED} more" if len(better) > MOST_NAMED else ""
-    return best, named + more or "none"
+    return best + (f" and {equal} more" if equal else "")
+
+
+def better_ones(results, row):
+    """The others that are better than the library from their language, or from C if there is none."""
+    own = {results["entries"][name]["language"]: number
+           for number, name in numbers(results, row, "ours") if name not in SPARES.values()}
+    better = []
+    for number, name in numbers(results, row, "peer"):
+        entry = results["entries"][name]
+        ours = own.get(entry["language"], own.get("C"))
+        if ours is not None and number < ours:
+            better.append(entry["label"])
+    return ", ".join(better) or "-"
 
 
 def summary(results):
     """A line for each row: the library from five languages, and the best of the others."""
     heads = [label for label, _ in COLUMNS]
-    lines = ["| | " + " | ".join(heads) + " | best of the others | better than C |",
+    lines = ["| | " + " | ".join(heads) + " | best of the others | better in their language |",
              "|---" * (len(heads) + 3) + "|"]
     for row, what, _, _ in ROWS:
         if row not in results["rows"]:
             continue
         cells = [short(results, row, name) for _, name in COLUMNS]
-        lines.append("| " + " | ".join([what, *cells, *best_and_better(results, row)]) + " |")
+        lines.append("| " + " | ".join([what, *cells, best_of_others(results, row),
+                                             better_ones(results, row)]) + " |")
         if row == "slow_start":
             cells = [short(results, row, SPARES.get(name)) for _, name in COLUMNS]
             lines.append("| " + " | ".join(["the same with one spare, ms", *cells, "-", "-"]) + " |")

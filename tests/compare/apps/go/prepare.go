@@ -9,10 +9,12 @@ import (
 	"os/exec"
 	"strconv"
 	"time"
+
+	prefork "libprefork.invalid/bindings/go"
 )
 
 func init() {
-	if os.Getenv("PF_SUPERVISOR") != "" { // a worker
+	if prefork.TaskID() != -1 { // a worker
 		if os.Getenv("FAIL") != "" {
 			os.Exit(1)
 		}
