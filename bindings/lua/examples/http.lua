@@ -44,6 +44,14 @@ local function close(self, client)
   client:close()
 end
 
+--- Close all connections, for example those of the supervisor in a worker.
+function Server:close_all()
+  for client in pairs(self.clients) do
+    client:close()
+  end
+  self.clients = {}
+end
+
 local function reply(self, client, request)
   local method, path, version = request:match("^(%u+) (%S+) HTTP/(1%.%d)")
   local status, body = "400 Bad Request", "what is this?\n"

@@ -35,6 +35,7 @@ local server = http.new({ listener }, function()
 end)
 assert(pool:start(function()
   listener:close()
+  server:close_all() -- a client waits for the end of its connection
   repeat until prefork.wait() == "stop"
 end))
 while not pool:is_done() do

@@ -173,6 +173,27 @@ END
     undef $daemon;
 };
 
+subtest 'an upgrade waits for the events of another pool, but not for ever' => sub {
+    for my $way ('fails', 'succeeds') {
+        my $program = run_program(<<'END', arguments => [$way]);
+use FFI::Prefork;
+my ($other, $pool) = map { FFI::Prefork->new(name => $_, workers => 2)->start(sub { sleep 1 while 1 }) } 1, 2;
+$other->next_event until $other->counter('started') == 2;    # and has events
+$pool->next_event  until $pool->counter('started') == 2;
+1 while $pool->next_event(0);
+$pool->upgrade(exec => ['echo', 'executed']);
+print 'event ', defined $pool->next_event(0.3) ? 1 : 0, "\n";
+$pool->{upgrade_until} = 0 if $ARGV[0] eq 'fails';
+if ($ARGV[0] eq 'succeeds') { 1 while $other->next_event(0) }
+print 'event ', defined $pool->next_event(1) ? 1 : 0, "\n";
+END
+        is($program->end, 0, 'status') or diag $program->err;
+        is(scalar $program->lines('executed'), $way eq 'succeeds' ? 1 : 0, $way);
+        my $is_told = $program->err =~ /the upgrade failed: Resource temporarily/ ? 1 : 0;
+        is($is_told, $way eq 'fails' ? 1 : 0, 'what is told');
+    }
+};
+
 subtest 'threads' => sub {
     plan skip_all => 'this perl has no threads' if !$Config::Config{useithreads};
     my $program = run_program(script('threads.pl', <<'END'));

@@ -12,6 +12,10 @@ class ExecTest < Support::Case
     path
   end
 
+  def program_path
+    File.join(@directory, "program.rb")
+  end
+
   def teardown
     super
   ensure
@@ -167,6 +171,29 @@ class ExecTest < Support::Case
     assert_ended program, 0
     assert_equal ["alive 1"], program.lines("alive")
     assert_match(/prefork: the upgrade failed: No such file or directory/, program.err)
+  end
+
+  def test_an_upgrade_waits_for_events_of_another_pool_but_not_for_ever
+    program = run_program([script(<<~'RUBY')])
+      other = Prefork::Pool.new(name: "other", workers: 2, signals: :none).start { sleep }
+      other.next_event until other.counter(:started) == 2 # and has events
+      pool = Prefork::Pool.new(name: "own", workers: 1, signals: :none).start { sleep }
+      pool.next_event until pool.counter(:started) == 1
+      while pool.next_event(0); end
+      pool.upgrade(["/bin/echo", "executed"])
+      puts "event #{pool.next_event(0.3).inspect}"
+      pool.instance_variable_get(:@upgrade)[-1] = 0 if ARGV[0] == "fails"
+      while other.next_event(0); end if ARGV[0] == "succeeds"
+      puts "event #{pool.next_event(0.5).inspect}"
+    RUBY
+    assert_ended program, 0
+    assert_equal ["event nil"] * 2, program.lines("event")
+    %w[fails succeeds].each do |argument|
+      program = run_program([program_path], argument)
+      assert_ended program, 0
+      assert_equal argument == "succeeds" ? ["executed"] : [], program.lines("executed")
+      assert_equal argument == "fails", program.err.include?("the upgrade failed: Resource temporarily unavailable")
+    end
   end
 
   def test_many_descriptors_of_systemd

@@ -95,14 +95,19 @@ module Prefork
     # returns the sockets that are open. {#reload} then replaces the workers that run the old program.
     #
     # The pool does it when no event waits, so the call returns before. A failure is reported by a warning, and the
-    # pool continues. The thread that runs the pool must be the main thread.
+    # pool continues; also if another thread runs a pool, or another pool has events, for 60 seconds. The thread that
+    # runs the pool must be the main thread.
     # @param program [Array<String>, nil] nil: this program, by the arguments that it was started with
     # @param env [Hash, nil] nil: the present environment
     # @return [void]
     def upgrade(program = nil, env: nil)
       path, arguments = program.nil? ? nil : Settings.program(program)
-      @upgrade = [path, arguments, Settings.environment(env)]
+      last = ::Process.clock_gettime(::Process::CLOCK_MONOTONIC) + UPGRADE_S
+      @upgrade = [path, arguments, Settings.environment(env), last]
       wake
+    rescue SystemCallError
+      @upgrade = nil
+      raise
     end
 
     # @return [Integer] slots
@@ -157,8 +162,10 @@ module Prefork
     end
 
     SLOT = "the task id of a slot of the pool"
+    # How long an upgrade may wait.
+    UPGRADE_S = 60
     STATE_OF = Names::STATES.invert.freeze
-    private_constant :SLOT, :STATE_OF
+    private_constant :SLOT, :UPGRADE_S, :STATE_OF
 
     private
 

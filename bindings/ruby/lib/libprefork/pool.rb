@@ -150,9 +150,9 @@ module Prefork
         return finish if @done
 
         left = deadline && [deadline - now, 0].max
-        is_over = !wait(left) && deadline
+        has_waited = wait(left)
         dispatch
-        return take if is_over
+        return take if !has_waited && deadline && now >= deadline
       end
     end
 
@@ -209,8 +209,9 @@ module Prefork
     NONE = ("\0" * Fiddle::SIZEOF_VOIDP).freeze
     # Where the library itself has to wait, a signal that comes just before is handled so much later.
     INSIDE_MS = 50
+    UPGRADE_AGAIN_S = 0.1
     FAILURES = %i[exited start_failed unresponsive].freeze
-    private_constant :SPARE, :NONE, :INSIDE_MS, :FAILURES
+    private_constant :SPARE, :NONE, :INSIDE_MS, :UPGRADE_AGAIN_S, :FAILURES
 
     private
 
@@ -295,6 +296,7 @@ module Prefork
     # Returns false if nothing happened in the time.
     def wait(timeout)
       try_upgrade if @upgrade
+      timeout = [timeout || UPGRADE_AGAIN_S, UPGRADE_AGAIN_S].min if @upgrade
       return !IO.select([to_io], nil, nil, timeout).nil? unless waits_inside?
 
       Library.call(:wait, @handle, [((timeout || 1) * 1000).ceil, INSIDE_MS].min)
@@ -371,20 +373,21 @@ module Prefork
       is_worker = false
       Thread.pass # handlers of signals that the supervisor received before the fork, which have no effect here
       Traps.reset
+      is_worker = true # what is raised from here on is due to a signal that the worker gets
       result = Library.call(:pf_pool_fork_child, @handle, task_id)
       ::Process.exit!(task_id == SPARE ? 0 : 1) if result.negative?
-      is_worker = true
       @block.call(task_id == SPARE ? result : task_id)
     ensure
       ::Process.exit!(1) unless is_worker
     end
 
-    # Executes the program, unless an event or a fork has come meanwhile: then later.
+    # Executes the program, unless an event has come meanwhile, or another thread runs a pool: then later.
     def try_upgrade
-      Prefork.__send__(:execute, *@upgrade)
-    rescue Errno::EAGAIN, Errno::ECHILD
-      nil
+      *program, last = @upgrade
+      Prefork.__send__(:execute, *program)
     rescue SystemCallError => e
+      return if [Errno::EAGAIN, Errno::EBUSY].include?(e.class) && now < last
+
       @upgrade = nil
       warn("prefork: the upgrade failed: #{e.message}")
     end

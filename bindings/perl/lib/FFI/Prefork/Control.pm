@@ -11,8 +11,12 @@ use FFI::Prefork::Library
     pf_pool_stop_signal pf_pool_stop_worker pf_pool_wake pf_pool_worker_count pf_pool_worker_pid
     pf_pool_worker_restarts pf_pool_worker_state pf_pool_worker_uptime_ms);
 use FFI::Prefork::Settings qw(UNLIMITED integer set_program signal_number);
+use Time::HiRes qw(CLOCK_MONOTONIC clock_gettime);
 
 our $VERSION = 'v0.2.0';
+
+# How long an upgrade may wait.
+use constant UPGRADE_S => 60;
 
 our %STATE = (
     empty    => 0,
@@ -128,6 +132,7 @@ sub upgrade {
     FFI::Prefork::Settings::program($exec, $env);    # throws here what is wrong with them
     $self->wake;
     $self->{upgrade} = [$exec, $env];
+    $self->{upgrade_until} = clock_gettime(CLOCK_MONOTONIC) + UPGRADE_S;
     return $self;
 }
 
@@ -251,7 +256,8 @@ a pool of the same name adopts them; C<reload> then replaces those that run the 
 sockets of L<FFI::Prefork::Socket> stay bound.
 
 The method returns at once. The exec takes place in C<next_event>, C<poll> or C<run>, when no event
-is pending. If it fails, it is reported by C<warn>, and the pool continues.
+is pending. If it fails, it is reported by C<warn>, and the pool continues; also if a daemon is not
+ready, or another pool has events, for 60 seconds.
 
 =head1 STATE
 

@@ -19,6 +19,7 @@ our $VERSION = 'v0.2.0';
 # Waits no longer than this where it has to wait inside of the library: a signal may come just
 # before.
 use constant INSIDE_MS => 50;
+use constant UPGRADE_AGAIN_S => 0.1;
 
 # The signals of each set whose handlers are hidden. A handler of one that is only sent to the
 # workers stays.
@@ -33,7 +34,9 @@ sub next_event {
         return if $self->_is_over;
         $self->_try_upgrade if $self->{upgrade};
         my $left = defined $end ? $end - _now() : undef;
-        $self->_advance(defined $left && $left < 0 ? 0 : $left);
+        my $wait = defined $left && $left < 0 ? 0 : $left;
+        $wait = UPGRADE_AGAIN_S if $self->{upgrade} && !(defined $wait && $wait < UPGRADE_AGAIN_S);
+        $self->_advance($wait);
         return $self->_pull if defined $left && $left <= 0;
     }
 }
@@ -111,7 +114,7 @@ sub _pull {
 sub _try_upgrade {
     my ($self) = @_;
     my $result = FFI::Prefork::Process::upgrade(@{ $self->{upgrade} });
-    return if $result == -EAGAIN || $result == -EBUSY || $result == -ECHILD;
+    return if ($result == -EAGAIN || $result == -EBUSY) && _now() < $self->{upgrade_until};
     delete $self->{upgrade};
     warn FFI::Prefork::Error->new($result, 'the upgrade failed: ' . pf_strerror($result));
     return;
