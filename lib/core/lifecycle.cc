@@ -268,7 +268,9 @@ void Supervisor::ask_to_stop(uint32_t worker, Reason reason, Instant now) {
         set_state(worker, State::stopping);
         instance(worker).renewals = 0;
         deadlines_.disarm(worker);
-        (void)signals_.push(Signal{worker, settings_.stop_signal, 0, true, true, false});
+        // A spare waits for nothing but its pipe, and a signal could end it before that does.
+        (void)signals_.push(
+            Signal{worker, is_spare(worker) ? 0 : settings_.stop_signal, 0, true, true, false});
         if (settings_.stop_timeout != 0) {
             deadlines_.arm(worker, after(now, settings_.stop_timeout));
         }

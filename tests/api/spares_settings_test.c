@@ -14,6 +14,7 @@
 
 enum { NOTE_STOP_FD = KIND_NOTE + 1 };
 enum { BEAT_MS = SANITIZED ? 1600 : 600, LIFETIME_MS = 400, STOP_MS = 100, STORM_MS = 500 };
+enum { SPARES = 8 };
 
 static void begin(struct host *host, int workers, int spares) {
     assert_int_equal(pf_pool_set_spares(host->pool, spares), 0);
@@ -53,14 +54,19 @@ static void worker_that_ends_normally_is_followed_by_a_spare(void **state) {
 static void restarts_that_are_used_up_end_the_spares(void **state) {
     struct host *host = *state;
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 0), 0);
-    begin(host, 2, 2);
+    begin(host, 2, SPARES);
 
     assert_int_equal(kill(host_pid(host, 0, 0), SIGKILL), 0);
 
     assert_int_equal(host_finishes(host), PF_EGAVEUP);
     assert_int_equal(board_count(host->board, PF_EVENT_STARTED, ANY_TASK), 2);
-    assert_int_equal(board_count(host->board, PF_EVENT_SPARE_EXITED, ANY_TASK), 2);
+    assert_int_equal(board_count(host->board, PF_EVENT_SPARE_EXITED, ANY_TASK), SPARES);
     assert_int_equal(board_find(host->board, PF_EVENT_SPARE_EXITED, ANY_TASK, 0)->will_restart, 0);
+    /* Each of them in the call in which it waits. */
+    for (unsigned nth = 0; nth < SPARES; nth++) {
+        assert_int_equal(
+            board_find(host->board, PF_EVENT_SPARE_EXITED, PF_TASK_SPARE, nth)->exit_code, 0);
+    }
 }
 
 static void slots_that_are_given_up_leave_the_spares_to_the_others(void **state) {

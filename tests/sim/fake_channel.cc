@@ -233,7 +233,7 @@ void SupervisorChannel::ask_to_stop(uint32_t worker) {
     real_channel_ask_to_stop(this, worker);
     const bool has_stopped = channel.command.kind == CommandKind::stop;
     if (base::is_spare(worker)) {
-        require(!has_stopped && pipes.end_count(world.instances[worker].down) == 0, "channel",
+        require(pipes.end_count(world.instances[worker].down) == 0, "channel",
                 "a spare does not see the end of its pipe");
         channel.let_go(worker);
         return;

@@ -56,7 +56,7 @@ void Model::ask_life(Life &life, uint32_t id, Reason reason) {
         life.deadline = latest;
         pending_looks_ -= life.look_due ? 1 : 0;
         life.look_due = false;
-        sending_.push_back(Sending{id, settings_.stop_signal, true});
+        sending_.push_back(Sending{id, base::is_spare(id) ? 0 : settings_.stop_signal, true});
         resume(id);
         break;
     case Stage::dying:

@@ -265,10 +265,9 @@ int SupervisorChannel::write_down(int descriptor, const Command &command) const 
 }
 
 void SupervisorChannel::ask_to_stop(uint32_t worker) {
-    if (base::is_spare(worker)) {
+    (void)write_down(states_[worker].stop_end, {CommandKind::stop, 0, {}, 0});
+    if (base::is_spare(worker)) { // its stop descriptor shows the end of the pipe alone
         close_end(&states_[worker].stop_end);
-    } else {
-        (void)write_down(states_[worker].stop_end, {CommandKind::stop, 0, {}, 0});
     }
 }
 
