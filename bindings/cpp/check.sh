@@ -66,13 +66,28 @@ for compiler in g++ clang++; do
         sanitize=
         [ "$compiler $standard" != 'g++ 20' ] || sanitize=address,undefined
         # What takes most of the time of a compiler need not be in all.
-        programs='scenarios;errors;features'
+        programs='scenarios;errors;features;allocation'
         [ "$compiler" = g++ ] || [ "$standard" = 20 ] || programs=features
         ASAN_OPTIONS=detect_leaks=0 play "$compiler, C++$standard${sanitize:+, sanitizers}" \
             -D CMAKE_CXX_COMPILER="$compiler" -D CMAKE_CXX_STANDARD="$standard" \
             -D SANITIZE="$sanitize" -D PROGRAMS="$programs"
     done
 done
+
+# Without RTTI it works, without exceptions it is refused.
+compile() { # option
+    # shellcheck disable=SC2046 # several options
+    g++ -std=c++20 "$1" -Werror -Wall $(pkg-config --cflags prefork) -c "$scratch/tests/readme.cc" \
+        -o "$scratch/readme.o"
+}
+refuses_without_exceptions() {
+    ! compile -fno-exceptions 2>"$scratch/refused" &&
+        grep 'prefork.hpp needs exceptions' "$scratch/refused"
+}
+if command -v g++ >/dev/null; then
+    judge 'compiles without RTTI' compile -fno-rtti
+    judge 'says that it needs exceptions' refuses_without_exceptions
+fi
 
 status=0
 build "$scratch/examples" "$scratch/examples/build" >"$scratch/log" 2>&1 || status=$?

@@ -15,6 +15,9 @@
 #if __cplusplus < 201703L
 #error "prefork.hpp needs C++17"
 #endif
+#if !defined(__cpp_exceptions)
+#error "prefork.hpp needs exceptions; without them use the functions of prefork.h"
+#endif
 
 #include <prefork/error.hpp>
 #include <prefork/event.hpp>

@@ -127,9 +127,11 @@ class Pool {
         detail::take(pf_pool_set_worker_fn(pool_, detail::enter<decltype(enter)>, &enter, nullptr),
                      error);
         if (!error) {
-            run(error);
             // The next try has a worker of its own. A pool that has begun has no next one.
-            pf_pool_set_worker_fn(pool_, nullptr, nullptr, nullptr);
+            const std::unique_ptr<pf_pool, void (*)(pf_pool *)> reset(pool_, [](pf_pool *pool) {
+                pf_pool_set_worker_fn(pool, nullptr, nullptr, nullptr);
+            });
+            run(error);
         }
     }
     /// @throws std::system_error errc::gave_up, errc::fatal, errc::threads, EALREADY and others
@@ -219,7 +221,7 @@ class Pool {
         detail::flush();
         int result = pf_pool_fork_prepare(pool_, task_id);
         if (result == 0) {
-            const pid_t pid = fork();
+            const pid_t pid = fork_by(fork, task_id);
             if (pid == 0) {
                 result = pf_pool_fork_child(pool_, task_id);
                 if (result < 0) { // a spare that is not needed any more has not failed
@@ -359,6 +361,20 @@ class Pool {
             detail::require(pf_pool_set_event_callback(pool_, detail::Callback::deliver,
                                                        callback_.get(), nullptr),
                             "on_event");
+        }
+    }
+
+    /// If the function throws, the fork has failed. In a child nothing unwinds further.
+    pid_t fork_by(pid_t (*fork)(), int task_id) {
+        const pid_t self = ::getpid();
+        try {
+            return fork();
+        } catch (...) {
+            if (::getpid() != self) {
+                ::_exit(exit_exception);
+            }
+            pf_pool_fork_parent(pool_, task_id, -EAGAIN);
+            throw;
         }
     }
 

@@ -68,14 +68,6 @@ namespace detail {
 /// More are not given: pf_bind_sockets(3).
 inline constexpr int sockets_max = 64;
 
-inline std::vector<Descriptor> own(const int *fds, int count) {
-    std::vector<Descriptor> sockets(static_cast<std::size_t>(count < 0 ? 0 : count));
-    for (std::size_t i = 0; i < sockets.size(); i++) {
-        sockets[i].reset(fds[i]);
-    }
-    return sockets;
-}
-
 } // namespace detail
 
 /// Binds a listening TCP socket to each address of a host; "": any address. With port 0 the kernel
@@ -89,12 +81,17 @@ inline std::vector<Descriptor> bind_sockets(std::string_view host, int port,
         error = std::make_error_code(std::errc::invalid_argument);
         return {};
     }
+    std::vector<Descriptor> sockets;
+    sockets.reserve(detail::sockets_max); // nothing throws while the descriptors have no owner
     const std::uint32_t flags = options.reuse_port ? PF_BIND_REUSEPORT : 0;
     const int count =
         detail::take(pf_bind_sockets(name.c_str(), port, options.family, options.backlog, flags,
                                      fds, detail::sockets_max),
                      error);
-    return detail::own(fds, count);
+    for (int i = 0; i < count; i++) {
+        sockets.emplace_back(fds[i]);
+    }
+    return sockets;
 }
 /// @throws std::system_error EADDRINUSE, EACCES, errc::resolve and others; it names host and port
 inline std::vector<Descriptor> bind_sockets(std::string_view host, int port,
