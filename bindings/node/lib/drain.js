@@ -65,8 +65,10 @@ class Connections {
   }
 }
 
-function sleep(ms) {
-  return new Promise((resolve) => setTimeout(resolve, ms));
+// Then what has arrived meanwhile is read: timers come before that in a turn of the event loop.
+async function sleep(ms) {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+  await new Promise((resolve) => setImmediate(resolve));
 }
 
 // Call it before the server listens.

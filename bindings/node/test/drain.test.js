@@ -81,6 +81,26 @@ test('a server of HTTP is drained without loss', async () => {
   await drainsWithoutLoss(http.createServer(), (port) => net.connect(port, '127.0.0.1'));
 });
 
+test('a request that came while the process did not run is answered', async () => {
+  const server = http.createServer((request, response) => response.end('answer'));
+  const controller = new AbortController();
+  const end = drain(server, { signal: controller.signal, graceMs: 100 });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  const socket = await connect(() => net.connect(port, '127.0.0.1'));
+  socket.write(REQUEST);
+  await until('an answer', () => socket.text.endsWith('answer'));
+  socket.text = '';
+  controller.abort();
+  await until('it accepts no more', () => !server.listening);
+  socket.write(REQUEST);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200); // longer than the grace
+  await until('the end', () => socket.ended);
+  assert.match(socket.text, /Connection: close[^]*answer/i);
+  await end;
+});
+
 test('a server of HTTPS is drained without loss', async () => {
   const [key, cert] = [newFile(), newFile()];
   execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes',
