@@ -94,7 +94,10 @@ export interface PoolOptions {
   reloadOrder?: 'startFirst' | 'stopFirst';
   /** How many slots are replaced at a time; default 1. */
   replaceWidth?: number;
-  /** The signal that asks a worker to stop; default 'SIGTERM'; null: only worker.signal tells. */
+  /**
+   * The signal that asks a worker to stop; default 'SIGTERM'; null: only worker.signal tells. Node cannot listen to
+   * a real-time signal: a worker ignores that one from the first use of worker.signal, which tells then.
+   */
   stopSignal?: SignalName | number | null;
   /** The time after which a worker is killed that was asked to stop; default 10,000; 0: never. */
   stopTimeout?: number;
@@ -206,7 +209,10 @@ export class Pool extends EventEmitter {
   /** Whether the pool keeps the event loop alive, as it does by default. */
   ref(): this;
   unref(): this;
-  /** All events from now on. The loop ends when the pool is done, or throws what the pool failed with. */
+  /**
+   * All events from now on. The loop ends when the pool is done, or throws what the pool failed with, also if that
+   * was before. Each loop gets all events.
+   */
   [Symbol.asyncIterator](): AsyncIterableIterator<PoolEvent>;
 
   on<E extends keyof PoolEventMap>(type: E, listener: (...args: PoolEventMap[E]) => void): this;

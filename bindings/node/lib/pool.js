@@ -36,6 +36,7 @@ class Pool extends EventEmitter {
   #queues = new Set();
   #finished;
   #settle;
+  #failure = null;
 
   constructor(options = {}) {
     super();
@@ -103,7 +104,7 @@ class Pool extends EventEmitter {
     check(pf.pf_pool_run(this.#handle, taskId), 'pool.start');
     this.#state = 'worker';
     const { stopSignal } = this.#options;
-    setStopSignal(stopSignal === 0 ? 0 : nameOf.signal.get(stopSignal));
+    setStopSignal(nameOf.signal.get(stopSignal) ?? stopSignal);
     return worker;
   }
 
@@ -111,13 +112,14 @@ class Pool extends EventEmitter {
     if (this.#state === 'closed') {
       return;
     }
-    const wasRunning = this.#state === 'running';
+    const before = this.#state;
     this.#leave();
     this.#state = 'closed';
     this.#free();
-    if (wasRunning) {
-      const error = errorOf(-errno.ECANCELED, 'pool.close');
-      this.#end(error);
+    if (before === 'running') {
+      this.#end(errorOf(-errno.ECANCELED, 'pool.close'));
+    } else if (before === 'new') {
+      this.#end(null);
     }
   }
 
@@ -197,6 +199,7 @@ class Pool extends EventEmitter {
   }
 
   #end(error) {
+    this.#failure = error;
     this.#settle(error);
     for (const queue of this.#queues) {
       queue.end(error);
@@ -215,8 +218,11 @@ class Pool extends EventEmitter {
 
   [Symbol.asyncIterator]() {
     const queue = new EventQueue(() => this.#queues.delete(queue));
+    if (this.#state === 'worker') {
+      this.#open('events'); // a worker has none
+    }
     if (this.#state === 'done' || this.#state === 'closed') {
-      queue.end(null);
+      queue.end(this.#failure);
     } else {
       this.#queues.add(queue);
     }

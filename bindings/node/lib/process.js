@@ -7,10 +7,12 @@ const koffi = require('koffi');
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 const POLLIN = 1;
+const SIG_IGN = 1;
 const STANDARD_FILES = [0, 1, 2];
 
 const c = koffi.load(null); // with the C library that Node uses
 const fcntl = c.func('int fcntl(int fd, int command, ...)');
+const setAction = c.func('void *signal(int number, intptr_t action)');
 const poll = c.func('int poll(int32_t *fds, unsigned long count, int timeout)');
 
 function setFlags(flags) {
@@ -31,4 +33,9 @@ function isReadable(fd) {
   return poll(pollfd, 1, 0) > 0;
 }
 
-module.exports = { beginUpgrade, isReadable };
+// Signals that Node has no name for cannot be listened to.
+function ignoreSignal(number) {
+  setAction(number, SIG_IGN);
+}
+
+module.exports = { beginUpgrade, ignoreSignal, isReadable };

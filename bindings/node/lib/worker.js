@@ -6,12 +6,13 @@ const { constants } = require('node:os');
 const { isMainThread } = require('node:worker_threads');
 const { pf } = require('./library');
 const { check, text } = require('./errors');
-const { isReadable } = require('./process');
+const { ignoreSignal, isReadable } = require('./process');
 const { watch } = require('./watch');
 
+const UNHEARD = ['SIGTERM', 'SIGKILL', 'SIGSTOP']; // has its own handler, or can have none
 const SIGNAL_MS = 1000; // within which the stop signal follows the stop descriptor
 
-let stopSignal = 0; // of the pool that this worker runs
+let stopSignal = 0; // of the pool that this worker runs: its name, or a number that Node has no name for
 let setStopSignal;
 
 // This process, as a worker. There is one object of this class, which the supervisor has as well.
@@ -87,7 +88,10 @@ class Worker extends EventEmitter {
 
   // It is known when the pool is run, which may be later.
   #handleStopSignal() {
-    if (stopSignal !== 0 && stopSignal !== 'SIGTERM') {
+    if (typeof stopSignal === 'number' && stopSignal !== 0) {
+      ignoreSignal(stopSignal); // the stop descriptor requests the stop
+      stopSignal = 0;
+    } else if (stopSignal !== 0 && !UNHEARD.includes(stopSignal)) {
       process.on(stopSignal, (name) => this.#receive(name));
     }
   }

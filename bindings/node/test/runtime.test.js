@@ -153,6 +153,37 @@ test('what a listener throws is uncaught, and no event is lost', async () => {
     ['starting', 'started', 'stopping', 'exited', 'done']);
 });
 
+test('each loop over the events of a pool that fails rejects once, then ends', async () => {
+  const { pool } = new Tested('exit', { workers: 1, maxRestarts: 0 }, { STATUS: '3' });
+  const before = [pool[Symbol.asyncIterator](), pool[Symbol.asyncIterator]()];
+  pool.start();
+  const after = await Promise.all(before.map(async (loop) => {
+    const types = [];
+    await assert.rejects(async () => {
+      for await (const { type } of { [Symbol.asyncIterator]: () => loop }) {
+        types.push(type);
+      }
+    }, { code: 'PF_EGAVEUP' });
+    assert.deepEqual(await loop.next(), { value: undefined, done: true });
+    return types;
+  }));
+  assert.deepEqual(after[0], after[1]);
+  assert.equal(after[0].at(-1), 'done');
+  for (const close of [false, true]) {
+    if (close) {
+      pool.close();
+    }
+    const late = pool[Symbol.asyncIterator]();
+    await assert.rejects(late.next(), { code: 'PF_EGAVEUP' });
+    assert.deepEqual(await late.next(), { value: undefined, done: true });
+    await assert.rejects(pool.run(), { code: close ? 'EALREADY' : 'PF_EGAVEUP' });
+  }
+  const unused = new Pool({ workers: 1 });
+  const waiting = unused[Symbol.asyncIterator]().next();
+  unused.close();
+  assert.deepEqual(await waiting, { value: undefined, done: true });
+});
+
 test('a loop over events throws what the pool failed with, and can be left', async () => {
   const failing = new Tested('exit', { workers: 1, maxRestarts: 0 }, { STATUS: '3' });
   failing.pool.start();
@@ -219,6 +250,39 @@ test('a worker that has used its signal before it runs the pool knows the stop s
   await tested.stop();
   const exited = await tested.event('exited');
   assert.deepEqual([exited.exitCode, exited.signal], [0, null]);
+});
+
+test('a thread of a worker reports, and notices the stop', async () => {
+  const tested = new Tested('thread', { workers: 1, name: 'threads', readyTimeout: 60000 }).run();
+  await tested.lines(/^thread 0 threads false$/, 1);
+  await tested.tasks(1);
+  await tested.stop();
+  assert.equal((await tested.event('exited')).exitCode, 0);
+  await tested.lines(/^thread stops true$/, 1);
+});
+
+test('a stop signal that Node has no name for requests a stop', async () => {
+  for (const [stopSignal, early] of [[40, false], [64, true]]) {
+    const tested = new Tested(early ? 'early' : 'idle', { workers: 1, stopSignal, readyTimeout: 60000 },
+      { STOP: String(stopSignal) }).run();
+    const { pid } = await tested.event('ready');
+    if (!early) {
+      tested.pool.sendSignal(41);
+      assert.equal((await tested.event('exited', { pid })).signal, 'SIG41'); // another is no request
+      await until('a new worker', () => tested.pool.counter('ready') === 1);
+    }
+    await tested.stop();
+    const ends = tested.events.filter(({ type }) => type === 'exited').map(({ exitCode, signal }) => exitCode ?? signal);
+    assert.deepEqual(ends, early ? [0] : ['SIG41', 0]);
+  }
+});
+
+test('a worker that cannot listen to its stop signal still has a request', async () => {
+  const tested = new Tested('idle', { workers: 1, stopSignal: 'SIGKILL' }, { STOP: 'SIGKILL' }).run();
+  await tested.tasks(1);
+  await tested.stop();
+  assert.deepEqual(tested.events.filter(({ type }) => type === 'exited').length, 1);
+  assert.equal(tested.pool.counter('restarted'), 0);
 });
 
 async function ask(port) {

@@ -3,6 +3,7 @@
 // The workers of the tests: worker.js MODE
 
 const fs = require('node:fs');
+const { Worker: Thread } = require('node:worker_threads');
 const { Pool, worker } = require('libprefork');
 
 const say = (line) => fs.appendFileSync(process.env.REPORT, `${line}\n`);
@@ -67,6 +68,22 @@ const modes = {
     say(`environment ${Object.keys(process.env).filter((name) => name.startsWith('PF_')).join(' ')}.`);
     say(`standard ${[0, 1, 2].map((fd) => fs.readlinkSync(`/proc/self/fd/${fd}`)).join(' ')}`);
   },
+  thread(worker) {
+    this.idle(worker);
+    const thread = new Thread(`
+      const { worker } = require('libprefork');
+      const fs = require('node:fs');
+      const say = (line) => fs.appendFileSync(process.env.REPORT, line + '\\n');
+      worker.ready();
+      worker.heartbeat();
+      say('thread ' + worker.taskId + ' ' + worker.poolName + ' ' + worker.stopping);
+      const timer = setInterval(() => {}, 1000);
+      worker.on('stop', () => {
+        say('thread stops ' + worker.signal.aborted);
+        clearInterval(timer);
+      });`, { eval: true, env: process.env });
+    thread.on('error', (error) => say(error.message));
+  },
   refused(worker) {
     this.idle(worker);
     for (const use of [() => pool.stop(), () => pool.reload(), () => pool.workerCount, () => pool.start()]) {
@@ -80,7 +97,7 @@ const modes = {
   },
 };
 
-const STOP = process.env.STOP || 'SIGTERM';
+const STOP = Number(process.env.STOP) || process.env.STOP || 'SIGTERM';
 const pool = new Pool({ name: process.env.POOL || '', stopSignal: STOP === 'none' ? null : STOP });
 if (process.argv[2] === 'early') {
   modes.early = modes.idle;
