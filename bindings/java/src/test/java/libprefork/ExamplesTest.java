@@ -11,12 +11,17 @@ import java.net.Socket;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.LocalDateTime;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.jar.JarFile;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
 import org.junit.jupiter.api.Test;
 
 /** The examples, as programs. */
@@ -176,13 +181,39 @@ class ExamplesTest {
         }
     }
 
-    @Test
-    void the_license_is_in_the_jar() throws Exception {
+    private static Path jar() throws Exception {
         Path jar = Path.of(Pool.class.getProtectionDomain().getCodeSource().getLocation().toURI());
         assertTrue(jar.toString().endsWith("prefork-0.2.0.jar"), jar.toString());
-        try (JarFile file = new JarFile(jar.toFile())) {
+        return jar;
+    }
+
+    @Test
+    void the_package_may_be_on_the_module_path() throws Exception {
+        int port = freePort();
+        List<String> command = Program.java("HttpExample");
+        String jar = jar().toString();
+        command.replaceAll(word -> word.equals("--enable-native-access=ALL-UNNAMED")
+                ? "--enable-native-access=libprefork"
+                : String.join(":", Stream.of(word.split(":")).filter(p -> !p.equals(jar)).toList()));
+        command.addAll(1, List.of("--module-path", jar, "--add-modules", "libprefork"));
+        try (Program program = new Program(Map.of("PORT", "" + port, "WORKERS", "1"), command)) {
+            program.await("child 0 ", 2);
+            try (Socket socket = connect(port)) {
+                assertTrue(ask(socket, false).contains("hello from pid "));
+            }
+            program.signal("TERM");
+            program.end(128 + 15);
+            assertTrue(program.lines("WARNING").isEmpty(), program.output());
+        }
+    }
+
+    @Test
+    void the_jar_has_the_license_and_no_time_of_its_build() throws Exception {
+        try (JarFile file = new JarFile(jar().toFile())) {
             assertTrue(new String(file.getInputStream(file.getEntry("META-INF/LICENSE"))
                     .readAllBytes()).contains("Permission is hereby granted"));
+            assertEquals(Set.of(LocalDateTime.of(2026, 1, 1, 0, 0)), file.stream()
+                    .map(ZipEntry::getTimeLocal).collect(Collectors.toSet()));
         }
     }
 }
