@@ -31,11 +31,14 @@ def begin_supervisor() -> None:
     mib = int(os.environ.get("BALLAST_MIB") or 0)
     held.append(bytearray(b"x") * (mib << 20))
     if os.environ.get("FOREIGN"):
-        threading.Thread(target=run_foreign, args=[os.environ["FOREIGN"]], daemon=True).start()
+        # Started here: workers that are forked meanwhile would hold pipes of the thread.
+        child = subprocess.Popen(["sh", "-c", "sleep 0.1; exit 7"])
+        waiter = threading.Thread(target=await_foreign, args=[child, os.environ["FOREIGN"]])
+        waiter.daemon = True
+        waiter.start()
 
 
-def run_foreign(path: str) -> None:
-    child = subprocess.Popen(["sh", "-c", "sleep 0.1; exit 7"])
+def await_foreign(child: subprocess.Popen[bytes], path: str) -> None:
     time.sleep(1)
     try:
         status = str(child.wait())

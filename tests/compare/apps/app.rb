@@ -14,11 +14,13 @@ module App
   def begin_supervisor
     @held = "x" * (Integer(ENV.fetch("BALLAST_MIB", "0")) << 20)
     path = ENV.fetch("FOREIGN", "")
-    Thread.new { run_foreign(path) } unless path.empty?
+    return if path.empty?
+
+    pid = spawn("sleep 0.1; exit 7")
+    Thread.new { await_foreign(pid, path) }
   end
 
-  def run_foreign(path)
-    pid = spawn("sleep 0.1; exit 7")
+  def await_foreign(pid, path)
     sleep 1
     status = begin
       Process.wait2(pid).last.exitstatus

@@ -3,7 +3,7 @@
 
 use std::io::{BufRead, BufReader, Result, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{exit, id, Command};
+use std::process::{exit, id, Child, Command};
 use std::time::Duration;
 use std::{env, fs, thread};
 
@@ -53,10 +53,7 @@ fn work(_task: u32, listener: TcpListener) {
     }
 }
 
-fn run_foreign(path: String) -> Result<()> {
-    let mut child = Command::new("sh")
-        .args(["-c", "sleep 0.1; exit 7"])
-        .spawn()?;
+fn await_foreign(mut child: Child, path: String) -> Result<()> {
     thread::sleep(Duration::from_secs(1));
     let text = match child.wait() {
         Ok(status) => status
@@ -72,7 +69,11 @@ fn main() {
     let address = format!("127.0.0.1:{}", number("PORT"));
     let listener = TcpListener::bind(address).expect("bind to port");
     if let Some(path) = env::var("FOREIGN").ok().filter(|path| !path.is_empty()) {
-        thread::spawn(|| run_foreign(path));
+        let child = Command::new("sh")
+            .args(["-c", "sleep 0.1; exit 7"])
+            .spawn()
+            .expect("a child");
+        thread::spawn(|| await_foreign(child, path));
     }
     prefork::Prefork::from_resource(listener)
         .with_num_processes(u32::try_from(number("WORKERS")).expect("a small number"))
