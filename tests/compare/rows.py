@@ -18,7 +18,6 @@ import sys
 import tempfile
 import threading
 import time
-from types import SimpleNamespace
 
 from entries import ROOT, Entry
 
@@ -85,13 +84,13 @@ class Server(measure.Server):
 
 
 def options_of(entry, settings):
-    return SimpleNamespace(
-        entry=entry, command=[entry.path, "run"], verbose=False, answer=2,
-        pause=max(0.1, entry.pause),
-        stop=measure.signal_of(entry.head["stop"]),
-        reload=measure.signal_of(entry.reload or "HUP"), connections=entry.connections,
-        workers=entry.workers or settings["workers"],
-        kills=FEW if entry.pause else settings["kills"])
+    options = measure.options_of([entry.name, "--", entry.path, "run"])
+    options.entry, options.connections, options.answer = entry, entry.connections, 2
+    options.stop = measure.signal_of(entry.head["stop"])
+    options.reload = measure.signal_of(entry.reload or "HUP")
+    options.workers, options.pause = settings["workers"], max(0.1, entry.pause)
+    options.kills = FEW if entry.pause else settings["kills"]
+    return options
 
 
 # ---- Times -------------------------------------------------------------------------------
