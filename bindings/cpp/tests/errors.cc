@@ -1,6 +1,7 @@
 // Errors: of values, of processes that may not, of workers and callbacks, of the loader.
 //
 // SPDX-License-Identifier: MIT
+#include <optional>
 #include <stdexcept>
 
 #include "harness.hpp"
@@ -226,6 +227,49 @@ SCENARIO(an_exception_of_the_callback_of_one_call_is_reported) {
     CHECK(supervisor.exit_status() == 0);
     CHECK(report.line() == "prefork: an event callback throws: heard");
     prefork::set_event_callback({});
+}
+
+SCENARIO(a_pool_that_its_own_callback_destroys_aborts) {
+    for (const bool assigns : {false, true}) {
+        Report report;
+        Process supervisor([&] {
+            ::dup2(report.fd(), STDERR_FILENO);
+            std::optional<Pool> pool;
+            Settings settings = stoppable(1);
+            settings.on_event = [&](const Event &) {
+                if (assigns) {
+                    *pool = Pool();
+                }
+                pool.reset();
+            };
+            pool.emplace(settings);
+            pool->run(idle);
+            return 0;
+        });
+        CHECK(supervisor.exit_status() == -SIGABRT);
+        CHECK(report.line() == "prefork: a pool is destroyed in its own callback");
+    }
+}
+
+SCENARIO(a_pool_that_was_moved_from_refuses_all) {
+    Pool pool(stoppable(2));
+    pool.start(idle);
+    Pool other = std::move(pool);
+    std::error_code error;
+    // NOLINTBEGIN(bugprone-use-after-move,clang-analyzer-*)
+    pool.dispatch(0ms, error);
+    CHECK(error == std::errc::invalid_argument);
+    CHECK(code_of([&] { pool.stop(); }) == std::errc::invalid_argument);
+    CHECK(code_of([&] { pool.run(idle); }) == std::errc::invalid_argument);
+    CHECK(code_of([&] { pool.start(idle); }) == std::errc::invalid_argument);
+    CHECK(code_of([&] { pool.fork_worker(0, idle); }) == std::errc::invalid_argument);
+    CHECK(code_of([&] { pool.events().begin(); }) == std::errc::invalid_argument);
+    CHECK(pool.workers().empty() && pool.counter(prefork::Counter::alive) == 0);
+    // NOLINTEND(bugprone-use-after-move,clang-analyzer-*)
+    pool = std::move(other);
+    pool.stop();
+    while (pool.dispatch()) {
+    }
 }
 
 // In this process, whose streams have buffers of their own.

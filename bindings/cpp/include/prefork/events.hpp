@@ -8,6 +8,8 @@
 #include <prefork.h>
 
 #include <cstddef>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <iterator>
@@ -58,6 +60,14 @@ class Callback {
     std::function<void(const Event &)> function_;
     std::exception_ptr thrown_;
 };
+
+/// The library does not free a pool in its own callback, which would come back to what is gone.
+inline void free_pool(pf_pool *pool) noexcept {
+    if (pf_pool_free(pool) != nullptr) {
+        std::fputs("prefork: a pool is destroyed in its own callback\n", stderr);
+        std::abort();
+    }
+}
 
 } // namespace detail
 

@@ -62,7 +62,7 @@ struct WorkerInfo {
 };
 
 /// A pool of workers that this process supervises. It is used once, by run() or by start(). Its
-/// destructor kills the workers that are still alive.
+/// destructor kills the workers that are still alive; in Settings::on_event of this pool it aborts.
 ///
 /// It belongs to one thread at a time. Any thread and any signal handler may call stop(), kill(),
 /// reload(), handle_signal() and wake(), in the overload with an error code. In a process that did
@@ -99,7 +99,7 @@ class Pool {
     /// Kills the workers that this pool still has.
     Pool &operator=(Pool &&other) noexcept {
         if (this != &other) {
-            pf_pool_free(pool_);
+            detail::free_pool(pool_);
             pool_ = std::exchange(other.pool_, nullptr);
             callback_ = std::move(other.callback_);
         }
@@ -107,7 +107,7 @@ class Pool {
     }
     Pool(const Pool &) = delete;
     Pool &operator=(const Pool &) = delete;
-    ~Pool() { pf_pool_free(pool_); }
+    ~Pool() { detail::free_pool(pool_); }
 
     /// For the functions of prefork.h. It stays the pool's.
     pf_pool *native_handle() const noexcept { return pool_; }
