@@ -5,6 +5,11 @@
 
 const koffi = require('koffi');
 
+const watched = new Set();
+
+// While Node ends, its event loop turns once more, and koffi aborts the process if it cannot call back.
+process.on('exit', () => watched.forEach((handle) => handle.close()));
+
 // Calls back once in each turn of the event loop in which the descriptor is readable.
 function watch(fd, callback) {
   let scheduled = null;
@@ -15,9 +20,12 @@ function watch(fd, callback) {
       callback();
     });
   });
+  watched.add(handle);
   return {
     close() {
-      handle.close();
+      if (watched.delete(handle)) {
+        handle.close();
+      }
       if (scheduled !== null) {
         clearImmediate(scheduled);
       }

@@ -252,6 +252,20 @@ test('a worker that has used its signal before it runs the pool knows the stop s
   assert.deepEqual([exited.exitCode, exited.signal], [0, null]);
 });
 
+test('a program may end while its pool runs, and its workers end too', async () => {
+  for (const [mode, status] of [['unref', 0], ['exit', 5], ['throw', 1]]) {
+    const program = new Program(path.join(PROGRAMS, 'ends.js'), [mode]);
+    assert.deepEqual(await program.end(), [status, null], `${mode}: ${program.err}`);
+    assert.equal(program.err.includes('FATAL'), false);
+  }
+});
+
+test('a worker that ends while it is asked to stop keeps its status', async () => {
+  const program = new Program(path.join(PROGRAMS, 'ends.js'), ['worker']);
+  assert.deepEqual(await program.end(), [0, null], program.err);
+  assert.equal(program.lines.includes('exited null SIGABRT'), false, program.err);
+});
+
 test('a thread of a worker reports, and notices the stop', async () => {
   const tested = new Tested('thread', { workers: 1, name: 'threads', readyTimeout: 60000 }).run();
   await tested.lines(/^thread 0 threads false$/, 1);
