@@ -61,8 +61,7 @@ int Pool::open(const PoolOptions &chosen) {
     return 0;
 }
 
-// Gets the memory for so many slots and spares, beside what is there. Returns false if there is
-// none.
+// Gets memory for so many slots and spares, beside what is there. Returns false if there is none.
 bool Pool::grow(uint32_t slots, uint32_t spares) {
     const uint32_t workers = slots * core::instances;
     return loop_.grow(workers, spares) && channel_.grow(workers, spares) &&
@@ -176,11 +175,12 @@ bool Pool::next_event(pf_event *ret_event) {
     core::Event next;
     // A stop cancels what the host was asked for.
     const bool requested = options_.host_fork && handle_all_requests();
-    bool any = supervisor_.pop_event(&next);
+    const bool popped = supervisor_.pop_event(&next);
+    bool any = popped;
     while (any && next.type == core::EventType::fork_wanted && expect_fork(next.task_id) < 0) {
         any = supervisor_.pop_event(&next); // that request has failed
     }
-    if (requested || any) {
+    if (requested || popped) {
         arm();
     }
     if (any) {

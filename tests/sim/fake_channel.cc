@@ -286,6 +286,8 @@ int SupervisorChannel::expect_fork(int32_t task_id) {
     const int result = real_channel_expect_fork(this, task_id);
     if (result == 0) {
         channel.expect(task_id, admission_end(task_id));
+    } else {
+        model.request_failed(task_id, result);
     }
     return result;
 }

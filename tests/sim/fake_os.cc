@@ -157,6 +157,9 @@ EventLoop::~EventLoop() { abandon(nullptr, nullptr); }
 bool EventLoop::supports(Backend /*backend*/) { return true; }
 
 int EventLoop::open(Backend backend, GroupMode /*groups*/, int /*messages*/) {
+    if (world.open_error != 0) {
+        return world.open_error;
+    }
     backend_ = backend;
     knows_all_statuses_ = backend == Backend::pidfd && world.keeps_statuses;
     world.open = true;
@@ -244,6 +247,13 @@ void EventLoop::set_deadline(base::Instant deadline) {
         return;
     }
     model.settle();
+    if (deadline != world.timer && world.timer_error != 0) {
+        SIM_TRACE("the timer cannot be set");
+        world.wait_error = std::exchange(world.timer_error, 0);
+        world.timer_failed = true;
+        world.woken = true; // the loop of the host does not wait for ever
+        return;
+    }
     world.timer = deadline;
 }
 
@@ -255,9 +265,12 @@ int EventLoop::wait(int timeout_ms, SignalBlock & /*block*/, WaitResult *ret_res
     const bool may_pass = host.runs() && knows_all_statuses_ && !manager.is_there();
     require(world.signals_blocked == 1 || may_pass, "signal-mask",
             "a wait with signals let through");
-    model.check_wait(timeout_ms, world.timer);
+    if (!world.timer_failed) {
+        model.check_wait(timeout_ms, world.timer);
+    }
     *ret_result = WaitResult{};
     if (world.wait_error != 0) {
+        world.timer_failed = false;
         SIM_TRACE("the wait fails");
         world.failure = std::exchange(world.wait_error, 0);
         return world.failure;

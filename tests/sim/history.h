@@ -42,7 +42,7 @@ enum class Choice : uint8_t {
     statuses,   // 1: the kernel keeps each status, whoever waits for it
     manager,    // of services: 1: it is notified; 2: with signs of life, too
     stop_fd,    // workers have a stop descriptor
-    open_fails, // the so-maniest allocation of open fails; 0: none
+    open_fails, // 0: open succeeds; to 14: its so-maniest allocation fails; 15, 16: its descriptors
     ending,     // how the history ends
     count
 };

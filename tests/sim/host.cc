@@ -40,6 +40,7 @@ constexpr OwnSignal own_signals[] = {
     {21, false, true, Request::Kind::grow},     {22, false, true, Request::Kind::shrink},
     {10, false, true, Request::Kind::pass_on},  {12, false, true, Request::Kind::pass_on},
 };
+constexpr uint32_t allocations_max = 14; // that may fail in open
 constexpr uint32_t own_signal_count = sizeof(own_signals) / sizeof(own_signals[0]);
 
 } // namespace
@@ -88,7 +89,7 @@ void Host::play(const History &history) {
     outcome_.processes += world.processes;
 }
 
-// Returns false if there was no memory, which must have had no other effect.
+// Returns false if there was no memory or no descriptor, which must have had no other effect.
 bool Host::open(const History &history) {
     runtime::PoolOptions options = options_of(history);
     options.dispatched = !callback_;
@@ -103,17 +104,25 @@ bool Host::open(const History &history) {
     model.begin(options.settings, !callback_, options.backend == os::Backend::pidfd,
                 options.host_fork);
     const auto fails = static_cast<uint32_t>(history.get(Choice::open_fails));
+    const bool has_none = fails > allocations_max; // descriptors
+    if (has_none && fails % 2 == 0) {
+        world.pipe_trouble = Trouble{-EMFILE, 1};
+    } else if (has_none) {
+        world.open_error = -EMFILE;
+    }
     world.may_allocate = true;
-    world.allocations_left = fails > 0 ? fails - 1 : UINT32_MAX;
+    world.allocations_left = fails > 0 && !has_none ? fails - 1 : UINT32_MAX;
     pool_ = new (pool_memory) Pool();
     const int result = pool_->open(options);
     world.may_allocate = false;
     world.allocations_left = UINT32_MAX;
-    if (world.allocation_failed) {
-        require(result == -ENOMEM, "open", "it succeeds without memory");
+    if (world.allocation_failed || has_none) {
+        require(result == (has_none ? -EMFILE : -ENOMEM), "open",
+                "it succeeds without memory or descriptors");
         require(world.processes == 0, "open", "a pool that was not opened has forked");
         pool_->~Pool();
         pool_ = nullptr;
+        require(pipes.open_count() == 0, "descriptors", "some outlive their pool");
         return false;
     }
     require(result == 0, "open", "it fails");
@@ -375,7 +384,7 @@ void Host::check_end() {
     require(done_seen_, "done-last", "DONE is not told");
     require(world.living.size() + world.ended.size() == model.left(), "left-alive",
             "workers after the end");
-    require(world.timer == never, "timer", "armed after the end");
+    require(world.timer == never || world.timer_failed, "timer", "armed after the end");
     require(world.retired, "retire", "a pool that is done still watches");
     require(!world.signals_held, "own-signals", "not given back after the end");
     require(witness.ends_missing() == model.left() + model.unreported(), "told-once",

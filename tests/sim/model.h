@@ -85,6 +85,7 @@ class Model : private ModelParts {
     [[nodiscard]] bool has_pending_fork(uint32_t slot) const {
         return result_until_of(slot) != never;
     }
+    void request_failed(int32_t task_id, int32_t error);
     int answer(uint32_t slot, int32_t pid, bool is_child, bool is_known);
     [[nodiscard]] int32_t last_watch_error() const { return watch_error_; }
 
@@ -205,6 +206,7 @@ class Model : private ModelParts {
     void withdraw(uint32_t slot);
     void withdraw_request(uint32_t slot);
     void request(const Waiting &waiting);
+    void pop_told();
     void pop_request(uint32_t slot);
     void swap_tied_request(const core::Event &event);
     void skip_rest_of_batch();

@@ -174,14 +174,7 @@ void Model::told(const core::Event &event) {
     require(event.time >= last_told_ && event.time <= world.clock, "event-time",
             "the times of events go back");
     last_told_ = event.time;
-    first_event_ += 1;
-    if (first_event_ == events_.size()) {
-        events_.clear();
-        first_event_ = 0;
-    }
-    if (resize_untold_) {
-        tell_resized();
-    }
+    pop_told();
     if (event.type == EventType::fork_wanted) {
         pop_request(static_cast<uint32_t>(event.task_id));
     }
@@ -349,6 +342,10 @@ void Model::settle() {
 void Model::check_armed() {
     settle();
     require(sending_.empty(), "signal-missing", "a signal was not sent");
+    if (world.timer_failed) {
+        require(world.readable(), "timer", "it failed, and nobody notices");
+        return;
+    }
     const bool at_once =
         startable() > 0 || has_takeover() || (pulled_ && has_events()) || can_begin_reload();
     const Instant wanted = at_once ? 0 : next_timer();

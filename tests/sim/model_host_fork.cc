@@ -80,6 +80,32 @@ void Model::pop_request(uint32_t number) {
     deadline_known_ = false;
 }
 
+void Model::pop_told() {
+    first_event_ += 1;
+    if (first_event_ == events_.size()) {
+        events_.clear();
+        first_event_ = 0;
+    }
+    if (resize_untold_) {
+        tell_resized();
+    }
+}
+
+// There was no pipe for the child: the host does not hear of it.
+void Model::request_failed(int32_t task_id, int32_t error) {
+    settle();
+    require(has_events(), "request", "nobody is wanted");
+    core::Event event;
+    event.task_id = task_id;
+    swap_tied_request(event);
+    const core::Event &wanted = events_[first_event_].event;
+    require(wanted.type == EventType::fork_wanted && wanted.task_id == task_id, "request",
+            "not the one whose turn it is");
+    pop_told();
+    pop_request(static_cast<uint32_t>(task_id));
+    start_failed(static_cast<uint32_t>(task_id), error);
+}
+
 // The host has not heard of it, and never will.
 void Model::withdraw_request(uint32_t number) {
     Slot &slot = table_[number];

@@ -291,7 +291,7 @@ void Host::perform_trouble(const Operation &operation) {
         break;
     case Kind::pipe_trouble:
         channel.interrupt_reads(c % 8 == 0 ? 1 + c / 8 % 3 : 0);
-        world.pipe_trouble = model.host_fork() ? Trouble{} : trouble_of(a, b % 3);
+        world.pipe_trouble = trouble_of(a, b % 3);
         break;
     case Kind::manager_trouble: {
         constexpr int errors[] = {EAGAIN, ENOBUFS, ECONNREFUSED, 0, ENOMEM, EINTR, EAGAIN, EAGAIN};
@@ -306,7 +306,9 @@ void Host::perform_trouble(const Operation &operation) {
         break;
     case Kind::refuse_wait:
         // A fork that the host has not answered for keeps its pool from the end.
-        world.wait_error = host_fork_ != 0 ? 0 : a % 2 == 0 ? -ENOMEM : -EPERM;
+        if (host_fork_ == 0) {
+            (b % 2 == 0 ? world.wait_error : world.timer_error) = a % 2 == 0 ? -ENOMEM : -EPERM;
+        }
         break;
     default:
         break;

@@ -161,7 +161,10 @@ struct World {
     bool announces = false;     // who exits says before with which code
     uint32_t kills_refused = 0; // how many of the next
     int32_t wait_error = 0;     // of the next wait
-    int32_t failure = 0;        // of the last one: the pool has not acted on it yet
+    int32_t timer_error = 0;    // when the timer is set next
+    bool timer_failed = false;  // so the next wait fails
+    int32_t open_error = 0;
+    int32_t failure = 0; // of the last one: the pool has not acted on it yet
     bool may_vanish = false;
     uint32_t held_back = 0; // which ends are noticed late
     uint32_t order = 0;     // of those that are noticed
