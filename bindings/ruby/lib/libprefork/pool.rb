@@ -21,7 +21,8 @@ module Prefork
   # other Ruby threads are allowed. What they had half done under a Mutex is half done in the worker, and a lock of a C
   # library that a thread held outside of Ruby's lock, as in a name lookup, stays locked. With `allow_threads: false`
   # no worker is forked beside other Ruby threads: the start raises {ThreadsError}, later starts are delayed and
-  # reported as :start_failed. Workers by exec are started beside any threads.
+  # reported as :start_failed. Workers by exec are started beside any threads. Ractors run beside a pool; this module
+  # is for the main one.
   #
   # **Workers by exec.** Each executes this program anew (`exec: true`), which must come to the same pool: {#run} or
   # {#start} runs the block there and ends the process. Or each executes another program.
