@@ -5,6 +5,8 @@ import functools
 import gc
 import pickle
 import signal
+import subprocess
+import sys
 import warnings
 
 import prefork
@@ -170,3 +172,26 @@ except KeyboardInterrupt:
     text = program.out
     assert "stopping" in text.lower() and text.count("exited normally") == 2, text
     assert text.rstrip().endswith("interrupted")
+
+
+def test_any_number_of_sockets_of_systemd(tmp_path):
+    program = (
+        "import os, socket, sys\n"
+        "if 'LISTEN_FDS' in os.environ:\n"
+        "    import prefork\n"
+        "    print([s.fileno() for s in prefork.listen_fds()] == list(range(3, 103)))\n"
+        "    sys.exit()\n"
+        "own = socket.create_server(('127.0.0.1', 0))\n"
+        "own.set_inheritable(True)\n"
+        "source = os.dup2(own.fileno(), 200)\n"
+        "for fd in range(3, 103):\n"
+        "    os.dup2(source, fd)\n"
+        "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='100')\n"
+        "os.execv(sys.executable, [sys.executable, *sys.argv])\n"
+    )
+    path = tmp_path / "program.py"
+    path.write_text(program)
+    result = subprocess.run(
+        [sys.executable, str(path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.stdout == "True\n", result.stderr

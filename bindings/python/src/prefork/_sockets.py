@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from ctypes import c_int
@@ -57,6 +58,12 @@ def bind_unix_socket(
 
 def listen_fds() -> list[socket.socket]:
     """The sockets that systemd has opened for this process (LISTEN_FDS)."""
-    fds = (c_int * _MAX)()
-    count = check(lib.pf_listen_fds(fds, _MAX))
+    size = _MAX
+    while True:
+        fds = (c_int * size)()
+        count = lib.pf_listen_fds(fds, size)
+        if count != -errno.ENOBUFS:
+            break
+        size *= 2
+    check(count, "LISTEN_FDS")
     return [socket.socket(fileno=fd) for fd in fds[:count]]
