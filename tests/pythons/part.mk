@@ -4,7 +4,7 @@
 # SPDX-License-Identifier: MIT
 
 TRUST += pythons
-PYTHONS = $(if $(SAMPLE),3.14,3.9 3.13 3.14)
+PYTHONS = $(if $(SAMPLE),3.14,3.13 3.14)
 PYTHONS_PREFIX = $(abspath $(BUILD))/pythons/prefix
 
 help::
