@@ -40,6 +40,15 @@ class Channel(waitress.channel.HTTPChannel):
     task_class = Task
 
 
+def is_busy(channel: Any) -> bool:
+    """A request has arrived, or waits for a thread, or its answer is on its way."""
+    try:
+        arrived = channel.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except OSError:
+        arrived = b""  # nothing, or it is closed
+    return bool(arrived or channel.requests or channel.total_outbufs_len)
+
+
 def serve(listener: socket.socket) -> None:
     drain = Task.drain = prefork.Drain()
     server = waitress.server.create_server(drain.wsgi(app), sockets=[listener], threads=4)
@@ -52,9 +61,10 @@ def serve(listener: socket.socket) -> None:
     threading.Thread(target=server.run, daemon=True).start()
     prefork.ready()
     drain.wait_in_thread(accept_no_more)
+    # The dispatcher cancels what waits for a thread, and does not know what was not read yet.
+    while any(map(is_busy, list(server.active_channels.values()))):
+        time.sleep(0.01)
     server.task_dispatcher.shutdown()
-    while any(channel.total_outbufs_len for channel in list(server.active_channels.values())):
-        time.sleep(0.01)  # what was answered is on its way
 
 
 if __name__ == "__main__":
