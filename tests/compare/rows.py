@@ -88,7 +88,8 @@ def options_of(entry, settings):
     options.entry, options.connections, options.answer = entry, entry.connections, 2
     options.stop = measure.signal_of(entry.head["stop"])
     options.reload = measure.signal_of(entry.reload or "HUP")
-    options.workers, options.pause = settings["workers"], max(0.1, entry.pause)
+    options.workers = entry.workers or settings["workers"]
+    options.pause = max(0.1, entry.pause)
     options.kills = FEW if entry.pause else settings["kills"]
     return options
 
@@ -201,11 +202,13 @@ def foreign(options, settings):
 
 
 def lost(row, options, step, count):
+    """An entry that needs a pause takes minutes for many."""
+    count = FEW if options.entry.pause else count
     value = {}
     for way in options.connections:
         options.connections = [way]
         number, total = measure.losses(options, step, count)
-        value[way] = {"lost": number, "requests": total}
+        value[way] = {"lost": number, "requests": total, "times": count}
     return {row: {"value": value}}
 
 
