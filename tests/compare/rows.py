@@ -309,7 +309,9 @@ def pid1(options, settings):
     try:  # the pids that it answers are of another namespace
         measure.wait_until("the server answers", server.answers)
         time.sleep(0.5)
-        init = children_of(server.process.pid)[0][0]
+        init = (children_of(server.process.pid) or [(0, "X")])[0][0]
+        if not measure.is_alive(init):
+            raise Failure("as process 1 it ends by itself")
         before = {pid for pid, _ in children_of(init)}
         subprocess.run(["nsenter", "-t", str(init), "-p", "-m", "sh", "-c",
                         "(sleep 0.3; exit 3) >/dev/null 2>&1 &"], check=True)
