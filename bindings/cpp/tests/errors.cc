@@ -1,6 +1,7 @@
 // Errors: of values, of processes that may not, of workers and callbacks, of the loader.
 //
 // SPDX-License-Identifier: MIT
+#include <atomic>
 #include <optional>
 #include <stdexcept>
 
@@ -324,9 +325,15 @@ SCENARIO(a_spare_of_the_host_that_is_not_needed_ends_well) {
 }
 
 SCENARIO(other_threads_are_refused) {
-    std::thread other([] { std::this_thread::sleep_for(200ms); });
+    std::atomic<bool> is_over{false};
+    std::thread other([&] {
+        while (!is_over) {
+            std::this_thread::sleep_for(1ms);
+        }
+    });
     Pool pool(settings_of(1));
     const auto error = code_of([&] { pool.run([] {}); });
+    is_over = true;
     other.join();
     CHECK(error == prefork::errc::threads);
     bool again = false;
