@@ -7,6 +7,7 @@
     # lacks: row: reason ; row: reason  rows that it cannot have
     # connections: new                  optional: a worker serves one connection at a time
     # front: comm                       optional: a program before it that is not a part of it
+    # processes: 1                      optional: it has this many, whatever WORKERS is
     # pause: 6                          optional: seconds between kills, so that it does not give up
     # workers: 1                        optional: it has no other number
 
@@ -45,6 +46,7 @@ class Entry:
         self.reload = None if self.head["reload"] == "-" else self.head["reload"]
         self.connections = self.head.get("connections", "new kept").split()
         self.front = self.head.get("front")
+        self.processes = int(self.head.get("processes", 0))
         self.pause = float(self.head.get("pause", 0))
         self.workers = int(self.head.get("workers", 0))
         self.lacks = {}
