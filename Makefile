@@ -305,10 +305,8 @@ uninstall:
 # ---- dist, amalgamation, clean ---------------------------------------------------------
 
 dist:
-	@mkdir -p $(BUILD)
 	$(say) GEN $(BUILD)/libprefork-$(VERSION).tar.gz
-	$(Q)git archive --format=tar --prefix=libprefork-$(VERSION)/ HEAD | gzip -n \
-		>$(BUILD)/libprefork-$(VERSION).tar.gz
+	$(Q)lib/packaging/dist.sh $(BUILD)/libprefork-$(VERSION).tar.gz
 
 amalgamation:
 	$(Q)lib/amalgamate.sh $(BUILD)/amalgamation

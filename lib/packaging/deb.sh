@@ -13,8 +13,7 @@ mkdir -p "$1/libprefork-$version"
 directory=$(cd "$1" && pwd)
 source=$directory/libprefork-$version
 
-git archive --format=tar --prefix="libprefork-$version/" HEAD |
-    gzip -n >"$directory/libprefork_$version.orig.tar.gz"
+lib/packaging/dist.sh "$directory/libprefork_$version.orig.tar.gz"
 tar -C "$directory" -xzf "$directory/libprefork_$version.orig.tar.gz"
 cp -r lib/packaging/debian "$source/debian"
 # All functions are of the first release.

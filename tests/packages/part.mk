@@ -1,13 +1,15 @@
-# Debian's packages of the last commit: built, looked at by lintian, installed in minimal roots,
-# used there, and removed without a trace: make packages
+# Packages of the last commit: built, looked at by the lint of their kind, installed in minimal
+# roots, used there, and removed without a trace: make packages
 #
 # SPDX-License-Identifier: MIT
 
 TRUST += packages
+PACKAGES = deb rpm
 PACKAGES_SUITES = bookworm trixie
 
 help::
-	@echo 'make packages     the packages of Debian, in build/packages, and tests of them'
+	@echo 'make packages     packages of Debian and RPM, in build/packages, and tests of them;'
+	@echo '                  PACKAGES=deb, rpm'
 
 .PHONY: packages-run
 packages:
@@ -15,5 +17,4 @@ packages:
 	@$(MAKE) --no-print-directory packages-run
 
 packages-run:
-	@lib/packaging/deb.sh $(BUILD)/packages
-	+@tests/packages/packages.sh $(BUILD)/packages $(PACKAGES_SUITES)
+	+@PACKAGES_SUITES='$(PACKAGES_SUITES)' tests/packages/packages.sh $(BUILD)/packages $(PACKAGES)

@@ -199,6 +199,8 @@ packages() {
     tool dh debhelper
     tool dh_python3 dh-python
     tool lintian lintian
+    tool rpmbuild rpm
+    tool rpmlint rpmlint
     tool unshare util-linux
     tool git git
 }
