@@ -47,7 +47,7 @@ begin() {
 }
 
 inside() { # command...
-    chroot "$root" env PKG_CONFIG_PATH="$libdir/pkgconfig" \
+    chroot "$root" env HOME=/tmp PKG_CONFIG_PATH="$libdir/pkgconfig" \
         EXAMPLES=/usr/share/doc/libprefork-devel/examples "$@"
 }
 
