@@ -7,6 +7,9 @@
 # g++ or clang++ and -std=c++20 -fno-exceptions -fno-rtti -fno-threadsafe-statics. Link the program
 # with a compiler of C.
 #
+# meson.build beside it is for projects of meson, which get all three files from the archive
+# DIRECTORY/libprefork-amalgamation-VERSION.tar.gz by DIRECTORY/prefork.wrap.
+#
 # SPDX-License-Identifier: MIT
 set -eu
 cd "$(dirname "$0")/.."
@@ -56,3 +59,13 @@ cp include/prefork.h "$directory/prefork.h"
             exit
         }'
 } >"$directory/prefork.cc"
+
+name=libprefork-amalgamation-$version
+sed "s/@VERSION@/$version/" lib/packaging/meson/meson.build >"$directory/meson.build"
+# The same bytes wherever it is made.
+tar --format=ustar --owner=0 --group=0 --numeric-owner --mtime=@0 --mode=0644 \
+    --transform "s|^|$name/|" -C "$directory" -cf - meson.build prefork.cc prefork.h |
+    gzip -n -9 >"$directory/$name.tar.gz"
+hash=$(sha256sum <"$directory/$name.tar.gz")
+sed "s/@VERSION@/$version/; s/@HASH@/${hash%% *}/" lib/packaging/meson/prefork.wrap \
+    >"$directory/prefork.wrap"

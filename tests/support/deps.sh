@@ -125,6 +125,8 @@ bindings() {
     perl -MNet::Prometheus -e 1 2>/dev/null || need libnet-prometheus-perl
     compiler g++ c++ expected g++
     tool cmake cmake
+    tool meson meson
+    tool ninja ninja-build
     # Debian 12 has no Java 22: bindings/java/jdk.sh sees to it.
     tool java default-jre-headless
     compiler clang++ c++ cstddef clang
@@ -201,6 +203,7 @@ packages() {
     tool lintian lintian
     tool rpmbuild rpm
     tool rpmlint rpmlint
+    tool musl-gcc musl-tools
     tool unshare util-linux
     tool git git
 }
