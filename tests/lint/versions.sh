@@ -35,6 +35,13 @@ if test -f "${BUILD_DIR:-build}/prefork.pc"; then
         complain "prefork.pc: built with a version other than $version"
 fi
 
+# Recipes of packages cannot ask the header.
+for recipe in rpm/libprefork.spec:Version: alpine/APKBUILD:pkgver=; do
+    packed=$(sed -n "s/^${recipe#*:} *//p" "lib/packaging/${recipe%%:*}")
+    test "$packed" = "$version" ||
+        complain "lib/packaging/${recipe%%:*}: the version is $packed, the header's is $version"
+done
+
 # Each function appeared in one version, which the map, its comment and its page tell.
 awk '
     /^PREFORK_/ { node = $1; sub(/PREFORK_/, "", node) }

@@ -4,12 +4,12 @@
 # SPDX-License-Identifier: MIT
 
 TRUST += packages
-PACKAGES = deb rpm
+PACKAGES = deb rpm alpine
 PACKAGES_SUITES = bookworm trixie
 
 help::
-	@echo 'make packages     packages of Debian and RPM, in build/packages, and tests of them;'
-	@echo '                  PACKAGES=deb, rpm'
+	@echo 'make packages     packages of Debian, RPM and Alpine, in build/packages, and tests of them;'
+	@echo '                  PACKAGES=deb, rpm, alpine'
 
 .PHONY: packages-run
 packages:
