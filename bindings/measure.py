@@ -77,6 +77,7 @@ class Server:
     output = subprocess.DEVNULL  # stdout, and stderr unless that is shown
 
     def __init__(self, options, workers):
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it would not reload
         self.options = options
         self.workers = workers
         with socket.socket() as probe:
