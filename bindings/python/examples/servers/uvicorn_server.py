@@ -21,17 +21,24 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
+class Server(uvicorn.Server):
+    """Is ready before the first request is read."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            prefork.ready()
+
+
 async def serve(listener: socket.socket) -> None:
     drain = prefork.Drain()
     config = uvicorn.Config(
         drain.asgi(app), loop="asyncio", lifespan="off", log_level="warning", access_log=False
     )
-    server = uvicorn.Server(config)
+    server = Server(config)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.01)
-    prefork.ready()
-    await drain.wait([listener])
+    draining = asyncio.create_task(drain.wait([listener]))
+    await asyncio.wait([serving, draining], return_when=asyncio.FIRST_COMPLETED)
     server.should_exit = True
     await serving
 
