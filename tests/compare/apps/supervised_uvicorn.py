@@ -44,7 +44,7 @@ def main() -> None:
         asyncio.run(serve(listener))
 
     pool = prefork.Pool(work, int(os.environ["WORKERS"]), name="uvicorn", ready_timeout=10.0,
-                        signals=prefork.Signals.STANDARD)
+                        stop_signal=0, signals=prefork.Signals.STANDARD)
     pool.run()
     del held
     if pool.stopped_by is not None:
