@@ -49,7 +49,7 @@ SPECIFICATIONS = {
     "replacement": ("A worker is killed: time until the next request is answered",
                     "ms, logarithmic; dot: median, line: the middle half; less is better",
                     spread, "log"),
-    "slow_start": ("The same for an application whose workers need 300 ms to start",
+    "slow_start": ("A worker is killed, and a new one needs 300 ms to start: time until the next answer",
                    "ms, logarithmic; dot: median, line: the middle half; less is better",
                    spread, "log"),
     "lost_reloads": ("Requests lost in 20 reloads under load, twice: new and kept connections",

@@ -126,7 +126,7 @@ ROWS = (
     ("lost_kills", "requests lost in 20 kills under load", lost, sum_lost),
     ("memory", "memory of the supervisor (Pss), KiB", times, least),
     ("idle", "processor in 10 s without requests", idle, of("cpu_ms")),
-    ("failing", "a worker that fails at its start, for a minute", failing, of("cpu_s")),
+    ("failing", "processor time that a worker costs which fails at its start", failing, of("cpu_s")),
     ("pid1", "as process 1: adopted zombies, and TERM", pid1, faults_of_pid1),
 )
 
