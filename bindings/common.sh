@@ -31,8 +31,9 @@ scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT HUP
 trap 'exit 143' TERM
-passed=0
-failed=0
+# shellcheck source=tests/support/verdict.sh
+. "$here/../../tests/support/verdict.sh"
+fail_shows=$scratch/log
 
 skip() {
     echo "skipped: $*"
@@ -46,22 +47,11 @@ need() {
     done
 }
 
-verdict() { # what, status; the log of one that failed is shown
-    if [ "$2" -eq 0 ]; then
-        passed=$((passed + 1))
-        echo "  ok   $1"
-    else
-        failed=$((failed + 1))
-        echo "  FAIL $1"
-        sed 's/^/       /' "$scratch/log"
-    fi
-}
-
 judge() { # what, command...
     what=$1
     shift
     status=0
-    "$@" >"$scratch/log" 2>&1 || status=$?
+    "$@" >"$fail_shows" 2>&1 || status=$?
     verdict "$what" "$status"
 }
 

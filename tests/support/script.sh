@@ -12,10 +12,8 @@
 examples=${PF_EXAMPLES_DIR:-$PWD/build/examples}
 scratch=$(mktemp -d)
 server=
-fail_shows= # a file that fail() shows
-passed=0
-failed=0
-found=0     # the status of a check that goes on after its first complaint
+. tests/support/verdict.sh # fail() shows $fail_shows too
+found=0 # the status of a check that goes on after its first complaint
 
 on_exit() {
     :
@@ -39,18 +37,6 @@ complain() {
     echo "$1"
     # shellcheck disable=SC2034 # the script ends with it
     found=1
-}
-
-# verdict WHAT STATUS: for a script that counts its checks, and ends with these counts.
-verdict() {
-    if [ "$2" -eq 0 ]; then
-        passed=$((passed + 1))
-        echo "  ok   $1"
-    else
-        failed=$((failed + 1))
-        echo "  FAIL $1"
-        [ ! -s "$fail_shows" ] || tail -n 50 "$fail_shows" | sed 's/^/       /'
-    fi
 }
 
 skip() {
