@@ -5,12 +5,7 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-test "$(id -u)" = 0 || {
-    echo "skipped: only root can make such a program"
-    exit 77
-}
-. tests/support/script.sh
-chmod 755 "$scratch"
+. tests/abi/setuid.sh
 
 # A worker prints the path of its program. The supervisor turns the link that it was started by.
 cat >"$scratch/service.c" <<'END'

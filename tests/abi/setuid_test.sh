@@ -4,12 +4,7 @@
 # SPDX-License-Identifier: MIT
 set -eu
 
-test "$(id -u)" = 0 || {
-    echo "skipped: only root can make such a program"
-    exit 77
-}
-. tests/support/script.sh
-chmod 755 "$scratch"
+. tests/abi/setuid.sh
 
 cat >"$scratch/count.c" <<'END'
 #include <prefork.h>
