@@ -38,29 +38,29 @@ static int fail_twice(int task_id, void *user) {
     return life == 1 ? 7 : pf_task_id() != task_id;
 }
 
+static pf_pool *make_failing_pool(const char *name, int workers) {
+    pf_pool *pool = make_pool(name, workers);
+    lives[0] = 0;
+    pf_pool_set_worker_fn(pool, fail_twice, NULL, NULL);
+    pf_pool_set_event_callback(pool, print_event, NULL, NULL);
+    return pool;
+}
+
 int play_fork(void) {
     int task_id = 9;
     share_lives();
-    pf_pool *pool = make_pool("fork", 2);
-    pf_pool_set_worker_fn(pool, fail_twice, NULL, NULL);
-    pf_pool_set_event_callback(pool, print_event, NULL, NULL);
+    pf_pool *pool = make_failing_pool("fork", 2);
     print_number(-1, "run", pf_pool_run(pool, &task_id));
     print_number(-1, "task", task_id);
     print_number(-1, "run again", pf_pool_run(pool, &task_id));
     pf_pool_free(pool);
 
     /* A limit, and a status that is fatal. */
-    lives[0] = 0;
-    pool = make_pool("limit", 1);
-    pf_pool_set_worker_fn(pool, fail_twice, NULL, NULL);
-    pf_pool_set_event_callback(pool, print_event, NULL, NULL);
+    pool = make_failing_pool("limit", 1);
     pf_pool_set_max_restarts(pool, 1);
     print_number(-1, "run", pf_pool_run(pool, &task_id));
     pf_pool_free(pool);
-    lives[0] = 0;
-    pool = make_pool("fatal", 1);
-    pf_pool_set_worker_fn(pool, fail_twice, NULL, NULL);
-    pf_pool_set_event_callback(pool, print_event, NULL, NULL);
+    pool = make_failing_pool("fatal", 1);
     pf_pool_set_exit_action(pool, 7, PF_EXIT_FATAL);
     print_number(-1, "run", pf_pool_run(pool, &task_id));
     pf_pool_free(pool);
