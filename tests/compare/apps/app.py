@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""The application of the peers in Python. It answers with the pid of the worker.
+"""The application of the peers in Python, with what is measured besides.
 
 gunicorn takes its hooks from this module too (--config python:app). As a program it is a server of
 those that are called from Python: app.py tornado|uvicorn|granian
@@ -12,7 +12,10 @@ import subprocess
 import sys
 import threading
 import time
-from typing import Any, Iterable
+from typing import Any
+
+sys.path.insert(0, f"{os.path.dirname(os.path.abspath(__file__))}/../../../bindings/python/bench")
+from peers import asgi, wsgi  # noqa: E402, F401
 
 PORT = int(os.environ["PORT"])
 WORKERS = int(os.environ["WORKERS"])
@@ -48,32 +51,6 @@ def await_foreign(child: subprocess.Popen[bytes], path: str) -> None:
         file.write(status + "\n")
 
 
-# ---- The application, for WSGI and ASGI ----
-
-
-def text() -> bytes:
-    return f"hello from pid {os.getpid()}\n".encode()
-
-
-def wsgi(environ: Any, start_response: Any) -> Iterable[bytes]:
-    body = text()
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", str(len(body)))])
-    return [body]
-
-
-async def asgi(scope: Any, receive: Any, send: Any) -> None:
-    if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await send({"type": "lifespan.shutdown.complete"})
-        return
-    body = text()
-    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
 # ---- Hooks of gunicorn ----
 
 
@@ -98,7 +75,7 @@ def tornado_server() -> None:
 
     class Hello(tornado.web.RequestHandler):
         def get(self) -> None:
-            self.write(text())
+            self.write(f"{os.getpid()}\n")
 
     begin_supervisor()
     sockets = tornado.netutil.bind_sockets(PORT, "127.0.0.1")
