@@ -295,11 +295,17 @@ install-html: html
 	$(Q)$(INSTALL) -d "$(DESTDIR)$(docdir)/html"
 	$(Q)$(INSTALL) -m 644 $(HTML_FILES:%=$(BUILD)/html/%) "$(DESTDIR)$(docdir)/html"
 
+# Directories that only this project uses; an outer one comes after what is in it.
+OWN_DIRECTORIES = $(includedir)/prefork $(cmakedir) $(datadir)/libprefork $(docdir)/examples \
+	$(docdir)/html $(docdir)
 uninstall:
 	$(Q)set -e; for file in $(FILES) $(HTML_FILES:%=:$(docdir)/html/%:); do \
 		name=$${file#*:}; name=$${name%:*}; \
 		$(if $(Q),echo "  RM   $(DESTDIR)$$name";) \
 		rm -f "$(DESTDIR)$$name"; \
+	done; \
+	for name in $(OWN_DIRECTORIES); do \
+		test ! -d "$(DESTDIR)$$name" || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$name"; \
 	done
 
 # ---- dist, amalgamation, clean ---------------------------------------------------------

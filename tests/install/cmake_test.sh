@@ -31,7 +31,8 @@ consume() { # where prefork-config.cmake lies, where the library lies
 }
 
 nothing_left() { # directory
-    left=$(find "$1" ! -type d)
+    left=$(find "$1" ! -type d -o -name libprefork -o -path '*/include/prefork' \
+        -o -path '*/cmake/prefork')
     test -z "$left" || {
         echo "left behind: $left"
         exit 1
