@@ -12,6 +12,7 @@ set -eu
 . tests/support/script.sh
 . tests/support/debian.sh
 . tests/packages/judge.sh
+. tests/packages/minimal_root.sh
 
 directory=$(cd "$1" && pwd)
 shift
@@ -22,38 +23,20 @@ on_exit() {
     test -z "$root" || rm -rf "$root"
 }
 
-# In namespaces of its own: what is left running ends with it.
-inside() { # command...
-    unshare --pid --mount --fork --kill-child chroot "$root" \
-        /bin/sh -c 'mount -t proc proc /proc && exec "$@"' sh "$@"
-}
-
-apt() {
-    inside env DEBIAN_FRONTEND=noninteractive apt-get -q -q -y --no-install-recommends "$@"
-}
-
-# All files but those in which the package manager keeps its own state.
-list() { # file
-    find "$root" -xdev \( -path "$root/proc" -o -path "$root/tmp" -o -path "$root/packages" -o \
-        -path "$root/var/cache" -o -path "$root/var/log" -o -path "$root/var/lib/apt" -o \
-        -path "$root/var/lib/dpkg" -o -name __pycache__ \) -prune -o -print | sort >"$1"
-}
-
 nothing_is_left() {
-    list "$directory/after"
+    list_files "$directory/after"
     diff "$directory/before" "$directory/after"
 }
 
 try() { # suite
     on_exit
     root=$(mktemp -d "$directory/root-$1.XXXXXX")
-    judge "$1: a minimal root" timeout 600 debootstrap --variant=minbase \
-        --include=ca-certificates "$1" "$root" "$(debian_archive)" || return 0
+    judge "$1: a minimal root" make_root "$1" || return 0
     mkdir "$root/packages"
     cp "$directory"/*.deb "$root/packages"
     cp -r lib/packaging/debian "$root/packages/debian"
     judge "$1: what the tests need" apt install gcc libc6-dev pkgconf curl python3 || return 0
-    list "$directory/before"
+    list_files "$directory/before"
     judge "$1: installed" inside sh -c 'DEBIAN_FRONTEND=noninteractive apt-get -q -q -y \
         --no-install-recommends install /packages/libprefork0_*.deb \
         /packages/libprefork-dev_*.deb /packages/prefork_*.deb \
