@@ -32,24 +32,28 @@ tool_of() { # language
     esac
 }
 
-check() { # language; its status is in the log
-    env --default-signal sh "$here/$1/check.sh" "$prefix" >"$logs/$1" 2>&1 </dev/null ||
-        echo "check.sh ended with $?" >>"$logs/$1"
+# check HOW_MANY LANGUAGE...: so many at a time. What a language printed, its status if that is not 0,
+# and its seconds are in its log. What does not run in the foreground ignores signals, which the tests
+# must not.
+check() {
+    at_a_time=$1
+    shift
+    # shellcheck disable=SC2016 # the inner shell expands it
+    printf '%s\n' "$@" | xargs -r -n 1 -P "$at_a_time" sh -c '
+        start=$(date +%s)
+        env --default-signal sh "$1/$3/check.sh" "$2" >"$0/$3" 2>&1 </dev/null ||
+            echo "check.sh ended with $?" >>"$0/$3"
+        echo "($(($(date +%s) - start)) s)" >>"$0/$3"
+    ' "$logs" "$here" "$prefix"
 }
 
-# Four at a time, for their tests wait much. What does not run in the foreground ignores signals,
-# which the tests must not.
-running=0
+# Four at a time, for their tests wait much; when one has ended, the next one begins.
+present=
 for language; do
-    command -v "$(tool_of "$language")" >/dev/null 2>&1 || continue
-    if test "$running" -eq 4; then
-        wait
-        running=0
-    fi
-    check "$language" &
-    running=$((running + 1))
+    ! command -v "$(tool_of "$language")" >/dev/null 2>&1 || present="$present $language"
 done
-wait
+# shellcheck disable=SC2086 # words on purpose
+check 4 $present
 
 # Beside others on few processors a deadline may pass. Who has failed is run once more, alone: that
 # counts, and both are shown.
@@ -58,7 +62,7 @@ for language; do
     if ! grep -q '^[0-9]* passed, 0 failed$' "$logs/$language" ||
         grep -q '^check.sh ended with ' "$logs/$language"; then
         mv "$logs/$language" "$logs/$language.first"
-        check "$language"
+        check 1 "$language"
     fi
 done
 
