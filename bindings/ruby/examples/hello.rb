@@ -82,7 +82,9 @@ listeners = Prefork.bind_sockets("127.0.0.1", Integer(ENV.fetch("PORT", "8090"))
 puts "hello: listening on port #{listeners.first.local_address.ip_port}"
 $stdout.flush
 
-pool = Prefork::Pool.new(workers: Integer(ENV.fetch("WORKERS", "0")), name: "hello", ready_timeout: 10)
+orphans = Process.pid == 1 ? :adopted : :none # in a container they are the children of this process
+pool = Prefork::Pool.new(workers: Integer(ENV.fetch("WORKERS", "0")), name: "hello", ready_timeout: 10,
+                         reap_orphans: orphans)
 pool.on_event { |event| warn("hello: #{event.message}") if event.level <= 5 }
 begin
   pool.run do |task|

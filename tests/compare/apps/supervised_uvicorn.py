@@ -43,8 +43,9 @@ def main() -> None:
         time.sleep(int(os.environ.get("START_MS") or 0) / 1000)
         asyncio.run(serve(listener))
 
+    orphans = prefork.ReapOrphans.ADOPTED if os.getpid() == 1 else prefork.ReapOrphans.NONE
     pool = prefork.Pool(work, int(os.environ["WORKERS"]), name="uvicorn", ready_timeout=10.0,
-                        stop_signal=0, signals=prefork.Signals.STANDARD)
+                        stop_signal=0, signals=prefork.Signals.STANDARD, reap_orphans=orphans)
     pool.run()
     del held
     if pool.stopped_by is not None:
