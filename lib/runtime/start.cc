@@ -2,6 +2,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include <errno.h>
+#include <signal.h>
 
 #include "base/codes.h"
 #include "os/process/clock.h"
@@ -245,9 +246,11 @@ int Pool::watch_started(uint32_t worker, int32_t pid, os::Pidfd *pidfd, base::In
         start_failed(worker, r);
         return r;
     }
-    if (options_.host_fork) {
-        // Before it is asked to stop by its descriptor. It waits where it was expected.
-        (void)channel_.admit(task_id_of(worker), worker, pid, os::now());
+    // Before it is asked to stop by its descriptor. It waits where it was expected, and would do so
+    // for ever if it was not admitted.
+    if (options_.host_fork && channel_.admit(task_id_of(worker), worker, pid, os::now()) < 0) {
+        note_kill(SIGKILL);
+        (void)loop_.send(worker, SIGKILL);
     }
     core::Input input = input_of(core::Input::Kind::started, worker);
     input.pid = pid;

@@ -99,6 +99,8 @@ static const char *name_of(long number) {
         return "syscall.pidfd_open";
     case SYS_pidfd_send_signal:
         return "syscall.pidfd_send_signal";
+    case SYS_pwritev2:
+        return "syscall.pwritev2";
     case SYS_renameat2:
         return "syscall.renameat2";
     case SYS_waitid:

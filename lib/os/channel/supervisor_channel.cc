@@ -265,8 +265,10 @@ int SupervisorChannel::write_down(int descriptor, const Command &command) const 
 }
 
 void SupervisorChannel::ask_to_stop(uint32_t worker) {
-    (void)write_down(states_[worker].stop_end, {CommandKind::stop, 0, {}, 0});
-    if (base::is_spare(worker)) { // its stop descriptor shows the end of the pipe alone
+    const int result = write_down(states_[worker].stop_end, {CommandKind::stop, 0, {}, 0});
+    // The end of the pipe asks for the same, and needs no memory. The stop descriptor of a spare
+    // shows nothing else.
+    if (base::is_spare(worker) || (result < 0 && result != -EBADF)) {
         close_end(&states_[worker].stop_end);
     }
 }
@@ -320,15 +322,16 @@ int SupervisorChannel::admit(int32_t task_id, uint32_t worker, int32_t pid, base
     }
     ended(worker);
     const Instance instance = next_instance(worker, now);
-    (void)write_down(admission.write_end,
-                     {CommandKind::admitted, pid, instance, token_of(instance)});
+    const int result =
+        write_down(admission.write_end, {CommandKind::admitted, pid, instance, token_of(instance)});
     close_end(&admission.read_end);
-    if (options_.stop_descriptors || base::is_spare(worker)) {
+    // At the end of the pipe a child that was not admitted would end, by a status of its own.
+    if (options_.stop_descriptors || base::is_spare(worker) || result < 0) {
         states_[worker].stop_end = admission.write_end;
         admission.write_end = -1;
     }
     close_end(&admission.write_end);
-    return 0;
+    return result;
 }
 
 void SupervisorChannel::close() {

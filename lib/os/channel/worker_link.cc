@@ -28,6 +28,8 @@ namespace {
 
 // How long a worker waits for room in the pool's pipe.
 constexpr base::Duration write_timeout = 1 * base::second;
+// How soon it tries again where the kernel had no memory for the pipe.
+constexpr int memory_pause_ms = 10;
 // How often a child that waits to be admitted checks whether its supervisor lives, where the end of
 // that wakes nobody.
 constexpr int admission_look_ms = 1000;
@@ -72,17 +74,21 @@ bool is_supervisor_gone(const WorkerLink &link) {
     return find_parent(link.supervisor, link.pidfd) == Parent::other;
 }
 
-// Waits until the pipe has room, or until the deadline.
-int await_room(int descriptor, base::Instant deadline) {
+bool lacks_memory(ssize_t result) { return result == -ENOMEM || result == -ENOBUFS; }
+
+// Waits until the pipe has room, or for a moment where the kernel had no memory to give it some.
+// Returns -EAGAIN after the deadline.
+int await_room(int descriptor, bool lacks_memory, base::Instant deadline) {
     const base::Instant now = os::now();
     if (now >= deadline) {
         return -EAGAIN;
     }
     pollfd room{};
-    room.fd = descriptor;
+    room.fd = lacks_memory ? -1 : descriptor;
     room.events = POLLOUT;
     const auto left_ms = static_cast<int>((deadline - now) / base::millisecond) + 1;
-    return poll(&room, 1, left_ms) < 0 && errno != EINTR ? -errno : 0;
+    const int wait_ms = lacks_memory && left_ms > memory_pause_ms ? memory_pause_ms : left_ms;
+    return poll(&room, 1, wait_ms) < 0 && errno != EINTR ? -errno : 0;
 }
 
 // Returns 0, -ESRCH if there is nobody to read it, -EAGAIN if there was no room for a second,
@@ -99,10 +105,11 @@ int send_record(const WorkerLink &link, RecordKind kind, uint8_t value) {
         if (result == -EPIPE) {
             return -ESRCH;
         }
-        if (result >= 0 || (result != -EAGAIN && result != -EINTR)) {
+        const bool lacks = lacks_memory(result);
+        if (result >= 0 || (result != -EAGAIN && result != -EINTR && !lacks)) {
             return result < 0 ? static_cast<int>(result) : 0;
         }
-        if (int r = await_room(link.up, deadline); r < 0) {
+        if (int r = await_room(link.up, lacks, deadline); r < 0) {
             return r;
         }
     }
