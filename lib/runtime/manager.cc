@@ -76,6 +76,7 @@ base::Instant Pool::next_deadline() const {
     const base::Instant telling = notifier_.deadline();
     base::Instant deadline = supervisor_.next_deadline();
     deadline = messages_resume_ < deadline ? messages_resume_ : deadline;
+    deadline = orphans_.next_look() < deadline ? orphans_.next_look() : deadline;
     return telling < deadline ? telling : deadline;
 }
 

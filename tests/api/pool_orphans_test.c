@@ -144,9 +144,15 @@ static int daemonizes_children(struct board *board, int task_id, int run) {
     return 0;
 }
 
-static int host_handles;
+enum { HANDLES_NOTHING, HANDLES_BEFORE, HANDLES_LATER, BLOCKS };
+static int host_of_loop;
 
 static void note_child(int signal) { (void)signal; }
+
+static int daemonizes_children_later(struct board *board, int task_id, int run) {
+    gate_wait(board, 0);
+    return daemonizes_children(board, task_id, run);
+}
 
 /* As pf_pool_dispatch(3) shows it: the pool is dispatched when its descriptor is readable. */
 static void loop_until_orphans_are_gone(struct host *host) {
@@ -163,15 +169,25 @@ static void loop_until_orphans_are_gone(struct host *host) {
 
 static int loop_that_reaps(struct board *board) {
     struct host host;
+    sigset_t child;
 
+    (void)sigemptyset(&child);
+    (void)sigaddset(&child, SIGCHLD);
     board_require(board, prctl(PR_SET_CHILD_SUBREAPER, 1L, 0L, 0L, 0L) == 0);
-    if (host_handles) {
+    if (host_of_loop == HANDLES_BEFORE) {
         board_require(board, signal(SIGCHLD, note_child) != SIG_ERR);
+    } else if (host_of_loop == BLOCKS) {
+        board_require(board, sigprocmask(SIG_BLOCK, &child, NULL) == 0);
     }
     host_open(&host, board);
-    host.work = daemonizes_children;
+    host.work = daemonizes_children_later;
     board_require(board, pf_pool_set_reap_orphans(host.pool, PF_REAP_ALL) == 0);
     board_require(board, host_begin(&host, 1) == 0);
+    board_require(board, host_reaches(&host, KIND_WORKER, 0, 1));
+    if (host_of_loop == HANDLES_LATER) {
+        board_require(board, signal(SIGCHLD, note_child) != SIG_ERR);
+    }
+    gate_open(board, 0);
     loop_until_orphans_are_gone(&host);
     board_require(board, host_stops(&host) == 0);
     host_close(&host);
@@ -180,7 +196,7 @@ static int loop_that_reaps(struct board *board) {
 
 static void what_is_adopted_while_the_loop_waits_is_reaped(void **state) {
     struct scenario *run = *state;
-    host_handles = 0;
+    host_of_loop = HANDLES_NOTHING;
 
     scenario_start_host(run, loop_that_reaps);
 
@@ -189,7 +205,24 @@ static void what_is_adopted_while_the_loop_waits_is_reaped(void **state) {
 }
 
 static void so_it_is_beside_a_handler_of_the_host(void **state) {
-    host_handles = 1;
+    host_of_loop = HANDLES_BEFORE;
+
+    scenario_start_host(*state, loop_that_reaps);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
+static void so_it_is_where_the_host_replaces_the_handler(void **state) {
+    host_of_loop = HANDLES_LATER;
+
+    scenario_start_host(*state, loop_that_reaps);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
+/* As for a signalfd, or for a thread in sigwait(). */
+static void so_it_is_where_the_host_blocks_the_signal(void **state) {
+    host_of_loop = BLOCKS;
 
     scenario_start_host(*state, loop_that_reaps);
 
@@ -322,6 +355,8 @@ int main(void) {
         scenario_test(without_the_setting_it_is_left_to_the_host),
         scenario_test(what_is_adopted_while_the_loop_waits_is_reaped),
         scenario_test(so_it_is_beside_a_handler_of_the_host),
+        scenario_test(so_it_is_where_the_host_replaces_the_handler),
+        scenario_test(so_it_is_where_the_host_blocks_the_signal),
         scenario_test(workers_of_another_pool_are_left_to_it),
         scenario_test(what_threads_of_the_host_fork_is_the_hosts),
         host_test(only_modes_that_there_are_can_be_set),

@@ -3,6 +3,7 @@
 
 #include <sys/wait.h>
 
+#include "os/process/clock.h"
 #include "os/process/threads.h"
 #include "os/watch/child_signal.h"
 #include "os/watch/other_children.h"
@@ -10,10 +11,15 @@
 
 namespace prefork::os {
 
-namespace {} // namespace
+namespace {
+
+constexpr base::Duration look_interval = 1 * base::second;
+
+} // namespace
 
 void OrphanReaper::open(ReapMode mode) {
     mode_ = mode;
+    next_look_ = base::after(now(), look_interval);
     hold_child_handler(false);
     has_own_proc_ = has_own_proc();
     if (mode_ == ReapMode::adopted) {
@@ -84,6 +90,7 @@ void OrphanReaper::add_new_to_host(const EventLoop &workers) {
 bool OrphanReaper::is_spared(int32_t pid) const { return of_host_.has(pid) || !is_no_worker(pid); }
 
 void OrphanReaper::reap() {
+    next_look_ = base::after(now(), look_interval);
     check_child_handler();
     if (mode_ == ReapMode::all) {
         reap_other_children();

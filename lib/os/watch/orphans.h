@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "base/time.h"
 #include "os/watch/child_list.h"
 #include "os/watch/event_loop.h"
 
@@ -40,6 +41,12 @@ class OrphanReaper {
     // Reaps all that have ended.
     void reap();
 
+    // When to reap though nothing has woken the pool: a host may block SIGCHLD, or replace the
+    // handler while it waits in a loop of its own.
+    [[nodiscard]] base::Instant next_look() const {
+        return mode_ == ReapMode::none ? base::never : next_look_;
+    }
+
   private:
     void add_new_to_host(const EventLoop &workers);
     void reap_hidden();
@@ -49,6 +56,7 @@ class OrphanReaper {
     bool is_informed_ = false;
     bool has_own_proc_ = false; // /proc shows the pid namespace of this process
     bool beside_threads_ = false;
+    base::Instant next_look_ = base::never;
     int32_t newest_ = 0; // without it: the newest pid before the host's code
     ChildList of_host_;
     ChildList seen_;
