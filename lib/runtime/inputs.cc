@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include <bit>
 #include <errno.h>
+#include <utility>
 
 #include "os/process/clock.h"
 #include "runtime/pool.h"
@@ -20,7 +21,8 @@ core::Input input_of(core::Input::Kind kind, uint32_t worker) {
 int Pool::wait_for_inputs(int timeout_ms, os::SignalBlock &block) {
     loop_.set_deadline(next_deadline());
     os::WaitResult waited;
-    if (int r = loop_.wait(timeout_ms, block, &waited); r < 0) {
+    const bool at_once = std::exchange(ends_wait_, false);
+    if (int r = loop_.wait(at_once ? 0 : timeout_ms, block, &waited); r < 0) {
         return r;
     }
     host_code_ran_ = host_code_ran_ || waited.interrupted;

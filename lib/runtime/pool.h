@@ -138,6 +138,7 @@ class Pool {
     [[nodiscard]] os::SpawnParameters common_parameters() const;
     void take_over();
     Role start_workers(os::SignalBlock &block);
+    void deliver_signals(os::SignalBlock &block);
     Role start_one(os::SpawnParameters *parameters, os::SignalBlock &block);
     Role start_batch(uint32_t room, os::SpawnParameters *parameters, os::SignalBlock &block);
     Role start_with_barrier(os::SpawnParameters *parameters, os::SignalBlock &block);
@@ -201,6 +202,7 @@ class Pool {
     os::ProcessId process_ = 0;     // the owner, whatever its pid says
     bool forks_pending_ = false;    // the host has been asked, and other pools know
     bool host_code_ran_ = false;    // since stdio was flushed
+    bool ends_wait_ = false;        // a handler of the host may have run between starts
     bool checks_late_ = false;      // what callbacks may have changed
     bool unchecked_ = false;        // a callback has run since
     bool host_has_threads_ = false; // when it was asked to fork

@@ -115,11 +115,24 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
         start_failed(supervisor_.pop_start(), room);
         return Role::supervisor;
     }
-    if (forks && loop_.by_pidfd() && (parameters.threads || block.children_reap_themselves())) {
-        return start_with_barrier(&parameters, block);
+    const bool needs_barrier =
+        forks && loop_.by_pidfd() && (parameters.threads || block.children_reap_themselves());
+    const Role role = needs_barrier ? start_with_barrier(&parameters, block)
+                      : room == 1   ? start_one(&parameters, block)
+                                    : start_batch(static_cast<uint32_t>(room), &parameters, block);
+    if (role == Role::supervisor && supervisor_.startable() > 0) {
+        deliver_signals(block);
     }
-    return room == 1 ? start_one(&parameters, block)
-                     : start_batch(static_cast<uint32_t>(room), &parameters, block);
+    return role;
+}
+
+// Between starts, so that a signal that asks for a stop is not kept until all have been done.
+void Pool::deliver_signals(os::SignalBlock &block) {
+    if (block.deliver_pending()) {
+        host_code_ran_ = true;
+        ends_wait_ = true;
+        (void)look_for_loss();
+    }
 }
 
 Pool::Role Pool::start_one(os::SpawnParameters *parameters, os::SignalBlock &block) {
@@ -141,7 +154,8 @@ Pool::Role Pool::start_one(os::SpawnParameters *parameters, os::SignalBlock &blo
 
 // Forks all workers and then opens their pidfds, because each fork copies the table of descriptors.
 // Touches little memory in between, because each fork makes it copied again. No worker can vanish:
-// nothing else reaps them. Requests of other threads come first.
+// nothing else reaps them. Requests of other threads, and signals, come first: no handler of the
+// host runs before the pidfds are open.
 Pool::Role Pool::start_batch(uint32_t room, os::SpawnParameters *parameters,
                              os::SignalBlock &block) {
     uint32_t count = 0;
@@ -151,7 +165,8 @@ Pool::Role Pool::start_batch(uint32_t room, os::SpawnParameters *parameters,
     }
     uint32_t forked = 0;
     int32_t pid = 1;
-    while (forked < count && pid > 0 && requests_.load(std::memory_order_relaxed) == 0) {
+    while (forked < count && pid > 0 && requests_.load(std::memory_order_relaxed) == 0 &&
+           (forked == 0 || !block.has_pending())) {
         pid = fork_worker(static_cast<uint32_t>(batch_[size_t{2} * forked]), parameters, block);
         if (pid == 0) {
             return Role::worker;

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -73,6 +74,43 @@ static void fewer_slots_before_the_first_dispatch_start_fewer(void **state) {
 
 static void a_signal_for_fewer_slots_before_the_first_dispatch_starts_fewer(void **state) {
     assert_starts_one_less(*state, raise_ttou);
+}
+
+/* ---- Between starts -------------------------------------------------------------------- */
+
+enum { FORKS_BEFORE_SIGNAL = 3 };
+
+static int forks;
+
+/* In the supervisor, whose signals are blocked while it forks. */
+static void raise_before_a_fork(void) {
+    forks += 1;
+    if (forks == FORKS_BEFORE_SIGNAL) {
+        (void)kill(getpid(), SIGTERM);
+    }
+}
+
+static int host_that_gets_a_signal_between_starts(struct board *board) {
+    struct host host;
+
+    host_open(&host, board);
+    host.work = ends_on_term;
+    board_require(board, pf_pool_set_signals(host.pool, PF_SIGNALS_STANDARD) == 0);
+    board_require(board, pthread_atfork(raise_before_a_fork, NULL, NULL) == 0);
+    board_require(board, host_begin(&host, 10 * SLOTS) == 0);
+    board_require(board, host_finishes(&host) == 0);
+    board_require(board, pf_pool_stop_signal(host.pool) == SIGTERM);
+    host_close(&host);
+    return 0;
+}
+
+static void a_signal_between_starts_starts_no_more(void **state) {
+    struct scenario *run = *state;
+
+    scenario_start_host(run, host_that_gets_a_signal_between_starts);
+
+    assert_exits(run, 0);
+    assert_int_equal(board_count(run->board, PF_EVENT_STARTED, ANY_TASK), FORKS_BEFORE_SIGNAL);
 }
 
 /* ---- In a callback --------------------------------------------------------------------- */
@@ -181,6 +219,7 @@ int main(void) {
         host_test(a_signal_before_the_first_dispatch_starts_nobody),
         host_test(fewer_slots_before_the_first_dispatch_start_fewer),
         host_test(a_signal_for_fewer_slots_before_the_first_dispatch_starts_fewer),
+        scenario_test(a_signal_between_starts_starts_no_more),
         scenario_test(a_stop_when_a_worker_has_ended_starts_no_other),
         scenario_test(a_kill_when_a_worker_has_ended_starts_no_other),
         scenario_test(a_signal_during_a_callback_starts_no_other),

@@ -26,24 +26,36 @@ bool has_handler(const struct sigaction &action) {
            (action.sa_handler != SIG_DFL && action.sa_handler != SIG_IGN);
 }
 
+bool has_other_than(const sigset_t &pending, const sigset_t &blocked) {
+    for (int signal = 1; signal < NSIG; signal++) {
+        if (sigismember(&pending, signal) == 1 && sigismember(&blocked, signal) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 } // namespace
 
 SignalBlock::SignalBlock() { block_all(&host_mask_); }
 
 SignalBlock::~SignalBlock() { unblock(); }
 
+bool SignalBlock::has_pending() const {
+    sigset_t pending;
+    if (sigpending(&pending) < 0) {
+        return false;
+    }
+    sigdelset(&pending, SIGCHLD);
+    return !sigisemptyset(&pending) && has_other_than(pending, host_mask_);
+}
+
 bool SignalBlock::deliver_pending() {
     sigset_t pending;
     if (sigpending(&pending) < 0) {
         sigfillset(&pending); // any may be
     }
-    if (sigisemptyset(&pending)) {
-        return false;
-    }
-    bool any = false;
-    for (int signal = 1; signal < NSIG; signal++) {
-        any = any || (sigismember(&pending, signal) == 1 && sigismember(&host_mask_, signal) == 0);
-    }
+    const bool any = !sigisemptyset(&pending) && has_other_than(pending, host_mask_);
     if (any) {
         unblock();
         block();

@@ -19,6 +19,9 @@ class SignalBlock {
     // The mask that the host had.
     [[nodiscard]] const sigset_t &host_mask() const { return host_mask_; }
 
+    // Whether a signal has come meanwhile that the host has not blocked, other than the end of a
+    // child.
+    [[nodiscard]] bool has_pending() const;
     // Lets those signals through that the host has not blocked and that have come meanwhile.
     // Returns whether there was any.
     bool deliver_pending();
