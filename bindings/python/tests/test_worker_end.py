@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: MIT
 """A worker ends as a Python program does: nothing that it has begun is lost."""
 
+import bz2
+import gzip
 import os
 import signal
+import sys
+import zipfile
 
 import pytest
 from support import wait_until
@@ -250,6 +254,45 @@ def test_a_file_that_the_supervisor_opens_later_is_written_once(run, tmp_path):
     program.end(0)
     assert program.lines() == ["ended"]
     assert (tmp_path / "later").read_text() == "once\n"
+
+
+@pytest.mark.skipif(
+    sys.implementation.name != "cpython", reason="PyPy does not destroy objects at its end either"
+)
+def test_what_a_worker_has_made_is_finalized(run, tmp_path):
+    # Held by modules and by objects of the supervisor, which are not destroyed.
+    program = pool_of(
+        run,
+        "import bz2, gzip, zipfile\n"
+        "global kept\n"
+        "kept = gzip.open(os.environ['MADE'] + '.gz', 'wt')\n"
+        "kept.write('of the worker')\n"
+        "ours['bz2'] = bz2.open(os.environ['MADE'] + '.bz2', 'wb')\n"
+        "ours['bz2'].write(b'of the worker')\n"
+        "ours['zip'] = zipfile.ZipFile(os.environ['MADE'] + '.zip', 'w')\n"
+        "ours['zip'].writestr('name', 'of the worker')\n"
+        "ours['temporary'] = tempfile.NamedTemporaryFile(suffix='.worker')\n"
+        "ours['noted'] = Noted('worker')\n"
+        "print(ours['temporary'].name, flush=True)",
+        before="class Noted:\n"
+        "    def __init__(self, text):\n"
+        "        self.text = text\n"
+        "    def __del__(self):\n"
+        "        print('destroyed:', self.text, flush=True)\n"
+        "ours = {'supervisor': Noted('supervisor'), 'file': tempfile.NamedTemporaryFile()}",
+        after="exits = supervise(False)\n"
+        "print(exits, os.path.exists(ours['file'].name), flush=True)\n"
+        "ours['file'].close()",
+        MADE=str(tmp_path / "made"),
+    )
+    program.end(0)
+    path, *others = program.lines()
+    assert others == ["destroyed: worker", "[0] True", "destroyed: supervisor"], program.err
+    assert program.err == ""
+    assert not os.path.exists(path)
+    assert gzip.open(tmp_path / "made.gz", "rt").read() == "of the worker"
+    assert bz2.open(tmp_path / "made.bz2").read() == b"of the worker"
+    assert zipfile.ZipFile(tmp_path / "made.zip").read("name") == b"of the worker"
 
 
 def test_records_of_logging_are_written_once(run):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The end of a worker's function: what Python does at the end of a program, for the worker alone.
 
-Threads that are not daemons are joined, jobs of executors are done, handlers of atexit are run
-and buffers are flushed. What the supervisor has registered is the supervisor's, and is not run in
-a worker. As for the children of multiprocessing, the process then ends by ``os._exit()``: neither
-the supervisor's stack is unwound nor are its objects destroyed.
+Threads that are not daemons are joined, jobs of executors are done, handlers of atexit are run,
+buffers are flushed, and what the worker has made is finalized. What the supervisor has registered
+is the supervisor's, and is not run in a worker. As for the children of multiprocessing, the process
+then ends by ``os._exit()``: neither the supervisor's stack is unwound nor are its objects destroyed.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import io
 import os
 import sys
 import threading
+import types
 import weakref
 from typing import Any, Callable, Iterable
 
@@ -108,6 +109,28 @@ def flush_stdio() -> None:
     _libc.fflush(None)
 
 
+# ---- Objects ---------------------------------------------------------------------------------
+
+
+def _has_finalizer(kind: type) -> bool:
+    """Whether Python runs code of Python when it destroys such an object.
+
+    Files of C are flushed: what is written into them may not be closed before what writes it.
+    """
+    if issubclass(kind, io.IOBase):
+        return kind.__module__ != "_io"
+    return isinstance(getattr(kind, "__del__", None), types.FunctionType)
+
+
+def _finalize(objects: list[Any]) -> None:
+    """Finish compressed files, remove temporary ones, and what else ``__del__`` is for."""
+    kinds = {kind: _has_finalizer(kind) for kind in set(map(type, objects))}
+    for made in objects:
+        kind: Any = type(made)
+        if kinds[kind]:
+            _attempt(kind.__del__, made)
+
+
 # ---- What is the supervisor's ----------------------------------------------------------------
 
 
@@ -184,5 +207,11 @@ class End:
         # Python's own files are closed when they are destroyed, those in cycles when found.
         gc.collect()
         _flush(self._files.of_worker(self._inherited))
+        if not self._inherited:
+            # Threads that are daemons would not run any more: that they find files closed is no
+            # error to report.
+            setattr(threading, "excepthook", lambda _: None)
+            _finalize(gc.get_objects())
+            _flush(self._files.of_worker(self._inherited))
         if self._alone and threading.active_count() == 1:
             flush_stdio()

@@ -73,8 +73,8 @@ class Pool(Control):
     ``sys.exit()``; an exception is status 1, as is any other result. Then the worker ends as a
     program does: threads that are not daemons are joined, jobs of executors are done, children
     of multiprocessing are waited for, atexit handlers that the worker has registered are run,
-    files are flushed. The atexit handlers and ``finally`` clauses of the supervisor do not run
-    in workers.
+    files are flushed, and what it has made is finalized (``__del__``; not by PyPy). The atexit
+    handlers and ``finally`` clauses of the supervisor do not run in workers.
 
         with Pool(work, 4) as pool:
             for event in pool:
