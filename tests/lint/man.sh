@@ -100,6 +100,13 @@ test ! -s "$scratch/missing" || {
     cat "$scratch/missing"
 }
 
+# A page has its own name as its title.
+for page in man/*.[137]; do
+    name=${page#man/}
+    title=$(echo "${name%.*} ${name##*.}" | tr '[:lower:]' '[:upper:]')
+    grep -qx "\.Dt $title" "$page" || complain "$page: the title is not $title"
+done
+
 # References to pages of this project lead somewhere.
 sed -n 's/^\.Xr \(pf_[a-z_]*\|prefork\) \([137]\).*/\1.\2/p' man/*.[137] | sort -u >"$scratch/refer"
 while read -r reference; do
@@ -125,6 +132,11 @@ awk '
     }
     /^\.S[hs] / { for (i = 2; i <= NF; i++) if ($i in macro) swallowed($i) }
     /^\.[A-Z]/ { for (i = 2; i <= NF; i++) if ($i ~ /^(An|At|Do|In|So)$/) swallowed($i) }
+    /^\.D[1l] / { for (i = 2; i <= NF; i++) if ($i in macro) swallowed($i) }
+    /^[^.]/ && / (Dv|Er|Fa|Fn|Ns|Xr) / {
+        printf "%s:%d: a macro in a line of text is shown as a word\n", FILENAME, FNR
+        found = 1
+    }
     function swallowed(word) {
         printf "%s:%d: \"%s\" is a macro here\n", FILENAME, FNR, word
         found = 1
