@@ -81,7 +81,8 @@ PF_API int pf_fork_processes(int num_processes, int max_restarts);
  * Children that a worker forks have the task id of the worker. In a worker made by exec the task
  * id is set when the library is loaded. Any thread and any signal handler may call it.
  *
- * Returns: the task id, or -1 in a process that is not a worker.
+ * Returns: the task id; PF_TASK_SPARE in a spare that has no slot yet; -1 in a process that is not
+ *   a worker.
  * Since: 0.2
  */
 PF_API int pf_task_id(void);
@@ -224,8 +225,9 @@ PF_API uint64_t pf_event_time_ns(const pf_event *event);    /* CLOCK_MONOTONIC *
 PF_API uint64_t pf_event_user_us(const pf_event *event);    /* CPU time in user mode */
 PF_API uint64_t pf_event_system_us(const pf_event *event);  /* CPU time in the kernel */
 PF_API uint64_t pf_event_max_rss_kib(const pf_event *event); /* largest resident set */
-PF_API int pf_event_worker_count(const pf_event *event); /* slots of STARTING, STOPPING, RESIZED,
-                                                            RELOADING and RELOADED; 0: none */
+PF_API int pf_event_worker_count(const pf_event *event); /* slots of STARTING, ADOPTED, RESIZED,
+                                                            RELOADING and RELOADED; workers
+                                                            that STOPPING stops; 0: none */
 PF_API int pf_event_reason(const pf_event *event);       /* PF_REASON_... */
 
 /*
@@ -536,7 +538,8 @@ PF_API int pf_pool_set_spares(pf_pool *pool, int count);
  * The programs must be trusted: they can send as much as they like.
  *
  * Such a worker ends with its supervisor by the parent death signal alone: supervise the pool in
- * the main thread. Without pf_pool_set_exec() the start of the pool fails with -EINVAL.
+ * the main thread. Without pf_pool_set_exec(), or with spares, the start of the pool fails with
+ * -EINVAL.
  */
 PF_API int pf_pool_set_foreign_workers(pf_pool *pool, int on);
 
@@ -568,8 +571,9 @@ PF_API int pf_pool_set_host_fork(pf_pool *pool, int on);
  *   exec whose pool has another name, before that worker has run its own pool; -ESRCH, always, in
  *   a process that was started as a worker but not by its parent, or that has more privileges than
  *   its parent, such as a set-user-ID program; -ELOOP for a pool by exec in a worker of a pool
- *   with the same name; -EINVAL after pf_pool_set_host_fork(); -EBUSY in a callback; -ECHILD also
- *   in a child that an event callback forked and in which it returned.
+ *   with the same name; -EINVAL after pf_pool_set_host_fork(), and for foreign workers without a
+ *   program or with spares; -EBUSY in a callback; -ECHILD also in a child that an event callback
+ *   forked and in which it returned.
  * Since: 0.2
  */
 PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
@@ -581,10 +585,10 @@ PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
  *
  * Returns: 0.
  * Errors: -EINVAL without a way to make workers: a worker function, a program, or
- *   pf_pool_set_host_fork() with neither a program nor a callback; -EALREADY after an earlier
- *   start, and in a worker made by exec before it has called pf_pool_run(); -ESRCH and -ELOOP as
- *   for pf_pool_run(); PF_ETHREADS, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC: nothing has happened, and
- *   the call may be made again.
+ *   pf_pool_set_host_fork() with neither a program nor a callback; the same for foreign workers
+ *   without a program or with spares; -EALREADY after an earlier start, and in a worker made by
+ *   exec before it has called pf_pool_run(); -ESRCH and -ELOOP as for pf_pool_run(); PF_ETHREADS,
+ *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC: nothing has happened, and the call may be made again.
  * Since: 0.2
  */
 PF_API int pf_pool_start(pf_pool *pool);
@@ -610,7 +614,7 @@ PF_API int pf_pool_fd(const pf_pool *pool);
  *
  * Returns: 1 while the pool runs, 0 when it is done.
  * Errors: as for pf_pool_run(), after which the ends of all workers are reported or pending;
- *   -EINVAL if pf_pool_start() did not start the pool.
+ *   -EINVAL if pf_pool_start() did not start the pool, or timeout_ms is less than -1.
  * Since: 0.2
  */
 PF_API int pf_pool_dispatch(pf_pool *pool, int timeout_ms);
@@ -621,6 +625,7 @@ PF_API int pf_pool_dispatch(pf_pool *pool, int timeout_ms);
  *
  * Returns: 1 and the event in *ret_event, valid until the next call; 0 if no event is pending, and
  *   always for a pool with a callback.
+ * Errors: -EINVAL before the start, and if ret_event is NULL.
  * Since: 0.2
  */
 PF_API int pf_pool_next_event(pf_pool *pool, const pf_event **ret_event);
@@ -673,8 +678,8 @@ PF_API int pf_pool_fork_parent(pf_pool *pool, int task_id, int32_t pid);
  *
  * Returns: 0; the task id in a worker that was a spare.
  * Errors: -ESRCH if the supervisor or its pool has ended, or waits for no worker in this slot, or
- *   does not need the spare any more: the process is no worker, and should end; -EALREADY a second time; -EINVAL in the process that
- *   made the pool, and as for pf_pool_fork_parent().
+ *   does not need the spare any more: the process is no worker, and should end; -EALREADY a second
+ *   time; -EINVAL in the process that made the pool, and as for pf_pool_fork_parent().
  * Since: 0.2
  */
 PF_API int pf_pool_fork_child(pf_pool *pool, int task_id);
@@ -840,7 +845,8 @@ enum {
  */
 PF_API uint64_t pf_pool_counter(const pf_pool *pool, int which);
 
-/* The signal that stopped the pool, so that the host can end by it too; 0: none. */
+/* The signal that stopped the pool, so that the host can end by it too; 0: none; -EINVAL before the
+ * start. */
 PF_API int pf_pool_stop_signal(const pf_pool *pool);
 
 /*
@@ -1051,9 +1057,10 @@ PF_API int pf_listen_fds(int *ret_fds, int max_fds);
  * Returns: 0 in the daemon; 0 in a worker, where it does nothing; a negative code in the launching
  *   process if there is no daemon.
  * Errors: -EEXIST if a living daemon holds pid_file; PF_ETHREADS if other threads run; -EALREADY
- *   in a daemon; -EINVAL if pid_file is another kind of file or has a second name; -EPERM if it
- *   belongs to another user; -ESRCH in a worker by exec whose parent is not its supervisor;
- *   another errno of the pid file, of fork(2) or for lack of descriptors.
+ *   in a daemon; -EINVAL if pid_file is another kind of file or has a second name; -EISDIR for a
+ *   directory; -ELOOP for a symbolic link; -EPERM if it belongs to another user; -ESRCH in a worker
+ *   by exec whose parent is not its supervisor; another errno of the pid file, of fork(2)
+ *   or for lack of descriptors.
  * Since: 0.2
  */
 PF_API int pf_daemonize(const char *pid_file);
