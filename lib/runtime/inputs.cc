@@ -228,11 +228,13 @@ void Pool::handle_signal(const os::SignalRequest &request) {
 }
 
 // The descriptor becomes readable when the next deadline comes, or at once while the host has
-// events to pop or workers can be started.
+// events to pop, workers can be started, or the pool has ended between two runs and the next one
+// returns its result.
 void Pool::arm() {
     note_pending_forks(options_.host_fork && supervisor_.has_starts_under_way());
     const bool at_once = supervisor_.startable() > 0 || supervisor_.has_takeover() ||
-                         (options_.on_event == nullptr && supervisor_.has_event());
+                         (options_.on_event == nullptr && supervisor_.has_event()) ||
+                         (!finished_ && (supervisor_.done() || has_failed()));
     loop_.set_deadline(at_once ? 0 : next_deadline());
 }
 

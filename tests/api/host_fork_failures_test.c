@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/resource.h>
 
@@ -60,6 +61,59 @@ static void a_first_fork_that_can_not_succeed_fails_the_pool(void **state) {
     assert_int_equal(forker_finishes(host), -ENOSYS);
     assert_int_equal(board_count(host->board, PF_EVENT_FORK_WANTED, ANY_TASK), 1);
     assert_int_equal(board_find(host->board, PF_EVENT_START_FAILED, 0, 0)->will_restart, 0);
+}
+
+/* As for a host that waits for the descriptor in its own loop, and dispatches when it is
+ * readable. */
+static bool finishes_by_descriptor(struct host *host) {
+    uint64_t deadline = now_ms() + PATIENCE_MS;
+    struct pollfd one = {.fd = pf_pool_fd(host->pool), .events = POLLIN};
+
+    while (forker_take_waiting(host) == -1 && now_ms() < deadline) {
+        if (poll(&one, 1, 1000) != 1) {
+            return false;
+        }
+        host->result = pf_pool_dispatch(host->pool, 0);
+        if (host->result != 1) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void the_end_by_a_fork_that_can_not_succeed_can_be_polled(void **state) {
+    struct host *host = *state;
+    assert_int_equal(forker_begin(host, 1), 0);
+    assert_int_equal(forker_take(host), 0);
+
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, -EPERM), 0);
+
+    assert_true(finishes_by_descriptor(host));
+    assert_int_equal(host->result, -EPERM);
+}
+
+static void the_end_by_a_stop_before_any_delivery_can_be_polled(void **state) {
+    struct host *host = *state;
+    assert_int_equal(forker_begin(host, 1), 0);
+    assert_int_equal(pf_pool_dispatch(host->pool, 0), 1);
+
+    assert_int_equal(pf_pool_stop(host->pool), 0);
+
+    assert_true(finishes_by_descriptor(host));
+    assert_int_equal(host->result, 0);
+}
+
+static void the_end_of_a_stop_by_a_fork_that_failed_can_be_polled(void **state) {
+    struct host *host = *state;
+    assert_int_equal(forker_begin(host, 1), 0);
+    assert_int_equal(forker_take(host), 0);
+    assert_int_equal(pf_pool_stop(host->pool), 0);
+    assert_int_equal(pf_pool_dispatch(host->pool, 0), 1);
+
+    assert_int_equal(pf_pool_fork_parent(host->pool, 0, -EAGAIN), 0);
+
+    assert_true(finishes_by_descriptor(host));
+    assert_int_equal(host->result, 0);
 }
 
 static void a_later_fork_that_can_not_succeed_counts(void **state) {
@@ -180,6 +234,9 @@ int main(void) {
         host_test(a_fork_that_failed_for_now_is_asked_for_again),
         host_test(a_fork_that_other_threads_forbid_is_asked_for_again),
         host_test(a_first_fork_that_can_not_succeed_fails_the_pool),
+        host_test(the_end_by_a_fork_that_can_not_succeed_can_be_polled),
+        host_test(the_end_by_a_stop_before_any_delivery_can_be_polled),
+        host_test(the_end_of_a_stop_by_a_fork_that_failed_can_be_polled),
         host_test(a_later_fork_that_can_not_succeed_counts),
         host_test(a_child_that_can_not_be_watched_is_killed),
         host_test(a_stop_cancels_what_was_not_delivered),
