@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Mistakes in the use of a pool: each is an error that says what is wrong."""
 
+import copy
 import functools
 import gc
 import pickle
@@ -98,6 +99,14 @@ def test_errors_of_a_running_pool_name_the_argument():
 def test_a_name_of_a_file_may_be_bytes_and_an_address_may_not():
     with pytest.raises(TypeError, match="address must be a str, not b"):
         prefork.bind_sockets(0, b"127.0.0.1")
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_pool_cannot_be_copied(way):
+    pool = Pool(stay, 1)
+    with pytest.raises(TypeError, match="a pool cannot be copied or pickled"):
+        way(pool)
+    pool.close()
 
 
 def test_a_pool_that_was_not_started_says_so():

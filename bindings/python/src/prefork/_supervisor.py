@@ -9,7 +9,7 @@ import select
 import signal
 import threading
 from ctypes import byref, c_void_p
-from typing import Any, Optional
+from typing import Any, NoReturn, Optional, SupportsIndex
 
 from ._end import flush_stdio
 from ._errors import ETHREADS, GaveUpError, check, error_of, gave_up, threads_error
@@ -104,6 +104,10 @@ class Supervisor:
         self._handle = handle
         if host_fork:
             self._set("host_fork", 1)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> NoReturn:
+        """A pool cannot be copied: both objects would free it."""
+        raise TypeError("a pool cannot be copied or pickled")
 
     @property
     def _pool(self) -> c_void_p:
