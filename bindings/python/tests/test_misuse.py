@@ -4,8 +4,10 @@
 import copy
 import functools
 import gc
+import io
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import warnings
@@ -66,6 +68,9 @@ def test_what_is_no_function_is_refused(target):
         ("name", "a\0b", ValueError, "NUL"),
         ("fds", {"a:b": 0}, ValueError, "without colon"),
         ("fds", {b"a": 0}, TypeError, "names"),
+        ("fds", {"a": "file"}, TypeError, "open descriptors"),
+        ("fds", {"a": io.StringIO()}, ValueError, "open descriptors"),
+        ("fds", [0], TypeError, "a mapping"),
         ("exec", "program", TypeError, "the program and its arguments"),
         ("exec", [], ValueError, "at least its name"),
         ("foreign", True, ValueError, "only with exec"),
@@ -101,6 +106,22 @@ def test_a_name_of_a_file_may_be_bytes_and_an_address_may_not():
         prefork.bind_sockets(0, b"127.0.0.1")
 
 
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: prefork.bind_sockets(-1), "port must be 0 to 65,535, not -1"),
+        (lambda: prefork.bind_sockets(65536), "port must be 0 to 65,535, not 65536"),
+        (lambda: prefork.bind_sockets(0, family=socket.AF_UNIX), "family must be AF_UNSPEC, AF_INET or"),
+        (lambda: prefork.bind_unix_socket(""), "path must be the name of a file, not ''"),
+        (lambda: prefork.bind_unix_socket("x", mode=-1), "mode must be 0 to 0o777, not -1"),
+        (lambda: prefork.bind_unix_socket("x", mode=0o1777), "mode must be 0 to 0o777, not 1023"),
+    ],
+)
+def test_an_error_of_a_socket_names_the_parameter_and_its_range(call, told):
+    with pytest.raises(ValueError, match=told):
+        call()
+
+
 @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickle.dumps])
 def test_a_pool_cannot_be_copied(way):
     pool = Pool(stay, 1)
@@ -111,7 +132,15 @@ def test_a_pool_cannot_be_copied(way):
 
 def test_a_pool_that_was_not_started_says_so():
     pool = Pool(stay, 1)
-    for call, arguments in ((next, (pool,)), (pool.poll, ()), (pool.worker, (0,))):
+    for call, arguments in (
+        (next, (pool,)),
+        (pool.poll, ()),
+        (pool.worker, (0,)),
+        (pool.stop, ()),
+        (pool.reload, ()),
+        (pool.workers, ()),
+        (pool.fileno, ()),
+    ):
         with pytest.raises(prefork.Error, match="was not started: use 'with pool:'"):
             call(*arguments)
     del call, arguments

@@ -64,27 +64,32 @@ class Control(Supervisor):
         if not self._started and self._handle is not None:
             raise Error("the pool was not started: use 'with pool:', pool.start() or pool.run()")
 
+    def _told(self, result: int) -> int:
+        if result == -errno.EINVAL:
+            self._need_start()
+        return super()._told(result)
+
     # ---- Control ---------------------------------------------------------------------------
 
     def stop(self) -> None:
         """Stop all workers gracefully. The loop over the events goes on until they have ended."""
         with self._lock:
-            check(lib.pf_pool_stop(self._pool))
+            self._told(lib.pf_pool_stop(self._pool))
 
     def kill(self) -> None:
         """Stop all workers by SIGKILL."""
         with self._lock:
-            check(lib.pf_pool_kill(self._pool))
+            self._told(lib.pf_pool_kill(self._pool))
 
     def reload(self) -> None:
         """Replace all workers, one after the other, each once its replacement is ready."""
         with self._lock:
-            check(lib.pf_pool_reload(self._pool))
+            self._told(lib.pf_pool_reload(self._pool))
 
     def wake(self) -> None:
         """Have the loop over the events go on once, though nothing has happened."""
         with self._lock:
-            check(lib.pf_pool_wake(self._pool))
+            self._told(lib.pf_pool_wake(self._pool))
 
     def handle_signal(self, number: int) -> None:
         """Do what Signals.STANDARD does at this signal, which the program has received."""
@@ -157,12 +162,12 @@ class Control(Supervisor):
     @property
     def worker_count(self) -> int:
         """Slots."""
-        return check(lib.pf_pool_worker_count(self._pool))
+        return self._told(lib.pf_pool_worker_count(self._pool))
 
     @property
     def alive_count(self) -> int:
         """Processes."""
-        return check(lib.pf_pool_alive_count(self._pool))
+        return self._told(lib.pf_pool_alive_count(self._pool))
 
     @property
     def stopped_by(self) -> Optional[int]:

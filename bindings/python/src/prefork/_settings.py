@@ -247,10 +247,15 @@ def set_program(
 
 def add_fds(handle: ctypes.c_void_p, fds: Mapping[str, Union[int, HasFileno]]) -> None:
     """Pass descriptors to the workers, which find them by name."""
+    if not isinstance(fds, Mapping):
+        raise type_error("fds", fds)
     for name, file in fds.items():
-        if not isinstance(name, str):
+        if not isinstance(name, str) or not (isinstance(file, int) or hasattr(file, "fileno")):
             raise type_error("fds", fds)
-        fd = file if isinstance(file, int) else file.fileno()
+        try:
+            fd = file if isinstance(file, int) else file.fileno()
+        except ValueError:  # it is closed, or has none
+            raise value_error("fds", fds) from None
         result = lib.pf_pool_add_fd(handle, text(name, "fds"), _int("fds", fd))
         if result == -errno.EINVAL:
             raise value_error("fds", fds)

@@ -9,11 +9,18 @@ import socket
 from ctypes import c_int
 from typing import Optional, Union
 
-from ._errors import check, integer, text
+from ._errors import check, error_of, integer, text
 from ._library import lib
 
 _MAX = 64
 _REUSEPORT = 1
+_PORT_MAX = 65535
+_MODE_MAX = 0o777
+_FAMILIES = (socket.AF_UNSPEC, socket.AF_INET, socket.AF_INET6)
+
+
+def _range_error(what: str, expected: str, value: object) -> Exception:
+    return error_of(-errno.EINVAL, f"{what} must be {expected}, not {value!r}")
 
 
 def bind_sockets(
@@ -28,13 +35,18 @@ def bind_sockets(
     ``address`` None or "": any address. With port 0 all sockets get the same port. They are
     non-blocking and close-on-exec.
     """
+    number, family = integer(port, "port"), integer(family, "family")
+    if not 0 <= number <= _PORT_MAX:
+        raise _range_error("port", "0 to 65,535", port)
+    if family not in _FAMILIES:
+        raise _range_error("family", "AF_UNSPEC, AF_INET or AF_INET6", family)
     fds = (c_int * _MAX)()
     host = text(address or "", "address")
     count = check(
         lib.pf_bind_sockets(
             host,
-            integer(port, "port"),
-            integer(family, "family"),
+            number,
+            family,
             integer(backlog, "backlog"),
             _REUSEPORT if reuse_port else 0,
             fds,
@@ -50,9 +62,12 @@ def bind_unix_socket(
 ) -> socket.socket:
     """Listen on a UNIX stream socket. One that nobody listens on is replaced, no other file."""
     name = os.fspath(path)
-    fd = lib.pf_bind_unix_socket(
-        text(name, "path"), integer(mode, "mode") & 0xFFFFFFFF, integer(backlog, "backlog")
-    )
+    if not name:
+        raise _range_error("path", "the name of a file", path)
+    bits = integer(mode, "mode")
+    if not 0 <= bits <= _MODE_MAX:
+        raise _range_error("mode", "0 to 0o777", mode)
+    fd = lib.pf_bind_unix_socket(text(name, "path"), bits, integer(backlog, "backlog"))
     return socket.socket(fileno=check(fd, name))
 
 

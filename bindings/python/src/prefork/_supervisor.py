@@ -127,7 +127,11 @@ class Supervisor:
 
         Event loops wait for it. It belongs to the library: read nothing, do not close it.
         """
-        return check(lib.pf_pool_fd(self._pool))
+        return self._told(lib.pf_pool_fd(self._pool))
+
+    def _told(self, result: int) -> int:
+        """A result that is good. Raises for one that is not."""
+        return check(result)
 
     def _wait(self) -> None:
         """Wait until there is something to do, or a signal has come."""
