@@ -198,6 +198,25 @@ subtest errors_as_the_languages_own => sub {
     error_like(sub { FFI::Prefork->new(fds => { a => 1000 }) }, 'EBADF', qr/fds: a/);
     error_like(sub { FFI::Prefork->new->run('work') }, 'EINVAL', qr/^code must be a code reference/);
     error_like(sub { FFI::Prefork->new->stop }, 'EINVAL', qr/the pool has not started/);
+    error_like(sub { FFI::Prefork->new->next_event }, 'EINVAL', qr/the pool has not started/);
+    error_like(sub { FFI::Prefork->new(stop_timeout => -1) }, 'EINVAL', qr/^stop_timeout must be .*, at least 0/);
+    error_like(sub { bind_sockets(port => 65536) }, 'EINVAL', qr/^port must be 0 to 65535, not 65536/);
+    error_like(sub { bind_sockets(family => 1) }, 'EINVAL', qr/^family must be AF_UNSPEC, AF_INET or AF_INET6, not 1/);
+    error_like(sub { bind_unix_socket('x', mode => -1) }, 'EINVAL', qr/^mode must be 0 to 0777, not -1/);
+    error_like(sub { bind_unix_socket('') }, 'EINVAL', qr/^path must be the name of a file, not ''/);
+
+    my $program = run_program(<<'PERL');
+use FFI::Prefork; use Storable qw(dclone);
+my $pool = FFI::Prefork->new(workers => 1);
+my $copy = dclone($pool);
+eval { $copy->stop };
+print "refused $@";
+undef $copy;    # frees nothing
+eval { $pool->run(sub { print "worker\n" }) };
+PERL
+    is($program->end, 0, 'a pool that is copied') or diag $program->err;
+    like($program->out, qr/^refused .*a pool cannot be copied/, 'the copy is refused');
+    like($program->out, qr/^worker$/m, 'the pool is whole');
 
     my $pool = FFI::Prefork->new(workers => 1);
     $pool->start(\&stay);

@@ -16,6 +16,7 @@ use FFI::Prefork::Socket qw(bind_sockets bind_unix_socket listen_fds);
 use FFI::Prefork::Worker
     qw(finish heartbeat pool_name ready retire should_stop stop_fd task_id worker_fd
     worker_handle);
+use Scalar::Util qw(refaddr);
 use parent 'FFI::Prefork::Control', 'FFI::Prefork::Supervisor';
 
 our $VERSION   = 'v0.2.0';
@@ -54,6 +55,7 @@ sub new {
         hidden         => [],
         stop_signal    => 0,
     }, $class;
+    $self->{self} = refaddr $self;
     invalid('on_event', 'a code reference', $on_event)
         if defined $on_event && ref $on_event ne 'CODE';
     check(pf_pool_new(\$self->{handle}));

@@ -11,6 +11,7 @@ use FFI::Prefork::Library
     pf_pool_stop_signal pf_pool_stop_worker pf_pool_wake pf_pool_worker_count pf_pool_worker_pid
     pf_pool_worker_restarts pf_pool_worker_state pf_pool_worker_uptime_ms);
 use FFI::Prefork::Settings qw(UNLIMITED integer set_program signal_number);
+use Scalar::Util qw(refaddr);
 use Time::HiRes qw(CLOCK_MONOTONIC clock_gettime);
 
 our $VERSION = 'v0.2.0';
@@ -47,6 +48,7 @@ my $SLOT       = 'the task id of a slot of the pool';
 # The library's pool.
 sub _pool {
     my ($self) = @_;
+    fail(-EINVAL, 'a pool cannot be copied') if $self->{self} != refaddr $self;
     return $self->{handle} || fail(-EINVAL, 'the pool is closed');
 }
 

@@ -47,7 +47,7 @@ our %SETTING = (
     min_uptime          => $seconds,
     heartbeat_timeout   => $seconds,
     stop_signal         => $signal,
-    stop_timeout        => [stop    => 'a number of seconds; 0: no limit'],
+    stop_timeout        => [stop    => 'a number of seconds, at least 0; 0: no limit'],
     parent_death_signal => $signal,
     stop_fd             => $flag,
     manager_notify      => $flag,

@@ -5,17 +5,22 @@ use strict;
 use warnings;
 use Errno ();
 use Exporter 'import';
-use FFI::Prefork::Error qw(check fail);
+use FFI::Prefork::Error qw(check fail invalid);
 use FFI::Prefork::Library qw(pf_bind_sockets pf_bind_unix_socket pf_listen_fds);
 use FFI::Prefork::Settings qw(bytes integer);
 use IO::Socket::IP ();
 use IO::Socket::UNIX ();
-use Socket qw(AF_UNIX AF_UNSPEC);
+use Socket qw(AF_INET AF_INET6 AF_UNIX AF_UNSPEC);
 
 our $VERSION   = 'v0.2.0';
 our @EXPORT_OK = qw(bind_sockets bind_unix_socket listen_fds);
 
 use constant { MAX => 64, REUSEPORT => 1 };
+use constant {
+    PORTS    => '0 to 65535',
+    FAMILIES => 'AF_UNSPEC, AF_INET or AF_INET6',
+    MODES    => '0 to 0777',
+};
 
 # A handle that the descriptor belongs to.
 sub adopt {
@@ -38,16 +43,20 @@ sub bind_sockets {
     my ($host, $port, $family, $backlog, $reuse_port, $class)
         = delete @options{qw(host port family backlog reuse_port class)};
     fail(-Errno::EINVAL(), "bind_sockets has no parameter $_") for sort keys %options;
+    my $number = defined $port ? integer('port', $port, PORTS) : 0;
+    invalid('port', PORTS, $port) if $number < 0 || $number > 65_535;
+    $family = defined $family ? integer('family', $family, FAMILIES) : AF_UNSPEC;
+    invalid('family', FAMILIES, $family) if !grep { $_ == $family } AF_UNSPEC, AF_INET, AF_INET6;
     my @fds = (-1) x MAX;
     my $count = pf_bind_sockets(
         defined $host ? bytes('host', $host) : undef,
-        integer('port',    $port    || 0),
-        integer('family',  $family  || AF_UNSPEC),
+        $number,
+        $family,
         integer('backlog', $backlog || 0),
         $reuse_port ? REUSEPORT : 0,
         \@fds, MAX
     );
-    check($count, (defined $host && length $host ? $host : '*') . ':' . ($port || 0));
+    check($count, (defined $host && length $host ? $host : '*') . ":$number");
     return map { adopt($_, $class) } @fds[0 .. $count - 1];
 }
 
@@ -55,9 +64,11 @@ sub bind_unix_socket {
     my ($path, %options) = @_;
     my ($mode, $backlog) = delete @options{qw(mode backlog)};
     fail(-Errno::EINVAL(), "bind_unix_socket has no parameter $_") for sort keys %options;
-    $mode = defined $mode ? integer('mode', $mode) : oct 600;
-    my $fd = pf_bind_unix_socket(bytes('path', $path), $mode & 0xFFFFFFFF,
-        integer('backlog', $backlog || 0));
+    $mode = defined $mode ? integer('mode', $mode, MODES) : oct 600;
+    invalid('mode', MODES, $mode) if $mode & ~oct 777;
+    my $name = bytes('path', $path);
+    invalid('path', 'the name of a file', $path) if !length $name;
+    my $fd = pf_bind_unix_socket($name, $mode, integer('backlog', $backlog || 0));
     return adopt(check($fd, $path), 'IO::Socket::UNIX');
 }
 

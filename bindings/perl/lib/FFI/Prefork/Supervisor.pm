@@ -12,6 +12,7 @@ use FFI::Prefork::Library
     pf_pool_stop_signal pf_strerror);
 use FFI::Prefork::Process ();
 use FFI::Prefork::Settings qw(wait_time);
+use Scalar::Util qw(refaddr);
 use Time::HiRes qw(CLOCK_MONOTONIC clock_gettime);
 
 our $VERSION = 'v0.2.0';
@@ -96,6 +97,7 @@ sub _advance {
 sub _pull {
     my ($self) = @_;
     my $pool = $self->_pool;
+    fail(-EINVAL, 'the pool has not started') if !$self->{is_started};
     while ($self->{event} || check(pf_pool_next_event($pool, \$self->{event})) > 0) {
         my $read;
         if (pf_event_type($self->{event}) == $FFI::Prefork::Event::FORK_WANTED) {
@@ -155,6 +157,7 @@ sub _restore_handlers {
 
 sub close {
     my ($self) = @_;
+    return if ($self->{self} || 0) != refaddr $self;    # a copy, as of Storable
     my $pool = delete $self->{handle} or return;
     $self->{event} = undef;
     my $is_owner = $self->{owner} == $$;
