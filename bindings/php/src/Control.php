@@ -15,10 +15,12 @@ use Prefork\Internal\{Descriptor, Library, Settings, Strings};
  */
 abstract class Control
 {
-    private ?CData $handle;
+    private ?CData $handle = null;
     private int $stopSignal = 0;
     /** How long an upgrade may wait for events, and for a daemon that is not ready yet. */
     private const UPGRADE_S = 60;
+    /** These have another meaning of EINVAL, or callers that know it. */
+    private const BEFORE_START = ['pf_pool_start', 'pf_pool_run', 'pf_pool_stop_signal'];
 
     /** @var ?array{?string, Strings, Strings, float} the program that is to be executed, and until when */
     protected ?array $upgrade = null;
@@ -48,12 +50,29 @@ abstract class Control
     protected function call(string $function, mixed ...$arguments): int
     {
         $pool = $this->handle();
-        return Library::get()->$function($pool, ...$arguments);
+        $result = Library::get()->$function($pool, ...$arguments);
+        if ($result === -\PCNTL_EINVAL && !in_array($function, self::BEFORE_START, true)
+            && Library::get()->pf_pool_worker_count($pool) === -\PCNTL_EINVAL) {
+            throw new PreforkException('the pool has not started', $result);
+        }
+        return $result;
     }
 
     /** A pool cannot be copied: both would free it. */
     private function __clone()
     {
+    }
+
+    /** A pool cannot be serialized. */
+    public function __serialize(): array
+    {
+        throw new \LogicException('a pool cannot be serialized');
+    }
+
+    /** A pool cannot be made from a string. */
+    public function __unserialize(array $data): void
+    {
+        throw new \LogicException('a pool cannot be serialized');
     }
 
     /** Whether close() was called. */

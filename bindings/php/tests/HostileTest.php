@@ -90,6 +90,35 @@ final class HostileTest extends ProcessCase
         self::assertFalse((new \ReflectionClass($pool))->isCloneable());
     }
 
+    public function test_a_pool_is_not_made_from_a_string(): void
+    {
+        $pool = new Pool(self::stay(), 1);
+        foreach ([static fn () => serialize($pool), static fn () => unserialize('O:12:"Prefork\Pool":0:{}')] as $call) {
+            try {
+                $call();
+                self::fail('nothing was thrown');
+            } catch (\LogicException $error) {
+                self::assertSame('a pool cannot be serialized', $error->getMessage());
+            }
+        }
+        (new \ReflectionClass(Pool::class))->newInstanceWithoutConstructor(); // whose destructor finds nothing
+    }
+
+    public function test_what_needs_a_pool_that_has_started_says_so(): void
+    {
+        $pool = new Pool(self::stay(), 1);
+        foreach ([static fn () => $pool->stop(), static fn () => $pool->resize(5), static fn () => $pool->workers(),
+            static fn () => $pool->replaceWorker(0), static fn () => $pool->sendSignal(SIGTERM, 0),
+            static fn () => $pool->handleSignal(SIGTERM), static fn () => $pool->stream()] as $call) {
+            $error = self::refused($call);
+            self::assertSame('the pool has not started', $error->getMessage());
+            self::assertSame(PCNTL_EINVAL, $error->errno);
+        }
+        $pool->setSpares(1);
+        self::assertNull($pool->stoppedBy());
+        $pool->close();
+    }
+
     public function test_many_descriptors_of_systemd(): void
     {
         $program = $this->launch(<<<'PHP'
