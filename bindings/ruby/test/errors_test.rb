@@ -102,7 +102,10 @@ class ErrorsTest < Support::Case
     error = assert_raises(Errno::EADDRINUSE) { Prefork.bind_sockets("127.0.0.1", port) }
     assert_includes error.message, "127.0.0.1:#{port}"
     taken.close
-    assert_raises(Errno::EINVAL) { Prefork.bind_sockets("127.0.0.1", 70_000) }
+    error = assert_raises(Errno::EINVAL) { Prefork.bind_sockets("127.0.0.1", 70_000) }
+    assert_match(/port must be an Integer, 0 to 65,535, not 70000/, error.message)
+    error = assert_raises(Errno::EINVAL) { Prefork.bind_sockets("127.0.0.1", 0, family: 1) }
+    assert_match(/family must be Socket::AF_UNSPEC, .*, not 1/, error.message)
     assert_raises(TypeError) { Prefork.bind_sockets("127.0.0.1", "80") }
     assert_raises(SocketError) { Prefork.bind_sockets("name.invalid", 0) }
     Dir.mktmpdir do |directory|

@@ -8,7 +8,9 @@ module Prefork
   FDS_MAX = 2**30
   BIND_REUSEPORT = 1
   OWNED = {}
-  private_constant :SOCKETS_MAX, :FDS_MAX, :BIND_REUSEPORT, :OWNED
+  PORTS = "an Integer, 0 to 65,535"
+  FAMILIES = "Socket::AF_UNSPEC, AF_INET or AF_INET6"
+  private_constant :SOCKETS_MAX, :FDS_MAX, :BIND_REUSEPORT, :OWNED, :PORTS, :FAMILIES
 
   class << self
     # Listens on each address of a host. The sockets are made before the workers, which share them: accept by
@@ -24,7 +26,11 @@ module Prefork
     # @raise [Errno::EADDRINUSE, Errno::EACCES, Errno::EADDRNOTAVAIL, SocketError] naming the address
     def bind_sockets(host, port, family: Socket::AF_UNSPEC, backlog: 128, reuse_port: false)
       name = Errors.text(:host, host || "")
-      numbers = [Errors.integer(:port, port), Errors.integer(:family, family), Errors.integer(:backlog, backlog)]
+      raise Errors.invalid(:port, PORTS, port) unless (0..65_535).cover?(Errors.integer(:port, port, PORTS))
+      raise Errors.invalid(:family, FAMILIES, family) unless
+        [Socket::AF_UNSPEC, Socket::AF_INET, Socket::AF_INET6].include?(Errors.integer(:family, family, FAMILIES))
+
+      numbers = [port, family, Errors.integer(:backlog, backlog)]
       fds = call_for_fds("#{host || '*'}:#{port}") do |array, size|
         Library.call(:pf_bind_sockets, name, *numbers, reuse_port ? BIND_REUSEPORT : 0, array, size)
       end
