@@ -64,12 +64,52 @@ class InterruptsTest < Support::Case
       end
       pool.stop
       pool.each { |event| puts "event \#{event.type} \#{event.exit_code}" }
-      puts "refused \#{Process.wait2.last.exitstatus}" # nobody knew its process id
+      begin
+        puts "left \#{Process.wait2}"
+      rescue Errno::ECHILD
+        puts "nothing left"
+      end
     RUBY
     assert_ended program, 0
     assert_equal ["error hook in supervisor"], program.lines("error")
     assert_equal ["starting", "start_failed", "started", "exited 1", "started", "stopping", "exited", "done"],
                  program.lines("event").map { |line| line.delete_prefix("event ").strip }
-    assert_equal ["refused 1"], program.lines("refused")
+    assert_equal ["nothing left"], program.lines("nothing")
+  end
+
+  def test_a_system_call_that_fails_in_a_hook_of_fork_leaves_nothing_behind
+    program = run_program(<<~RUBY)
+      module Hook
+        def _fork
+          pid = super
+          raise Errno::ECONNREFUSED, "hook" if $side == (pid.zero? ? :child : :supervisor)
+
+          pid
+        end
+      end
+      Process.singleton_class.prepend(Hook)
+      supervisor = Process.pid
+      at_exit { puts "exit of the child" if Process.pid != supervisor }
+      %i[child supervisor].each do |side|
+        $side = side
+        pool = Prefork::Pool.new(workers: 1, signals: :none, max_restarts: 1)
+        pool.on_event { |event| puts "event \#{event.type} \#{event.exit_code}" if event.type == :exited }
+        begin
+          pool.run { |task| sleep }
+        rescue SystemCallError, Prefork::Error => e
+          puts "error \#{side} \#{e.class}"
+        ensure
+          puts "ensure of the child" if Process.pid != supervisor
+        end
+      end
+      begin
+        puts "left \#{Process.wait2}"
+      rescue Errno::ECHILD
+        puts "nothing left"
+      end
+    RUBY
+    assert_ended program, 0
+    assert_equal ["event exited 1", "event exited 1", "error child Prefork::GaveUpError",
+                  "error supervisor Errno::ECONNREFUSED", "nothing left"], program.lines
   end
 end

@@ -32,6 +32,7 @@ module Prefork
   class Pool
     include Enumerable
     include Control
+    include Forks
 
     # @param settings [Hash] see the options
     # @option settings [Integer, nil] :workers (nil) slots; nil, 0: {Prefork.cpu_count}
@@ -206,13 +207,12 @@ module Prefork
       "#<#{self.class} #{(@settings[:name] || '').inspect} #{state}>"
     end
 
-    SPARE = -2
     NONE = ("\0" * Fiddle::SIZEOF_VOIDP).freeze
     # Where the library itself has to wait, a signal that comes just before is handled so much later.
     INSIDE_MS = 50
     UPGRADE_AGAIN_S = 0.1
     FAILURES = %i[exited start_failed unresponsive].freeze
-    private_constant :SPARE, :NONE, :INSIDE_MS, :UPGRADE_AGAIN_S, :FAILURES
+    private_constant :NONE, :INSIDE_MS, :UPGRADE_AGAIN_S, :FAILURES
 
     private
 
@@ -327,59 +327,6 @@ module Prefork
       @failure = nil
       return if failure.nil?
       raise Errors.error(failure, failure == Errors::EGAVEUP ? @failure_before_end : nil)
-    end
-
-    def other_threads
-      Thread.list - [Thread.current]
-    end
-
-    def refuse_threads
-      return if @settings[:allow_threads] != false || (others = other_threads).empty?
-
-      raise ThreadsError.new("other threads run, so forking is not safe: #{others.map(&:inspect).join(', ')}. " \
-                             "End them before the pool starts, or pass allow_threads: true", Errors::ETHREADS)
-    end
-
-    # Answers a request for a worker. The library blocks all signals in between. What a handler that waits already
-    # raises here leaves @forked, or a fork that is prepared: the next call goes on with it.
-    def fork_worker(task_id)
-      unless @forked
-        if @settings[:allow_threads] == false && !other_threads.empty?
-          @forked = Errors::ETHREADS
-        else
-          result = Library.call(:pf_pool_fork_prepare, @handle, task_id)
-          return if result.negative? && result != -Errno::EALREADY::Errno # the pool does not want it any more
-
-          @forked = fork_process(task_id)
-        end
-      end
-      Library.call(:pf_pool_fork_parent, @handle, task_id, @forked)
-      @forked = nil
-    end
-
-    # The process id, or a negative errno.
-    def fork_process(task_id)
-      ::Process.fork { become_worker(task_id) }
-    rescue SystemCallError => e
-      -e.errno
-    rescue Exception # of a hook of fork: there may be a child, which the library does not admit
-      ::Process.exit!(1) if ::Process.pid != @owner
-
-      @forked = -Errno::EAGAIN::Errno
-      raise
-    end
-
-    # In the child, which ends with the block of its fork.
-    def become_worker(task_id)
-      is_worker = false
-      Thread.pass # handlers of signals that the supervisor received before the fork, which have no effect here
-      Traps.reset
-      is_worker = true # what is raised from here on is due to a signal that the worker gets
-      result = Library.call(:pf_pool_fork_child, @handle, task_id)
-      ::Process.exit!(task_id == SPARE ? 0 : 1) if result.negative?
-      @block.call(task_id == SPARE ? result : task_id)
-    ensure
-      ::Process.exit!(1) unless is_worker
     end
 
     # Executes the program, unless an event has come meanwhile, or another thread runs a pool: then later.
