@@ -59,6 +59,31 @@ final class RuntimeTest extends ProcessCase
         self::assertSame(["of the supervisor $program->pid"], $program->lines('destructed'));
     }
 
+    public function test_files_that_a_worker_leaves_open_are_complete(): void
+    {
+        $directory = sys_get_temp_dir() . '/prefork-' . bin2hex(random_bytes(8));
+        mkdir($directory);
+        $program = $this->launch(<<<'PHP'
+            $inherited = fopen('compress.zlib://' . "$argv[1]/inherited.gz", 'w');
+            fwrite($inherited, 'supervisor');
+            $pool = new Pool(workers: 1, worker: function (int $task) use ($argv): void {
+                global $kept;
+                fwrite($kept['gz'] = gzopen("$argv[1]/a.gz", 'w'), 'worker');
+                $kept['filtered'] = fopen("$argv[1]/b.txt", 'w');
+                stream_filter_append($kept['filtered'], 'convert.base64-encode', STREAM_FILTER_WRITE);
+                fwrite($kept['filtered'], 'worker!');
+            });
+            $pool->run();
+            fclose($inherited);
+            PHP, [], [$directory]);
+        self::assertSame(0, $program->end(), $program->err());
+        self::assertSame(['worker'], gzfile("$directory/a.gz"));
+        self::assertSame(base64_encode('worker!'), file_get_contents("$directory/b.txt"));
+        self::assertSame(['supervisor'], gzfile("$directory/inherited.gz"));
+        array_map('unlink', glob("$directory/*"));
+        rmdir($directory);
+    }
+
     public function test_results_are_exit_statuses(): void
     {
         $program = $this->launch(<<<'PHP'

@@ -28,6 +28,10 @@ final class Zend
     /** How often the shutdown functions of this worker were called, and what it ends with. */
     private static int $shutdowns = 0;
     private static int $status = 255;
+    /** The worker that this process is, and the ids of the open files that it has from its supervisor. */
+    private static int $worker = 0;
+    /** @var array<int, true> */
+    private static array $inherited = [];
 
     /** Called when a pool that controls signals starts. */
     public static function releaseSignals(): void
@@ -99,6 +103,8 @@ final class Zend
     {
         self::handleSignals();
         self::$pools = 0;
+        self::$worker = getmypid();
+        self::$inherited = array_fill_keys(array_keys(get_resources()), true);
         mt_srand(random_int(0, 0x7fffffff));
     }
 
@@ -124,7 +130,21 @@ final class Zend
     {
         while (ob_get_level() > 0 && @ob_end_flush()) {
         }
+        self::closeStreams();
         self::exit(self::$status);
+    }
+
+    /** What the worker has opened and left open, as PHP does: compressed files lack their end before. */
+    private static function closeStreams(): void
+    {
+        if (getmypid() !== self::$worker) {
+            return; // a process that it has forked
+        }
+        foreach (array_reverse(array_diff_key(get_resources('stream'), self::$inherited), true) as $stream) {
+            if (is_resource($stream)) { // a filter or another stream may have closed it
+                @fclose($stream);
+            }
+        }
     }
 
     /** Ends the process at once. */
