@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <poll.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,6 +110,53 @@ static int host_with_a_handler(struct board *board) {
     board_require(board,
                   (action.sa_flags & (SA_SIGINFO | SA_RESTART)) == (SA_SIGINFO | SA_RESTART));
     return 0;
+}
+
+static sigjmp_buf place;
+static volatile sig_atomic_t jumps;
+
+static void note_child_and_jump(int signal, siginfo_t *info, void *context) {
+    note_child(signal, info, context);
+    if (jumps) {
+        jumps = 0;
+        siglongjmp(place, 1);
+    }
+}
+
+static int ends_when_told(struct board *board, int task_id, int run) {
+    gate_wait(board, run);
+    pause_ms(20); /* so that the host waits in the pool */
+    return task_id + 1;
+}
+
+/* The next signals come deeper in the stack than the one whose handler has jumped. */
+static int host_that_jumps_out(struct board *board) {
+    struct host host;
+
+    handle_sigchld(board, note_child_and_jump);
+    host_open(&host, board);
+    host.work = ends_when_told;
+    board_require(board, host_begin(&host, 1) == 0);
+    board_require(board, host_reaches(&host, KIND_WORKER, 0, 1));
+    jumps = 1;
+    if (sigsetjmp(place, 1) == 0) {
+        (void)raise(SIGCHLD);
+    }
+    board_require(board, !jumps);
+    for (unsigned run = 0; run < 3; run++) {
+        gate_open(board, (int)run);
+        board_require(board, host_reaches(&host, PF_EVENT_EXITED, 0, run + 1));
+        board_require(board, is_noted(board, NOTE_SIGCHLD, host_pid(&host, 0, run)));
+    }
+    board_require(board, host_stops(&host) == 0);
+    host_close(&host);
+    return 0;
+}
+
+static void a_handler_that_jumps_out_is_called_again(void **state) {
+    scenario_start_host(*state, host_that_jumps_out);
+
+    assert_exits((struct scenario *)*state, 0);
 }
 
 static void a_handler_of_the_host_is_called_and_stays(void **state) {
@@ -321,6 +369,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         host_test(children_of_the_host_keep_their_statuses),
         scenario_test(a_handler_of_the_host_is_called_and_stays),
+        scenario_test(a_handler_that_jumps_out_is_called_again),
         scenario_test(workers_have_the_hosts_own_handler),
         scenario_test(a_signalfd_of_the_host_gets_its_signals),
         scenario_test(a_host_that_waits_for_any_child_falsifies_nothing),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/watch/child_signal.h"
 
+#include <atomic>
 #include <errno.h>
 #include <signal.h>
 #include <stdint.h>
@@ -39,6 +40,7 @@ struct {
     // What the host had, the newest last: each was there when ours was installed.
     struct sigaction below[levels_max];
     Visit visits[visits_max];
+    std::atomic<uint32_t> visiting; // of the visits, read without the lock
 } handler{};
 
 bool has_function(const struct sigaction &action) {
@@ -70,6 +72,7 @@ void forget_holders_of_parent() {
     for (Visit &visit : handler.visits) {
         visit.thread = 0;
     }
+    handler.visiting.store(0);
 }
 
 // Returns nullptr if there are too many at a time.
@@ -87,16 +90,23 @@ Visit *visit_of(int32_t thread, const void *frame) {
     }
     if (unused != nullptr) {
         *unused = {thread, 0, frame};
+        handler.visiting.fetch_add(1);
     }
     return unused;
+}
+
+void end_visit(Visit *visit) {
+    visit->thread = 0;
+    handler.visiting.fetch_sub(1);
 }
 
 void leave(int32_t thread) {
     const ProcessLock lock;
     for (Visit &visit : handler.visits) {
-        if (visit.thread == thread) {
-            visit.thread = visit.depth == 0 ? 0 : thread;
-            visit.depth = visit.depth == 0 ? 0 : visit.depth - 1;
+        if (visit.thread == thread && visit.depth == 0) {
+            end_visit(&visit);
+        } else if (visit.thread == thread) {
+            visit.depth -= 1;
         }
     }
 }
@@ -238,6 +248,19 @@ void check_child_handler() {
     const ProcessLock lock;
     if (handler.count > 0) {
         install();
+    }
+}
+
+void forget_abandoned_visit() {
+    if (handler.visiting.load() == 0) {
+        return;
+    }
+    const auto thread = static_cast<int32_t>(syscall(SYS_gettid));
+    const ProcessLock lock;
+    for (Visit &visit : handler.visits) {
+        if (visit.thread == thread) {
+            end_visit(&visit);
+        }
     }
 }
 

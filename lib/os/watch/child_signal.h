@@ -14,6 +14,10 @@ void release_child_handler(bool keeps_statuses);
 // Installs it again, with the host's new handler behind it, if the host has replaced it.
 void check_child_handler();
 
+// This thread is not within the handler. If a handler of the host has left it by a jump, the next
+// signal does not count as one within it.
+void forget_abandoned_visit();
+
 // Whether the host ignores SIGCHLD, behind whatever handler.
 bool host_ignores_children();
 

@@ -311,6 +311,7 @@ int EventLoop::wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result) 
     if (timer_error_ != 0) {
         return timer_error_; // it might wait for ever
     }
+    forget_abandoned_visit();
     epoll_event events[WaitResult::ended_max];
     const bool is_blocking = block.is_blocking();
     const int count =
