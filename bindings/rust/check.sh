@@ -112,12 +112,12 @@ step 'bench, shortly' cargo bench --bench replacement -- 3
 
 # Ten reloads under load. What serves are the recipes of the checkout.
 loses_nothing() { # server
-    env FEATURES=--no-default-features BUILD_DIR="$CARGO_TARGET_DIR/.." \
+    env BUILD_DIR="$CARGO_TARGET_DIR/.." \
         OPTIONS='--kills 0 --pause 0 --workers 2 --most-lost 0' "$root/measure.sh" "$prefix" "$1"
 }
 if [ -x "${LOAD:=$root/../../build/tests/programs/load}" ]; then
     export LOAD
-    for server in server axum hyper tiny_http; do
+    for server in server axum hyper actix tiny_http; do
         step "reloads of $server lose nothing" loses_nothing "$server"
         sed 's/^/    /' "$scratch/log"
     done

@@ -4,14 +4,13 @@
 # SPDX-License-Identifier: MIT
 #
 # ../measure.sh says more. cargo builds the recipes in BUILD_DIR/rust/recipes, which takes 70 s of a
-# processor the first time; 25 s with FEATURES=--no-default-features, which leaves out actix and the
-# metrics. The crate prefork has no row: it does not restart workers, and has no reload.
+# processor the first time, 45 of them for actix-web and the metrics. The crate prefork has no row: it does not
+# restart workers, and has no reload.
 # shellcheck source=bindings/measure.sh
 . "$(dirname "$0")/../measure.sh"
 
 (cd "$here" && CARGO_TARGET_DIR="$build/rust" cargo build -q --locked --examples)
-# shellcheck disable=SC2086 # words on purpose
-(cd "$here/recipes" && CARGO_TARGET_DIR="$build/rust/recipes" cargo build -q --locked ${FEATURES-})
+(cd "$here/recipes" && CARGO_TARGET_DIR="$build/rust/recipes" cargo build -q --locked)
 recipes=$build/rust/recipes/debug
 row server 'Rust: server.rs' -- "$build/rust/debug/examples/server" '{port}' '{workers}'
 row axum 'Rust: axum, ours' -- "$recipes/axum"
