@@ -7,10 +7,13 @@ use std::mem::{size_of, transmute};
 use std::os::raw::{c_int, c_void};
 use std::panic::{catch_unwind, AssertUnwindSafe};
 use std::process::{ExitCode, Termination};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use libprefork_sys as sys;
 
-use crate::threads::has_threads;
+use crate::threads::{has_threads, is_alone};
 use crate::{Control, Event, Task};
 
 /// What a worker that panics exits with, as every Rust program does.
@@ -51,10 +54,11 @@ pub(crate) unsafe extern "C" fn deliver(event: *const sys::pf_event, user: *mut 
             sys::pf_pool_stop((*shared).pool);
         }
         if (*shared).refuses_threads {
-            flush_stdout();
             if has_threads() {
                 (*shared).found_threads = true;
                 sys::pf_pool_kill((*shared).pool);
+            } else {
+                flush_stdout();
             }
         }
     }
@@ -79,13 +83,31 @@ pub(crate) unsafe extern "C" fn enter(task_id: c_int, user: *mut c_void) -> c_in
         std::mem::forget(panic); // its drop may panic again
         PANICKED
     });
-    let _ = catch_unwind(flush_stdout);
+    let _ = catch_unwind(flush_last);
     status
 }
 
-/// What is in the buffer now would be written by every process that is forked later.
+/// What is in the buffer now would be written by every process that is forked later. For a process
+/// without other threads.
 pub(crate) fn flush_stdout() {
     let _ = std::io::stdout().flush();
+}
+
+/// Before the process ends. Another thread may keep the lock of standard output: then what it has
+/// printed is lost, as when a main function returns.
+pub(crate) fn flush_last() {
+    const TIMEOUT: Duration = Duration::from_secs(1);
+    if is_alone() {
+        return flush_stdout();
+    }
+    let (flushed, is_flushed) = channel();
+    let flush = move || {
+        flush_stdout();
+        let _ = flushed.send(());
+    };
+    if thread::Builder::new().spawn(flush).is_ok() {
+        let _ = is_flushed.recv_timeout(TIMEOUT);
+    }
 }
 
 /// The status that the program would exit with if its `main` returned this.

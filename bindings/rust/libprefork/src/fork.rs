@@ -4,7 +4,7 @@ use std::panic::catch_unwind;
 
 use libprefork_sys as sys;
 
-use crate::callbacks::flush_stdout;
+use crate::callbacks::{flush_last, flush_stdout};
 use crate::error::{check, check_library};
 use crate::threads::has_threads;
 use crate::{Error, Event, Task};
@@ -76,7 +76,7 @@ pub unsafe fn fork_processes(
 /// # Ok::<(), libprefork::Error>(())
 /// ```
 pub fn die_of_signal(signal: i32) -> Error {
-    flush_stdout();
+    flush_last();
     // SAFETY: no memory is touched.
     Error::from_code(unsafe { sys::pf_die_of_signal(signal) })
 }

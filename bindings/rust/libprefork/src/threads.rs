@@ -33,7 +33,8 @@ pub(crate) fn has_threads() -> bool {
     })
 }
 
-fn is_alone() -> bool {
+/// The same by a single look, which may find a thread that has just ended.
+pub(crate) fn is_alone() -> bool {
     listed().or_else(told_by_unshare).unwrap_or_else(never_had)
 }
 

@@ -5,7 +5,7 @@ use std::ptr;
 use libprefork_sys as sys;
 
 use crate::builder::Arguments;
-use crate::callbacks::flush_stdout;
+use crate::callbacks::flush_last;
 use crate::Error;
 
 /// Executes another program in this process, which goes on with the workers of this one: the process
@@ -63,7 +63,7 @@ pub fn upgrade(command: Option<&Command>) -> Error {
         }
     };
     let envp = envp.as_ref().map_or(ptr::null(), or_null);
-    flush_stdout();
+    flush_last();
     // SAFETY: the strings and lists live until the call has returned, which it does if it failed.
     let result = unsafe { sys::pf_upgrade(path, or_null(&argv), envp) };
     Error::from_code(result).at(|| match command {

@@ -29,6 +29,7 @@ fn main() {
         all![
             threads::threads_are_refused,
             threads::a_locked_stdout_hangs_no_worker,
+            threads::a_thread_that_keeps_stdout_hangs_no_end,
             threads::threads_are_refused_later_too,
             threads::threads_are_refused_without_proc,
             threads::threads_can_be_allowed,
@@ -60,6 +61,7 @@ fn main() {
         all![
             threads::refuse_threads,
             threads::refuse_locked_stdout,
+            threads::keep_stdout_locked,
             threads::refuse_threads_later,
             threads::refuse_threads_without_proc,
             threads::allow_threads,

@@ -6,9 +6,9 @@ use std::sync::mpsc::{channel, RecvError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use libprefork::{Error, EventKind, Pool, Task};
+use libprefork::{Error, EventKind, Pool, RestartPolicy, Task};
 
-use crate::support::{children_of, kill, park, wait_until, Program, PATIENCE, SIGKILL};
+use crate::support::{children_of, kill, park, wait_until, Program, PATIENCE, SIGKILL, SIGTERM};
 use crate::{end, runs_well};
 
 /// A thread that lives until the returned sender is dropped.
@@ -65,6 +65,29 @@ pub fn refuse_locked_stdout() {
     drop(keep);
     other.join().unwrap();
     assert_eq!(result, Err(Error::Threads));
+    println!("all as expected");
+}
+
+/// Loggers of workers that have the lock of standard output as long as they live.
+pub fn keep_stdout_locked() {
+    let builder = Pool::builder().workers(2).stop(SIGTERM, Duration::ZERO);
+    let mut pool = builder
+        .restart_policy(RestartPolicy::Never)
+        .build()
+        .unwrap();
+    let result = pool.run(|task| {
+        let (locked, is_locked) = channel();
+        thread::spawn(move || {
+            let _lock = std::io::stdout().lock();
+            locked.send(()).unwrap();
+            park()
+        });
+        is_locked.recv().unwrap();
+        if task.id() == 1 {
+            libprefork::die_of_signal(SIGTERM);
+        }
+    });
+    assert_eq!(result, Ok(()));
     println!("all as expected");
 }
 
@@ -224,6 +247,10 @@ pub fn threads_are_refused() {
 
 pub fn a_locked_stdout_hangs_no_worker() {
     runs_well("refuse_locked_stdout");
+}
+
+pub fn a_thread_that_keeps_stdout_hangs_no_end() {
+    runs_well("keep_stdout_locked");
 }
 
 pub fn threads_are_refused_later_too() {
