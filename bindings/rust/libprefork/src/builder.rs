@@ -54,9 +54,10 @@ impl Default for Builder {
     }
 }
 
-/// Longer than any time that is meant.
+/// Rounded up: zero means that there is no such time. The largest is longer than any that is meant.
 fn ms(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+    let rounded = time.as_nanos().saturating_add(999_999) / 1_000_000;
+    u64::try_from(rounded).unwrap_or(u64::MAX)
 }
 
 fn string(text: &OsStr) -> Result<CString, Error> {
@@ -489,4 +490,18 @@ fn environment_of(command: &Command) -> Result<Option<Vec<CString>>, Error> {
         .map(line)
         .collect::<Result<_, _>>()
         .map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_time_becomes_none() {
+        assert_eq!(ms(Duration::ZERO), 0);
+        assert_eq!(ms(Duration::from_nanos(1)), 1);
+        assert_eq!(ms(Duration::from_micros(1_001)), 2);
+        assert_eq!(ms(Duration::from_secs(2)), 2_000);
+        assert_eq!(ms(Duration::MAX), u64::MAX);
+    }
 }
