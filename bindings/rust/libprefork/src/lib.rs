@@ -120,6 +120,16 @@ mod tests {
     ];
 
     #[test]
+    fn pools_and_their_events_go_to_other_threads() {
+        fn is_send<T: Send>() {}
+        is_send::<crate::Builder>();
+        is_send::<crate::Pool>();
+        is_send::<crate::RunningPool>();
+        is_send::<crate::Events<'_>>(); // across an await of tokio::spawn
+        is_send::<crate::Remote>();
+    }
+
+    #[test]
     fn every_function_of_the_library_is_used() {
         let mut own = String::new();
         for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap() {

@@ -16,7 +16,7 @@ use std::ffi::CString;
 use std::net::TcpListener;
 use std::os::raw::c_int;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::io::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard};
@@ -158,9 +158,9 @@ pub fn bind_unix(path: impl AsRef<Path>, mode: u32, backlog: u32) -> Result<Unix
 /// # Errors
 ///
 /// [`Error::Os`]: `EINVAL` if the socket does not listen, `EMFILE` and others.
-pub fn accept(listener: &impl AsRawFd) -> Result<Option<OwnedFd>, Error> {
+pub fn accept(listener: &impl AsFd) -> Result<Option<OwnedFd>, Error> {
     // SAFETY: takes any number.
-    match check(unsafe { sys::pf_accept(listener.as_raw_fd()) }) {
+    match check(unsafe { sys::pf_accept(listener.as_fd().as_raw_fd()) }) {
         // SAFETY: it is open and belongs to the caller.
         Ok(fd) => Ok(Some(unsafe { OwnedFd::from_raw_fd(fd) })),
         Err(Error::Os(EAGAIN)) => Ok(None),

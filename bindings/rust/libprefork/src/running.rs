@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 use std::fmt;
-use std::marker::PhantomData;
 use std::ops::Deref;
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::ptr;
@@ -91,10 +90,7 @@ impl RunningPool {
 
     /// Takes all events that wait.
     pub fn events(&mut self) -> Events<'_> {
-        Events {
-            pool: self.owned.raw(),
-            borrowed: PhantomData,
-        }
+        Events { pool: self }
     }
 
     /// Stops or reloads the pool from other threads.
@@ -134,22 +130,15 @@ impl fmt::Debug for RunningPool {
 }
 
 /// The events of a pool that wait, oldest first. See [`RunningPool::events`].
+#[derive(Debug)]
 pub struct Events<'a> {
-    pool: *mut sys::pf_pool,
-    borrowed: PhantomData<&'a mut RunningPool>,
+    pool: &'a mut RunningPool,
 }
 
 impl Iterator for Events<'_> {
     type Item = Event;
 
     fn next(&mut self) -> Option<Event> {
-        let mut event = ptr::null();
-        // SAFETY: the pool is borrowed for as long as this lives, the event is until the next call.
-        unsafe {
-            match sys::pf_pool_next_event(self.pool, &mut event) {
-                1 => Some(Event::read(event)),
-                _ => None,
-            }
-        }
+        self.pool.next_event().ok().flatten()
     }
 }

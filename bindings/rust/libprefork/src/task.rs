@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 use std::ffi::{CStr, CString};
 use std::os::raw::{c_int, c_short, c_ulong};
-use std::os::unix::io::{AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -64,8 +64,10 @@ impl Task {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongProcess`] in a process that is not a worker; [`Error::Os`] with `EAGAIN` in a spare
-    /// that has no slot yet.
+    /// [`Error::WrongProcess`] in a process that is not a worker. [`Error::Os`] with `ESRCH` if the
+    /// supervisor has ended; with `EAGAIN` in a spare that has no slot yet, and if the supervisor has
+    /// read nothing for a second: call it again; with `EBADF` if the descriptors of the library were
+    /// closed.
     pub fn ready(self) -> Result<(), Error> {
         // SAFETY: may be called by any thread of any process.
         check(unsafe { sys::pf_worker_ready() }).map(drop)
@@ -75,8 +77,7 @@ impl Task {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongProcess`] in a process that is not a worker; [`Error::Os`] with `EAGAIN` in a spare
-    /// that has no slot yet.
+    /// As [`ready`](Task::ready).
     pub fn heartbeat(self) -> Result<(), Error> {
         // SAFETY: may be called by any thread of any process.
         check(unsafe { sys::pf_worker_heartbeat() }).map(drop)
@@ -87,8 +88,7 @@ impl Task {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongProcess`] in a process that is not a worker; [`Error::Os`] with `EAGAIN` in a spare
-    /// that has no slot yet.
+    /// As [`ready`](Task::ready).
     pub fn retire(self) -> Result<(), Error> {
         // SAFETY: may be called by any thread of any process.
         check(unsafe { sys::pf_worker_retire() }).map(drop)
@@ -102,8 +102,8 @@ impl Task {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongProcess`] in a process that is not a worker; [`Error::Os`] with `EAGAIN` in a spare
-    /// that has no slot yet.
+    /// [`Error::WrongProcess`] in a process that is not a worker. [`Error::Os`] with `EMFILE`, `ENFILE`
+    /// or `ENOMEM`: call it again; with `EBADF` if the descriptors of the library were closed.
     pub fn stop_fd(self) -> Result<BorrowedFd<'static>, Error> {
         static FIRST_CALL: Mutex<()> = Mutex::new(());
         let _guard = FIRST_CALL
@@ -117,12 +117,12 @@ impl Task {
 
     /// A descriptor that the pool was given by [`Builder::fd`](crate::Builder::fd).
     ///
-    /// It belongs to the library; `try_clone_to_owned` gives one of one's own.
+    /// It stays open as long as the process lives; `try_clone_to_owned` gives one of one's own.
     ///
     /// # Errors
     ///
-    /// [`Error::WrongProcess`] in a process that is not a worker; [`Error::Os`] with `EAGAIN` in a spare
-    /// that has no slot yet.
+    /// [`Error::At`] with the name, and `ENOENT` if the pool has no such descriptor.
+    /// [`Error::WrongProcess`] in a process that is not a worker.
     pub fn fd(self, name: &str) -> Result<BorrowedFd<'static>, Error> {
         let what = || format!("fd({name:?})");
         let text = CString::new(name).map_err(|_| Error::invalid().at(what))?;
@@ -138,16 +138,14 @@ impl Task {
     /// For workers without an event loop. What is waited for should be non-blocking: with a shared
     /// listening socket a sibling may be faster.
     ///
-    /// [`Error::Interrupted`] after a signal handler of this process has run.
-    ///
     /// # Errors
     ///
-    /// [`Error::WrongProcess`] in a process that is not a worker; [`Error::Os`] with `EAGAIN` in a spare
-    /// that has no slot yet.
-    pub fn wait(self, readable: &impl AsRawFd, timeout: Option<Duration>) -> Result<Wake, Error> {
+    /// [`Error::Interrupted`] after a signal handler of this process has run: call it again. Others as
+    /// of [`stop_fd`](Task::stop_fd).
+    pub fn wait(self, readable: &impl AsFd, timeout: Option<Duration>) -> Result<Wake, Error> {
         let mut fds = [
             Poll::readable(self.stop_fd()?.as_raw_fd()),
-            Poll::readable(readable.as_raw_fd()),
+            Poll::readable(readable.as_fd().as_raw_fd()),
         ];
         let timeout = crate::milliseconds(timeout);
         // SAFETY: two valid entries.
