@@ -64,6 +64,9 @@ fn string(text: &OsStr) -> Result<CString, Error> {
     CString::new(text.as_bytes()).map_err(|_| Error::invalid())
 }
 
+/// What the standard library has a command keep in the place of an argument with a NUL byte.
+const NUL_IN_WORD: &str = "<string-with-nul>";
+
 /// Pointers to all of them, ended by a null one.
 fn pointers(strings: &[CString]) -> Vec<*const c_char> {
     strings
@@ -391,7 +394,7 @@ impl Builder {
     /// than the pool of the worker; otherwise it fails with `ELOOP` when it is run or started.
     pub fn exec_self(self) -> Builder {
         self.set("exec_self", &(), |pool| {
-            pool.set_exec(None);
+            pool.set_exec("exec_self()".to_owned());
             let null = ptr::null();
             // SAFETY: the pool is valid, and null means this program's own.
             check(unsafe { sys::pf_pool_set_exec(pool.raw(), ptr::null(), null, null) })
@@ -399,10 +402,12 @@ impl Builder {
     }
 
     /// Workers are another program. Of the command its program (a path: `PATH` is not searched),
-    /// its arguments and the changes of its environment are used, and nothing else.
+    /// its arguments and the variables that it sets and removes are used, and nothing else.
+    /// `env_clear` cannot be seen from outside: for a clean environment remove each variable by
+    /// [`Command::env_remove`].
     pub fn exec(self, command: &Command) -> Builder {
         self.set("exec", &command.get_program(), |pool| {
-            pool.set_exec(Some(command.get_program().to_string_lossy().into_owned()));
+            pool.set_exec(format!("exec({:?})", command.get_program()));
             let arguments = Arguments::new(command)?;
             let (path, argv, envp) = arguments.pointers();
             let envp = envp.as_ref().map_or(ptr::null(), |envp| envp.as_ptr());
@@ -445,6 +450,9 @@ impl Arguments {
     pub(crate) fn new(command: &Command) -> Result<Arguments, Error> {
         let mut words = vec![string(command.get_program())?];
         for argument in command.get_args() {
+            if argument == NUL_IN_WORD {
+                return Err(Error::invalid());
+            }
             words.push(string(argument)?);
         }
         Ok(Arguments {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 use std::fmt;
+use std::os::raw::c_int;
 use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -37,7 +38,7 @@ pub enum Counter {
     Exited,
     /// Of these: abnormally, without having been asked to end.
     Abnormal,
-    /// Workers started with `Reason::Restart`.
+    /// Workers started with [`Reason::Restart`](crate::Reason::Restart).
     Restarted,
     /// Starts that failed, also those that no event reports.
     StartFailed,
@@ -47,16 +48,16 @@ pub enum Counter {
     Reloads,
     /// Workers that are ready now.
     Ready,
-    /// Processes now, as `pf_pool_alive_count()`.
+    /// Processes now, as [`Control::alive_count`].
     Alive,
-    /// Events `ReloadFailed`.
+    /// Events [`ReloadFailed`](crate::EventKind::ReloadFailed).
     ReplaceFailed,
-    /// Spares now, which `Alive` does not include.
+    /// Spares now, which [`Alive`](Counter::Alive) does not include.
     Spares,
 }
 
 /// Controls a pool that runs, and tells what it looks like now. Task ids that the pool does not
-/// have, and a pool that has not started, are an error.
+/// have, and a pool that has not started, are an error, which names the call and its values.
 pub struct Control {
     pool: *mut sys::pf_pool,
 }
@@ -70,12 +71,23 @@ impl Control {
         Control { pool }
     }
 
+    /// A call with a number; its error has the name and the number.
+    fn with_number(
+        &self,
+        name: &str,
+        value: u32,
+        call: impl FnOnce(c_int) -> c_int,
+    ) -> Result<c_int, Error> {
+        crate::int(value)
+            .and_then(|number| check(call(number)))
+            .map_err(|error| error.at(|| format!("{name}({value})")))
+    }
+
     /// Stops all workers gracefully.
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::Os`] with `EINVAL` before the start.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn stop(&self) -> Result<(), Error> {
         // SAFETY: the pool is valid, here and below, and this is the thread that uses it.
@@ -86,8 +98,7 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::Os`] with `EINVAL` before the start.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn kill(&self) -> Result<(), Error> {
         // SAFETY: as above.
@@ -98,8 +109,7 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::Os`] with `EINVAL` before the start.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn reload(&self) -> Result<(), Error> {
         // SAFETY: as above.
@@ -111,38 +121,43 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::At`] with `EINVAL` before the start and for a signal that is not of the set.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn handle_signal(&self, signal: i32) -> Result<(), Error> {
         // SAFETY: as above.
-        check(unsafe { sys::pf_pool_handle_signal(self.pool, signal) }).map(drop)
+        check(unsafe { sys::pf_pool_handle_signal(self.pool, signal) })
+            .map(drop)
+            .map_err(|error| error.at(|| format!("handle_signal({signal})")))
     }
 
     /// Changes the number of slots.
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::At`] with `EINVAL` before the start and for a count that is not 1 to 65,536, with
+    /// `ECANCELED` if the pool stops or has ended, with `ENOMEM`.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn resize(&self, count: u32) -> Result<(), Error> {
-        let count = crate::int(count)?;
-        // SAFETY: as above.
-        check(unsafe { sys::pf_pool_resize(self.pool, count) }).map(drop)
+        self.with_number("resize", count, |number| {
+            // SAFETY: as above.
+            unsafe { sys::pf_pool_resize(self.pool, number) }
+        })
+        .map(drop)
     }
 
     /// Replaces one worker, which does not count as a restart.
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::At`] with `EINVAL` before the start and for a task id that the pool does not have, with
+    /// `EALREADY` if the worker is being replaced, with `ECANCELED` if the pool stops or has ended.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn replace_worker(&self, task_id: u32) -> Result<(), Error> {
-        let task_id = crate::int(task_id)?;
-        // SAFETY: as above.
-        check(unsafe { sys::pf_pool_replace_worker(self.pool, task_id) }).map(drop)
+        self.with_number("replace_worker", task_id, |number| {
+            // SAFETY: as above.
+            unsafe { sys::pf_pool_replace_worker(self.pool, number) }
+        })
+        .map(drop)
     }
 
     /// Stops one worker, which is not restarted. [`replace_worker`](Control::replace_worker) starts
@@ -150,26 +165,30 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::At`] with `EINVAL` before the start and for a task id that the pool does not have, with
+    /// `EALREADY` if the slot was stopped before, with `ECANCELED` if the pool stops or has ended.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn stop_worker(&self, task_id: u32) -> Result<(), Error> {
-        let task_id = crate::int(task_id)?;
-        // SAFETY: as above.
-        check(unsafe { sys::pf_pool_stop_worker(self.pool, task_id) }).map(drop)
+        self.with_number("stop_worker", task_id, |number| {
+            // SAFETY: as above.
+            unsafe { sys::pf_pool_stop_worker(self.pool, number) }
+        })
+        .map(drop)
     }
 
     /// Changes the number of [`spares`](crate::Builder::spares).
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::At`] with `EINVAL` for more than 65,536, and in a pool of foreign workers that runs;
+    /// with `ECANCELED` if the pool stops or has ended, with `ENOMEM`.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn set_spares(&self, count: u32) -> Result<(), Error> {
-        let count = crate::int(count)?;
-        // SAFETY: as above.
-        check(unsafe { sys::pf_pool_set_spares(self.pool, count) }).map(drop)
+        self.with_number("set_spares", count, |number| {
+            // SAFETY: as above.
+            unsafe { sys::pf_pool_set_spares(self.pool, number) }
+        })
+        .map(drop)
     }
 
     /// A number for metrics; 0 before the start.
@@ -195,21 +214,27 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::At`] with `EINVAL` before the start, for a task id that the pool does not have and for
+    /// a signal that does not exist, with `ESRCH` if the slot has no process, with `ECANCELED` if the
+    /// pool has ended, and with what `kill` reports, such as `EPERM`. For all workers it is the first
+    /// error; the others have got the signal.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn send_signal(&self, task_id: impl Into<Option<u32>>, signal: i32) -> Result<(), Error> {
-        let task_id = task_id.into().map_or(Ok(-1), crate::int)?;
-        // SAFETY: as above.
-        check(unsafe { sys::pf_pool_send_signal(self.pool, task_id, signal) }).map(drop)
+        let task_id = task_id.into();
+        let worker = || task_id.map_or("None".to_owned(), |id| id.to_string());
+        task_id
+            .map_or(Ok(-1), crate::int)
+            // SAFETY: as above.
+            .and_then(|id| check(unsafe { sys::pf_pool_send_signal(self.pool, id, signal) }))
+            .map(drop)
+            .map_err(|error| error.at(|| format!("send_signal({}, {signal})", worker())))
     }
 
     /// The number of slots.
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::Os`] with `EINVAL` before the start.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn worker_count(&self) -> Result<u32, Error> {
         // SAFETY: as above.
@@ -220,8 +245,7 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::Os`] with `EINVAL` before the start.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn alive_count(&self) -> Result<u32, Error> {
         // SAFETY: as above.
@@ -232,13 +256,13 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::At`] with `EINVAL` before the start and for a task id that the pool does not have.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn worker_pid(&self, task_id: u32) -> Result<Option<u32>, Error> {
-        let task_id = crate::int(task_id)?;
-        // SAFETY: as above.
-        let pid = check(unsafe { sys::pf_pool_worker_pid(self.pool, task_id) })?;
+        let pid = self.with_number("worker_pid", task_id, |number| {
+            // SAFETY: as above.
+            unsafe { sys::pf_pool_worker_pid(self.pool, number) }
+        })?;
         Ok(Some(pid as u32).filter(|&pid| pid != 0))
     }
 
@@ -246,13 +270,13 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::At`] with `EINVAL` before the start and for a task id that the pool does not have.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn worker_state(&self, task_id: u32) -> Result<WorkerState, Error> {
-        let task_id = crate::int(task_id)?;
-        // SAFETY: as above.
-        let state = check(unsafe { sys::pf_pool_worker_state(self.pool, task_id) })?;
+        let state = self.with_number("worker_state", task_id, |number| {
+            // SAFETY: as above.
+            unsafe { sys::pf_pool_worker_state(self.pool, number) }
+        })?;
         Ok(match state {
             sys::PF_WORKER_EMPTY => WorkerState::Empty,
             sys::PF_WORKER_STARTING => WorkerState::Starting,
@@ -267,28 +291,29 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::At`] with `EINVAL` before the start and for a task id that the pool does not have.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn worker_restarts(&self, task_id: u32) -> Result<u32, Error> {
-        let task_id = crate::int(task_id)?;
-        // SAFETY: as above.
-        let count = unsafe { sys::pf_pool_worker_restarts(self.pool, task_id) };
-        check(count).map(|count| count as u32)
+        self.with_number("worker_restarts", task_id, |number| {
+            // SAFETY: as above.
+            unsafe { sys::pf_pool_worker_restarts(self.pool, number) }
+        })
+        .map(|count| count as u32)
     }
 
     /// How long the worker of a slot has lived.
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::At`] with `EINVAL` before the start and for a task id that the pool does not have.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn worker_uptime(&self, task_id: u32) -> Result<Duration, Error> {
-        self.worker_state(task_id)?;
-        let task_id = crate::int(task_id)?;
+        self.with_number("worker_uptime", task_id, |number| {
+            // SAFETY: as above.
+            unsafe { sys::pf_pool_worker_state(self.pool, number) }
+        })?;
         // SAFETY: as above.
-        let uptime = unsafe { sys::pf_pool_worker_uptime_ms(self.pool, task_id) };
+        let uptime = unsafe { sys::pf_pool_worker_uptime_ms(self.pool, crate::int(task_id)?) };
         Ok(Duration::from_millis(uptime))
     }
 
@@ -314,7 +339,8 @@ struct Address(*mut sys::pf_pool);
 // SAFETY: what is done with it, see Remote, may be done from any thread.
 unsafe impl Send for Address {}
 
-/// Stops or reloads a pool, or hands it a signal, from any thread. Once the pool is gone nothing is left to be done.
+/// Stops or reloads a pool, or hands it a signal, from any thread. Once the pool is gone each call
+/// does nothing and succeeds.
 #[derive(Clone)]
 pub struct Remote {
     address: Arc<Mutex<Address>>,
@@ -351,8 +377,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::Os`] with `EINVAL` before the start.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn stop(&self) -> Result<(), Error> {
         self.ask(Control::stop)
@@ -362,8 +387,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::Os`] with `EINVAL` before the start.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn kill(&self) -> Result<(), Error> {
         self.ask(Control::kill)
@@ -373,8 +397,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::Os`] with `EINVAL` before the start.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn reload(&self) -> Result<(), Error> {
         self.ask(Control::reload)
@@ -395,8 +418,7 @@ impl Remote {
     ///
     /// # Errors
     ///
-    /// [`Error::Os`] with `EINVAL` before the start, for a task id that the pool does not have, and for a
-    /// value that is out of range; with `ECANCELED` if the pool has ended and the call changes it.
+    /// [`Error::At`] with `EINVAL` before the start and for a signal that is not of the set.
     /// [`Error::WrongProcess`] in a process that did not make the pool.
     pub fn handle_signal(&self, signal: i32) -> Result<(), Error> {
         self.ask(|pool| pool.handle_signal(signal))

@@ -36,7 +36,10 @@ pub enum Error {
     /// A worker exited with the status that says: the pool cannot work.
     Fatal,
     /// The name of a host was not found.
-    Resolve,
+    Resolve {
+        /// The host that was asked for.
+        host: String,
+    },
     /// A signal handler of this process has run during [`Task::wait`](crate::Task::wait). Call again.
     Interrupted,
     /// This process did not make the pool, or is not a worker.
@@ -62,7 +65,7 @@ impl Error {
             Error::GaveUp => sys::PF_EGAVEUP,
             Error::Threads => sys::PF_ETHREADS,
             Error::Fatal => sys::PF_EFATAL,
-            Error::Resolve => sys::PF_ERESOLVE,
+            Error::Resolve { .. } => sys::PF_ERESOLVE,
             Error::Interrupted => -EINTR,
             Error::WrongProcess => -ECHILD,
             Error::Library(_) => -EINVAL,
@@ -75,7 +78,9 @@ impl Error {
             sys::PF_EGAVEUP => Error::GaveUp,
             sys::PF_ETHREADS => Error::Threads,
             sys::PF_EFATAL => Error::Fatal,
-            sys::PF_ERESOLVE => Error::Resolve,
+            sys::PF_ERESOLVE => Error::Resolve {
+                host: String::new(),
+            },
             _ if code == -EINTR => Error::Interrupted,
             _ if code == -ECHILD => Error::WrongProcess,
             _ => Error::Os(-code),
@@ -121,8 +126,10 @@ impl fmt::Display for Error {
                 sys::PF_VERSION_MINOR
             );
         }
-        if let Error::At { what, .. } = self {
-            write!(f, "{what}: ")?;
+        match self {
+            Error::At { what, .. } => write!(f, "{what}: ")?,
+            Error::Resolve { host } => write!(f, "{host:?}: ")?,
+            _ => {}
         }
         // SAFETY: takes any number, and the text is static.
         let text = unsafe { CStr::from_ptr(sys::pf_strerror(self.code())) };
@@ -188,7 +195,9 @@ mod tests {
             Error::GaveUp,
             Error::Threads,
             Error::Fatal,
-            Error::Resolve,
+            Error::Resolve {
+                host: String::new(),
+            },
             Error::Interrupted,
             Error::WrongProcess,
             Error::Os(12),

@@ -98,7 +98,7 @@ impl Bind {
     /// # Errors
     ///
     /// [`Error::At`] with the address, and what the operating system reports: `EADDRINUSE`, `EACCES` and
-    /// others. [`Error::Resolve`] if the name of the host was not found.
+    /// others. [`Error::Resolve`] with the host if the name of the host was not found.
     pub fn listen(&self) -> Result<Vec<TcpListener>, Error> {
         const AF_UNSPEC: c_int = 0;
         const AF_INET: c_int = 2;
@@ -110,7 +110,7 @@ impl Bind {
         };
         let what = || format!("listen({:?}, {})", self.host, self.port);
         let host = CString::new(self.host.as_str()).map_err(|_| Error::invalid().at(what))?;
-        let backlog = crate::int(self.backlog)?;
+        let backlog = crate::int(self.backlog).map_err(|error| error.at(what))?;
         let mut fds = [-1; SOCKETS_MAX];
         let _guard = one_at_a_time();
         // SAFETY: the name is a string of C, and there is room for so many descriptors.
@@ -125,7 +125,12 @@ impl Bind {
                 SOCKETS_MAX as c_int,
             )
         })
-        .map_err(|error| error.at(what))?;
+        .map_err(|error| match error {
+            Error::Resolve { .. } => Error::Resolve {
+                host: self.host.clone(),
+            },
+            other => other.at(what),
+        })?;
         // SAFETY: they are open and belong to the caller.
         let own = |&fd: &c_int| unsafe { TcpListener::from_raw_fd(fd) };
         Ok(fds[..count as usize].iter().map(own).collect())
@@ -143,7 +148,7 @@ pub fn bind_unix(path: impl AsRef<Path>, mode: u32, backlog: u32) -> Result<Unix
     let name = path.as_ref();
     let what = || format!("bind_unix({name:?})");
     let path = CString::new(name.as_os_str().as_bytes()).map_err(|_| Error::invalid().at(what))?;
-    let backlog = crate::int(backlog)?;
+    let backlog = crate::int(backlog).map_err(|error| error.at(what))?;
     let _guard = one_at_a_time();
     // SAFETY: the path is a string of C.
     let fd = check(unsafe { sys::pf_bind_unix_socket(path.as_ptr(), mode, backlog) })

@@ -19,8 +19,8 @@ pub(crate) struct Owned {
     shared: ptr::NonNull<Shared>,
     pub(crate) remote: Remote,
     process: u32,
-    exec: bool,
-    program: Option<String>,
+    /// The setting that workers by exec come from.
+    exec: Option<String>,
     allows_threads: bool,
     fds: Vec<OwnedFd>,
     /// The closure of workers that are forked by a pool with an event loop.
@@ -49,8 +49,7 @@ impl Owned {
             shared: ptr::NonNull::from(Box::leak(shared)),
             remote: Remote::new(pool),
             process: process::id(),
-            exec: false,
-            program: None,
+            exec: None,
             allows_threads: false,
             fds: Vec::new(),
             worker: None,
@@ -71,17 +70,16 @@ impl Owned {
         self.allows_threads = true;
     }
 
-    /// The program, if it is not this one, is named in errors.
-    pub(crate) fn set_exec(&mut self, program: Option<String>) {
-        self.exec = true;
-        self.program = program;
+    /// The setting is named in errors.
+    pub(crate) fn set_exec(&mut self, setting: String) {
+        self.exec = Some(setting);
     }
 
     /// What C returned while the pool ran, with the program that could not be executed.
     pub(crate) fn check(&self, result: c_int) -> Result<c_int, Error> {
-        check(result).map_err(|error| match (&self.program, &error) {
-            (Some(program), Error::Os(ENOENT | EACCES | ENOEXEC | ENOTDIR)) => {
-                error.at(|| format!("exec({program:?})"))
+        check(result).map_err(|error| match (&self.exec, &error) {
+            (Some(setting), Error::Os(ENOENT | EACCES | ENOEXEC | ENOTDIR)) => {
+                error.at(|| setting.clone())
             }
             _ => error,
         })
@@ -118,7 +116,7 @@ impl Owned {
     /// Before each call that may fork. C looks for threads at the start only, and not in a program
     /// that was started as a worker, where nothing is forked.
     pub(crate) fn prepare(&mut self, started: bool) -> Result<(), Error> {
-        let refuses = !self.exec && !self.allows_threads;
+        let refuses = self.exec.is_none() && !self.allows_threads;
         self.shared().refuses_threads = refuses;
         if refuses && !has_threads() {
             callbacks::flush_stdout();

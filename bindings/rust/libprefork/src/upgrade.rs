@@ -10,8 +10,8 @@ use crate::Error;
 
 /// Executes another program in this process, which goes on with the workers of this one: the process
 /// id and the workers stay, and they serve meanwhile. `None` is this program, by the name that it was
-/// started with, with its arguments and its present environment. Of a command the program (a path:
-/// `PATH` is not searched), its arguments and the changes of its environment are used.
+/// started with, with its arguments and its present environment. A command is used as by
+/// [`Builder::exec`](crate::Builder::exec).
 ///
 /// In the new program a pool of the same [name](crate::Builder::name) adopts the workers when it is
 /// run or started, which [`EventKind::Adopted`](crate::EventKind::Adopted) tells, and
@@ -24,9 +24,8 @@ use crate::Error;
 ///
 /// # Errors
 ///
-/// [`Error::Os`] or, with a command, [`Error::At`] with its program. `EPERM` in another thread than
-/// the main one; `EBUSY` within [`Pool::run`](crate::Pool::run) or while another thread runs a pool;
-/// `EAGAIN` while events wait: take them and call again; `ECANCELED` if a pool stops; `EOPNOTSUPP` in
+/// [`Error::At`] with the program of the command. `EPERM` in another thread than the main one;
+/// `EBUSY` within [`Pool::run`](crate::Pool::run) or while another thread runs a pool; `EAGAIN` while events wait: take them and call again; `ECANCELED` if a pool stops; `EOPNOTSUPP` in
 /// a worker; and what `execve` reports.
 ///
 /// ```no_run
@@ -47,9 +46,13 @@ use crate::Error;
 /// # }
 /// ```
 pub fn upgrade(command: Option<&Command>) -> Error {
+    let what = || match command {
+        Some(command) => format!("upgrade({:?})", command.get_program()),
+        None => "upgrade".to_owned(),
+    };
     let arguments = match command.map(Arguments::new).transpose() {
         Ok(arguments) => arguments,
-        Err(error) => return error,
+        Err(error) => return error.at(what),
     };
     let (path, argv, envp) = match &arguments {
         Some(arguments) => arguments.pointers(),
@@ -66,8 +69,5 @@ pub fn upgrade(command: Option<&Command>) -> Error {
     flush_last();
     // SAFETY: the strings and lists live until the call has returned, which it does if it failed.
     let result = unsafe { sys::pf_upgrade(path, or_null(&argv), envp) };
-    Error::from_code(result).at(|| match command {
-        Some(command) => format!("upgrade({:?})", command.get_program()),
-        None => "upgrade".to_owned(),
-    })
+    Error::from_code(result).at(what)
 }

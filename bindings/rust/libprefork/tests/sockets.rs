@@ -85,7 +85,19 @@ fn one_port_for_all_addresses() {
 fn wrong_addresses_are_errors() {
     let version4 = Bind::to("127.0.0.1", 0).family(Family::V6);
     let unknown = version4.listen().unwrap_err();
-    assert_eq!((unknown.clone(), unknown.code()), (Error::Resolve, -4099));
+    assert_eq!(unknown.code(), -4099);
+    assert_eq!(
+        unknown,
+        Error::Resolve {
+            host: "127.0.0.1".to_owned()
+        }
+    );
+    assert!(unknown.to_string().contains("127.0.0.1"), "{unknown}");
+    let error = Bind::to("127.0.0.1", 0).backlog(u32::MAX).listen();
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "listen(\"127.0.0.1\", 0): Invalid argument"
+    );
     assert_eq!(
         Bind::to("with\0nul", 0)
             .listen()

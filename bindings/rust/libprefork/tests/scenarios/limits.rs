@@ -72,6 +72,17 @@ pub fn make_errors() {
         .build()
         .is_err());
 
+    let mut nul = Command::new("/bin/true");
+    nul.arg("with\0nul");
+    assert_eq!(
+        text(Pool::builder().exec(&nul)),
+        "exec(\"/bin/true\"): Invalid argument"
+    );
+    assert_eq!(
+        libprefork::upgrade(Some(&nul)).to_string(),
+        "upgrade(\"/bin/true\"): Invalid argument"
+    );
+
     let other = io::Error::from(Error::GaveUp);
     assert_eq!(other.kind(), io::ErrorKind::Other);
     assert_eq!(
@@ -82,6 +93,21 @@ pub fn make_errors() {
 
     let mut pool = Pool::builder().workers(1).build().unwrap();
     assert_eq!(pool.stop(), Err(Error::Os(EINVAL)), "before the start");
+    let texts = [
+        pool.resize(0).unwrap_err().to_string(),
+        pool.replace_worker(7).unwrap_err().to_string(),
+        pool.send_signal(None, 99).unwrap_err().to_string(),
+        pool.worker_pid(u32::MAX).unwrap_err().to_string(),
+        pool.handle_signal(64).unwrap_err().to_string(),
+    ];
+    let named = [
+        "resize(0)",
+        "replace_worker(7)",
+        "send_signal(None, 99)",
+        "worker_pid(4294967295)",
+        "handle_signal(64)",
+    ];
+    assert_eq!(texts, named.map(|call| format!("{call}: Invalid argument")));
     assert_eq!(pool.run(|_| ()), Ok(()));
     assert_eq!(
         pool.run(|_| ()),
