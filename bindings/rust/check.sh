@@ -100,6 +100,7 @@ without_tokio() {
 }
 
 step 'format' cargo fmt --all --check
+step 'the README of the package' cmp README.md libprefork/README.md
 step 'clippy' cargo clippy --locked --workspace --all-targets -- -D warnings
 RUSTDOCFLAGS='-D warnings' step 'doc' cargo doc --locked --workspace --no-deps
 rm -rf "$CARGO_TARGET_DIR/package"

@@ -303,3 +303,8 @@ extern "C" {
     pub fn pf_daemonize(pid_file: *const c_char) -> c_int;
     pub fn pf_daemon_ready() -> c_int;
 }
+
+/// The README's example is compiled too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

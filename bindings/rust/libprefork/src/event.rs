@@ -155,13 +155,13 @@ pub enum Reason {
     Start,
     /// The worker before it ended.
     Restart,
-    /// `pf_pool_replace_worker()`.
+    /// [`Control::replace_worker`](crate::Control::replace_worker).
     Replace,
     /// A reload of all workers.
     Reload,
-    /// The age of `pf_pool_set_lifetime()`.
+    /// The age of [`Builder::lifetime`](crate::Builder::lifetime).
     Lifetime,
-    /// `pf_worker_retire()`.
+    /// [`Task::retire`](crate::Task::retire).
     Retire,
     /// The pool has more slots, or fewer.
     Resize,

@@ -42,8 +42,8 @@
 //!
 //! The closure runs on top of the supervisor's stack, and the worker ends without unwinding that:
 //! values that were made before are dropped once, by the supervisor. A panic ends the worker with
-//! status 101, which is an abnormal end. What was printed without a newline before the fork is
-//! written by the supervisor alone.
+//! status 101, or by SIGABRT where panics abort, which is an abnormal end. What was printed without
+//! a newline before the fork is written by the supervisor alone.
 //!
 //! # The library
 //!
