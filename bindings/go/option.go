@@ -18,7 +18,7 @@ import (
 // Unlimited is no limit on the number of restarts.
 const Unlimited = C.PF_UNLIMITED
 
-// Restart says which ends of a worker lead to a restart.
+// RestartPolicy says which ends of a worker lead to a restart.
 type RestartPolicy int
 
 // LimitAction says what happens at a limit of restarts.
@@ -76,6 +76,16 @@ func withNumber(op string, value int, set func(*C.pf_pool, C.int) C.int) Option 
 
 func withTimes(op string, first, second time.Duration,
 	set func(handle *C.pf_pool, first, second C.uint64_t) C.int) Option {
+	value := first.String()
+	if second != 0 {
+		value += ", " + second.String()
+	}
+	return withValue(op, value, first, second, set)
+}
+
+// withValue has errors of the library name the value, which may be more than the times.
+func withValue(op, value string, first, second time.Duration,
+	set func(handle *C.pf_pool, first, second C.uint64_t) C.int) Option {
 	return func(p *Pool) error {
 		a, err := milliseconds(op, first)
 		if err != nil {
@@ -84,10 +94,6 @@ func withTimes(op string, first, second time.Duration,
 		b, err := milliseconds(op, second)
 		if err != nil {
 			return err
-		}
-		value := first.String()
-		if second != 0 {
-			value += ", " + second.String()
 		}
 		return checkValue(op, value, set(p.handle, a, b))
 	}
@@ -129,7 +135,8 @@ func WithMaxRestarts(limit int) Option {
 // WithRestartWindow allows no more than limit restarts in any time so long, over all workers.
 func WithRestartWindow(limit int, window time.Duration) Option {
 	const op = "WithRestartWindow"
-	return withTimes(op, window, 0, func(h *C.pf_pool, ms, _ C.uint64_t) C.int {
+	value := strconv.Itoa(limit) + ", " + window.String()
+	return withValue(op, value, window, 0, func(h *C.pf_pool, ms, _ C.uint64_t) C.int {
 		n, err := number(op, limit)
 		if err != nil {
 			return -C.int(syscall.EINVAL)
@@ -154,7 +161,8 @@ func WithLimitAction(action LimitAction) Option {
 // WithStop sets how workers are stopped: by this signal, default SIGTERM, and by SIGKILL after
 // the time-out, default 10 s. Signal 0: only the stop descriptor tells. Time-out 0: no SIGKILL.
 func WithStop(signal syscall.Signal, timeout time.Duration) Option {
-	return withTimes("WithStop", timeout, 0, func(h *C.pf_pool, ms, _ C.uint64_t) C.int {
+	value := strconv.Itoa(int(signal)) + ", " + timeout.String()
+	return withValue("WithStop", value, timeout, 0, func(h *C.pf_pool, ms, _ C.uint64_t) C.int {
 		return C.pf_pool_set_stop(h, C.int(signal), ms)
 	})
 }
@@ -199,13 +207,15 @@ func WithForeignWorkers() Option {
 // status.
 func WithExitAction(status int, action ExitAction) Option {
 	const op = "WithExitAction"
-	return withNumber(op, status, func(h *C.pf_pool, code C.int) C.int {
+	value := strconv.Itoa(status) + ", " + strconv.Itoa(int(action))
+	return func(p *Pool) error {
+		code, codeErr := number(op, status)
 		n, err := number(op, int(action))
-		if err != nil {
-			return -C.int(syscall.EINVAL)
+		if codeErr != nil || err != nil {
+			return invalid(op, value)
 		}
-		return C.pf_pool_set_exit_action(h, code, n)
-	})
+		return checkValue(op, value, C.pf_pool_set_exit_action(p.handle, code, n))
+	}
 }
 
 // WithReadyTimeout sets how long a worker may take to call [Ready]. By default a worker is ready
@@ -287,7 +297,8 @@ func WithFile(name string, file *os.File) Option {
 }
 
 // WithCommand makes workers of another program. path is not searched for in PATH; args begins
-// with the program's name. "" and nil stand for those of this program, as without the option.
+// with the program's name. "" and nil stand for those of this program, as without the option. What
+// is wrong with them is an error of [Pool.Run].
 func WithCommand(path string, args, env []string) Option {
 	return func(p *Pool) error {
 		p.path, p.args, p.env = path, args, env

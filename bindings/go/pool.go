@@ -9,6 +9,7 @@ import "C"
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"os"
 	"strconv"
@@ -96,9 +97,9 @@ func (p *Pool) Run(ctx context.Context) (int, error) {
 	return -1, p.supervise()
 }
 
-// Events returns a channel of all events in their order, which is closed after the last. Call it
-// before Run, and read the channel to its end: while nobody does, workers that end are not
-// started again once the library has no room for more events.
+// Events returns a channel of all events in their order, which is closed after the last; if Run
+// could not start, by [Pool.Close]. Call it before Run, and read the channel to its end: while
+// nobody does, workers that end are not started again once the library has no room for more events.
 func (p *Pool) Events() <-chan Event {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
@@ -138,7 +139,8 @@ func (p *Pool) start() (int, error) {
 	waiter, err := newWaiter(C.pf_pool_fd(p.handle), "prefork pool")
 	if err != nil {
 		p.handle = C.pf_pool_free(p.handle) // no worker has been started yet
-		return -1, err
+		p.closeEvents()
+		return -1, fmt.Errorf("prefork: Run: %w", err)
 	}
 	p.waiter = waiter
 	if C.is_upgraded() != 0 && syscall.Gettid() == os.Getpid() {
@@ -215,7 +217,7 @@ func (s cStrings) free(count int) {
 func (p *Pool) addDescriptor(name string, file syscall.Conn) error {
 	raw, err := file.SyscallConn()
 	if err != nil {
-		return err
+		return fmt.Errorf("prefork: WithFile(%q): %w", name, err)
 	}
 	text, err := cString("WithFile", name)
 	if err != nil {
@@ -226,7 +228,7 @@ func (p *Pool) addDescriptor(name string, file syscall.Conn) error {
 		err = checkValue("WithFile", strconv.Quote(name), C.pf_pool_add_fd(p.handle, text, C.int(descriptor)))
 	})
 	if controlErr != nil {
-		return controlErr
+		return fmt.Errorf("prefork: WithFile(%q): %w", name, controlErr)
 	}
 	return err
 }

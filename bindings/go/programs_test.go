@@ -29,6 +29,7 @@ var quiet = slog.New(slog.NewTextHandler(io.Discard, nil))
 
 // The programs that tests run as workers of their own pools, and as supervisors.
 var programs = map[string]func(){
+	"few files":   fewFiles,
 	"idle":        workerIdle,
 	"exit":        workerExit,
 	"finish":      workerFinish,

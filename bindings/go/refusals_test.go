@@ -5,6 +5,7 @@ package prefork_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
 	"syscall"
@@ -76,6 +77,58 @@ func errorsAsGoHasThem(t *testing.T) {
 		if err := error(&prefork.Error{Code: code}); !errors.Is(err, expected) {
 			t.Errorf("%v is not %v", err, expected)
 		}
+	}
+}
+
+// Each descriptor that Run needs lacks once.
+func fewFiles() {
+	var before syscall.Rlimit
+	must(syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before))
+	for limit := uint64(3); ; limit++ {
+		made, err := prefork.New(prefork.WithWorkers(1), prefork.WithForeignWorkers(),
+			prefork.WithCommand("/bin/true", nil, nil), prefork.WithLogger(quiet))
+		must(err)
+		events := made.Events()
+		must(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: limit, Max: before.Max}))
+		done := make(chan error, 1)
+		go func() {
+			_, err := made.Run(context.Background())
+			done <- err
+		}()
+		if err, failed := startError(done, events); failed {
+			if !errors.Is(err, syscall.EMFILE) || !strings.HasPrefix(err.Error(), "prefork: Run") {
+				must(fmt.Errorf("limit %d: %w", limit, err))
+			}
+			made.Close()
+			for range events {
+			}
+			continue
+		}
+		made.Close()
+		fmt.Println("all as expected")
+		return
+	}
+}
+
+// startError returns what Run has failed with before its first event.
+func startError(done <-chan error, events <-chan prefork.Event) (error, bool) {
+	select {
+	case err := <-done:
+		return err, err != nil
+	case <-events:
+		go func() {
+			for range events {
+			}
+		}()
+		return nil, false
+	}
+}
+
+func TestRunWithoutDescriptors(t *testing.T) {
+	p := startProgram(t, "few files")
+	p.line("all as expected")
+	if status := p.status(); status != 0 {
+		t.Errorf("status %v", status)
 	}
 }
 

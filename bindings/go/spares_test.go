@@ -126,6 +126,11 @@ func TestErrorsNameTheSettingAndItsValue(t *testing.T) {
 		"WithFile(\"a\\x00b\"): invalid argument":      prefork.WithFile("a\x00b", os.Stdin),
 		"WithParentDeathSignal(99): invalid argument":  prefork.WithParentDeathSignal(99),
 		"WithSpares(-1): invalid argument":             prefork.WithSpares(-1),
+		"WithStop(99, 1s): invalid argument":           prefork.WithStop(99, time.Second),
+		"WithStop(-1ns): invalid argument":             prefork.WithStop(syscall.SIGTERM, -1),
+		"WithRestartWindow(0, 1s): invalid argument":   prefork.WithRestartWindow(0, time.Second),
+		"WithExitAction(1, 9): invalid argument":       prefork.WithExitAction(1, 9),
+		"WithExitAction(256, 2): invalid argument":     prefork.WithExitAction(256, prefork.ExitDone),
 	} {
 		_, err := prefork.New(option)
 		if !errors.Is(err, syscall.EINVAL) || err.Error() != "prefork: "+expected {
@@ -144,6 +149,13 @@ func TestErrorsNameTheSettingAndItsValue(t *testing.T) {
 			t.Errorf("%v instead of %s", err, expected)
 		}
 		check(t, made.Close())
+	}
+	closed, err := os.Open(os.DevNull)
+	check(t, err)
+	check(t, closed.Close())
+	if _, err := prefork.New(prefork.WithFile("x", closed)); fmt.Sprint(err) !=
+		`prefork: WithFile("x"): use of closed file` {
+		t.Errorf("WithFile: %v", err)
 	}
 	if _, err := prefork.File("a\x00b"); fmt.Sprint(err) != `prefork: File("a\x00b"): invalid argument` {
 		t.Errorf("File: %v", err)

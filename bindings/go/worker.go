@@ -32,7 +32,8 @@ func init() {
 // Ready tells the supervisor that this worker serves now; see [WithReadyTimeout].
 func Ready() error { return check("Ready", C.pf_worker_ready()) }
 
-// Heartbeat gives a sign of life, without a system call; see [WithHeartbeatTimeout].
+// Heartbeat gives a sign of life, see [WithHeartbeatTimeout]. It reads a clock, and writes to a pipe
+// at most four times in that time, so that it may be called often.
 func Heartbeat() error { return check("Heartbeat", C.pf_worker_heartbeat()) }
 
 // Retire asks the supervisor to replace this worker, for example after so many requests. The worker
