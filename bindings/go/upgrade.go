@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"unsafe"
 )
@@ -211,8 +212,9 @@ var heldSignals = func() chan os.Signal {
 	return held
 }()
 
-// releaseSignals sends the signals that were held to this process again.
-func releaseSignals() {
+// releaseSignals sends the signals that were held to this process again. Several pools may begin to
+// run at the same time.
+var releaseSignals = sync.OnceFunc(func() {
 	if heldSignals == nil {
 		return
 	}
@@ -220,5 +222,4 @@ func releaseSignals() {
 	for len(heldSignals) > 0 {
 		syscall.Kill(os.Getpid(), (<-heldSignals).(syscall.Signal))
 	}
-	heldSignals = nil
-}
+})
