@@ -34,7 +34,8 @@ link_library = -L$(BUILD) -Wl,--as-needed -lprefork -Wl,-rpath,'$$ORIGIN/$(1)' $
 cmocka_cflags = $(shell $(PKG_CONFIG) --cflags cmocka)
 cmocka_libs = $(shell $(PKG_CONFIG) --libs cmocka)
 
-TESTING_OBJECTS := $(LIB_SOURCES:lib/%.cc=$(BUILD)/lib-testing/%.o)
+# With sanitizers the library itself is built for tests, by the same options.
+TESTING_OBJECTS := $(if $(SAN),$(LIB_OBJECTS),$(LIB_SOURCES:lib/%.cc=$(BUILD)/lib-testing/%.o))
 SUPPORT_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)))
 UNIT_TESTS := $(patsubst %.cc,$(BUILD)/%,$(sort $(wildcard tests/unit/*_test.cc)))
 API_TESTS := $(patsubst %.c,$(BUILD)/%,$(sort $(wildcard tests/api/*_test.c)))
