@@ -234,7 +234,8 @@ check:
 # All that has to be compiled, for those who want to see that it is without a warning.
 tests: $(UNIT_TESTS) $(API_TESTS) $(LOOPS) $(PROGRAMS) $(EXAMPLES) $(BENCHES)
 
-check-run: all $(PROGRAMS) $(EXAMPLES) $(LOOPS) $(CHECKS) \
+# The tests that run with ThreadSanitizer execute no program.
+check-run: all $(if $(findstring thread,$(SAN)),,$(PROGRAMS) $(EXAMPLES) $(LOOPS)) $(CHECKS) \
 		$(if $(filter tests/sim/%,$(CHECKS)),$(SIM)) \
 		$(if $(filter tests/bench/%,$(CHECKS)),$(COUNTED)) \
 		$(if $(filter tests/fuzz/%,$(CHECKS)),$(FUZZ_FEEDS))
