@@ -168,9 +168,10 @@ build_package() {
 }
 
 types() {
+    printf 'import prefork\ntask: int = prefork.fork_processes(1)\n' >"$work/consumer.py"
+    # mypy leaves its cache in the current directory.
     (cd "$work/source" && "$1" -m mypy) &&
-        printf 'import prefork\ntask: int = prefork.fork_processes(1)\n' >"$work/consumer.py" &&
-        "$1" -m mypy --strict --config-file= "$work/consumer.py"
+        (cd "$work" && "$1" -m mypy --strict --config-file= consumer.py)
 }
 
 rm -rf "$work/source"
@@ -189,8 +190,7 @@ rm -rf "$work/environment" "$work/wheels"
 "$1" -m venv "$work/environment"
 tested=$work/environment/bin/python
 if [ -n "$brief" ]; then
-    "$tested" -m pip install -q pytest
-    "$tested" -m pip install -q "$work/source"
+    "$tested" -m pip install -q pytest "$work/source"
     judge "$name: the library of the prefix" loads_from "$tested" "$prefix/"
     run_pytest "$work/pytest.log" tests/test_interface.py tests/test_scenarios.py
     count_tests "$work/pytest.log"
@@ -198,11 +198,18 @@ if [ -n "$brief" ]; then
     [ "$failed" -eq 0 ]
     exit
 fi
-"$tested" -m pip install -q pytest tornado prometheus_client
+# All at once: each pip takes seconds of a processor before it installs anything.
+packages='pytest tornado prometheus_client waitress build'
+audit=
 if "$1" -c 'import sys; sys.exit(sys.implementation.name != "cpython")'; then
-    "$tested" -m pip install -q --only-binary :all: numpy aiohttp grpcio uvicorn hypercorn
+    packages="--only-binary :all: $packages numpy aiohttp grpcio uvicorn hypercorn mypy"
+    if "$1" -c 'import sys; sys.exit(sys.version_info < (3, 10))'; then
+        packages="$packages auditwheel"
+        audit=audit
+    fi
 fi
-"$tested" -m pip install -q waitress
+# shellcheck disable=SC2086 # words on purpose
+"$tested" -m pip install -q $packages
 "$tested" -m pip install -q "$work/source"
 judge "$name: the library of the prefix" loads_from "$tested" "$prefix/"
 # The servers mostly wait for each other: beside the other tests.
@@ -216,22 +223,15 @@ if [ -f "$here/../../LICENSE" ]; then
     judge "$name: the license is that of the project" cmp "$here/LICENSE" "$here/../../LICENSE"
 fi
 if "$1" -c 'import sys; sys.exit(sys.implementation.name != "cpython")'; then
-    "$tested" -m pip install -q mypy
     judge "$name: mypy --strict" types "$tested"
 fi
 
 echo "-- from a wheel that bundles the library"
 PREFORK_BUNDLE=$(pkg-config --variable=libdir prefork)/libprefork.so.0
 export PREFORK_BUNDLE
-"$tested" -m pip install -q build
 judge "$name: the package builds" build_package "$work/build.log"
 unset PREFORK_BUNDLE
 ls "$work/wheels"
-audit=
-if "$1" -c 'import sys; sys.exit(sys.implementation.name != "cpython" or sys.version_info < (3, 10))'; then
-    "$tested" -m pip install -q auditwheel
-    audit=audit
-fi
 judge "$name: what is in the package" "$tested" "$here/check_package.py" "$work/wheels" $audit
 "$tested" -m pip uninstall -q -y prefork
 "$tested" -m pip install -q --no-index "$work"/wheels/prefork-*.whl
