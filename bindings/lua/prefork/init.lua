@@ -126,13 +126,15 @@ function M.die_of_signal(signal)
 end
 
 --- Ignore a signal in this process: a worker that uses `wait` ignores TERM.
+-- @return true, or nil, a message and an errno: KILL and STOP cannot be ignored
 function M.ignore_signal(signal)
-  system.set_signal(settings.required_signal(signal), true)
+  return errors.done(system.set_signal(settings.required_signal(signal), true), "signal")
 end
 
 --- Give a signal its default disposition in this process.
+-- @return true, or nil, a message and an errno
 function M.reset_signal(signal)
-  system.set_signal(settings.required_signal(signal), false)
+  return errors.done(system.set_signal(settings.required_signal(signal), false), "signal")
 end
 
 return M

@@ -41,6 +41,7 @@ local M = {
 
 local SIG_DFL = ffi.cast("void *", 0)
 local SIG_IGN = ffi.cast("void *", 1)
+local SIG_ERR = ffi.cast("void *", -1)
 
 --- The names of the signals that programs use, as kill -l has them.
 M.SIGNALS = {
@@ -74,9 +75,10 @@ function M.monotonic()
   return tonumber(time.seconds) + tonumber(time.nanoseconds) / 1e9
 end
 
---- Set the disposition of a signal.
+--- Set the disposition of a signal. Returns 0, or a negative errno.
 function M.set_signal(number, is_ignored)
-  C.prefork_c_signal(number, is_ignored and SIG_IGN or SIG_DFL)
+  local before = C.prefork_c_signal(number, is_ignored and SIG_IGN or SIG_DFL)
+  return before == SIG_ERR and -ffi.errno() or 0
 end
 
 local function is_luajit_program()

@@ -112,6 +112,13 @@ function TestErrors:test_failures_have_an_errno()
   pool:close()
 end
 
+function TestErrors:test_a_signal_that_cannot_be_ignored_is_refused()
+  lu.assertEquals({ prefork.ignore_signal("KILL") }, { nil, "signal: Invalid argument", 22 })
+  lu.assertEquals({ prefork.reset_signal("STOP") }, { nil, "signal: Invalid argument", 22 })
+  lu.assertTrue(prefork.ignore_signal("USR1"))
+  lu.assertTrue(prefork.reset_signal("USR1"))
+end
+
 function TestErrors:test_an_error_in_a_worker_is_written_and_is_status_1()
   local program = support.run([[
 local pool = assert(prefork.pool{workers = 4, restart_policy = "never"})
