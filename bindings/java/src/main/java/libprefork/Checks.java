@@ -50,6 +50,12 @@ final class Checks {
         return Map.copyOf(environment);
     }
 
+    /** A time-out of the library, rounded up: a wait for less than it would end too early. */
+    static int timeoutMs(long nanos) {
+        long ms = nanos / 1_000_000 + (nanos % 1_000_000 > 0 ? 1 : 0);
+        return (int) Math.min(Integer.MAX_VALUE, ms);
+    }
+
     /** Rounded up: zero has another meaning than a short time. */
     static long millis(String name, Duration duration) {
         if (Objects.requireNonNull(duration, name).isNegative()) {

@@ -96,8 +96,7 @@ public final class Pool implements AutoCloseable, Iterable<Event> {
         long end = System.nanoTime() + TimeUnit.NANOSECONDS.convert(timeout);
         while (true) {
             long left = Math.max(0, end - System.nanoTime());
-            Optional<Event> event =
-                    advance((int) Math.min(Integer.MAX_VALUE, (left + 999_999) / 1_000_000));
+            Optional<Event> event = advance(Checks.timeoutMs(left));
             if (event.isPresent() || left == 0 || isDone()) {
                 return event;
             }
@@ -178,9 +177,9 @@ public final class Pool implements AutoCloseable, Iterable<Event> {
     /**
      * Stops the workers gracefully, waits until they have ended, and releases the pool. Events are
      * discarded. If the thread is interrupted, the workers are killed. A second call has no effect.
-     * For a thread that waits for events meanwhile the pool is done. The other methods but
-     * {@link #stopSignal} throw an {@link IllegalStateException} from then on. If a pool becomes
-     * garbage without this call, its workers are killed and a warning is logged.
+     * From then on the pool is done for the methods that wait for events. Those that control it or
+     * show its state, except {@link #stopSignal}, throw an {@link IllegalStateException}. If a pool
+     * becomes garbage without this call, its workers are killed and a warning is logged.
      */
     @Override
     public void close() {

@@ -50,6 +50,10 @@ class ErrorsTest {
         // Zero would turn it off.
         assertEquals(1, Checks.millis("readyTimeout", Duration.ofNanos(1)));
         assertEquals(1, Checks.millis("readyTimeout", Duration.ofMillis(1)));
+        assertEquals(0, Checks.timeoutMs(0));
+        assertEquals(1, Checks.timeoutMs(1));
+        assertEquals(1, Checks.timeoutMs(1_000_000));
+        assertEquals(Integer.MAX_VALUE, Checks.timeoutMs(Long.MAX_VALUE));
         refused("exitAction 256", b -> b.exitAction(256, ExitAction.FATAL));
         refused("restartWindow 0", b -> b.restartWindow(0, Duration.ofSeconds(1)));
         refused("replaceWidth 0", b -> b.replaceWidth(0));
@@ -88,6 +92,21 @@ class ErrorsTest {
             pool.close();
             assertThrows(IllegalStateException.class, pool::workerCount);
             assertThrows(IllegalStateException.class, pool::stop);
+        }
+    }
+
+    @Test
+    void a_wait_without_end_is_a_wait() throws Exception {
+        Duration endless = Duration.ofSeconds(Long.MAX_VALUE);
+        try (Pool pool = ScenariosTest.pool("stay", 1).start()) {
+            EventType type = EventType.STARTING;
+            while (type != EventType.STARTED) {
+                type = pool.poll(endless).orElseThrow().type();
+            }
+            pool.kill();
+            while (type != EventType.DONE) {
+                type = pool.poll(endless).orElseThrow().type();
+            }
         }
     }
 
