@@ -174,8 +174,8 @@ SIM = $(BUILD)/tests/sim/sim
 SIM_OBJECTS := $(patsubst tests/sim/%.cc,$(BUILD)/tests/sim/objects/%.o,\
 	$(sort $(wildcard tests/sim/*.cc)))
 SIM_LIB_OBJECTS := $(filter $(BUILD)/lib/core/% $(BUILD)/lib/runtime/%,$(LIB_OBJECTS)) \
-	$(BUILD)/tests/sim/notify.o $(BUILD)/tests/sim/supervisor_channel.o \
-	$(BUILD)/lib/os/channel/channel_snapshot.o
+	$(patsubst %,$(BUILD)/tests/sim/renamed/%.o,service/notify channel/supervisor_channel \
+	channel/channel_snapshot signals/wakeup $(addprefix watch/,children epoll event_loop timer))
 compile_sim = $(CXX) $(PF_CPPFLAGS) $(CPPFLAGS) -std=c++20 $(PF_WARNINGS) -Wsign-conversion \
 	-Wold-style-cast -Wnon-virtual-dtor $(sim_warnings) $(PF_SANITIZE) $(CXXFLAGS)
 # It has methods of its own in the place of those that use the fields of os.
@@ -188,18 +188,12 @@ $(BUILD)/tests/sim/objects/%.o: tests/sim/%.cc $(BUILD)/flags
 	$(say) TEST $<
 	$(Q)$(compile_sim) -Ilib -Itests/sim $(dependencies) -c -o $@ $<
 
-# The real notifier and channel, under other names: the simulator looks at what is called of them.
-rename_for_sim = $(OBJCOPY) --wildcard --remove-section='.gnu.lto_*' \
-	--strip-symbol='__gnu_lto_*' --redefine-syms=tests/sim/renamed.txt
-
-$(BUILD)/tests/sim/notify.o: $(BUILD)/lib/os/service/notify.o tests/sim/renamed.txt
+# The real notifier, channel and event loop, under other names: the simulator looks at what is called
+# of them.
+$(BUILD)/tests/sim/renamed/%.o: $(BUILD)/lib/os/%.o tests/sim/renamed.txt
 	@mkdir -p $(@D)
-	$(Q)$(rename_for_sim) $< $@
-
-$(BUILD)/tests/sim/supervisor_channel.o: $(BUILD)/lib/os/channel/supervisor_channel.o \
-		tests/sim/renamed.txt
-	@mkdir -p $(@D)
-	$(Q)$(rename_for_sim) $< $@
+	$(Q)$(OBJCOPY) --wildcard --remove-section='.gnu.lto_*' --strip-symbol='__gnu_lto_*' \
+		--redefine-syms=tests/sim/renamed.txt $< $@
 
 # Every call for memory is led to the simulator, which says whether there is any; and so is what
 # the notifier calls.

@@ -238,6 +238,20 @@ void Host::request_reload() {
     pool_->request_reload();
 }
 
+// The supervisor was stopped, and sees its timer late by about half a time-out, or by far more.
+void Host::freeze(uint32_t how, uint32_t much) {
+    const prefork::core::Settings &settings = model.settings();
+    const Duration timeouts[] = {settings.ready_timeout, settings.heartbeat_timeout,
+                                 settings.stop_timeout, settings.heartbeat_timeout};
+    const Duration timeout = timeouts[how % 4];
+    if (world.timer == never || world.timer == 0 || timeout == 0) {
+        return;
+    }
+    world.all_beat = false; // its workers were stopped with it
+    const Instant begin = world.timer > world.clock ? world.timer : world.clock;
+    world.clock = begin + timeout / 2 + much % 3 - 1 + (how % 4 == 3 ? timeout * (much % 8) : 0);
+}
+
 // From a callback.
 void Host::control(uint32_t what, uint32_t first, uint32_t second_number) {
     switch (what % 8) {

@@ -71,6 +71,7 @@ constexpr Weight weights[] = {
     {Kind::upgrade, 8, Theme::control},
     {Kind::noise, 6, Theme::health},
     {Kind::pipe_trouble, 3, Theme::starts},
+    {Kind::trace, 5, Theme::ends},
 };
 static_assert(sizeof(weights) / sizeof(weights[0]) == static_cast<size_t>(Kind::count));
 
@@ -233,7 +234,7 @@ void draw(History *history, uint64_t seed, uint32_t steps) {
     history->set(Choice::manager, random.below(3) == 0 ? 1 + random.below(2) : 0);
     history->set(Choice::stop_fd, random.below(3) == 0 ? 0 : 1);
     history->set(Choice::statuses, random.below(3) == 0 ? 1 : 0);
-    history->set(Choice::open_fails, random.below(30) == 0 ? 1 + random.below(16) : 0);
+    history->set(Choice::open_fails, random.below(30) == 0 ? 1 + random.below(29) : 0);
     history->set(Choice::ending, random.below(8));
     // Half are not stopped by anybody, and of these half do not end by themselves either.
     const bool endless = random.below(2) == 0;

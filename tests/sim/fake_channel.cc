@@ -6,12 +6,12 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "epoll.h"
 #include "host.h"
 #include "model.h"
 #include "os/channel/supervisor_channel.h"
 #include "os/fd/pipe.h"
 #include "os/fd/pipe_write.h"
-#include "os/watch/event_loop.h"
 #include "pipes.h"
 #include "violation.h"
 #include "witness.h"
@@ -23,6 +23,7 @@ using prefork::os::Message;
 using prefork::os::SupervisorChannel;
 using prefork::os::WorkerLink;
 using sim::channel;
+using sim::epoll;
 using sim::host;
 using sim::model;
 using sim::pipes;
@@ -36,6 +37,11 @@ ssize_t __wrap_read(int descriptor, void *buffer, size_t size);
 int __wrap_close(int descriptor);
 
 ssize_t __wrap_read(int descriptor, void *buffer, size_t size) {
+    if (epoll.is_ours(descriptor)) {
+        const int result = epoll.read(descriptor);
+        errno = result < 0 ? -result : 0;
+        return result < 0 ? -1 : ssize_t{sizeof(uint64_t)};
+    }
     touch("it reads messages");
     const ssize_t result = channel.read(descriptor, static_cast<unsigned char *>(buffer), size);
     errno = result < 0 ? static_cast<int>(-result) : 0;
@@ -44,7 +50,12 @@ ssize_t __wrap_read(int descriptor, void *buffer, size_t size) {
 
 // In another process, the ends that are closed are copies.
 int __wrap_close(int descriptor) {
-    if (!world.in_child) {
+    if (world.in_child || (epoll.is_ours(descriptor) && world.reaping)) {
+        return 0;
+    }
+    if (epoll.is_ours(descriptor)) {
+        epoll.close(descriptor);
+    } else {
         pipes.close(descriptor);
     }
     return 0;
@@ -72,9 +83,22 @@ namespace prefork::os {
 
 // ---- Pipes ----------------------------------------------------------------------------------
 
-// The barrier of a start waits; all other pipes do not.
+// Nobody reads from it or writes to it: it is there.
+static int open_liveness(Descriptor *ret_read_end, Descriptor *ret_write_end) {
+    if (const int32_t error = world.open_trouble.next(); error != 0) {
+        return error;
+    }
+    ret_read_end->attach(epoll.open(sim::Epoll::Kind::other));
+    ret_write_end->attach(epoll.open(sim::Epoll::Kind::other));
+    return 0;
+}
+
+// The barrier of a start waits, and that of the event loop; all other pipes do not.
 int open_pipe(Descriptor *ret_read_end, Descriptor *ret_write_end, bool nonblocking) {
     touch("it opens a pipe");
+    if (!nonblocking && world.opening) {
+        return open_liveness(ret_read_end, ret_write_end);
+    }
     sim::Trouble &trouble = nonblocking ? world.pipe_trouble : world.barrier_trouble;
     const int32_t error = model.order_is_certain() ? trouble.next() : 0;
     if (error != 0) {
@@ -85,7 +109,7 @@ int open_pipe(Descriptor *ret_read_end, Descriptor *ret_write_end, bool nonblock
         return error;
     }
     if (!nonblocking) {
-        return ret_read_end->adopt(1000);
+        return ret_read_end->adopt(10);
     }
     int read_end = -1;
     int write_end = -1;
@@ -98,13 +122,17 @@ int open_pipe(Descriptor *ret_read_end, Descriptor *ret_write_end, bool nonblock
 void put_write_end_first(Descriptor * /*read_end*/, Descriptor * /*write_end*/) {}
 
 int Descriptor::adopt(int descriptor_or_error) {
+    if (descriptor_or_error < 0) {
+        return -errno;
+    }
     descriptor_ = descriptor_or_error;
     return 0;
 }
 
 void Descriptor::reset() {
-    if (pipes.is_ours(descriptor_) && !world.in_child) {
-        pipes.close(descriptor_);
+    if (pipes.is_ours(descriptor_) || epoll.is_ours(descriptor_)) {
+        world.free_spare(descriptor_);
+        (void)__wrap_close(descriptor_);
     }
     descriptor_ = -1;
 }
@@ -121,7 +149,9 @@ ssize_t write_without_sigpipe(int descriptor, const void *data, size_t size) {
     return heard ? static_cast<ssize_t>(size) : -EPIPE;
 }
 
-bool FdIdentity::capture(int descriptor) { return pipes.is_open(descriptor); }
+bool FdIdentity::capture(int descriptor) {
+    return pipes.is_open(descriptor) || epoll.is_open(descriptor);
+}
 // The host leaves the library's descriptors alone.
 bool FdIdentity::matches(int /*descriptor*/) const { return true; }
 
@@ -317,8 +347,6 @@ void SupervisorChannel::close() {
     real_channel_close(this);
     channel.close();
 }
-
-void EventLoop::watch_messages(bool on) { channel.watch(on); }
 
 void announce_exit(const WorkerLink & /*link*/, int /*status*/) {}
 

@@ -11,7 +11,6 @@
 #include "os/process/main_thread.h"
 #include "os/signals/signals.h"
 #include "os/spawn/worker_process.h"
-#include "os/watch/event_loop.h"
 #include "violation.h"
 #include "world.h"
 
@@ -50,24 +49,9 @@ void MainThread::note() {}
 bool MainThread::is_current() { return true; }
 bool MainThread::forked_this_child() const { return true; }
 
-uint32_t Children::find(int32_t pid) const { return sim::find_worker(pid); }
-
 } // namespace prefork::os
 
 namespace sim {
-
-uint32_t find_worker(int32_t pid) {
-    const auto place_in = [pid](const std::vector<Process> &list) {
-        const auto found = std::find_if(
-            list.begin(), list.end(), [pid](const Process &process) { return process.pid == pid; });
-        return found == list.end() ? UINT32_MAX : static_cast<uint32_t>(found - list.begin());
-    };
-    const uint32_t worker = place_in(world.instances.workers);
-    const uint32_t place = place_in(world.instances.spares);
-    return worker != UINT32_MAX  ? worker
-           : place != UINT32_MAX ? prefork::base::first_spare + place
-                                 : UINT32_MAX;
-}
 
 // The library asks whether it could watch a worker before it asks the host for any.
 int look_for_descriptor() {

@@ -15,11 +15,6 @@ using sim::world;
 
 namespace prefork::os {
 
-// ---- The host leaves the library's descriptors alone -------------------------------------------
-
-bool EventLoop::is_whole() const { return true; }
-void EventLoop::let_go_of_lost(bool /*has_messages*/) {}
-
 // ---- Of programs that do not use the library, only that they hang -----------------------------
 
 int NotifySocket::open() { return 0; }

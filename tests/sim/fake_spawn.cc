@@ -4,12 +4,12 @@
 #include <cerrno>
 #include <utility>
 
+#include "epoll.h"
 #include "host.h"
 #include "model.h"
 #include "os/spawn/exec.h"
 #include "os/spawn/start_barrier.h"
 #include "os/spawn/worker_process.h"
-#include "os/watch/event_loop.h"
 #include "pipes.h"
 #include "violation.h"
 #include "world.h"
@@ -102,7 +102,7 @@ void discard_process(int32_t pid, const Pidfd & /*pidfd*/) {
 
 // One at a time. Neither stdio nor threads matter to a program that has memory of its own.
 int32_t Exec::start(const SpawnParameters &parameters, const SignalBlock &block, bool wants_pidfd,
-                    Pidfd * /*ret_pidfd*/) {
+                    Pidfd *ret_pidfd) {
     const auto task_id = static_cast<uint32_t>(parameters.task_id);
     touch("it executes");
     require(host.executes(), "exec", "a worker is executed that was to be forked");
@@ -129,12 +129,12 @@ int32_t Exec::start(const SpawnParameters &parameters, const SignalBlock &block,
         model.fork_failed(task_id, error);
         return error;
     }
-    return begin_process(parameters);
-}
-
-bool EventLoop::give_up_spare() {
-    require(world.retrying || !world.spare, "spare", "it is given up for nothing");
-    return std::exchange(world.spare, false);
+    const int32_t pid = begin_process(parameters);
+    if (wants_pidfd) {
+        ret_pidfd->attach(sim::epoll.open(sim::Epoll::Kind::pidfd, pid));
+        world.newborn.back().pidfd = ret_pidfd->get();
+    }
+    return pid;
 }
 
 void StartBarrier::release() const {

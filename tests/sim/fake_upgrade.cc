@@ -2,18 +2,24 @@
 //
 // SPDX-License-Identifier: MIT
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include "channel.h"
+#include "epoll.h"
 #include "fake_upgrade.h"
+#include "host.h"
+#include "manager.h"
+#include "model.h"
 #include "os/channel/supervisor_channel.h"
 #include "os/upgrade/handed_over.h"
 #include "os/upgrade/writer.h"
-#include "os/watch/event_loop.h"
 #include "pipes.h"
 #include "world.h"
 
 namespace sim {
+
+using prefork::runtime::Pool;
 
 HandedOver handed_over;
 
@@ -47,6 +53,51 @@ void Channel::replace_program() {
     must_pause_ = false;
 }
 
+// The program is replaced: nothing of the pool's memory is left but what was handed over.
+void Host::upgrade(uint32_t how, uint32_t seed) {
+    if (manager.is_there() || pool_->finished()) {
+        return; // what it is told is tested with real processes
+    }
+    model.handle_requests();
+    const int result = pool_->prepare_upgrade();
+    const int expected = model.prepare_upgrade();
+    require(result == expected, "upgrade", "it can be begun, or can not");
+    if (result < 0) {
+        return;
+    }
+    alignas(prefork::os::UpgradeWriter) unsigned char memory[sizeof(prefork::os::UpgradeWriter)];
+    handed_over.clear();
+    pool_->hand_over(
+        "", reinterpret_cast<prefork::os::UpgradeWriter *>(memory)); // nothing looks into it
+    world.in_child = true; // the old one does nothing any more
+    pool_->disown();
+    Pool *place = std::exchange(pool_, nullptr);
+    place->~Pool();
+    world.in_child = false;
+    channel.replace_program();
+    epoll.replace_program();
+    world.wakeup = -1;
+    world.woken = false;
+    world.timer_failed = false;
+    world.expected_error = 0;
+    world.signals_held = false;
+    world.disowned = false;
+    if (how % 4 == 0) {
+        options_.settings.workers = 1 + how / 4 % 8;
+    }
+    options_.settings.seed = seed + 1;
+    options_.handed = handed_over.pool();
+    world.upgrading = true;
+    world.may_allocate = true;
+    world.allocations_left = UINT32_MAX;
+    pool_ = new (place) Pool();
+    model.upgrade(options_.settings);
+    require(pool_->open(options_) == 0, "upgrade", "the new program cannot begin");
+    world.may_allocate = false;
+    world.upgrading = false;
+    options_.handed = nullptr;
+}
+
 } // namespace sim
 
 using sim::handed_over;
@@ -61,13 +112,8 @@ void UpgradeWriter::add_pool(const UpgradePool &pool) {
 }
 void UpgradeWriter::add_worker(const UpgradeWorker &worker) {
     handed_over.workers.push_back(worker);
-    handed_over.workers.back().pid =
-        world.instances[static_cast<uint32_t>(handed_over.workers.size() - 1)].pid;
 }
-void UpgradeWriter::add_spare(const UpgradeProcess & /*spare*/) {
-    const auto place = static_cast<uint32_t>(handed_over.spares.size());
-    handed_over.spares.push_back({world.instances[base::first_spare + place].pid, -1});
-}
+void UpgradeWriter::add_spare(const UpgradeProcess &spare) { handed_over.spares.push_back(spare); }
 void UpgradeWriter::add(const void *data, size_t size) {
     const auto *bytes = static_cast<const unsigned char *>(data);
     handed_over.policy.insert(handed_over.policy.end(), bytes, bytes + size);
@@ -87,11 +133,6 @@ UpgradeProcess UpgradePoolView::spare(uint32_t index) const {
     UpgradeProcess spare{};
     memcpy(&spare, spares.data() + index * sizeof(spare), sizeof(spare));
     return spare;
-}
-
-// Somebody watches it already, as far as this world is concerned.
-void Children::adopt(uint32_t worker, int32_t pid, Pidfd * /*pidfd*/) {
-    sim::require(world.instances[worker].pid == pid, "adoption", "of another process");
 }
 
 // Pools that nobody claims are tested with real processes.

@@ -42,7 +42,7 @@ enum class Choice : uint8_t {
     statuses,   // 1: the kernel keeps each status, whoever waits for it
     manager,    // of services: 1: it is notified; 2: with signs of life, too
     stop_fd,    // workers have a stop descriptor
-    open_fails, // 0: open succeeds; to 14: its so-maniest allocation fails; 15, 16: its descriptors
+    open_fails, // 0: open succeeds; to 14: its so-maniest allocation fails; from 15: descriptors
     ending,     // how the history ends
     count
 };
@@ -98,6 +98,7 @@ enum class Kind : uint8_t {
     upgrade,
     noise,
     pipe_trouble,
+    trace,
     count
 };
 

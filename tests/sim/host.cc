@@ -3,9 +3,10 @@
 
 #include <cerrno>
 #include <new>
+#include <utility>
 
 #include "channel.h"
-#include "fake_upgrade.h"
+#include "epoll.h"
 #include "manager.h"
 #include "model.h"
 #include "pipes.h"
@@ -41,6 +42,7 @@ constexpr OwnSignal own_signals[] = {
     {10, false, true, Request::Kind::pass_on},  {12, false, true, Request::Kind::pass_on},
 };
 constexpr uint32_t allocations_max = 14; // that may fail in open
+constexpr uint32_t no_pipe = 15;         // else a call of the event loop fails
 constexpr uint32_t own_signal_count = sizeof(own_signals) / sizeof(own_signals[0]);
 
 } // namespace
@@ -48,8 +50,7 @@ constexpr uint32_t own_signal_count = sizeof(own_signals) / sizeof(own_signals[0
 void Host::clear() {
     world.reaping = true;
     if (pool_ != nullptr) {
-        pool_->~Pool();
-        pool_ = nullptr;
+        std::exchange(pool_, nullptr)->~Pool();
     }
     *this = Host{};
 }
@@ -79,13 +80,13 @@ void Host::play(const History &history) {
     if (world.in_child && !world.disowned) {
         pool_->disown(); // as a worker does that frees its copy
     }
-    pool_->~Pool();
-    pool_ = nullptr;
+    std::exchange(pool_, nullptr)->~Pool(); // in which a check can fail, too
     require(world.in_child || (world.living.empty() && world.ended.empty()), "left-alive",
             "workers outlive their pool");
     require(world.in_child || world.reaped == world.processes, "reaped-once",
             "not as many processes reaped as forked");
-    require(world.in_child || pipes.open_count() == 0, "descriptors", "some outlive their pool");
+    require(world.in_child || pipes.open_count() + epoll.open_count() == 0, "descriptors",
+            "some outlive their pool");
     outcome_.processes += world.processes;
 }
 
@@ -98,6 +99,7 @@ bool Host::open(const History &history) {
         options.event_user = this;
     }
     world.begin();
+    epoll.begin();
     world.keeps_statuses = history.get(Choice::statuses) != 0;
     manager.begin(static_cast<Manager::Mode>(history.get(Choice::manager)));
     witness.begin(options.settings);
@@ -105,10 +107,10 @@ bool Host::open(const History &history) {
                 options.host_fork);
     const auto fails = static_cast<uint32_t>(history.get(Choice::open_fails));
     const bool has_none = fails > allocations_max; // descriptors
-    if (has_none && fails % 2 == 0) {
+    if (fails == no_pipe) {
         world.pipe_trouble = Trouble{-EMFILE, 1};
     } else if (has_none) {
-        world.open_error = -EMFILE;
+        world.open_trouble = Trouble{-EMFILE, 1, fails - no_pipe - 1};
     }
     world.may_allocate = true;
     world.allocations_left = fails > 0 && !has_none ? fails - 1 : UINT32_MAX;
@@ -116,58 +118,22 @@ bool Host::open(const History &history) {
     const int result = pool_->open(options);
     world.may_allocate = false;
     world.allocations_left = UINT32_MAX;
-    if (world.allocation_failed || has_none) {
-        require(result == (has_none ? -EMFILE : -ENOMEM), "open",
+    const bool is_refused = has_none && world.open_trouble.count == 0;
+    if (world.allocation_failed || is_refused) {
+        require(result == (is_refused ? -EMFILE : -ENOMEM), "open",
                 "it succeeds without memory or descriptors");
         require(world.processes == 0, "open", "a pool that was not opened has forked");
-        pool_->~Pool();
-        pool_ = nullptr;
-        require(pipes.open_count() == 0, "descriptors", "some outlive their pool");
+        std::exchange(pool_, nullptr)->~Pool();
+        require(pipes.open_count() + epoll.open_count() == 0, "descriptors",
+                "some outlive their pool");
         return false;
     }
+    world.open_trouble = Trouble{}; // there were fewer calls
     require(result == 0, "open", "it fails");
     options_ = options;
     model.open();
     check();
     return true;
-}
-
-// The program is replaced: nothing of the pool's memory is left but what was handed over.
-void Host::upgrade(uint32_t how, uint32_t seed) {
-    if (manager.is_there() || pool_->finished()) {
-        return; // what it is told is tested with real processes
-    }
-    model.handle_requests();
-    const int result = pool_->prepare_upgrade();
-    const int expected = model.prepare_upgrade();
-    require(result == expected, "upgrade", "it can be begun, or can not");
-    if (result < 0) {
-        return;
-    }
-    alignas(os::UpgradeWriter) unsigned char memory[sizeof(os::UpgradeWriter)];
-    handed_over.clear();
-    pool_->hand_over("", reinterpret_cast<os::UpgradeWriter *>(memory)); // nothing looks into it
-    world.in_child = true; // the old one does nothing any more
-    pool_->disown();
-    pool_->~Pool();
-    world.in_child = false;
-    channel.replace_program();
-    world.signals_held = false;
-    world.disowned = false;
-    if (how % 4 == 0) {
-        options_.settings.workers = 1 + how / 4 % 8;
-    }
-    options_.settings.seed = seed + 1;
-    options_.handed = handed_over.pool();
-    world.upgrading = true;
-    world.may_allocate = true;
-    world.allocations_left = UINT32_MAX;
-    pool_ = new (pool_memory) Pool();
-    model.upgrade(options_.settings);
-    require(pool_->open(options_) == 0, "upgrade", "the new program cannot begin");
-    world.may_allocate = false;
-    world.upgrading = false;
-    options_.handed = nullptr;
 }
 
 void Host::check() {
@@ -247,7 +213,7 @@ bool Host::block(int timeout_ms) {
     if (!world.interrupted && timeout_ms != 0) {
         const Duration longest = static_cast<Duration>(timeout_ms) * millisecond;
         const Instant timeout = timeout_ms < 0 ? never : world.clock + longest;
-        const Instant until = world.timer < timeout ? world.timer : timeout;
+        const Instant until = epoll.timer() < timeout ? epoll.timer() : timeout;
         if (until == never) {
             world.interrupted = true; // by something of the host's, or for ever
         } else {
@@ -270,6 +236,7 @@ void Host::end_run() {
     }
     world.held_back = 0; // all is noticed now
     world.order = 0;
+    world.release_traced();
 }
 
 bool Host::next_own_signal(Request *ret_request) {
@@ -314,6 +281,7 @@ void Host::end(uint32_t way) {
     world.calls = 0;
     world.held_back = 0;
     world.slow_to_die = false;
+    world.release_traced();
     for (size_t index = world.living.size(); index > 0; index--) {
         const uint32_t worker = world.living[index - 1];
         if (world.instances[worker].doomed) {

@@ -41,6 +41,9 @@ class Host {
         count
     };
 
+    // fake_upgrade.cc
+    void upgrade(uint32_t how, uint32_t seed);
+
     // host.cc
     bool open(const History &history);
     void check();
@@ -63,7 +66,6 @@ class Host {
     void storm(uint32_t count, uint32_t how);
     void end_run();
     void perform_on_health(const Operation &operation);
-    void freeze(uint32_t how, uint32_t much);
 
     // calls.cc
     void dispatch(int timeout_ms);
@@ -83,8 +85,8 @@ class Host {
     void request_stop();
     void request_kill();
     void request_reload();
+    void freeze(uint32_t how, uint32_t much);
     void wake();
-    void upgrade(uint32_t how, uint32_t seed);
     void control(uint32_t what, uint32_t first, uint32_t second);
 
     prefork::runtime::Pool *pool_ = nullptr;

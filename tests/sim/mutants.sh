@@ -85,12 +85,11 @@ build_mutant() { # file below lib/
         cp "$build/${source%.cc}.o" "$scratch/objects/runtime_$(basename "$source" .cc).o" ||
             return 1
     done
-    cp "$build/tests/sim/notify.o" "$build/tests/sim/supervisor_channel.o" \
-        "$build/lib/os/channel/channel_snapshot.o" "$scratch/objects" || return 1
+    cp "$build"/tests/sim/renamed/*/*.o "$scratch/objects" || return 1
     # The shell does not end at an error here, since the caller asks for the result.
     case $1 in
     core/*.cc) compile "$scratch/lib/$1" "$scratch/objects/$(basename "$1" .cc).o" || return 1 ;;
-    os/service/*.cc | os/channel/*.cc)
+    os/*.cc)
         renamed=$scratch/objects/$(basename "$1" .cc).o
         compile "$scratch/lib/$1" "$renamed" &&
             objcopy --redefine-syms="$here/renamed.txt" "$renamed" || return 1

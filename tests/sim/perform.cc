@@ -75,6 +75,7 @@ void Host::perform(const Operation &operation) {
     case Kind::notice:
     case Kind::unknown_status:
     case Kind::refuse:
+    case Kind::trace:
         perform_on_world(operation);
         break;
     case Kind::ready:
@@ -239,10 +240,14 @@ void Host::perform_on_world(const Operation &operation) {
         world.held_back = operation.a % 8 < 4 ? 0 : operation.a % 4;
         world.order = operation.b % 64;
         world.spurious = operation.c % 4;
+        world.note_child_signal();
         break;
     case Kind::unknown_status:
         world.status_unknown = operation.a % 3 == 0;
         world.announces = operation.b % 3 == 0;
+        break;
+    case Kind::trace:
+        world.trace(operation.a, operation.b % 2 == 0);
         break;
     case Kind::refuse:
         world.kills_refused = operation.a % 4 == 0 ? 0 : operation.b % 12;
@@ -367,20 +372,6 @@ void Host::perform_on_health(const Operation &operation) {
     default:
         break;
     }
-}
-
-// The supervisor was stopped, and sees its timer late by about half a time-out, or by far more.
-void Host::freeze(uint32_t how, uint32_t much) {
-    const prefork::core::Settings &settings = model.settings();
-    const Duration timeouts[] = {settings.ready_timeout, settings.heartbeat_timeout,
-                                 settings.stop_timeout, settings.heartbeat_timeout};
-    const Duration timeout = timeouts[how % 4];
-    if (world.timer == never || world.timer == 0 || timeout == 0) {
-        return;
-    }
-    world.all_beat = false; // its workers were stopped with it
-    const Instant begin = world.timer > world.clock ? world.timer : world.clock;
-    world.clock = begin + timeout / 2 + much % 3 - 1 + (how % 4 == 3 ? timeout * (much % 8) : 0);
 }
 
 // ---- Processes ------------------------------------------------------------------------------

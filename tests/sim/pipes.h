@@ -22,7 +22,9 @@ class Pipes {
     [[nodiscard]] uint32_t end_count(uint32_t pipe) const;
     // All ends that are open; 0: there is none.
     void close_pipe(uint32_t pipe);
-    [[nodiscard]] bool is_ours(int descriptor) const { return descriptor >= first_number; }
+    [[nodiscard]] bool is_ours(int descriptor) const {
+        return descriptor >= first_number && descriptor < end_number;
+    }
     [[nodiscard]] bool is_open(int descriptor) const { return find(descriptor) != nullptr; }
     [[nodiscard]] uint32_t open_count() const { return open_; }
 
@@ -36,6 +38,7 @@ class Pipes {
         bool writes = false;
     };
     static constexpr int first_number = 3000;
+    static constexpr int end_number = 10'000;
 
     [[nodiscard]] const End *find(int descriptor) const;
     int add(uint32_t pipe, bool writes);

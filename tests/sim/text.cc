@@ -95,6 +95,7 @@ constexpr const char *kind_names[] = {
     "upgrade",
     "noise",
     "pipe_trouble",
+    "trace",
 };
 static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == static_cast<size_t>(Kind::count));
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "world.h"
 
+#include <cerrno>
 #include <csignal>
+#include <utility>
 
 #include "base/codes.h"
 #include "channel.h"
+#include "epoll.h"
 #include "violation.h"
 
 namespace sim {
@@ -28,6 +31,16 @@ Exit killed_by(int32_t signal, bool core_dumped) {
     return exit;
 }
 
+Exit with_announced(uint32_t worker, const Exit &exit) {
+    Exit known = exit;
+    const int announced = channel.announced_exit(worker);
+    if (exit.kind == Exit::Kind::unknown && announced >= 0) {
+        known.kind = Exit::Kind::exited;
+        known.code = announced;
+    }
+    return known;
+}
+
 void World::begin() {
     // The lists keep their memory, so that histories follow each other quickly.
     Seats<Process> old_seats = std::move(instances);
@@ -35,12 +48,15 @@ void World::begin() {
     std::vector<uint32_t> old_ended = std::move(ended);
     std::vector<Process> old_newborn = std::move(newborn);
     Seats<Share> old_shares = std::move(shares);
+    std::vector<uint32_t> old_seats_of = std::move(seats);
     *this = World{};
     instances = std::move(old_seats);
     living = std::move(old_living);
     ended = std::move(old_ended);
     newborn = std::move(old_newborn);
     shares = std::move(old_shares);
+    seats = std::move(old_seats_of);
+    seats.clear();
     instances.clear();
     living.clear();
     ended.clear();
@@ -78,24 +94,13 @@ void World::move(uint32_t from, uint32_t worker) {
     process = instances[from];
     instances[from] = Process{};
     (process.ended ? ended : living)[process.place] = worker;
+    note_seat(worker);
     process.task_id = worker / 2;
     process.born = shares[worker].begun;
     process.said_ready = false;
     if (readiness == Readiness::at_once && !process.ended) {
         say_ready(worker);
     }
-}
-
-bool World::has_noticed() const {
-    if (held_back == 0) {
-        return !ended.empty();
-    }
-    for (const uint32_t worker : ended) {
-        if (is_noticed(instances[worker])) {
-            return true;
-        }
-    }
-    return false;
 }
 
 // One that will be seen to have ended.
@@ -121,6 +126,10 @@ void World::settle_in(uint32_t worker, const Process &process, Instant since) {
     std::vector<uint32_t> &list = process.ended ? ended : living;
     instances[worker].place = static_cast<uint32_t>(list.size());
     list.push_back(worker);
+    note_seat(worker);
+    if (process.ended) {
+        note_child_signal();
+    }
     const bool is_worker = !prefork::base::is_spare(worker);
     if (is_worker && readiness == Readiness::at_once && !process.ended) {
         say_ready(worker);
@@ -205,6 +214,9 @@ void World::end(uint32_t worker, const Exit &exit) {
     process.exit = exit;
     process.place = static_cast<uint32_t>(ended.size());
     ended.push_back(worker);
+    if (is_noticed(process)) {
+        note_child_signal();
+    }
     SIM_TRACE("pid %d of slot %u ends: %s %d", process.pid, process.task_id,
               exit.kind == Exit::Kind::exited ? "status" : "signal", exit.code);
 }
@@ -261,56 +273,72 @@ void World::handle_signal(uint32_t worker, int32_t signal) {
     }
 }
 
-void World::gather_spurious(os::WaitResult *ret_result) const {
-    for (uint32_t index = 0; index < spurious && !living.empty(); index++) {
-        if (ret_result->ended_count < os::WaitResult::ended_max) {
-            const uint32_t worker = living[(order / 3 + index * 5) % living.size()];
-            // No descriptor is told twice.
-            bool known = false;
-            for (uint32_t other = 0; other < ret_result->ended_count; other++) {
-                known = known || ret_result->ended[other] == worker;
-            }
-            if (!known) {
-                ret_result->ended[ret_result->ended_count++] = worker;
-            }
-        }
+// ---- What watches them ------------------------------------------------------------------------
+
+bool World::readable() const { return epoll.is_readable(); }
+
+void World::note_child_signal() { woken = woken || (!by_pidfd && wakeup >= 0); }
+
+void World::trace(uint32_t which, bool begins) {
+    if (!begins) {
+        release_traced();
+        return;
+    }
+    std::vector<uint32_t> &list = ended.empty() || which % 2 == 0 ? living : ended;
+    if (!list.empty()) {
+        Process &process = instances[list[which / 2 % list.size()]];
+        SIM_TRACE("pid %d is traced", process.pid);
+        process.traced = true;
     }
 }
 
-// What one look at all descriptors tells: of many only the first, in any order.
-void World::gather(os::WaitResult *ret_result) {
-    const bool timer_last = order % 2 == 1;
-    uint32_t room_left = os::WaitResult::ended_max;
-    if (!timer_last && timer <= clock) {
-        ret_result->timer = true;
-        room_left -= 1;
-    }
-    if (woken) {
-        woken = false;
-        room_left -= 1;
-    }
-    if ((has_message() && order % 11 != 10) || (channel.is_readable() && has_announced())) {
-        ret_result->messages = true;
-        room_left -= 1;
-    }
-    const size_t count = ended.size();
-    if (order % 3 == 1) {
-        gather_spurious(ret_result);
-    }
-    for (size_t index = 0; index < count && ret_result->ended_count < room_left; index++) {
-        const size_t place = order % 5 == 0 ? index : (count * 2 - 1 - index + order % 7) % count;
-        const uint32_t worker = ended[place];
-        if (is_noticed(instances[worker])) {
-            instances[worker].noticed = true;
-            ret_result->ended[ret_result->ended_count++] = worker;
+void World::release_traced() {
+    bool any = false;
+    for (const std::vector<uint32_t> *list : {&living, &ended}) {
+        for (const uint32_t worker : *list) {
+            any = any || instances[worker].traced;
+            instances[worker].traced = false;
         }
     }
-    if (timer_last && timer <= clock && ret_result->ended_count < room_left) {
-        ret_result->timer = true;
+    if (any) {
+        note_child_signal();
     }
-    if (ret_result->timer) {
-        timer = never;
+}
+
+int32_t World::trouble_of_pidfd() {
+    return std::exchange(has_free_number, false) ? 0 : watch_trouble.next();
+}
+
+// The kernel has another error for each thing that there may be too many of.
+int32_t World::trouble_of_watching() {
+    if (opening) {
+        return open_trouble.next();
     }
+    const int32_t error = adding || upgrading ? watch_trouble.next() : 0;
+    return error == -EMFILE || error == -ENFILE ? -ENOSPC : error;
+}
+
+void World::free_spare(int descriptor) {
+    if (spare && descriptor == spare_number) {
+        spare = false;
+        has_free_number = adding;
+    }
+}
+
+void World::note_seat(uint32_t worker) {
+    const auto index = static_cast<size_t>(instances[worker].pid - first_pid);
+    seats.resize(std::max(seats.size(), index + 1));
+    seats[index] = worker;
+}
+
+uint32_t find_worker(int32_t pid) {
+    const auto index = static_cast<size_t>(pid - World::first_pid);
+    if (pid < World::first_pid || index >= world.seats.size()) {
+        return UINT32_MAX;
+    }
+    const uint32_t worker = world.seats[index];
+    const bool is_there = world.instances.has(worker) && world.instances[worker].pid == pid;
+    return is_there ? worker : UINT32_MAX;
 }
 
 } // namespace sim

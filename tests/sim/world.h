@@ -12,7 +12,6 @@
 #include "base/worker_array.h"
 #include "os/channel/worker_link.h"
 #include "os/signals/pool_signals.h"
-#include "os/watch/event_loop.h"
 
 namespace sim {
 
@@ -52,8 +51,12 @@ struct Process {
     bool condemned = false; // sent a signal that ends it for its silence
     bool announced = false; // with which code it exits
     bool noticed = false;   // its end has been
+    bool traced = false;    // nobody can reap it
+    bool held = false;      // its pidfd wakes nobody: it is looked at in time
+    int pidfd = -1;         // that of the event loop
     Instant born = 0;
-    Instant beaten = 0; // its last sign of life
+    Instant beaten = 0;     // its last sign of life
+    Instant refused_at = 0; // when it could not be reaped
     Exit exit;
 
     // What its supervisor has told it.
@@ -122,6 +125,11 @@ struct World {
     Instant real_time = 0; // steps; nobody may look at it
     Instant timer = never;
     bool woken = false;
+    bool by_pidfd = true;   // ends are seen by pidfds, else by SIGCHLD
+    bool opening = false;   // the event loop
+    bool adding = false;    // a worker is about to be watched
+    bool waiting = false;   // the event loop does
+    int wakeup = -1;        // what a handler of signals writes to
     bool open = false;      // the pool's descriptors are
     bool disowned = false;  // by the copy of the pool in another process
     bool upgrading = false; // the new program adopts its workers
@@ -131,12 +139,14 @@ struct World {
     int task_id = -1;
     uint32_t signals_blocked = 0;
     Seats<Process> instances;
+    std::vector<uint32_t> seats; // of workers, by pid
     std::vector<uint32_t> living;
     std::vector<uint32_t> ended;
     std::vector<Process> newborn; // forked and not watched
     Seats<Share> shares;
     std::vector<int32_t> hang_reports; // that came as those of services do, and are not read yet
-    int32_t next_pid = 100;
+    static constexpr int32_t first_pid = 100;
+    int32_t next_pid = first_pid;
     int32_t own_pid = 50;
     bool reaping = true; // nothing is checked any more: the rest is only cleared away
 
@@ -163,8 +173,9 @@ struct World {
     int32_t wait_error = 0;     // of the next wait
     int32_t timer_error = 0;    // when the timer is set next
     bool timer_failed = false;  // so the next wait fails
-    int32_t open_error = 0;
-    int32_t failure = 0; // of the last one: the pool has not acted on it yet
+    bool timer_refused = false; // in the call under way
+    int32_t expected_error = 0; // with this
+    int32_t failure = 0;        // of the last one: the pool has not acted on it yet
     bool may_vanish = false;
     uint32_t held_back = 0; // which ends are noticed late
     uint32_t order = 0;     // of those that are noticed
@@ -176,10 +187,14 @@ struct World {
     Trouble barrier_trouble;
     Trouble takeover_trouble; // spares that do not listen
     Trouble pipe_trouble;
+    Trouble open_trouble; // of the event loop
     uint32_t room = UINT32_MAX;
-    size_t promised = 0;   // descriptors, to the starts under way
-    bool spare = true;     // the library still has its spare descriptor
-    bool retrying = false; // a start by exec, with that one given up
+    size_t promised = 0; // descriptors, to the starts under way
+    uint32_t descriptors_each = 1;
+    bool spare = false; // the library has its spare descriptor
+    int spare_number = -1;
+    bool has_free_number = false; // that was the spare descriptor's
+    bool retrying = false;        // a start by exec, with that one given up
     bool keeps_statuses = false;
     uint32_t newborn_ends = 0; // the next so many workers end at once
     Exit newborn_exit;
@@ -194,6 +209,10 @@ struct World {
     uint32_t waits_left = 0; // then each is interrupted
     uint32_t calls = 0;      // since the operation began
 
+    // The signal that is being sent.
+    uint32_t sent_to = 0;
+    bool sent_asks = false;
+
     // To be compared at the end.
     uint64_t processes = 0;
     uint64_t reaped = 0;
@@ -206,11 +225,8 @@ struct World {
     [[nodiscard]] bool is_noticed(const Process &process) const {
         return held_back == 0 || static_cast<uint32_t>(process.pid) % 3 != held_back - 1;
     }
-    [[nodiscard]] bool has_noticed() const;
     [[nodiscard]] bool has_announced() const;
-    [[nodiscard]] bool readable() const {
-        return woken || timer <= clock || has_noticed() || has_message();
-    }
+    [[nodiscard]] bool readable() const;
     [[nodiscard]] bool has_message() const;
     void begin_life(uint32_t worker) { shares[worker] = Share{}; }
     // The supervisor has told a child of the host that it is this worker.
@@ -225,18 +241,28 @@ struct World {
     void settle_in(uint32_t worker, const Process &process, Instant since);
     void end(uint32_t worker, const Exit &exit);
     void reap(uint32_t worker, Exit *ret_exit);
+    // A signal has come, or is no longer held back.
+    void note_child_signal();
+    // A tracer begins to hold a process, or all are let go of.
+    void trace(uint32_t which, bool begins);
+    void release_traced();
+    // Errors, or 0, of what is done to watch a worker.
+    int32_t trouble_of_pidfd();
+    int32_t trouble_of_watching();
+    void free_spare(int descriptor);
     void deliver(uint32_t worker, int32_t signal);
     void handle_signal(uint32_t worker, int32_t signal);
-    void gather(prefork::os::WaitResult *ret_result);
 
   private:
     void remove(std::vector<uint32_t> &list, uint32_t worker);
-    void gather_spurious(prefork::os::WaitResult *ret_result) const;
+    void note_seat(uint32_t worker);
 };
 
 // The worker that has this process; UINT32_MAX: none.
 uint32_t find_worker(int32_t pid);
 Exit exit_with(int32_t status);
+// What nobody else knows is what the worker has announced.
+Exit with_announced(uint32_t worker, const Exit &exit);
 Exit killed_by(int32_t signal, bool core_dumped = false);
 
 extern World world;
