@@ -2,7 +2,6 @@
 //
 // SPDX-License-Identifier: MIT
 #include <errno.h>
-#include <signal.h>
 
 #include "base/codes.h"
 #include "os/process/clock.h"
@@ -264,8 +263,8 @@ int Pool::watch_started(uint32_t worker, int32_t pid, os::Pidfd *pidfd, base::In
     // Before it is asked to stop by its descriptor. It waits where it was expected, and would do so
     // for ever if it was not admitted.
     if (options_.host_fork && channel_.admit(task_id_of(worker), worker, pid, os::now()) < 0) {
-        note_kill(SIGKILL);
-        (void)loop_.send(worker, SIGKILL);
+        note_kill(base::signal_kill);
+        (void)loop_.send(worker, base::signal_kill);
     }
     core::Input input = input_of(core::Input::Kind::started, worker);
     input.pid = pid;
