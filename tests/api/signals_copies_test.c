@@ -233,12 +233,48 @@ static void the_hosts_handler_of_sigchld_is_called_once_and_stays(void **state) 
     }
 }
 
+/* Each pool looks whether its handler is still there. */
+static void look_and_raise(struct board *board) {
+    for (int i = 0; i < 3; i++) {
+        unsigned before = board_count(board, NOTE_CHILD, ANY_TASK);
+        board_require(board, raise(SIGCHLD) == 0);
+        board_require(board, board_count(board, NOTE_CHILD, ANY_TASK) == before + 1);
+        for (int copy = 0; copy < COPIES; copy++) {
+            board_require(board, pools[copy] == NULL || turn(copy, 0) == 1);
+        }
+    }
+}
+
+static int host_with_two_that_look(struct board *board) {
+    handler_board = board;
+    board_require(board, signal(SIGCHLD, note_child) != SIG_ERR);
+    open_copies(board);
+    begin(board, 0, PF_BACKEND_SIGCHLD);
+    begin(board, 1, PF_BACKEND_SIGCHLD);
+    look_and_raise(board);
+    board_require(board, signal(SIGCHLD, note_child) != SIG_ERR);
+    look_and_raise(board);
+    end(first_to_end);
+    look_and_raise(board);
+    end(1 - first_to_end);
+    look_and_raise(board);
+    return 0;
+}
+
+static void it_is_called_once_however_often_the_pools_look(void **state) {
+    for (first_to_end = 0; first_to_end < COPIES; first_to_end++) {
+        scenario_start_host(*state, host_with_two_that_look);
+        assert_exits((struct scenario *)*state, 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         executed_scenario_test(one_signal_stops_the_pools_of_all_copies),
         executed_scenario_test(pools_of_copies_end_in_any_order),
         executed_scenario_test(a_copy_may_begin_anew_beside_another),
         executed_scenario_test(the_hosts_handler_of_sigchld_is_called_once_and_stays),
+        executed_scenario_test(it_is_called_once_however_often_the_pools_look),
     };
 
     return cmocka_run_group_tests_name("signals and copies", tests, NULL, NULL);

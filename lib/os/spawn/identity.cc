@@ -22,6 +22,7 @@
 #include "os/spawn/own_program.h"
 #include "os/spawn/process_identity.h"
 #include "os/spawn/supervisor_check.h"
+#include "os/watch/child_signal.h"
 
 namespace prefork::os {
 
@@ -174,6 +175,7 @@ constexpr int first_priority = 101; // lower ones are the compiler's
     note_standard_files();
     note_passed_descriptors();
     publish_identity(&self.identity);
+    look_for_copies(has_other_copies);
     if (&identity() != &self.identity) {
         note_identity_of(identity());
     }

@@ -55,9 +55,15 @@ void publish_identity(ProcessIdentity *own) {
     } else if (!is_identity(found)) {
         place = nullptr;
     }
+    if (place != nullptr) {
+        found->copies.fetch_add(1);
+    }
 }
 
 void withdraw_identity(ProcessIdentity *own) {
+    if (ProcessIdentity *published = published_identity(); published != nullptr) {
+        published->copies.fetch_sub(1);
+    }
     if (place != nullptr) {
         place->compare_exchange_strong(own, nullptr);
     }
@@ -66,6 +72,11 @@ void withdraw_identity(ProcessIdentity *own) {
 // The copy that it belongs to may be gone, and who writes the title of a process may write too far.
 ProcessIdentity *published_identity() {
     return place != nullptr && place->load() == found ? found : nullptr;
+}
+
+bool has_other_copies() {
+    const ProcessIdentity *published = published_identity();
+    return published != nullptr && published->copies > 1;
 }
 
 } // namespace prefork::os

@@ -18,7 +18,7 @@ enum class Standing : uint32_t {
 
 // Copies of different versions share it: another layout needs another number.
 struct ProcessIdentity {
-    static constexpr uint64_t layout_number = 0x7072'6566'6f72'6b01; // "prefork", 1
+    static constexpr uint64_t layout_number = 0x7072'6566'6f72'6b02; // "prefork", 2
     static constexpr size_t pool_name_size = 64;
 
     uint64_t layout = layout_number;
@@ -26,6 +26,7 @@ struct ProcessIdentity {
     std::atomic<int32_t> pid{0};          // of the worker, not of its children
     std::atomic<int32_t> executed_pid{0}; // the same of a worker by exec
     std::atomic<Standing> standing{Standing::free};
+    std::atomic<uint32_t> copies{0}; // of the library that share it
     char pool_name[pool_name_size] = "";
 };
 
@@ -37,5 +38,8 @@ void withdraw_identity(ProcessIdentity *own);
 // The one that was published first in this process or in the one that forked it; nullptr: none any
 // more.
 ProcessIdentity *published_identity();
+
+// Whether other copies share it. Async-signal-safe.
+bool has_other_copies();
 
 } // namespace prefork::os

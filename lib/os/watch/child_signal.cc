@@ -37,11 +37,20 @@ struct {
     int32_t count;   // of calls that hold the handler
     int32_t keepers; // of those that want statuses to be kept
     uint32_t level;  // of those below
-    // What the host had, the newest last: each was there when ours was installed.
+    // What the host had, the newest last: each was there when ours was installed. The first one
+    // stays here when the level is 0 again.
     struct sigaction below[levels_max];
+    bool is_used;         // there was one
+    bool is_called;       // since the last check, by what is in front of it
+    struct sigaction top; // what that was
     Visit visits[visits_max];
     std::atomic<uint32_t> visiting; // of the visits, read without the lock
 } handler{};
+
+// Whether other copies of the library are in this process; nullptr: not known yet.
+bool (*has_copies)() = nullptr;
+
+bool is_beside_copies() { return has_copies != nullptr && has_copies(); }
 
 bool has_function(const struct sigaction &action) {
     return (action.sa_flags & SA_SIGINFO) != 0 ||
@@ -145,11 +154,22 @@ void enter(int32_t thread, const void *frame, Entry *ret_entry) {
     ret_entry->wakes = handler.count > 0;
     ret_entry->reaps = keeps_now();
     const Visit *visit = visit_of(thread, frame);
-    if (visit == nullptr || visit->depth >= handler.level) {
+    const bool beside_copies = is_beside_copies();
+    if (beside_copies && visit != nullptr && visit->depth == 0) {
+        handler.is_called = sigaction(SIGCHLD, nullptr, &handler.top) == 0;
+    }
+    // The handler of another copy of the library, which was installed in turn with this one, calls
+    // it once more than there are levels. What came first is below both.
+    if (visit == nullptr || !handler.is_used || visit->depth > handler.level ||
+        (visit->depth == handler.level && !beside_copies)) {
         return;
     }
-    ret_entry->host = handler.below[handler.level - 1 - visit->depth];
+    const bool is_below_all = visit->depth == handler.level;
+    ret_entry->host = handler.below[is_below_all ? 0 : handler.level - 1 - visit->depth];
     ret_entry->passes_on = has_function(ret_entry->host);
+    if (is_below_all) {
+        return;
+    }
     if (handler.count == 0) {
         ret_entry->reaps = discards(ret_entry->host);
         restore_host_handler();
@@ -197,6 +217,7 @@ void install_before(const struct sigaction &host) {
     }
     handler.level = level < levels_max ? level : levels_max - 1;
     handler.below[handler.level++] = host;
+    handler.is_used = true;
     put_before(host);
 }
 
@@ -204,7 +225,14 @@ void install() {
     struct sigaction current {};
     sigaction(SIGCHLD, nullptr, &current);
     if (!is_child_handler(current)) {
-        install_before(current);
+        // What is in front may call it, as the handler of another copy of the library does. Both
+        // would be installed in turn for ever.
+        const bool is_below = handler.level > 0 && handler.is_called &&
+                              is_same(current, handler.top) && is_beside_copies();
+        if (!is_below) {
+            install_before(current);
+        }
+        handler.is_called = false;
     } else if (handler.level > 0) {
         const struct sigaction &host = handler.below[handler.level - 1];
         const bool discards_now = (current.sa_flags & SA_NOCLDWAIT) != 0;
@@ -215,6 +243,8 @@ void install() {
 }
 
 } // namespace
+
+void look_for_copies(bool (*function)()) { has_copies = function; }
 
 void hold_child_handler(bool keeps_statuses) {
     const ProcessLock lock;

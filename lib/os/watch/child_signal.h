@@ -5,6 +5,10 @@
 
 namespace prefork::os {
 
+// How to find out whether other copies of the library, with handlers of their own, are in this
+// process. Async-signal-safe.
+void look_for_copies(bool (*function)());
+
 // Installs a handler that wakes all pools and then does what the host's handler would do. Calls
 // are counted. While statuses are kept, the kernel reaps no child: if the host has it reap its
 // children, the handler reaps them instead, except workers.
