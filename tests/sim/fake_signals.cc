@@ -23,7 +23,9 @@ SignalBlock::SignalBlock() : host_mask_{}, children_reap_themselves_(world.may_v
     world.called();
 }
 SignalBlock::~SignalBlock() { unblock(); }
-bool SignalBlock::deliver_pending() { return world.interrupted; }
+bool SignalBlock::deliver_pending() { return world.waiting && world.interrupted; }
+// None comes between starts.
+bool SignalBlock::has_pending() const { return false; }
 void SignalBlock::unblock() {
     world.signals_blocked -= std::exchange(is_blocking_, false) ? 1U : 0U;
 }

@@ -158,6 +158,7 @@ void wake(int descriptor) {
 void hold_child_handler(bool /*keeps_statuses*/) {}
 void release_child_handler(bool /*keeps_statuses*/) {}
 void check_child_handler() {}
+void forget_abandoned_visit() {}
 bool keeps_for_host() { return false; }
 void reap_other_children() {}
 void register_workers(const Children * /*workers*/) {}

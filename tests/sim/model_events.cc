@@ -348,7 +348,8 @@ void Model::check_armed() {
     }
     const bool at_once =
         startable() > 0 || has_takeover() || (pulled_ && has_events()) || can_begin_reload();
-    const Instant wanted = at_once ? 0 : next_timer();
+    const bool returns = done() && !world.retired; // the next run does, with the result
+    const Instant wanted = at_once || returns ? 0 : next_timer();
     if (world.timer != wanted) {
         violate("timer", "at %" PRIu64 ", not %" PRIu64 " (now %" PRIu64 ")", world.timer, wanted,
                 world.clock);
