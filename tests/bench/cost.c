@@ -25,8 +25,8 @@ enum { FLOOR, LEAN, OURS, COUNTED };
 enum { SUPERVISOR, WORKER, ROLES };
 enum { WORKERS = 2, CYCLES = 3, FAULT_RUNS = 11 };
 
-/* Compilers and C libraries differ by a few of these. The kernel maps code by windows of 64 KiB: how
- * many of them a worker touches depends on where the libraries lie, by up to four. */
+/* Compilers and C libraries differ by a few of these. The kernel maps code by windows of 64 KiB:
+ * how many a worker touches depends on where the libraries lie. */
 enum { INSTRUCTIONS_PERCENT = 15, INSTRUCTIONS_PERCENT_CLANG = 40, FAULTS_MORE = 4 };
 
 static const char *const program_names[COUNTED] = {"floor", "lean", "ours"};
