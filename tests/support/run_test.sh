@@ -13,7 +13,7 @@ set -u
 
 results=$1
 file=$2
-limit_s=${TEST_LIMIT_S:-300}
+limit_s=${TEST_LIMIT_S:-$((300 * ${TEST_TIME_SCALE:-1}))}
 output=$(mktemp -p "$results")
 
 grace_tenths=$((10 * ${TEST_GRACE_S:-5}))
