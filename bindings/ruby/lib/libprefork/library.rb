@@ -121,8 +121,11 @@ module Prefork
       # The path or name that the library was loaded by.
       attr_reader :path
 
-      # Calls a function. Another thread may run only during those of {WAITING}.
+      # Calls a function. Another thread may run only during those of {WAITING}. Addresses become numbers here: Fiddle
+      # would do it by Integer(), which drops the exception of a signal that comes in it. A closed pool has no address.
       def call(name, *arguments)
+        arguments[0] = Fiddle::NULL if arguments[0].nil? && name.start_with?("pf_pool_")
+        arguments.map! { |argument| argument.is_a?(Fiddle::Pointer) ? argument.to_i : argument }
         FUNCTIONS[name].call(*arguments)
       end
 
@@ -172,6 +175,7 @@ module Prefork
       # between the call and its result.
       def function(handle, name, types, need_gvl: !WAITING.include?(name))
         result, *parameters = types.map { |type| TYPES.fetch(type) }
+        parameters.map! { |type| type == Fiddle::TYPE_VOIDP ? Fiddle::TYPE_UINTPTR_T : type }
         Fiddle::Function.new(handle[name.to_s], parameters, result, name: name.to_s, need_gvl: need_gvl)
       rescue Fiddle::DLError
         nil

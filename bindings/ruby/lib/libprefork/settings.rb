@@ -121,12 +121,12 @@ module Prefork
         end
       end
 
-      # Yields an array of C strings that ends with NULL, or nil.
+      # Yields an array of C strings that ends with NULL, or NULL.
       def strings(values)
-        return yield(nil) if values.nil?
+        return yield(Fiddle::NULL) if values.nil?
 
         pointers = values.map { |value| Fiddle::Pointer["#{value}\0"] }
-        yield([*pointers.map(&:to_i), 0].pack("J*"))
+        yield(Fiddle::Pointer[[*pointers.map(&:to_i), 0].pack("J*")])
       end
     end
 
