@@ -77,12 +77,14 @@ static void ask(struct driver *driver, enum request request, int task, int value
     (void)observer_command(driver->command_fd, request, pool, task, value, 0);
 }
 
-/* Sets the limits of the supervisor, as a process of the same user: that needs no capability. */
-static void set_limits(const struct driver *driver, rlim_t files, rlim_t processes) {
+enum { LIMIT_TRIES = 20 };
+
+/* As a process of the same user: that needs no capability. Returns the status of that process. */
+static int try_limits(const struct driver *driver, rlim_t files, rlim_t processes) {
     struct rlimit limit_files = {files, driver->files.rlim_max};
     struct rlimit limit_processes = {processes, driver->processes.rlim_max};
     pid_t supervisor = driver->observer->supervisor;
-    int status = 0;
+    int status = -1;
 
     pid_t pid = fork();
     if (pid == 0) {
@@ -91,8 +93,20 @@ static void set_limits(const struct driver *driver, rlim_t files, rlim_t process
         _exit(!same || prlimit(supervisor, RLIMIT_NOFILE, &limit_files, NULL) != 0 ||
               prlimit(supervisor, RLIMIT_NPROC, &limit_processes, NULL) != 0);
     }
-    bool set = pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
-    check(ROW_REQUESTS, set || kill(supervisor, 0) != 0, "the limits cannot be set");
+    return pid > 0 && waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+/* Sets the limits of the supervisor. That process may fail, for lack of memory or otherwise: then
+ * the low limits would stay for ever. */
+static void set_limits(const struct driver *driver, rlim_t files, rlim_t processes) {
+    int status = try_limits(driver, files, processes);
+
+    for (unsigned tries = 1; status != 0 && tries < LIMIT_TRIES; tries++) {
+        pause_ms(50);
+        status = try_limits(driver, files, processes);
+    }
+    check(ROW_REQUESTS, status == 0 || kill(driver->observer->supervisor, 0) != 0,
+          "the limits cannot be set: status %d", status);
 }
 
 static void limit(struct driver *driver) {
