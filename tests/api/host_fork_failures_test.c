@@ -103,14 +103,18 @@ static void the_end_by_a_stop_before_any_delivery_can_be_polled(void **state) {
     assert_int_equal(host->result, 0);
 }
 
-static void the_end_of_a_stop_by_a_fork_that_failed_can_be_polled(void **state) {
-    struct host *host = *state;
+static void fail_the_fork_after_a_stop(struct host *host) {
     assert_int_equal(forker_begin(host, 1), 0);
     assert_int_equal(forker_take(host), 0);
     assert_int_equal(pf_pool_stop(host->pool), 0);
     assert_int_equal(pf_pool_dispatch(host->pool, 0), 1);
 
     assert_int_equal(pf_pool_fork_parent(host->pool, 0, -EAGAIN), 0);
+}
+
+static void the_end_of_a_stop_by_a_fork_that_failed_can_be_polled(void **state) {
+    struct host *host = *state;
+    fail_the_fork_after_a_stop(host);
 
     assert_true(finishes_by_descriptor(host));
     assert_int_equal(host->result, 0);
@@ -201,12 +205,7 @@ static void a_worker_that_comes_after_a_kill_is_killed(void **state) {
 
 static void a_fork_that_failed_while_the_pool_stops_ends_it(void **state) {
     struct host *host = *state;
-    assert_int_equal(forker_begin(host, 1), 0);
-    assert_int_equal(forker_take(host), 0);
-    assert_int_equal(pf_pool_stop(host->pool), 0);
-    assert_int_equal(pf_pool_dispatch(host->pool, 0), 1);
-
-    assert_int_equal(pf_pool_fork_parent(host->pool, 0, -EAGAIN), 0);
+    fail_the_fork_after_a_stop(host);
 
     assert_int_equal(forker_finishes(host), 0);
     assert_int_equal(board_find(host->board, PF_EVENT_START_FAILED, 0, 0)->will_restart, 0);
