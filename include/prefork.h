@@ -67,10 +67,10 @@ enum { PF_UNLIMITED = 2147483647 };
  * Errors: PF_EGAVEUP if there were more than max_restarts restarts to do; PF_ETHREADS if other
  *   threads run; -EALREADY in a worker; -ESRCH, -EALREADY as for pf_pool_run() in a process that
  *   was started as a worker; -EBUSY in an event callback; -EINVAL if num_processes is above
- *   65,536; -EMFILE, -ENFILE, -ENOMEM if the supervisor lacks descriptors or memory for itself;
- *   another errno of the first fork if it cannot succeed later; -ECHILD in a child that an event
- *   callback forked and in which it returned. After an error no worker is left, and the call may
- *   be made again.
+ *   65,536; -EMFILE, -ENFILE, -ENOMEM, -ENOSPC if the supervisor lacks descriptors or memory for
+ *   itself; another errno of the first fork if it cannot succeed later; -ECHILD in a child that an
+ *   event callback forked and in which it returned. After an error no worker is left, and the call
+ *   may be made again.
  * Since: 0.2
  */
 PF_API int pf_fork_processes(int num_processes, int max_restarts);
@@ -566,14 +566,14 @@ PF_API int pf_pool_set_host_fork(pf_pool *pool, int on);
  * Returns: 0 in a worker, with its task id in *ret_task_id; only pf_pool_free() may be called with
  *   the pool there. 0 in the supervisor, with -1 in *ret_task_id, when the pool is done.
  * Errors: PF_EGAVEUP, PF_EFATAL or the errno that the pool failed with: no worker is left;
- *   PF_ETHREADS, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC (1,024 pools run): nothing was started;
- *   -EALREADY after the end of the pool, if pf_pool_start() started it, and in a worker made by
- *   exec whose pool has another name, before that worker has run its own pool; -ESRCH, always, in
- *   a process that was started as a worker but not by its parent, or that has more privileges than
- *   its parent, such as a set-user-ID program; -ELOOP for a pool by exec in a worker of a pool
- *   with the same name; -EINVAL after pf_pool_set_host_fork(), and for foreign workers without a
- *   program or with spares; -EBUSY in a callback; -ECHILD also in a child that an event callback
- *   forked and in which it returned.
+ *   PF_ETHREADS, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC (1,024 pools run, or too much is watched by
+ *   epoll): nothing was started; -EALREADY after the end of the pool, if pf_pool_start() started
+ *   it, and in a worker made by exec whose pool has another name, before that worker has run its
+ *   own pool; -ESRCH, always, in a process that was started as a worker but not by its parent, or
+ *   that has more privileges than its parent, such as a set-user-ID program; -ELOOP for a pool by
+ *   exec in a worker of a pool with the same name; -EINVAL after pf_pool_set_host_fork(), and for
+ *   foreign workers without a program or with spares; -EBUSY in a callback; -ECHILD also in a child
+ *   that an event callback forked and in which it returned.
  * Since: 0.2
  */
 PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
@@ -661,8 +661,8 @@ PF_API int pf_pool_fork_prepare(pf_pool *pool, int task_id);
  * Errors: -ESRCH if the pool waits for no worker in this slot, as after the 10,000 ms or the end
  *   of the pool: the child has been killed and reaped; -ECHILD if pid is no child of this process;
  *   -EALREADY if it is a worker of the pool already; -EINVAL if pid is 0, there is no such slot,
- *   or the host does not fork for this pool; -EMFILE, -ENFILE, -ENOMEM and others if the child
- *   could not be watched: it has been killed and reaped, and the start has failed.
+ *   or the host does not fork for this pool; -EMFILE, -ENFILE, -ENOMEM, -ENOSPC and others if
+ *   the child could not be watched: it has been killed and reaped, and the start has failed.
  * Since: 0.2
  */
 PF_API int pf_pool_fork_parent(pf_pool *pool, int task_id, int32_t pid);

@@ -17,10 +17,11 @@ namespace prefork::runtime {
 
 namespace {
 
-// Errors that pass: the start is tried again.
+// Errors that pass: the start is tried again. ENOSPC: the user watches as many descriptors by epoll
+// as may be.
 bool is_transient(int error) {
     return error == -EAGAIN || error == -ENOMEM || error == -EMFILE || error == -ENFILE ||
-           error == base::code_threads;
+           error == -ENOSPC || error == base::code_threads;
 }
 
 } // namespace

@@ -131,6 +131,31 @@ static void a_wait_that_is_interrupted_is_no_failure(void **state) {
     assert_int_equal(host_stops(host), 0);
 }
 
+/* The system lacks something then: it is not the worker's fault. A program, because a worker that
+ * is forked may have begun its work before it is known that it cannot be watched. */
+static void a_start_is_tried_again_where_too_much_is_watched(void **state) {
+    struct host *host = *state;
+    const struct failure failure = {"epoll_ctl", ENOSPC, 1, 0, IN_THIS_PROCESS};
+    static const char *const sleep_for_long[] = {"sleep", "1000", NULL};
+    require_failing();
+    assert_int_equal(pf_pool_set_worker_fn(host->pool, NULL, NULL, NULL), 0);
+    assert_int_equal(pf_pool_set_exec(host->pool, "/bin/sleep", sleep_for_long, NULL), 0);
+    assert_int_equal(host_begin(host, 1), 0);
+
+    failure_begin(&failure);
+    assert_int_equal(pf_pool_dispatch(host->pool, 0), 1);
+    assert_true(failure_end() > 0);
+
+    if (backend_under_test == PF_BACKEND_PIDFD) { /* which watches it so */
+        assert_true(host_reaches(host, PF_EVENT_START_FAILED, 0, 1));
+        const struct record *told = board_find(host->board, PF_EVENT_START_FAILED, 0, 0);
+        assert_int_equal(told->error, -ENOSPC);
+        assert_int_equal(told->restarts, 0);
+    }
+    assert_true(host_reaches(host, PF_EVENT_STARTED, 0, 1));
+    assert_int_equal(host_stops(host), 0);
+}
+
 /* ---- A worker -------------------------------------------------------------------------- */
 
 static int fails_first(struct board *board, const struct use *uses, unsigned count,
@@ -233,6 +258,7 @@ int main(void) {
         host_test(without_memory_a_pool_keeps_its_size),
         host_test(a_wait_that_fails_ends_the_pool_with_its_error),
         host_test(a_wait_that_is_interrupted_is_no_failure),
+        host_test(a_start_is_tried_again_where_too_much_is_watched),
         host_test(a_worker_gets_its_stop_descriptor_after_a_failure),
         host_test(a_worker_reports_after_a_failure),
     };

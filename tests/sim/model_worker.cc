@@ -302,7 +302,7 @@ void Model::start_failed(uint32_t number, int32_t error) {
 void Model::end_start(uint32_t number, int32_t error, Instant tie, uint64_t key) {
     Slot &slot = table_[number];
     const bool passes = error == -EAGAIN || error == -ENOMEM || error == -EMFILE ||
-                        error == -ENFILE || error == -ETIMEDOUT;
+                        error == -ENFILE || error == -ENOSPC || error == -ETIMEDOUT;
     const bool replaces = slot.pending == Pending::replacement;
     slot.underway = false;
     slot.result_until = never;
