@@ -9,13 +9,12 @@ CLANG_FORMAT ?= clang-format
 CLANG_TIDY ?= clang-tidy
 TEST =
 
-.PHONY: demo demo-run check check-run sim sim-mutants bench bench-run cost cost-run load load-run \
+.PHONY: demo demo-run check check-run sim bench bench-run cost cost-run load load-run \
 	lint lint-run installcheck installcheck-run bindings-check deps tests examples programs format
 
 help::
 	@echo 'make demo         the demonstration server, started, used, crashed and stopped'
 	@echo 'make sim          the simulator: SEED= STEPS= HISTORIES= SECONDS='
-	@echo 'make sim-mutants  show that the simulator finds deliberate defects'
 	@echo 'make check        every test; TEST=name for one, SAN=address,undefined for sanitizers'
 	@echo 'make cost         count what one restart costs, and compare; SAVE=1 accepts it'
 	@echo 'make bench        measure the library beside the smallest possible fork loops'
@@ -206,9 +205,6 @@ $(SIM): $(SIM_OBJECTS) $(SIM_LIB_OBJECTS) tests/sim/wrapped.txt
 sim: $(SIM)
 	$(Q)$(SIM) $(if $(SEED),--seed $(SEED)) $(if $(STEPS),--steps $(STEPS)) \
 		$(if $(HISTORIES),--histories $(HISTORIES)) $(if $(SECONDS),--seconds $(SECONDS))
-
-sim-mutants: $(SIM)
-	$(Q)$(SCRIPT_ENV) tests/sim/mutants.sh
 
 # ---- demo, check, bench, lint ----------------------------------------------------------
 # Each first sees to its tools and libraries, then runs make again for the work itself, as

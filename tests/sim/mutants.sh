@@ -4,6 +4,8 @@
 #
 #     tests/sim/mutants.sh [WORD...]     only the mutants with one of these words in their title
 #
+# SAMPLE=1: some of them, chosen by SEED. APPLY=1: only looks whether each can still be put in.
+#
 # SPDX-License-Identifier: MIT
 set -eu
 
@@ -114,43 +116,84 @@ build_mutant() { # file below lib/
         $(cat "$here/wrapped.txt")
 }
 
-is_chosen() { # title, words
-    title=$1
-    shift
+# Reads what a mutant is named, and which file below lib/ it changes.
+look_at() { # mutant
+    {
+        read -r _ title
+        read -r _ file
+    } <"$1"
+}
+
+is_chosen() { # words; any of them in the title, or none at all
     test $# -eq 0 && return 0
-    for word in "$@"; do
+    for word; do
         case $title in *"$word"*) return 0 ;; esac
     done
     return 1
 }
 
-split_mutants
-survived=0
-caught=0
-printf '%-58s %-18s %12s\n' mutant 'caught by' operations
-for mutant in "$scratch"/*.mutant; do
-    title=$(sed -n 's/^mutant //p' "$mutant")
-    file=$(sed -n 's/^file //p' "$mutant")
-    is_chosen "$title" "$@" || continue
+# The files of the mutants that are to be tried, in the order of mutants.txt.
+chosen_mutants() { # words
+    for mutant in "$scratch"/*.mutant; do
+        look_at "$mutant"
+        if is_chosen "$@"; then
+            echo "$mutant"
+        fi
+    done | if test -n "${SAMPLE-}"; then
+        awk -v seed="$seed" 'BEGIN { srand(seed) } { print rand(), $0 }' | sort |
+            head -n 12 | cut -d ' ' -f 2 | sort
+    else
+        cat
+    fi
+}
+
+# Puts the mutant into a copy of lib/ and builds the simulator with it.
+build_simulator() { # mutant
     rm -rf "${scratch:?}/lib"
     cp -r lib "$scratch/lib"
-    if ! mutate "$mutant" "lib/$file" >"$scratch/lib/$file" || ! build_mutant "$file"; then
-        printf '%-58s %s\n' "$title" 'NOT APPLIED'
-        survived=$((survived + 1))
-        continue
-    fi
+    mutate "$1" "lib/$file" >"$scratch/lib/$file" && build_mutant "$file"
+}
+
+# Prints what has caught the mutant that was built; fails if nothing has.
+catch() {
     status=0
-    timeout 120 "$scratch/sim" --seed 1 --histories "$histories" >"$scratch/output" 2>&1 ||
+    timeout 300 "$scratch/sim" --seed 1 --histories "$histories" >"$scratch/output" 2>&1 ||
         status=$?
     check=$(sed -n 's/^# FAILED: [^:]*: \([a-z-]*\): .*/\1/p' "$scratch/output")
     operations=$(sed -n 's/^# found after \([0-9]*\) operations/\1/p' "$scratch/output")
-    if test "$status" -eq 1 && test -n "$check"; then
-        printf '%-58s %-18s %12s\n' "$title" "$check" "$operations"
-        caught=$((caught + 1))
-    else
-        printf '%-58s %s\n' "$title" "SURVIVED (status $status)"
-        survived=$((survived + 1))
+    if test "$status" -ne 1 || test -z "$check"; then
+        echo "SURVIVED (status $status)"
+        return 1
     fi
+    printf '%-18s %12s\n' "$check" "$operations"
+}
+
+# Prints what has come of the mutant; fails if that is not what is wanted.
+try() { # mutant
+    if test -n "${APPLY-}"; then
+        mutate "$1" "lib/$file" >/dev/null && echo 'can be applied' && return
+    elif build_simulator "$1"; then
+        catch
+        return
+    fi
+    echo 'NOT APPLIED'
+    return 1
+}
+
+split_mutants
+seed=${SEED:-$(date +%s)}
+test -z "${SAMPLE-}" || echo "# seed $seed"
+passed=0
+failed=0
+test -n "${APPLY-}" || printf '%-58s %-18s %12s\n' mutant 'caught by' operations
+for mutant in $(chosen_mutants "$@"); do
+    look_at "$mutant"
+    if result=$(try "$mutant"); then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+    fi
+    printf '%-58s %s\n' "$title" "$result"
 done
-echo "$caught caught, $survived survived"
-test "$survived" -eq 0 && test "$caught" -gt 0
+echo "$passed passed, $failed failed"
+test "$failed" -eq 0 && test "$passed" -gt 0
