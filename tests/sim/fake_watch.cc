@@ -3,6 +3,7 @@
 //
 // SPDX-License-Identifier: MIT
 #include <cerrno>
+#include <cstdarg>
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -72,6 +73,7 @@ int __wrap_epoll_pwait(int descriptor, epoll_event *events, int size, int timeou
 int __wrap_timerfd_create(int clock, int flags);
 int __wrap_timerfd_settime(int descriptor, int flags, const itimerspec *time, itimerspec *before);
 int __wrap_eventfd(unsigned int value, int flags);
+int __real_fcntl(int descriptor, int command, ...);
 int __wrap_fcntl(int descriptor, int command, ...);
 int __wrap_fcntl64(int descriptor, int command, ...);
 
@@ -126,6 +128,13 @@ int __wrap_eventfd(unsigned int /*value*/, int flags) {
 
 // The spare descriptor of the event loop.
 int __wrap_fcntl(int descriptor, int command, ...) {
+    if (!epoll.is_ours(descriptor)) { // a file in which coverage is counted
+        va_list list;
+        va_start(list, command);
+        void *argument = va_arg(list, void *);
+        va_end(list);
+        return __real_fcntl(descriptor, command, argument);
+    }
     require(command == F_DUPFD_CLOEXEC && epoll.is_open(descriptor), "descriptor",
             "something else than a copy of the epoll is wanted");
     const int copy = open_for_loop(Epoll::Kind::epoll);
@@ -135,7 +144,13 @@ int __wrap_fcntl(int descriptor, int command, ...) {
 }
 
 // The name that it has with offsets of 64 bits.
-int __wrap_fcntl64(int descriptor, int command, ...) { return __wrap_fcntl(descriptor, command); }
+int __wrap_fcntl64(int descriptor, int command, ...) {
+    va_list list;
+    va_start(list, command);
+    void *argument = va_arg(list, void *);
+    va_end(list);
+    return __wrap_fcntl(descriptor, command, argument);
+}
 }
 
 namespace prefork::os {
