@@ -221,6 +221,7 @@ analysis() {
     tool llvm-cov llvm
     tool cppcheck cppcheck
     tool valgrind valgrind
+    tool gawk gawk
 }
 
 machines() {
