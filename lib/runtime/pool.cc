@@ -87,8 +87,8 @@ int Pool::run(int *ret_task_id) {
     os::SignalBlock block;
     after_host_code();
     // Nothing that a callback can do matters before the next start or wait. So signals stay
-    // unblocked after it, and there is one look before the wait. Where statuses can be lost, or
-    // others notice that a callback has run, each is followed by all looks at once.
+    // unblocked after it, and there is one look before each of these. Where statuses can be lost,
+    // or others notice that a callback has run, each is followed by all looks at once.
     checks_late_ = loop_.knows_all_statuses() && !reaps() && !options_.notify;
     for (;;) {
         Role role = Role::supervisor;
@@ -318,13 +318,6 @@ Pool::Role Pool::deliver_events(os::SignalBlock &block) {
         after_host_code();
     }
     return Role::supervisor;
-}
-
-void Pool::check_late() {
-    if (unchecked_) {
-        unchecked_ = false;
-        (void)(loop_.knows_newest() || look_for_loss());
-    }
 }
 
 void Pool::before_host_code() {

@@ -199,13 +199,14 @@ class Pool {
     base::Array<int32_t> batch_; // pairs: a worker that is being started, and its pid
     std::atomic<uint32_t> requests_{0};
     int32_t owner_ = 0;
-    os::ProcessId process_ = 0;     // the owner, whatever its pid says
-    bool forks_pending_ = false;    // the host has been asked, and other pools know
-    bool host_code_ran_ = false;    // since stdio was flushed
-    bool ends_wait_ = false;        // a handler of the host may have run between starts
-    bool checks_late_ = false;      // what callbacks may have changed
-    bool unchecked_ = false;        // a callback has run since
-    bool host_has_threads_ = false; // when it was asked to fork
+    os::ProcessId process_ = 0;      // the owner, whatever its pid says
+    bool forks_pending_ = false;     // the host has been asked, and other pools know
+    bool host_code_ran_ = false;     // since stdio was flushed
+    bool ends_wait_ = false;         // a handler of the host may have run between starts
+    bool checks_late_ = false;       // what callbacks may have changed
+    bool unchecked_ = false;         // a callback has run since
+    bool started_unchecked_ = false; // and a worker was started after it
+    bool host_has_threads_ = false;  // when it was asked to fork
     bool opened_ = false;
     bool finished_ = false;
     int failure_ = 0;        // -EBADF: the host has closed descriptors of the library; else it may

@@ -92,6 +92,12 @@ Pool::Role Pool::start_workers(os::SignalBlock &block) {
             loop_.keep_statuses();
         }
     }
+    if (unchecked_ && !channel_.is_whole()) {
+        // Before an epoll of the host's, which has the number now, watches a worker.
+        (void)look_for_loss();
+        return Role::supervisor;
+    }
+    started_unchecked_ = unchecked_;
     os::SpawnParameters parameters = common_parameters();
     // The kernel sends it when the thread that forked ends: only the main one lasts as long as the
     // process.
@@ -132,6 +138,16 @@ void Pool::deliver_signals(os::SignalBlock &block) {
         host_code_ran_ = true;
         ends_wait_ = true;
         (void)look_for_loss();
+    }
+}
+
+// Before a start or a wait that follows a callback.
+void Pool::check_late() {
+    if (unchecked_) {
+        // A worker that was started since may be known to the wrong epoll.
+        const bool known = !started_unchecked_ && loop_.knows_newest();
+        unchecked_ = started_unchecked_ = false;
+        (void)(known || look_for_loss());
     }
 }
 

@@ -182,6 +182,20 @@ static void close_all_at_the_first_start(const pf_event *event, void *user) {
     }
 }
 
+/* One of them has the number of the library's. */
+static void open_loops_before_the_first_start(const pf_event *event, void *user) {
+    int *closed = user;
+
+    if (pf_event_type(event) == PF_EVENT_STARTING && !*closed) {
+        *closed = 1;
+        close_all();
+        for (int i = 0; i < FILES; i++) {
+            files[i] = epoll_create1(EPOLL_CLOEXEC);
+            board_require(callback_board, files[i] >= 0);
+        }
+    }
+}
+
 static int sleep_for_ever(int task_id, void *user) {
     (void)task_id;
     (void)user;
@@ -189,7 +203,7 @@ static int sleep_for_ever(int task_id, void *user) {
     return 0;
 }
 
-static int host_that_closes_in_a_callback(struct board *board) {
+static void require_run_to_fail(struct board *board, pf_event_fn callback) {
     pf_pool *pool = NULL;
     int closed = 0, task_id = 0;
 
@@ -198,13 +212,32 @@ static int host_that_closes_in_a_callback(struct board *board) {
     board_require(board, pf_pool_set_backend(pool, backend_under_test) == 0);
     board_require(board, pf_pool_set_workers(pool, 2) == 0);
     board_require(board, pf_pool_set_worker_fn(pool, sleep_for_ever, NULL, NULL) == 0);
-    board_require(
-        board, pf_pool_set_event_callback(pool, close_all_at_the_first_start, &closed, NULL) == 0);
+    board_require(board, pf_pool_set_event_callback(pool, callback, &closed, NULL) == 0);
     board_require(board, pf_pool_run(pool, &task_id) == -EBADF);
     require_no_children(board);
     (void)pf_pool_free(pool);
+}
+
+static int host_that_closes_in_a_callback(struct board *board) {
+    require_run_to_fail(board, close_all_at_the_first_start);
     require_files(board);
     return 0;
+}
+
+static int host_with_new_loops(struct board *board) {
+    struct epoll_event event;
+
+    require_run_to_fail(board, open_loops_before_the_first_start);
+    for (int i = 0; i < FILES; i++) {
+        board_require(board, epoll_wait(files[i], &event, 1, 0) == 0);
+    }
+    return 0;
+}
+
+static void no_worker_is_watched_by_a_new_loop_of_the_host(void **state) {
+    scenario_start_host(*state, host_with_new_loops);
+
+    assert_exits((struct scenario *)*state, 0);
 }
 
 static void a_run_ends_with_an_error(void **state) {
@@ -275,6 +308,7 @@ int main(void) {
         scenario_test(a_new_loop_of_the_host_is_left_alone),
         scenario_test(requests_write_to_no_file_of_the_host),
         scenario_test(a_run_ends_with_an_error),
+        scenario_test(no_worker_is_watched_by_a_new_loop_of_the_host),
         scenario_test(the_one_call_ends_with_an_error),
         scenario_test(workers_of_the_next_pool_have_the_hosts_files),
     };

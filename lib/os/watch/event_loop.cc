@@ -238,8 +238,8 @@ bool EventLoop::is_our_epoll(int epoll) const {
 bool EventLoop::knows_newest() const {
     const int newest = children_.has(newest_) ? children_.handle(newest_).pidfd : -1;
     epoll_event event{};
-    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, newest, &event) < 0) {
-        return errno == EEXIST;
+    if (newest < 0 || epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, newest, &event) < 0) {
+        return newest >= 0 && errno == EEXIST;
     }
     (void)epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, newest, nullptr);
     return false;
