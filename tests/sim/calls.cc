@@ -4,8 +4,10 @@
 #include <cerrno>
 #include <utility>
 
+#include "epoll.h"
 #include "host.h"
 #include "model.h"
+#include "pipes.h"
 #include "violation.h"
 #include "witness.h"
 
@@ -36,6 +38,18 @@ void Host::dispatch(int timeout_ms) {
     require(pool_->finished() == model.done(), "done", "finished too early or too late");
     require(model.startable() == 0, "start-missing", "workers can be started and are not");
     require(!model.has_takeover(), "takeover-missing", "a spare could have a slot");
+}
+
+// By mistake, and may open files of its own then. A fork that it has not answered for keeps its
+// pool from the end; and what a kill comes to is another matter.
+void Host::close_descriptors(bool reopens, bool also_pipes) {
+    if (host_fork_ == 0 && !model.done() && !model.kills() && world.kills_refused == 0) {
+        epoll.be_closed(reopens);
+        if (also_pipes) {
+            pipes.be_closed(reopens);
+        }
+        world.closed = true;
+    }
 }
 
 // Only for pools with a callback. After so many waits the pool is killed, so that it ends.
@@ -112,13 +126,16 @@ void Host::resize(uint32_t how, uint32_t much) {
     }
 }
 
+// What a call returns that would change a pool which cannot be changed any more.
+int Host::refusal() { return model.can_change() ? -EBADF : -ECANCELED; }
+
 void Host::resize_to(uint32_t count) {
-    const bool can = model.can_change();
+    const bool can = model.can_change() && !world.closed;
     const bool grows = count > model.slots();
     world.may_allocate = can && grows;
     world.allocation_failed = false;
     // It sends signals, which are expected from here on.
-    if (!grows) {
+    if (!grows && !world.closed) {
         model.resize(count);
     } else if (can) {
         model.grow(count);
@@ -126,7 +143,7 @@ void Host::resize_to(uint32_t count) {
     SIM_TRACE("resize to %u", count);
     const int result = pool_->resize(count);
     world.may_allocate = false;
-    const int wanted = !can ? -ECANCELED : world.allocation_failed ? -ENOMEM : 0;
+    const int wanted = can ? (world.allocation_failed ? -ENOMEM : 0) : refusal();
     if (result != wanted) {
         violate("result", "resize returns %d, not %d", result, wanted);
     }
@@ -136,7 +153,9 @@ void Host::resize_to(uint32_t count) {
 
 void Host::change_spares(uint32_t how, uint32_t count) {
     if (how == 0) {
-        model.renew();
+        if (!world.closed) {
+            model.renew();
+        }
         pool_->renew_spares(); // as after another program was set
     } else {
         set_spares(count % (how == 1 ? 3 : 8));
@@ -144,11 +163,11 @@ void Host::change_spares(uint32_t how, uint32_t count) {
 }
 
 void Host::set_spares(uint32_t count) {
-    const bool can = model.can_change();
+    const bool can = model.can_change() && !world.closed;
     const bool grows = count > model.spare_places();
     world.may_allocate = can && grows;
     world.allocation_failed = false;
-    if (!grows) {
+    if (!grows && !world.closed) {
         model.set_spares(count); // it sends signals, which are expected from here on
     } else if (can) {
         model.grow_spares(count);
@@ -156,7 +175,7 @@ void Host::set_spares(uint32_t count) {
     SIM_TRACE("set_spares to %u", count);
     const int result = pool_->set_spares(count);
     world.may_allocate = false;
-    const int wanted = !can ? -ECANCELED : world.allocation_failed ? -ENOMEM : 0;
+    const int wanted = can ? (world.allocation_failed ? -ENOMEM : 0) : refusal();
     if (result != wanted) {
         violate("result", "set_spares returns %d, not %d", result, wanted);
     }
@@ -167,10 +186,10 @@ void Host::set_spares(uint32_t count) {
 void Host::restart(uint32_t choice) {
     const uint32_t slot = choice % model.slots();
     witness.wants_restart(slot);
-    const int wanted = model.restart(slot);
+    const int wanted = world.closed ? refusal() : model.restart(slot);
     const int result = pool_->restart(slot);
     SIM_TRACE("restart of slot %u: %d", slot, result);
-    if (result != wanted) {
+    if (result != wanted && !(world.closed && result == -EALREADY)) {
         violate("result", "restart returns %d, not %d", result, wanted);
     }
 }
@@ -178,10 +197,10 @@ void Host::restart(uint32_t choice) {
 void Host::stop_worker(uint32_t choice) {
     const uint32_t slot = choice % model.slots();
     witness.wants_stop(slot);
-    const int wanted = model.stop_worker(slot);
+    const int wanted = world.closed ? refusal() : model.stop_worker(slot);
     const int result = pool_->stop_worker(slot);
     SIM_TRACE("stop of slot %u: %d", slot, result);
-    if (result != wanted) {
+    if (result != wanted && !(world.closed && result == -EALREADY)) {
         violate("result", "stop_worker returns %d, not %d", result, wanted);
     }
 }
@@ -228,7 +247,7 @@ void Host::request_kill() {
 void Host::wake() {
     SIM_TRACE("it is woken");
     pool_->wake();
-    require(world.readable(), "wake", "the descriptor is not readable after it");
+    require(world.closed || world.readable(), "wake", "the descriptor is not readable after it");
 }
 
 void Host::request_reload() {
@@ -271,6 +290,9 @@ void Host::control(uint32_t what, uint32_t first, uint32_t second_number) {
         signal(first, second_number);
         break;
     case 7:
+        if (world.closed) {
+            break; // a pool that has failed takes no requests any more
+        }
         if (second_number % 8 == 7) {
             raise_own(first);
         } else if (first % 8 == 0) {
@@ -296,6 +318,12 @@ void Host::act_in_callback() {
     }
     if (planned_.b % 16 == 14) {
         world.clock += planned_.c % (5 * second);
+        return;
+    }
+    // A pool that runs ends soon in any case.
+    const bool closes = running_ ? planned_.b % 16 >= 12 : planned_.b % 16 == 13;
+    if (closes && planned_.c % 2 == 0) {
+        close_descriptors(planned_.c % 4 == 0, true);
         return;
     }
     control(planned_.b, planned_.c, planned_.c / 16);

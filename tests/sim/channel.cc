@@ -372,6 +372,9 @@ void Channel::close() {
 }
 
 void Channel::check_descriptors() const {
+    if (world.closed) {
+        return;
+    }
     uint32_t wanted = 2;
     for (const std::vector<Life> *list : {&lives_.workers, &lives_.spares}) {
         for (const Life &life : *list) {

@@ -62,6 +62,7 @@ constexpr Weight weights[] = {
     {Kind::answer, 0, Theme::host},
     {Kind::refuse, 3, Theme::ends},
     {Kind::refuse_wait, 1, Theme::control},
+    {Kind::close_descriptors, 1, Theme::control},
     {Kind::wake, 4, Theme::host},
     {Kind::retire, 8, Theme::health},
     {Kind::stop_worker, 6, Theme::control},
@@ -99,8 +100,10 @@ void draw_operations(History *history, Random &random, uint32_t steps, bool endl
     uint32_t total = 0;
     for (const Weight &entry : weights) {
         const bool stops = entry.kind == Kind::stop || entry.kind == Kind::kill ||
-                           entry.kind == Kind::refuse_wait || entry.kind == Kind::own_signal ||
-                           entry.kind == Kind::enter_worker || entry.kind == Kind::run;
+                           entry.kind == Kind::refuse_wait ||
+                           entry.kind == Kind::close_descriptors ||
+                           entry.kind == Kind::own_signal || entry.kind == Kind::enter_worker ||
+                           entry.kind == Kind::run;
         const uint32_t drawn = weight_of(entry, theme, slow_host, host_fork);
         const uint32_t weight = endless && stops ? 0 : drawn;
         for (uint32_t count = 0; count < weight && total < 2048; count++) {

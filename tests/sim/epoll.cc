@@ -19,6 +19,7 @@ void Epoll::begin() {
     open_ = 0;
     messages_ = Registration{};
     messages_pipe_ = 0;
+    added_to_host_ = -1;
     timer_ = never;
 }
 
@@ -54,6 +55,7 @@ int Epoll::open(Kind kind, int32_t pid) {
 
 void Epoll::close(int descriptor) {
     require(is_open(descriptor), "descriptor", "one is closed that is not open");
+    require(!is_of_host(descriptor), "descriptor", "one of the host's is closed");
     const auto index = static_cast<size_t>(descriptor - first_number);
     if (files_[index].kind == Kind::timer) {
         timer_ = never;
@@ -61,6 +63,16 @@ void Epoll::close(int descriptor) {
     files_[index] = File{};
     first_free_ = std::min(first_free_, index);
     open_ -= 1;
+}
+
+void Epoll::be_closed(bool reopens) {
+    for (File &file : files_) {
+        file = File{reopens ? Kind::of_host : Kind::none, 0, {}};
+    }
+    first_free_ = reopens ? files_.size() : 0;
+    open_ = 0;
+    messages_ = Registration{};
+    timer_ = never;
 }
 
 void Epoll::replace_program() {
@@ -88,7 +100,25 @@ Epoll::Registration *Epoll::registration_of(int descriptor) {
     return pipe != 0 ? &messages_ : nullptr;
 }
 
+// An epoll that knows nothing of the library's. What is added to it to see that is taken away at
+// once.
+int Epoll::control_of_host(int operation, int descriptor) {
+    if (!is_open(descriptor) && pipes.pipe_of(descriptor) == 0) {
+        return -EBADF;
+    }
+    const int added = std::exchange(added_to_host_, -1);
+    if (operation == EPOLL_CTL_ADD) {
+        added_to_host_ = descriptor;
+    }
+    require(added < 0 || (added == descriptor && operation == EPOLL_CTL_DEL), "descriptor",
+            "something is added to the host's epoll");
+    return operation == EPOLL_CTL_ADD || added >= 0 ? 0 : -ENOENT;
+}
+
 int Epoll::control(int own, int operation, int descriptor, const epoll_event *event) {
+    if (is_of_host(own)) {
+        return control_of_host(operation, descriptor);
+    }
     Registration *registration = registration_of(descriptor);
     if (kind_of(own) != Kind::epoll || registration == nullptr) {
         return -EBADF;
@@ -112,6 +142,7 @@ int Epoll::control(int own, int operation, int descriptor, const epoll_event *ev
 }
 
 int Epoll::set_timer(int descriptor, Instant deadline) {
+    require(!is_of_host(descriptor), "descriptor", "the host's timer is set");
     if (kind_of(descriptor) != Kind::timer) {
         return -EBADF;
     }
@@ -120,6 +151,7 @@ int Epoll::set_timer(int descriptor, Instant deadline) {
 }
 
 int Epoll::read(int descriptor) {
+    require(!is_of_host(descriptor), "descriptor", "a file of the host's is read");
     const Kind kind = kind_of(descriptor);
     const bool has_come = kind == Kind::timer    ? timer_ <= world.clock
                           : kind == Kind::wakeup ? world.woken

@@ -14,7 +14,7 @@ namespace sim {
 
 class Epoll {
   public:
-    enum class Kind : uint8_t { none, epoll, timer, wakeup, pidfd, other };
+    enum class Kind : uint8_t { none, epoll, timer, wakeup, pidfd, other, of_host };
 
     // What is left of those before it is forgotten.
     void begin();
@@ -25,10 +25,17 @@ class Epoll {
     [[nodiscard]] bool is_ours(int descriptor) const {
         return descriptor >= first_number && descriptor < end_number;
     }
+    // By the library or, after the host has taken the number, by the host.
     [[nodiscard]] bool is_open(int descriptor) const { return kind_of(descriptor) != Kind::none; }
-    [[nodiscard]] uint32_t open_count() const { return open_; }
+    [[nodiscard]] bool is_of_host(int descriptor) const {
+        return kind_of(descriptor) == Kind::of_host;
+    }
+    // With what was added to the host's epoll and left there.
+    [[nodiscard]] uint32_t open_count() const { return open_ + (added_to_host_ >= 0 ? 1 : 0); }
     // The process that a pidfd stands for; 0: it is none.
     [[nodiscard]] int32_t pid_of(int descriptor) const;
+    // The host closes all, by mistake, and may open files of its own then.
+    void be_closed(bool reopens);
     // Another program goes on: all is closed but the pidfds.
     void replace_program();
 
@@ -71,6 +78,7 @@ class Epoll {
     static constexpr int first_number = 10'000;
     static constexpr int end_number = 20'000;
 
+    int control_of_host(int operation, int descriptor);
     [[nodiscard]] const File *find(int descriptor) const;
     [[nodiscard]] Kind kind_of(int descriptor) const;
     [[nodiscard]] Registration *registration_of(int descriptor);
@@ -84,6 +92,7 @@ class Epoll {
     uint32_t open_ = 0;
     Registration messages_;
     uint32_t messages_pipe_ = 0;
+    int added_to_host_ = -1;
     prefork::base::Instant timer_ = prefork::base::never;
 };
 

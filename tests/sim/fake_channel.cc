@@ -150,10 +150,13 @@ ssize_t write_without_sigpipe(int descriptor, const void *data, size_t size) {
 }
 
 bool FdIdentity::capture(int descriptor) {
+    inode = 1; // 0 would be no file
     return pipes.is_open(descriptor) || epoll.is_open(descriptor);
 }
-// The host leaves the library's descriptors alone.
-bool FdIdentity::matches(int /*descriptor*/) const { return true; }
+bool FdIdentity::matches(int descriptor) const {
+    return pipes.is_open(descriptor) ||
+           (epoll.is_open(descriptor) && !epoll.is_of_host(descriptor));
+}
 
 static SipKey simulated_key = {{0x0706050403020100, 0x0F0E0D0C0B0A0908}};
 int KeyPage::open() {
@@ -262,6 +265,9 @@ void SupervisorChannel::ask_to_stop(uint32_t worker) {
     channel.command = Command{};
     real_channel_ask_to_stop(this, worker);
     const bool has_stopped = channel.command.kind == CommandKind::stop;
+    if (world.closed) {
+        return;
+    }
     if (base::is_spare(worker)) {
         require(pipes.end_count(world.instances[worker].down) == 0, "channel",
                 "a spare does not see the end of its pipe");
@@ -278,7 +284,7 @@ void SupervisorChannel::ask_to_stop(uint32_t worker) {
 int SupervisorChannel::take_over(uint32_t spare, uint32_t worker, Instant now) {
     touch("a spare takes a slot");
     sim::Process &process = world.instances[spare];
-    const bool is_deaf = process.ended || world.takeover_trouble.next() != 0;
+    const bool is_deaf = world.closed || process.ended || world.takeover_trouble.next() != 0;
     const bool can = model.takes_over(spare, worker, !is_deaf);
     require(!world.shares[worker].is_begun, "channel",
             "a worker begins before the channel knows of the end of the one before");
@@ -286,10 +292,15 @@ int SupervisorChannel::take_over(uint32_t spare, uint32_t worker, Instant now) {
     channel.be_deaf(is_deaf);
     const int result = real_channel_take_over(this, spare, worker, now);
     const Command &sent = channel.command;
-    require(sent.kind == CommandKind::take_slot && channel.commanded_pipe == process.down &&
-                sent.number == static_cast<int32_t>(worker / 2),
+    require(world.closed
+                ? sent.kind == CommandKind{}
+                : sent.kind == CommandKind::take_slot && channel.commanded_pipe == process.down &&
+                      sent.number == static_cast<int32_t>(worker / 2),
             "channel", "a spare is not told which slot it has");
-    require(result == (can ? 0 : -EPIPE), "channel", "a spare has the slot, or has it not");
+    require(result == (can            ? 0
+                       : world.closed ? -EBADF
+                                      : -EPIPE),
+            "channel", "a spare has the slot, or has it not");
     if (!can) {
         SIM_TRACE("spare pid %d cannot take slot %u", process.pid, worker / 2);
         model.not_taken_over(spare, worker);

@@ -42,6 +42,7 @@ int real_loop_add(EventLoop *self, uint32_t worker, int32_t pid, Pidfd *pidfd);
 bool real_loop_give_up_spare(EventLoop *self);
 void real_loop_retire(EventLoop *self);
 bool real_loop_is_whole(const EventLoop *self);
+void real_loop_let_go_of_lost(EventLoop *self, bool has_messages);
 bool real_loop_knows_newest(const EventLoop *self);
 void real_loop_disown(EventLoop *self);
 void real_loop_set_deadline(EventLoop *self, Instant deadline);
@@ -114,14 +115,18 @@ bool Children::collect(uint32_t worker, base::Exit *ret_exit) {
 
 // The first thing that a pool does that cannot wait any more is to kill all.
 static void note_failure() {
-    if (world.failure != 0) {
-        model.wait_failed(std::exchange(world.failure, 0));
+    const int32_t error = std::exchange(world.failure, 0);
+    if (error != 0 && !(world.closed && model.done())) {
+        model.wait_failed(error);
     }
 }
 
 int Children::send(uint32_t worker, int32_t signal) {
     touch("it sends a signal");
-    note_failure();
+    // Where the host has closed the descriptors, what was asked for before that comes first.
+    if (!world.closed || (signal == base::signal_kill && !world.host_signals)) {
+        note_failure();
+    }
     const sim::Process &process = world.instances[worker];
     if (process.pid == 0) {
         violate("signal-after-reap", "signal %d for worker %u, which is gone", signal, worker);
@@ -343,11 +348,25 @@ int EventLoop::wait(int timeout_ms, SignalBlock &block, WaitResult *ret_result) 
     return 0;
 }
 
-bool EventLoop::is_whole() const { return real_loop_is_whole(this); }
+bool EventLoop::is_whole() const {
+    const bool is_whole = real_loop_is_whole(this);
+    require(is_whole != world.closed, "closed", "it is not noticed, or is not so");
+    return is_whole;
+}
 bool EventLoop::knows_newest() const { return real_loop_knows_newest(this); }
 void EventLoop::wake() const { real_loop_wake(this); }
 
-// The host leaves the library's descriptors alone.
-void EventLoop::let_go_of_lost(bool /*has_messages*/) {}
+// What was closed is forgotten, and nothing else. Then it knows its workers by their pids alone.
+void EventLoop::let_go_of_lost(bool has_messages) {
+    real_loop_let_go_of_lost(this, has_messages);
+    world.failure = world.closed ? -EBADF : 0;
+    world.spare = world.spare && !world.closed;
+    for (uint32_t index = 0; index < children_.size(); index++) {
+        sim::Process &process = world.instances[children_.id_at(index)];
+        process.pidfd = world.closed ? -1 : process.pidfd;
+        require(process.pid == 0 || children_.handle(children_.id_at(index)).pidfd == process.pidfd,
+                "pidfd", "one that was closed is kept, or another one is not");
+    }
+}
 
 } // namespace prefork::os

@@ -166,8 +166,10 @@ void remove_wakeup(int descriptor) {
     world.wakeup = -1;
 }
 void wake(int descriptor) {
-    require(epoll.is_open(descriptor), "wake", "of a descriptor that is not open");
-    world.woken = true;
+    const bool is_lost = world.closed && descriptor < 0;
+    require(is_lost || epoll.is_open(descriptor), "wake", "of a descriptor that is not open");
+    require(!epoll.is_of_host(descriptor), "descriptor", "the host's file is written");
+    world.woken = !is_lost;
 }
 
 void hold_child_handler(bool /*keeps_statuses*/) {}

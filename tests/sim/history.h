@@ -89,6 +89,7 @@ enum class Kind : uint8_t {
     answer,
     refuse,
     refuse_wait,
+    close_descriptors,
     wake,
     retire,
     stop_worker,

@@ -69,9 +69,11 @@ class Host {
 
     // calls.cc
     void dispatch(int timeout_ms);
+    void close_descriptors(bool reopens, bool also_pipes);
     void run(uint32_t waits);
     bool pop();
     void resize(uint32_t how, uint32_t much);
+    static int refusal();
     void resize_to(uint32_t count);
     void change_spares(uint32_t how, uint32_t count);
     void set_spares(uint32_t count);

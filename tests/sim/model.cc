@@ -246,10 +246,12 @@ void Model::own_signal(const prefork::os::SignalRequest &request) {
         stop(request.number, request.kind == Kind::quick_stop);
         break;
     case Kind::grow:
-        grow(slots_ + 1);
+        if (!world.closed) {
+            grow(slots_ + 1);
+        }
         break;
     case Kind::shrink:
-        if (slots_ > 1) {
+        if (slots_ > 1 && !world.closed) {
             resize(slots_ - 1);
         }
         break;

@@ -36,6 +36,7 @@ class Model : private ModelParts {
     void request_stop() { stop_requested_ = true; }
     void request_kill() { kill_requested_ = true; }
     void request_reload() { reload_requested_ = true; }
+    [[nodiscard]] bool kills() const { return killing_ || kill_requested_; }
     [[nodiscard]] bool can_change() const { return phase_ == Phase::running; }
     void resize(uint32_t count);
     void grow(uint32_t count) { pending_growth_ = count; } // if there is memory for it

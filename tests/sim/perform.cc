@@ -94,6 +94,7 @@ void Host::perform(const Operation &operation) {
     case Kind::newborn:
     case Kind::no_memory:
     case Kind::refuse_wait:
+    case Kind::close_descriptors:
     case Kind::fork_cost:
     case Kind::manager_trouble:
     case Kind::takeover_trouble:
@@ -314,6 +315,10 @@ void Host::perform_trouble(const Operation &operation) {
         if (host_fork_ == 0) {
             (b % 2 == 0 ? world.wait_error : world.timer_error) = a % 2 == 0 ? -ENOMEM : -EPERM;
         }
+        break;
+    case Kind::close_descriptors:
+        close_descriptors(a % 2 == 0, a % 4 < 2);
+        dispatch(pick(timeouts_ms, b));
         break;
     default:
         break;

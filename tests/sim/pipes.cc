@@ -25,13 +25,13 @@ const Pipes::End *Pipes::find(int descriptor) const {
 // The lowest number that is free.
 int Pipes::add(uint32_t pipe, bool writes) {
     size_t index = 0;
-    while (index < ends_.size() && ends_[index].pipe != 0) {
+    while (index < ends_.size() && (ends_[index].pipe != 0 || ends_[index].is_of_host)) {
         index += 1;
     }
     if (index == ends_.size()) {
         ends_.emplace_back();
     }
-    ends_[index] = End{pipe, writes};
+    ends_[index] = End{pipe, writes, false};
     open_ += 1;
     return first_number + static_cast<int>(index);
 }
@@ -46,6 +46,13 @@ void Pipes::close(int descriptor) {
     require(is_open(descriptor), "descriptor", "one is closed that is not open");
     ends_[static_cast<size_t>(descriptor - first_number)].pipe = 0;
     open_ -= 1;
+}
+
+void Pipes::be_closed(bool reopens) {
+    for (End &end : ends_) {
+        end = End{0, false, reopens};
+    }
+    open_ = 0;
 }
 
 uint32_t Pipes::end_count(uint32_t pipe) const {

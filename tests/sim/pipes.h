@@ -20,6 +20,8 @@ class Pipes {
     void open(int *ret_read_end, int *ret_write_end);
     void close(int descriptor);
     [[nodiscard]] uint32_t end_count(uint32_t pipe) const;
+    // The host closes all, by mistake, and may open files of its own then.
+    void be_closed(bool reopens);
     // All ends that are open; 0: there is none.
     void close_pipe(uint32_t pipe);
     [[nodiscard]] bool is_ours(int descriptor) const {
@@ -34,8 +36,9 @@ class Pipes {
 
   private:
     struct End {
-        uint32_t pipe = 0; // 0: closed
+        uint32_t pipe = 0; // 0: closed, or of the host
         bool writes = false;
+        bool is_of_host = false;
     };
     static constexpr int first_number = 3000;
     static constexpr int end_number = 10'000;

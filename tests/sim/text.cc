@@ -86,6 +86,7 @@ constexpr const char *kind_names[] = {
     "answer",
     "refuse",
     "refuse_wait",
+    "close_descriptors",
     "wake",
     "retire",
     "stop_worker",

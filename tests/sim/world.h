@@ -170,6 +170,7 @@ struct World {
     bool host_signals = false;  // it sends a signal by itself
     bool announces = false;     // who exits says before with which code
     uint32_t kills_refused = 0; // how many of the next
+    bool closed = false;        // what the event loop has open, by the host
     int32_t wait_error = 0;     // of the next wait
     int32_t timer_error = 0;    // when the timer is set next
     bool timer_failed = false;  // so the next wait fails
