@@ -141,7 +141,7 @@ chosen_mutants() { # words
         fi
     done | if test -n "${SAMPLE-}"; then
         awk -v seed="$seed" 'BEGIN { srand(seed) } { print rand(), $0 }' | sort |
-            head -n 12 | cut -d ' ' -f 2 | sort
+            head -n 5 | cut -d ' ' -f 2 | sort
     else
         cat
     fi

@@ -1,4 +1,4 @@
-# Whether the simulator bites. SAMPLE=1: a dozen of the mutants, chosen by SEED=.
+# Whether the simulator bites. SAMPLE=1: five of the mutants, chosen by SEED=.
 #
 # SPDX-License-Identifier: MIT
 
