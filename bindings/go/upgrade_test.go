@@ -166,19 +166,21 @@ func TestUpgradeOutsideOfTheMainThread(t *testing.T) {
 	}
 	p.events = p.Events()
 	locked := make(chan struct{})
+	run := func() {
+		defer close(p.ended)
+		close(locked)
+		_, p.err = p.Run(context.Background())
+	}
 	go func() {
 		runtime.LockOSThread()
-		defer close(p.ended)
 		if syscall.Gettid() == os.Getpid() { // another goroutine is given another thread
 			go func() {
 				runtime.LockOSThread()
-				close(locked)
-				_, p.err = p.Run(context.Background())
+				run()
 			}()
 			return
 		}
-		close(locked)
-		_, p.err = p.Run(context.Background())
+		run()
 	}()
 	<-locked
 	p.hearTasks(1)
