@@ -141,7 +141,7 @@ void Pool::deliver_signals(os::SignalBlock &block) {
     }
 }
 
-// Before a start or a wait that follows a callback.
+// Before a wait that follows a callback, and where a worker could not be watched after one.
 void Pool::check_late() {
     if (unchecked_) {
         // A worker that was started since may be known to the wrong epoll.
