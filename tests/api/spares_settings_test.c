@@ -15,6 +15,7 @@
 enum { NOTE_STOP_FD = KIND_NOTE + 1 };
 enum { BEAT_MS = SANITIZED ? 1600 : 600, LIFETIME_MS = 400, STOP_MS = 100, STORM_MS = 500 };
 enum { SPARES = 8 };
+#define READY_MS (time_scale() * (SANITIZED ? 1600U : 600U)) /* a program starts meanwhile */
 
 static void begin(struct host *host, int workers, int spares) {
     assert_int_equal(pf_pool_set_spares(host->pool, spares), 0);
@@ -172,7 +173,7 @@ static void spare_that_is_stopped_ends_with_the_pool(void **state) {
 static void spare_that_is_stopped_keeps_no_slot(void **state) {
     struct host *host = *state;
     executes(host, "run:", "ready", "wait", NULL);
-    assert_int_equal(pf_pool_set_ready_timeout(host->pool, BEAT_MS), 0);
+    assert_int_equal(pf_pool_set_ready_timeout(host->pool, READY_MS), 0);
     begin(host, 1, 1);
     assert_true(host_reaches(host, PF_EVENT_READY, 0, 1));
     assert_int_equal(kill(spare_pid(host, 0), SIGSTOP), 0);
