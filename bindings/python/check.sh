@@ -10,8 +10,8 @@
 # new virtual environment from the checkout, where all tests run, then from a wheel that bundles the
 # library: that one differs in where the library is, so the tests of the basics are enough. For
 # brief:PYTHON (default: each other version from 3.9 to 3.14 that is on this machine, one after the
-# other) the interface and the scenarios are tested. What the tests need comes from PyPI.
-# BUILD_DIR (default: build of the checkout) gets all that is made.
+# other; with SAMPLE=1 also pypy3) the interface and the scenarios are tested. What the tests need
+# comes from PyPI. BUILD_DIR (default: build of the checkout) gets all that is made.
 set -eu
 
 [ $# -ge 1 ] || {
@@ -28,7 +28,7 @@ version_of() {
 if [ $# -eq 0 ]; then
     set -- python3
     if command -v pypy3 >/dev/null; then
-        set -- "$@" pypy3
+        set -- "$@" "${SAMPLE:+brief:}pypy3"
     fi
     usual=$(version_of python3)
     for minor in 9 10 11 12 13 14; do
