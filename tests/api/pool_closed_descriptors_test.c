@@ -13,6 +13,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -76,6 +77,48 @@ static int host_that_frees(struct board *board) {
 
 static void a_free_ends_the_workers(void **state) {
     scenario_start_host(*state, host_that_frees);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
+/* Of the kinds that the library has itself; all of them may have one inode. */
+static int open_file_of_kind(int kind) {
+    int pidfd = -1;
+
+    switch (kind) {
+    case 0:
+        return epoll_create1(EPOLL_CLOEXEC);
+    case 1:
+        return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    case 2:
+        return timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    default:
+        pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+        return pidfd >= 0 ? pidfd : eventfd(0, EFD_CLOEXEC); /* an old kernel has none */
+    }
+}
+
+static int host_with_files_of_the_same_kinds(struct board *board) {
+    for (int kind = 0; kind < 4; kind++) {
+        struct host host;
+
+        begin(&host, board);
+        close_all();
+        for (int i = 0; i < FILES; i++) {
+            files[i] = open_file_of_kind(kind);
+            board_require(board, files[i] >= 0);
+        }
+        host_close(&host);
+        require_no_children(board);
+        for (int i = 0; i < FILES; i++) {
+            board_require(board, close(files[i]) == 0);
+        }
+    }
+    return 0;
+}
+
+static void files_of_the_same_kinds_are_left_open(void **state) {
+    scenario_start_host(*state, host_with_files_of_the_same_kinds);
 
     assert_exits((struct scenario *)*state, 0);
 }
@@ -304,6 +347,7 @@ static void workers_of_the_next_pool_have_the_hosts_files(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(a_free_ends_the_workers),
+        scenario_test(files_of_the_same_kinds_are_left_open),
         scenario_test(a_dispatch_ends_the_workers_and_says_why),
         scenario_test(a_new_loop_of_the_host_is_left_alone),
         scenario_test(requests_write_to_no_file_of_the_host),

@@ -23,6 +23,7 @@ namespace {
 constexpr uint32_t tag_timer = UINT32_MAX;
 constexpr uint32_t tag_wake = UINT32_MAX - 1;
 constexpr uint32_t tag_messages = UINT32_MAX - 2;
+constexpr uint32_t tag_supervisor = UINT32_MAX - 3; // for no event: to know it from the host's
 
 // With the SIGCHLD backend, how soon a handler that the host has replaced is noticed.
 constexpr base::Duration handler_check_interval = 1 * base::second;
@@ -95,8 +96,8 @@ int EventLoop::open(Backend backend, GroupMode groups, int messages) {
         if (int r = supervisor_.open(getpid()); r < 0) {
             return r;
         }
-        if (!supervisor_file_.capture(supervisor_.get())) {
-            return -errno;
+        if (int r = register_descriptor(supervisor_.get(), tag_supervisor); r < 0) {
+            return r;
         }
         knows_all_statuses_ = can_ask_for_exit(supervisor_.get());
         if (int r = open_spare(); r < 0) {
@@ -144,7 +145,7 @@ int EventLoop::open(Backend backend, GroupMode groups, int messages) {
 
 int EventLoop::register_descriptor(int descriptor, uint32_t tag) {
     epoll_event event{};
-    event.events = EPOLLIN;
+    event.events = tag == tag_supervisor ? 0U : uint32_t{EPOLLIN};
     event.data.u32 = tag;
     return epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, descriptor, &event) < 0 ? -errno : 0;
 }
@@ -259,7 +260,7 @@ void EventLoop::let_go_of_lost(bool has_messages) {
     if (!has_messages || !is_our_epoll(spare_.get())) {
         spare_.lose();
     }
-    if (!supervisor_file_.matches(supervisor_.get())) {
+    if (!has_epoll || !set_registered(epoll_.get(), supervisor_.get(), 0, tag_supervisor)) {
         supervisor_.lose();
     }
     liveness_.let_go_of_lost(liveness_file_);
@@ -289,18 +290,17 @@ void EventLoop::disown() {
 }
 
 void EventLoop::set_deadline(base::Instant deadline) {
-    base::Instant wanted = deadline;
     if (!by_pidfd() && children_.count() > 0) {
         if (next_check_ == base::never) {
             next_check_ = base::after(now(), handler_check_interval);
         }
-        wanted = next_check_ < wanted ? next_check_ : wanted;
+        deadline = next_check_ < deadline ? next_check_ : deadline;
     }
-    wanted = children_.next_look() < wanted ? children_.next_look() : wanted;
-    if (wanted == timer_.deadline() || !messages_.is_still_open()) {
+    deadline = children_.next_look() < deadline ? children_.next_look() : deadline;
+    if (deadline == timer_.deadline() || !messages_.is_still_open()) {
         return; // in the second case the timer's number may be that of another file
     }
-    if (int r = timer_.set(wanted); r < 0) {
+    if (int r = timer_.set(deadline); r < 0) {
         timer_error_ = r;
         wake(); // the loop of the host must not wait for ever either
     }

@@ -190,7 +190,6 @@ class EventLoop {
     BorrowedFd more_messages_; // -1: none
     bool waits_for_messages_ = true;
     int timer_error_ = 0; // -EBADF: the host has closed it
-    FdIdentity supervisor_file_;
     FdIdentity liveness_file_;
     bool knows_all_statuses_ = false;
     bool keeps_statuses_ = false; // SIGCHLD has a handler, and no child is reaped by the kernel
