@@ -145,7 +145,8 @@ struct World {
     std::vector<Process> newborn; // forked and not watched
     Seats<Share> shares;
     std::vector<int32_t> hang_reports; // that came as those of services do, and are not read yet
-    static constexpr int32_t first_pid = 100;
+    // Above those of the kernel, one of which is that of this process.
+    static constexpr int32_t first_pid = 5'000'000;
     int32_t next_pid = first_pid;
     int32_t own_pid = 50;
     bool reaping = true; // nothing is checked any more: the rest is only cleared away
