@@ -78,8 +78,11 @@ public record Event(
                 : level <= 6 ? System.Logger.Level.INFO : System.Logger.Level.DEBUG, message);
     }
 
-    /** Whether a worker ended abnormally, without having been asked to end. */
+    /**
+     * Whether a worker ended abnormally. Only such an end has the level warning, whatever its
+     * reason: a worker that does not get ready in time is killed, but was not asked to stop.
+     */
     boolean isAbnormalExit() {
-        return type == EventType.EXITED && reason == Reason.NONE && exitCode != 0;
+        return type == EventType.EXITED && level <= 4;
     }
 }

@@ -152,6 +152,19 @@ class ScenariosTest {
     }
 
     @Test
+    void a_worker_that_does_not_get_ready_is_the_last_exit() throws Exception {
+        try (Pool pool = Pool.builder().workers(1).maxRestarts(0).foreign()
+                .command("/bin/sleep", "60").readyTimeout(Duration.ofMillis(100))
+                .stopTimeout(Duration.ofMillis(100)).start()) {
+            GaveUpException error = assertThrows(GaveUpException.class,
+                    () -> pool.events().count());
+            Event last = error.lastExit().orElseThrow();
+            assertEquals(Reason.READY_TIMEOUT, last.reason());
+            assertTrue(error.getMessage().contains(last.message()), error.getMessage());
+        }
+    }
+
+    @Test
     void run_logs_and_ends() throws Exception {
         try (Pool pool = pool("exit", 1).start()) {
             pool.run();
