@@ -80,6 +80,22 @@ static void descriptors_that_cannot_be_inherited_fail_the_upgrade(void **state) 
     stops(server);
 }
 
+/* The signal of the limit would end the service. */
+static void limit_of_file_sizes_fails_the_upgrade(void **state) {
+    static const char *const limits[] = {"file_size=0", "file_size=100"};
+    (void)state;
+    for (unsigned round = 0; round < 2; round++) {
+        const char *options[] = {"workers=2", limits[round], NULL};
+        pid_t server = serve(options);
+        assert_reaches("started slot", 2 * round + 2);
+
+        upgrade(server);
+
+        assert_reaches(text_of("generation 0 upgrade %d.", -EFBIG), round + 1);
+        stops(server);
+    }
+}
+
 static void program_without_pools_leaves_no_files(void **state) {
     static const char *options[] = {"workers=2", "way=foreign", "ready_ms=60000", NULL};
     char directory[PATH_MAX];
@@ -210,6 +226,7 @@ int main(void) {
         executed_scenario_test(other_thread_is_refused),
         executed_scenario_test(calls_that_wait_for_the_pool_are_refused),
         executed_scenario_test(descriptors_that_cannot_be_inherited_fail_the_upgrade),
+        executed_scenario_test(limit_of_file_sizes_fails_the_upgrade),
         executed_scenario_test(program_without_pools_leaves_no_files),
         executed_scenario_test(program_by_a_script_that_executes_it_goes_on),
         executed_scenario_test(program_by_a_script_that_forks_adopts_nothing),

@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -183,10 +184,20 @@ static void forbid_inheritance(void) {
     report("inheritance is forbidden: %d.", (int)is_forbidden);
 }
 
+/* Files may grow to this size and no further. The one of reports is longer already. */
+static void limit_files(const struct rlimit *limit) {
+    if (number("file_size", -1) >= 0) {
+        (void)setrlimit(RLIMIT_FSIZE, limit);
+    }
+}
+
 static void upgrade(void) {
     int result = 0;
     const char *program = option("program", NULL);
+    struct rlimit before;
 
+    (void)getrlimit(RLIMIT_FSIZE, &before);
+    const struct rlimit limit = {(rlim_t)number("file_size", 0), before.rlim_max};
     if (number("uninherited", 0) != 0) {
         forbid_inheritance();
     }
@@ -196,7 +207,9 @@ static void upgrade(void) {
             (void)pthread_join(thread, NULL);
         }
     } else {
+        limit_files(&limit);
         result = pf_upgrade(program, (const char *const *)next_arguments(), NULL);
+        limit_files(&before);
     }
     if (result == -EAGAIN) {
         asked = 1; /* once the events are taken */

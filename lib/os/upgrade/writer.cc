@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "os/fd/pipe_write.h"
 #include "os/net/activation.h"
 #include "os/net/bound_sockets.h"
 #include "os/process/process_id.h"
@@ -179,10 +180,10 @@ int UpgradeWriter::write_all() const {
     };
     for (const auto &part : parts) {
         for (size_t done = 0; done < part.size;) {
-            const ssize_t count =
-                write(file_.get(), static_cast<const char *>(part.data) + done, part.size - done);
-            if (count < 0 && errno != EINTR) {
-                return -errno;
+            const ssize_t count = write_without_sigpipe(
+                file_.get(), static_cast<const char *>(part.data) + done, part.size - done);
+            if (count < 0 && count != -EINTR) {
+                return static_cast<int>(count);
             }
             done += count > 0 ? static_cast<size_t>(count) : 0;
         }
