@@ -17,7 +17,11 @@ def ready() -> None:
 
 
 def heartbeat() -> None:
-    """Give a sign of life. Costs no system call."""
+    """Give a sign of life.
+
+    Reads a clock, and writes to a pipe at most four times in the heartbeat time-out. May wait for
+    a second if the supervisor does not read, and raises BlockingIOError then: call it again.
+    """
     check(lib.pf_worker_heartbeat())
 
 
