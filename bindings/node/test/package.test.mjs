@@ -55,6 +55,7 @@ test('the program of the README', async () => {
   assert.match(await get(port), /^task [0-3]$/);
   program.signal('SIGTERM');
   assert.deepEqual(await program.end(), [null, 'SIGTERM']);
+  assert.equal(program.errLines(/ exited normally$/).length, 4, program.err);
 });
 
 test('the counters for Prometheus', async () => {
