@@ -3,8 +3,9 @@
 ///
 /// Header only; it needs the shared library, by find_package(prefork) or pkg-config. A worker is a
 /// lambda, a pool is a move-only object, events are a range, and failures are std::system_error.
-/// Each function that can fail has an overload with a std::error_code& in the manner of
-/// std::filesystem; prefork::attempt() makes a std::expected of it, where there is one.
+/// Each function that can fail, but for Pool::worker(), Pool::fork_worker(), should_stop() and
+/// wait_for_stop(), has an overload with a std::error_code& in the manner of std::filesystem;
+/// prefork::attempt() makes a std::expected of it, where there is one.
 ///
 /// prefork(7) has the concepts, and the section 3 pages have the details of each function.
 ///
