@@ -868,11 +868,11 @@ PF_API int pf_pool_stop_signal(const pf_pool *pool);
  *
  * Returns: only if it failed. The pools are as they were.
  * Errors: -EPERM in another thread than the main one; -EBUSY in a callback, while another thread
- * runs a pool, while a fork of the host's or the launching process of a daemon waits; -EAGAIN
- * while events wait; -ECANCELED if a pool stops; -EACCES if the program, or this one, gets more
- * rights than its caller has; -EOPNOTSUPP in a worker; -EBADF if the host has closed descriptors
- * of the library; -EINVAL if argv is empty; -E2BIG, -ENOENT, -ENOMEM, and what execve(2) and
- * memfd_create(2) report.
+ * runs a pool, while a fork of the host's or the launching process of a daemon waits, while workers
+ * of the program before this one belong to no pool; -EAGAIN while events wait; -ECANCELED if a pool
+ * stops; -EACCES if the program, or this one, gets more rights than its caller has; -EOPNOTSUPP in
+ * a worker; -EBADF if the host has closed descriptors of the library; -EINVAL if argv is empty;
+ * -E2BIG, -ENOENT, -ENOMEM, and what execve(2) and memfd_create(2) report.
  * Since: 0.2
  */
 PF_API int pf_upgrade(const char *path, const char *const *argv, const char *const *envp);

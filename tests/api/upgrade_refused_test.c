@@ -116,6 +116,23 @@ static void program_without_pools_leaves_no_files(void **state) {
     assert_all_end();
 }
 
+/* What it does not have yet it cannot hand over. */
+static void program_that_has_not_adopted_its_workers_is_not_upgraded(void **state) {
+    static const char *options[] = {"workers=2", "early=1", NULL};
+    (void)state;
+    pid_t server = serve(options);
+    assert_reaches("started slot", 2);
+
+    upgrade(server);
+
+    assert_reaches(text_of("generation 1 upgrade %d.", -EBUSY), 1);
+    assert_reaches("generation 1 adopted 2.", 1);
+    upgrade(server);
+    assert_reaches("generation 2 adopted 2.", 1);
+    stops(server);
+    assert_int_equal(report_count("exited"), 2);
+}
+
 static struct board *host_board;
 
 static void upgrade_in_callback(const pf_event *event, void *user) {
@@ -227,6 +244,7 @@ int main(void) {
         executed_scenario_test(calls_that_wait_for_the_pool_are_refused),
         executed_scenario_test(descriptors_that_cannot_be_inherited_fail_the_upgrade),
         executed_scenario_test(limit_of_file_sizes_fails_the_upgrade),
+        executed_scenario_test(program_that_has_not_adopted_its_workers_is_not_upgraded),
         executed_scenario_test(program_without_pools_leaves_no_files),
         executed_scenario_test(program_by_a_script_that_executes_it_goes_on),
         executed_scenario_test(program_by_a_script_that_forks_adopts_nothing),

@@ -321,6 +321,9 @@ int main(int argc, char **argv) {
     }
     report("generation %d begins pid %d.", generation, (int)getpid());
     pause_ms((unsigned)number("slow_ms", 0));
+    if (number("early", -1) == generation) {
+        upgrade(); /* before there is a pool */
+    }
     struct sockaddr_storage address;
     socklen_t size = sizeof(address);
     if (listener >= 0 && getsockname(listener, (struct sockaddr *)&address, &size) == 0) {

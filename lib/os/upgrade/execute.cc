@@ -12,6 +12,7 @@
 #include "os/service/daemon.h"
 #include "os/spawn/identity.h"
 #include "os/spawn/supervisor_check.h"
+#include "os/upgrade/handed_over.h"
 
 namespace prefork::os {
 
@@ -57,8 +58,11 @@ int check_upgrade(const Program &program) {
     if (is_worker()) {
         return -EOPNOTSUPP; // what makes it a worker would be lost
     }
-    if (is_launcher_waiting()) {
-        return -EBUSY;
+    if (const int unread = handed_over_error(); unread < 0) {
+        return unread;
+    }
+    if (is_launcher_waiting() || has_unclaimed_pools()) {
+        return -EBUSY; // what waits to be claimed would be lost
     }
     return getauxval(AT_SECURE) != 0 || gives_rights(program.path()) ? -EACCES : 0;
 }

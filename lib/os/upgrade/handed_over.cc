@@ -337,6 +337,19 @@ bool has_unclaimed() {
            is_this_process(handed->process);
 }
 
+bool has_unclaimed_pools() {
+    const HandedOver *all = own_handed();
+    if (all == nullptr || !all->is_open) {
+        return all != nullptr && all->unclaimed_count > 0;
+    }
+    for (uint32_t index = 0; index < all->pool_count; index++) {
+        if (!all->pools[index].is_claimed) {
+            return true;
+        }
+    }
+    return !all->reader.has_pools() && all->reader.header().process_count > 0;
+}
+
 uint32_t unclaimed_count() {
     if (handed->is_open) {
         end_claims(handed);

@@ -31,6 +31,8 @@ void restore_held_mask();
 
 // A pool is about to wait. What nobody has claimed by then nobody will.
 [[nodiscard]] bool has_unclaimed();
+// Whether there are pools among that, or workers of some. Sockets alone may be lost.
+[[nodiscard]] bool has_unclaimed_pools();
 // How many workers nobody has claimed.
 [[nodiscard]] uint32_t unclaimed_count();
 // Pops one of them, once all its pool's descriptors but the pidfd are closed; returns false, and
