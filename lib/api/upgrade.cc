@@ -8,6 +8,7 @@
 #include "os/signals/signals.h"
 #include "os/spawn/program.h"
 #include "os/upgrade/execute.h"
+#include "os/upgrade/handed_over.h"
 #include "prefork.h"
 
 using prefork::api::is_supervisor;
@@ -66,7 +67,8 @@ int execute(const os::Program &program) {
         return r;
     }
     os::UpgradeWriter writer;
-    writer.open(block.host_mask());
+    const sigset_t *held = os::held_mask(); // by an upgrade before this one
+    writer.open(held != nullptr ? *held : block.host_mask());
     (void)for_each_running([&writer](pf_pool *pool) {
         pool->pool.announce_upgrade(true);
         pool->pool.hand_over(pool->resources->pool_name(), &writer);

@@ -133,6 +133,16 @@ static void program_that_has_not_adopted_its_workers_is_not_upgraded(void **stat
     assert_int_equal(report_count("exited"), 2);
 }
 
+static void programs_without_pools_lead_to_one_that_has_some(void **state) {
+    static const char *options[] = {"workers=2", "late=2", NULL};
+    (void)state;
+    pid_t server = serve(options);
+
+    assert_reaches("generation 2 starting 2.", 1);
+    stops(server);
+    assert_int_equal(report_count("signal_unavailable"), 0);
+}
+
 static struct board *host_board;
 
 static void upgrade_in_callback(const pf_event *event, void *user) {
@@ -245,6 +255,7 @@ int main(void) {
         executed_scenario_test(descriptors_that_cannot_be_inherited_fail_the_upgrade),
         executed_scenario_test(limit_of_file_sizes_fails_the_upgrade),
         executed_scenario_test(program_that_has_not_adopted_its_workers_is_not_upgraded),
+        executed_scenario_test(programs_without_pools_lead_to_one_that_has_some),
         executed_scenario_test(program_without_pools_leaves_no_files),
         executed_scenario_test(program_by_a_script_that_executes_it_goes_on),
         executed_scenario_test(program_by_a_script_that_forks_adopts_nothing),

@@ -321,7 +321,7 @@ int main(int argc, char **argv) {
     }
     report("generation %d begins pid %d.", generation, (int)getpid());
     pause_ms((unsigned)number("slow_ms", 0));
-    if (number("early", -1) == generation) {
+    if (number("early", -1) == generation || number("late", 0) > generation) {
         upgrade(); /* before there is a pool */
     }
     struct sockaddr_storage address;
