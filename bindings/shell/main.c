@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "address.h"
@@ -28,7 +29,12 @@ enum { SOCKETS_MAX = 64, LEVEL_ERROR = 3, LEVEL_INFORMATION = 6 };
 
 static bool is_upgrade;
 
-static bool is_program(const char *path) { return access(path, X_OK) == 0; }
+/* Directories have the same permission, and cannot be executed. */
+static bool is_program(const char *path) {
+    struct stat status;
+
+    return access(path, X_OK) == 0 && stat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
 
 /* After an upgrade the workers serve, and the next start of one fails. */
 static const char *cannot_find(const char *name, int error) {
@@ -49,7 +55,7 @@ static const char *find_program(const char *name) {
         if (is_program(name)) {
             return name;
         }
-        return cannot_find(name, -errno);
+        return cannot_find(name, access(name, X_OK) == 0 ? -EACCES : -errno);
     }
     for (const char *rest = directories == NULL ? "/usr/local/bin:/usr/bin:/bin" : directories;
          *rest != '\0';) {

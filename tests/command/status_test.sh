@@ -47,6 +47,10 @@ ends 1 'nowhere: No such file' status "$scratch/nowhere"
 ends 127 'nonsuch: No such file or directory' -- nonsuch
 ends 127 '/nonsuch: No such file or directory' -- /nonsuch
 ends 126 "version: Permission denied" -- "$scratch/version"
+ends 126 'Permission denied' -- "$scratch"
+# PATH is searched as a shell does: a directory of the name is not the program.
+mkdir -p "$scratch/first/true"
+PATH=$scratch/first:$PATH ends 0 'child 0 .* exited normally' -n 1 -- true
 ends 0 '^usage: prefork ' --help
 [ "$(wc -l <"$log")" -le 24 ] || fail 'the help has more than 24 lines'
 ! grep -q '.\{80\}' "$log" || fail 'the help has lines of more than 79 columns'
