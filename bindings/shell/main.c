@@ -266,7 +266,9 @@ static int run(const struct options *options, const char *program) {
     monitor_close(monitor);
     pf_pool_free(pool);
     if (result < 0) {
-        log_failure("the pool has failed", result, STATUS_FAILED);
+        const bool is_of_program = result == -ENOEXEC || result == -EACCES;
+        log_failure("the pool has failed", result,
+                    is_of_program ? STATUS_NOT_EXECUTABLE : STATUS_FAILED);
     }
     if (stop_signal != 0) {
         return pf_die_of_signal(stop_signal) < 0 ? STATUS_FAILED : 0;

@@ -48,6 +48,9 @@ ends 127 'nonsuch: No such file or directory' -- nonsuch
 ends 127 '/nonsuch: No such file or directory' -- /nonsuch
 ends 126 "version: Permission denied" -- "$scratch/version"
 ends 126 'Permission denied' -- "$scratch"
+echo nonsense >"$scratch/nonsense"
+chmod +x "$scratch/nonsense"
+ends 126 'the pool has failed: Exec format error' -- "$scratch/nonsense"
 # PATH is searched as a shell does: a directory of the name is not the program.
 mkdir -p "$scratch/first/true"
 PATH=$scratch/first:$PATH ends 0 'child 0 .* exited normally' -n 1 -- true
