@@ -225,9 +225,9 @@ PF_API uint64_t pf_event_time_ns(const pf_event *event);    /* CLOCK_MONOTONIC *
 PF_API uint64_t pf_event_user_us(const pf_event *event);    /* CPU time in user mode */
 PF_API uint64_t pf_event_system_us(const pf_event *event);  /* CPU time in the kernel */
 PF_API uint64_t pf_event_max_rss_kib(const pf_event *event); /* largest resident set */
-PF_API int pf_event_worker_count(const pf_event *event); /* slots of STARTING, ADOPTED, RESIZED,
-                                                            RELOADING and RELOADED; workers
-                                                            that STOPPING stops; 0: none */
+PF_API int pf_event_worker_count(const pf_event *event); /* slots of STARTING, RESIZED,
+                                                            RELOADING and RELOADED; processes
+                                                            of ADOPTED and STOPPING; 0: none */
 PF_API int pf_event_reason(const pf_event *event);       /* PF_REASON_... */
 
 /*

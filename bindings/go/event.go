@@ -108,7 +108,7 @@ type Event struct {
 	SystemTime  time.Duration
 	MaxRSS      int64 // its largest resident set, in bytes
 	Reason      Reason
-	WorkerCount int // of Starting, Stopping, Resized, Reloading and Reloaded; 0: none
+	WorkerCount int // slots; of Adopted and Stopping, processes; 0: none
 }
 
 // LogValue returns the fields that an event of this type has.

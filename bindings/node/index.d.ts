@@ -41,7 +41,7 @@ export class PoolEvent {
   readonly reason: Reason | null;
   /** Restarts that the pool has counted so far. */
   readonly restarts: number;
-  /** Slots. */
+  /** Slots; of 'adopted' and 'stopping', processes. */
   readonly workerCount: number | null;
   /** Before the next start. */
   readonly delayMs: number;

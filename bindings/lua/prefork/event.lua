@@ -7,7 +7,7 @@
 --  * `pid`, `exit_code`, `signal`, `core_dumped`, `will_restart`
 --  * `error`: an errno, or `prefork.EGAVEUP` and the like
 --  * `restarts`: counted so far in the pool
---  * `worker_count`: the number of slots
+--  * `worker_count`: the number of slots; of "adopted" and "stopping", that of processes
 --  * `reason`: a name such as "reload"
 --  * `delay`: seconds until the next try
 --  * `uptime`: seconds that the worker has lived

@@ -34,7 +34,7 @@ final class Event
      * @param float $userTime seconds of processor time in user mode
      * @param float $systemTime seconds of processor time in the kernel
      * @param int $maxRssKib the largest resident set of the worker
-     * @param int $workerCount slots of the pool; 0: not told
+     * @param int $workerCount slots of the pool; of Adopted and Stopping, processes; 0: not told
      * @param ?Reason $reason null: a reason of a later library
      */
     public function __construct(

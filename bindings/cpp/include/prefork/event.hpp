@@ -81,7 +81,7 @@ struct Event {
     bool will_restart = false;                  ///< it is restarted
     std::error_code error;                      ///< none: no error
     int restarts = 0;                           ///< counted so far in the pool
-    int worker_count = 0;                       ///< slots, in events of the whole pool
+    int worker_count = 0;                       ///< slots; adopted, stopping: processes
     std::chrono::milliseconds delay{};          ///< before the next try, rounded up
     std::chrono::milliseconds uptime{};         ///< of the worker that ended
     std::chrono::steady_clock::time_point time; ///< when

@@ -92,7 +92,7 @@ class Event:
     user_time: float  #: CPU time of the worker that ended, in user mode
     system_time: float  #: and in the kernel
     max_rss_kib: int  #: its largest resident set
-    worker_count: int  #: of STARTING, STOPPING, RESIZED, RELOADING and RELOADED; 0: none
+    worker_count: int  #: slots, in events of the whole pool; ADOPTED, STOPPING: processes; 0: none
     reason: Reason = Reason.NONE  #: why it was started, stopped or replaced
 
 

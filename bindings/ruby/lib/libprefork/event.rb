@@ -84,7 +84,8 @@ module Prefork
   # @!attribute max_rss_kib
   #   @return [Integer] its largest resident set
   # @!attribute worker_count
-  #   @return [Integer, nil] slots of :starting, :stopping, :resized, :reloading and :reloaded
+  #   @return [Integer, nil] slots of :starting, :resized, :reloading and :reloaded; processes of
+  #     :adopted and :stopping
   # @!attribute reason
   #   @return [Symbol] a key of {Names::REASONS}
   Event = Struct.new(

@@ -46,7 +46,8 @@ pub struct Event {
     pub message: String,
     /// The restarts counted in the pool so far, this one included.
     pub restarts: u32,
-    /// The slots of `Starting`, `Stopping`, `Resized`, `Reloading` and `Reloaded`; otherwise 0.
+    /// The slots of `Starting`, `Resized`, `Reloading` and `Reloaded`, the processes of `Adopted` and
+    /// `Stopping`; otherwise 0.
     pub worker_count: u32,
     /// Why a worker was started or was to end, or why the pool stops.
     pub reason: Reason,

@@ -169,7 +169,8 @@ The largest resident set of the worker that ended, in KiB.
 
 =head2 worker_count
 
-The slots of the pool in C<starting>, C<stopping>, C<resized>, C<reloading> and C<reloaded>.
+The slots of the pool in C<starting>, C<resized>, C<reloading> and C<reloaded>, and the processes in
+C<adopted> and C<stopping>.
 
 =head2 reason
 

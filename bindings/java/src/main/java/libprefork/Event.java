@@ -24,8 +24,8 @@ import java.time.Duration;
  * @param userTime CPU time of the worker in user mode
  * @param systemTime CPU time of the worker in the kernel
  * @param maxRssKib largest resident set of the worker, in KiB
- * @param workerCount slots of STARTING, ADOPTED, RESIZED, RELOADING and RELOADED, and the workers
- *     that STOPPING stops; 0: none
+ * @param workerCount slots of STARTING, RESIZED, RELOADING and RELOADED, and processes of ADOPTED
+ *     and STOPPING; 0: none
  * @param reason why
  */
 public record Event(
