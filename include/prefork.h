@@ -520,8 +520,9 @@ enum { PF_TASK_SPARE = -2 };
  * limit counts it. A reload, and pf_pool_set_exec(), end the spares and start others.
  *
  * Returns: 0.
- * Errors: -EINVAL if count is out of range or the workers are foreign; -ECANCELED if the pool has
- *   ended; -ENOMEM; -EBADF if the host has closed descriptors of the library.
+ * Errors: -EINVAL if count is out of range, or the pool runs and its workers are foreign;
+ *   -ECANCELED if the pool stops or has ended; -ENOMEM; -EBADF if the host has closed descriptors
+ *   of the library.
  * Since: 0.2
  */
 PF_API int pf_pool_set_spares(pf_pool *pool, int count);
