@@ -226,6 +226,22 @@ static void pools_give_up_workers_that_never_get_ready(void **state) {
     assert_int_equal(board_count(host->board, PF_EVENT_GAVE_UP, ANY_TASK), 1);
 }
 
+/* Where the C library has seconds of 32 bits, these are too many for it. */
+static void a_time_out_of_a_hundred_years_is_one(void **state) {
+    struct host *host = *state;
+    const uint64_t hundred_years_ms = UINT64_C(3155760000) * 1000U;
+    host->work = is_ready_after_the_gate;
+    begin(host, 1, hundred_years_ms);
+    assert_true(host_reaches(host, KIND_WORKER, 0, 1));
+    host_goes_on(host, 20);
+    assert_int_equal(pf_pool_worker_state(host->pool, 0), PF_WORKER_STARTING);
+
+    gate_open(host->board, 0);
+
+    assert_true(host_reaches(host, PF_EVENT_READY, 0, 1));
+    assert_int_equal(host_stops(host), 0);
+}
+
 static void a_stop_comes_before_the_time_out(void **state) {
     struct host *host = *state;
     host->work = ends_on_term;
@@ -295,6 +311,7 @@ int main(void) {
         host_test(it_needs_no_descriptor),
         host_test(who_never_gets_ready_is_killed_and_counted),
         host_test(pools_give_up_workers_that_never_get_ready),
+        host_test(a_time_out_of_a_hundred_years_is_one),
         host_test(a_stop_comes_before_the_time_out),
         host_test(a_host_that_looks_late_takes_nobody_for_late),
         scenario_test(a_supervisor_that_was_stopped_kills_nobody_who_is_ready_soon),

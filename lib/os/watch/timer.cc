@@ -13,10 +13,14 @@ namespace prefork::os {
 
 namespace {
 
+// Where seconds have 32 bits, a later deadline is looked at when they end.
+constexpr auto seconds_max = static_cast<uint64_t>(std::numeric_limits<time_t>::max());
+
 int arm(int descriptor, base::Instant deadline) {
     itimerspec time{}; // all zero: never
     if (deadline != base::never) {
-        time.it_value.tv_sec = static_cast<time_t>(deadline / base::second);
+        const uint64_t seconds = deadline / base::second;
+        time.it_value.tv_sec = static_cast<time_t>(seconds < seconds_max ? seconds : seconds_max);
         time.it_value.tv_nsec = deadline == 0 ? 1 : static_cast<long>(deadline % base::second);
     }
     return timerfd_settime(descriptor, TFD_TIMER_ABSTIME, &time, nullptr) < 0 ? -errno : 0;
