@@ -54,11 +54,14 @@ void flood(struct board *board, unsigned milliseconds) {
     char nonsense[4096];
     int fd = worker_pipe_to_supervisor();
 
+    uint64_t start = now_ms(), elapsed = 0, taken = 0;
+
     memset(nonsense, 0x01, sizeof(nonsense)); /* looks like an instance, a worker and a kind */
-    for (uint64_t start = now_ms(); now_ms() - start < milliseconds;) {
-        (void)!write(fd, nonsense, sizeof(nonsense));
+    for (; elapsed < milliseconds; elapsed = now_ms() - start) {
+        ssize_t count = write(fd, nonsense, sizeof(nonsense));
+        taken += count > 0 ? (uint64_t)count : 0;
     }
-    board_note(board, NOTE_DONE, 0);
+    board_note(board, NOTE_DONE, (int)(taken / 1024 * 10 / elapsed));
 }
 
 int serves(struct board *board) {

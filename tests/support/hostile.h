@@ -37,7 +37,7 @@ void set_kind(struct record_bytes *record, uint32_t kind, uint32_t value);
 /* Returns false without privileges, and changes nothing. */
 bool become_nobody(struct board *board);
 
-/* Write nonsense for so long, then NOTE_DONE. */
+/* Write nonsense for so long, then note NOTE_DONE: how many KiB were taken in 10 ms. */
 void flood(struct board *board, unsigned milliseconds);
 
 /* The work of slot 1: once the attack has begun it gets ready, notes NOTE_SIBLING, and exits with
