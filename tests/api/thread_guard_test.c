@@ -282,6 +282,10 @@ static unsigned long threads_listed(void) {
 
 static int host_with_io_uring(struct board *board) {
     have_had_thread(board);
+    /* One that was joined is listed until the kernel is done with it. */
+    for (uint64_t start = now_ms(); threads_listed() > 1 && now_ms() - start < PATIENCE_MS;) {
+        pause_ms(1);
+    }
     if (!begin_io_uring() || threads_listed() != 2) {
         return STATUS_UNABLE;
     }
