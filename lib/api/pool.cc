@@ -142,11 +142,13 @@ pf_pool *pf_pool_free(pf_pool *pool) {
     if (pool == nullptr) {
         return nullptr;
     }
-    if (!os::is_this_process(pool->owner)) {
+    const bool ours = os::is_this_process(pool->owner);
+    if (ours ? pool->working.load() : pool->pool.is_in_callback()) {
+        return pool;
+    }
+    if (!ours) {
         prefork::api::remove_pool(pool);
         pool->pool.disown();
-    } else if (pool->working) {
-        return pool;
     } else {
         prefork::api::remove_pool(pool);
         pool->event_data.release();

@@ -306,7 +306,9 @@ Pool::Role Pool::deliver_events(os::SignalBlock &block) {
     do {
         pf_event event;
         set_event(next, &event);
+        in_callback_ = host_code;
         options_.on_event(&event, options_.event_user);
+        in_callback_ = false;
         if (host_code && !os::has_memory_of(process_)) {
             return Role::detached_child;
         }

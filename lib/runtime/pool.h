@@ -103,6 +103,9 @@ class Pool {
     // In a process that did not open it: lets go of everything but memory.
     void disown();
 
+    // Whether a callback has not returned yet, also in a child that it has forked.
+    [[nodiscard]] bool is_in_callback() const { return in_callback_; }
+
     // -EBADF: the host has closed it.
     [[nodiscard]] int descriptor() const;
     [[nodiscard]] const core::Supervisor &supervisor() const { return supervisor_; }
@@ -201,6 +204,7 @@ class Pool {
     int32_t owner_ = 0;
     os::ProcessId process_ = 0;      // the owner, whatever its pid says
     bool forks_pending_ = false;     // the host has been asked, and other pools know
+    bool in_callback_ = false;       // of the host
     bool host_code_ran_ = false;     // since stdio was flushed
     bool ends_wait_ = false;         // a handler of the host may have run between starts
     bool checks_late_ = false;       // what callbacks may have changed
