@@ -143,8 +143,8 @@ pf_pool *pf_pool_free(pf_pool *pool) {
         return nullptr;
     }
     const bool ours = os::is_this_process(pool->owner);
-    if (ours ? pool->working.load() : pool->pool.is_in_callback()) {
-        return pool;
+    if (ours ? pool->working.exchange(true) : pool->pool.is_in_callback()) {
+        return pool; // also while the host frees what is its own
     }
     if (!ours) {
         prefork::api::remove_pool(pool);

@@ -28,6 +28,11 @@ static int loop = -1;
 static int effects; /* how often a callback had its effect */
 static pid_t bystander;
 
+static void ignore_event(const pf_event *event, void *user) {
+    (void)event;
+    (void)user;
+}
+
 static void require_no_children(struct board *board) {
     board_require(board, waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
 }
@@ -209,12 +214,45 @@ static void copies_of_pidfds_in_a_child_cost_no_cpu(void **state) {
     assert_exits((struct scenario *)*state, 0);
 }
 
+/* ---- The end of the pool ------------------------------------------------------------------- */
+
+/* What belongs to the host may own the pool, too. */
+static void free_the_pool(void *user) {
+    (void)user;
+    effects++;
+    board_require(host_board, pf_pool_free(host_pool) == host_pool);
+    board_require(host_board, pf_pool_dispatch(host_pool, 0) == -EBUSY);
+}
+
+static int host_whose_values_free_the_pool(struct board *board) {
+    host_board = board;
+    board_require(board, pf_pool_new(&host_pool) == 0);
+    board_require(board, pf_pool_set_backend(host_pool, backend_under_test) == 0);
+    board_require(board, pf_pool_set_workers(host_pool, 1) == 0);
+    board_require(board, pf_pool_set_worker_fn(host_pool, sleeps, NULL, free_the_pool) == 0);
+    board_require(board,
+                  pf_pool_set_event_callback(host_pool, ignore_event, NULL, free_the_pool) == 0);
+    board_require(board, pf_pool_start(host_pool) == 0);
+    board_require(board, pf_pool_dispatch(host_pool, 0) == 1);
+    board_require(board, pf_pool_free(host_pool) == NULL);
+    board_require(board, effects == 2);
+    require_no_children(board);
+    return 0;
+}
+
+static void pool_is_freed_once_though_what_it_frees_frees_it(void **state) {
+    scenario_start_host(*state, host_whose_values_free_the_pool);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(a_run_ends_after_a_close_at_an_exit),
         scenario_test(a_run_ends_after_a_new_loop_of_the_host),
         scenario_test(each_status_is_known_though_a_callback_ignores_children),
         scenario_test(copies_of_pidfds_in_a_child_cost_no_cpu),
+        scenario_test(pool_is_freed_once_though_what_it_frees_frees_it),
     };
 
     return run_group_with_each_backend("callback effects", tests);
