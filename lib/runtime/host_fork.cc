@@ -108,6 +108,7 @@ int Pool::attach_child(uint32_t worker, int32_t pid) {
 }
 
 int Pool::fork_child(int32_t task_id) {
+    (void)look_for_loss(); // by the child
     os::SpawnParameters parameters = common_parameters();
     parameters.task_id = task_id;
     parameters.waiting_mask = held_signals_.mask();

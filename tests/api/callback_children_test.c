@@ -7,15 +7,20 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "cmocka_all.h"
 #include "host.h"
 
+enum { FIRST = STDERR_FILENO + 1, END = 1024, FILES = 40 };
+
 static struct board *host_board;
 static pf_pool *host_pool;
 static pid_t child = -1;
+static int files[FILES];
 
 static int sleeps(int task_id, void *user) {
     (void)task_id;
@@ -36,6 +41,26 @@ static void await_child(void) {
 
     board_require(host_board, child > 0 && waitpid(child, &status, 0) == child);
     board_require(host_board, status == 0);
+}
+
+/* As a process does that wants none of the descriptors of its parent. */
+static void exchange_descriptors(void) {
+    for (int descriptor = FIRST; descriptor < END; descriptor++) {
+        (void)close(descriptor);
+    }
+    for (int i = 0; i < FILES; i++) {
+        files[i] = memfd_create("child", MFD_CLOEXEC);
+        board_require(host_board, files[i] >= 0);
+    }
+}
+
+static void require_files(void) {
+    struct stat status;
+
+    for (int i = 0; i < FILES; i++) {
+        board_require(host_board, fstat(files[i], &status) == 0 && S_ISREG(status.st_mode));
+        board_require(host_board, lseek(files[i], 0, SEEK_CUR) == 0);
+    }
 }
 
 /* ---- Children of a callback ------------------------------------------------------------- */
@@ -82,9 +107,59 @@ static void free_in_a_callback_does_nothing_in_a_child_either(void **state) {
     assert_exits((struct scenario *)*state, 0);
 }
 
+static int host_with_a_child_that_exchanges_descriptors(struct board *board) {
+    int result = run_pool(board, exchange_descriptors);
+
+    if (child == 0) {
+        require_files();
+    }
+    return result;
+}
+
+static void files_of_a_child_that_has_closed_all_stay(void **state) {
+    scenario_start_host(*state, host_with_a_child_that_exchanges_descriptors);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
+/* ---- Children for a pool that the host forks for ---------------------------------------- */
+
+static int host_with_a_lost_fork(struct board *board) {
+    const pf_event *event = NULL;
+
+    make_pool(board);
+    board_require(board, pf_pool_set_host_fork(host_pool, 1) == 0);
+    board_require(board, pf_pool_start(host_pool) == 0);
+    while (event == NULL || pf_event_type(event) != PF_EVENT_FORK_WANTED) {
+        board_require(board, pf_pool_dispatch(host_pool, 0) == 1);
+        while (pf_pool_next_event(host_pool, &event) == 1 &&
+               pf_event_type(event) != PF_EVENT_FORK_WANTED) {
+        }
+    }
+    child = fork();
+    if (child == 0) {
+        exchange_descriptors();
+        board_require(board, pf_pool_fork_child(host_pool, pf_event_task_id(event)) == -ESRCH);
+        require_files();
+        _exit(0);
+    }
+    await_child();
+    board_require(board, pf_pool_fork_parent(host_pool, pf_event_task_id(event), -EAGAIN) == 0);
+    (void)pf_pool_free(host_pool);
+    return 0;
+}
+
+static void files_stay_where_a_child_can_not_become_a_worker(void **state) {
+    scenario_start_host(*state, host_with_a_lost_fork);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(free_in_a_callback_does_nothing_in_a_child_either),
+        scenario_test(files_of_a_child_that_has_closed_all_stay),
+        scenario_test(files_stay_where_a_child_can_not_become_a_worker),
     };
 
     return run_group_with_each_backend("children of callbacks", tests);
