@@ -1,12 +1,13 @@
 /*
- * upgrade_workers_test.c - an upgrade of a supervisor with spares, and with workers that do not
- * know the library
+ * upgrade_workers_test.c - an upgrade of a supervisor with spares, with threads, and with workers
+ * that do not know the library
  *
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -88,6 +89,22 @@ static void spares_that_the_new_program_does_not_want_end(void **state) {
     stops(server);
 }
 
+/* ---- Threads ------------------------------------------------------------------------------ */
+
+/* Both threads find what the third pool has left. */
+static void pools_of_two_threads_may_wait_first_at_the_same_moment(void **state) {
+    (void)state;
+    pid_t program = fork();
+    if (program == 0) {
+        (void)setenv("LD_LIBRARY_PATH", library_directory(), 1);
+        (void)execl(program_path("upgrade_threads"), "upgrade_threads", "0", "500", NULL);
+        _exit(93);
+    }
+
+    assert_int_equal(server_end(program), 0);
+    assert_all_end();
+}
+
 /* ---- Workers that do not know the library ------------------------------------------------- */
 
 static const char *service_option(void) {
@@ -124,6 +141,7 @@ int main(void) {
         executed_scenario_test(executed_spares_are_renewed),
         executed_scenario_test(spares_that_the_host_forked_are_renewed),
         executed_scenario_test(spares_that_the_new_program_does_not_want_end),
+        executed_scenario_test(pools_of_two_threads_may_wait_first_at_the_same_moment),
         executed_scenario_test(worker_that_reports_to_a_socket_stays),
     };
 

@@ -49,7 +49,7 @@ inline bool are_equal(const SocketKey &one, const SocketKey &other) {
 // negative errno.
 [[nodiscard]] int note_handed_on(const SocketKey &key, std::span<const int> descriptors);
 
-// Closes what was handed on and that nobody has asked for.
+// Closes what was handed on and that nobody has asked for. Under the lock of the process.
 void close_handed_on();
 
 // Gives the next set of that key that was handed on, which this process has bound then, as it were.

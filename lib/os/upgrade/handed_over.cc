@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "os/upgrade/handed_over.h"
 
+#include <atomic>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@
 #include "os/net/activation.h"
 #include "os/net/bound_sockets.h"
 #include "os/process/process_id.h"
+#include "os/process/process_lock.h"
 #include "os/service/daemon.h"
 
 namespace prefork::os {
@@ -35,10 +37,11 @@ struct HandedOver {
     base::Array<HandedPool> pools;
     sigset_t mask;
     uint32_t pool_count = 0;
-    uint32_t unclaimed_count = 0; // of the processes from the next one on
+    // Written under the lock of the process: pools of several threads may wait for the first time.
+    std::atomic<uint32_t> unclaimed_count{0}; // of the processes from the next one on
     uint32_t next = 0;
     bool is_mask_held = false;
-    bool is_open = false; // for claims
+    std::atomic<bool> is_open{false}; // for claims
     ProcessId process = 0;
 };
 
@@ -283,9 +286,12 @@ void close_descriptors(const HandedOver &all) {
     }
 }
 
-// Once.
+// Once, under the lock.
 void end_claims(HandedOver *all) {
     const UpgradeHeader &header = all->reader.header();
+    if (!all->is_open) {
+        return;
+    }
     all->is_open = false;
     close_handed_on();
     close_descriptors(*all);
@@ -301,6 +307,7 @@ void end_claims(HandedOver *all) {
         adopt_file(unread.get());
     }
     if (HandedOver *all = own_handed(); all != nullptr && all->is_open) {
+        const ProcessLock lock;
         end_claims(all);
     }
 }
@@ -351,14 +358,15 @@ bool has_unclaimed_pools() {
 }
 
 uint32_t unclaimed_count() {
-    if (handed->is_open) {
-        end_claims(handed);
-    }
+    const ProcessLock lock;
+    end_claims(handed);
     return handed->unclaimed_count;
 }
 
 bool pop_unclaimed(UpgradeProcess *ret_process) {
-    if (unclaimed_count() == 0) {
+    const ProcessLock lock;
+    end_claims(handed);
+    if (handed->unclaimed_count == 0) {
         return false;
     }
     do {

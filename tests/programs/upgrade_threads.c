@@ -1,0 +1,106 @@
+/*
+ * upgrade_threads.c - a program with a pool in each of two threads, which executes itself again
+ *
+ *     upgrade_threads GENERATION LAST
+ *
+ * Every other program has a third pool, and sockets, that the next one does not want. Exits with 0
+ * if the last one has both pools as the first one had them.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "prefork.h"
+#include "process.h"
+
+enum { POOLS = 2, SOCKETS = 12, TURN_MS = 5, TURNS_MAX = 2000 };
+
+static pf_pool *pools[POOLS];
+static atomic_int waiting; /* threads that are about to dispatch */
+
+static void check(bool is_good, const char *what) {
+    if (!is_good) {
+        (void)fprintf(stderr, "%s\n", what);
+        exit(1);
+    }
+}
+
+static int work(int task_id, void *user) {
+    (void)task_id;
+    (void)user;
+    wait_for_ever();
+    return 0;
+}
+
+static void ignore_event(const pf_event *event, void *user) {
+    (void)event;
+    (void)user;
+}
+
+static pf_pool *start_pool(const char *name) {
+    pf_pool *pool = NULL;
+
+    check(pf_pool_new(&pool) == 0, "no pool");
+    (void)pf_pool_set_name(pool, name);
+    (void)pf_pool_set_workers(pool, 1);
+    (void)pf_pool_set_worker_fn(pool, work, NULL, NULL);
+    (void)pf_pool_set_event_callback(pool, ignore_event, NULL, NULL);
+    (void)pf_pool_set_thread_policy(pool, PF_THREADS_ALLOW);
+    check(pf_pool_start(pool) == 0, "no start");
+    return pool;
+}
+
+/* At the same moment as the other thread. */
+static void *dispatch(void *pool) {
+    (void)atomic_fetch_add(&waiting, 1);
+    while (atomic_load(&waiting) < POOLS) { /* without a pause: both go on at once */
+    }
+    check(pf_pool_dispatch(pool, 0) == 1, "no dispatch");
+    return NULL;
+}
+
+static int alive(void) { return pf_pool_alive_count(pools[0]) + pf_pool_alive_count(pools[1]); }
+
+static void leave_something(void) {
+    int listener = -1;
+
+    check(pf_pool_dispatch(start_pool("unwanted"), 0) == 1, "no third pool");
+    for (int i = 0; i < SOCKETS; i++) {
+        check(pf_bind_sockets("127.0.0.1", 0, AF_INET, 0, 0, &listener, 1) == 1, "no socket");
+    }
+}
+
+int main(int argc, char **argv) {
+    if (argc != 3) {
+        return 2;
+    }
+    int generation = (int)strtol(argv[1], NULL, 10);
+    pthread_t thread;
+    pools[0] = start_pool("first");
+    pools[1] = start_pool("second");
+    check(pthread_create(&thread, NULL, dispatch, pools[1]) == 0, "no thread");
+    (void)dispatch(pools[0]);
+    check(pthread_join(thread, NULL) == 0, "no join");
+    for (int turn = 0; alive() != POOLS && turn < TURNS_MAX; turn++) {
+        (void)pf_pool_dispatch(pools[turn % POOLS], TURN_MS);
+    }
+    check(alive() == POOLS, "other workers than those of both pools");
+    if (generation >= (int)strtol(argv[2], NULL, 10)) {
+        (void)pf_pool_free(pools[0]);
+        (void)pf_pool_free(pools[1]);
+        return 0;
+    }
+    if (generation % 2 == 0) {
+        leave_something();
+    }
+    char next[16];
+    (void)snprintf(next, sizeof(next), "%d", generation + 1);
+    const char *const arguments[] = {argv[0], next, argv[2], NULL};
+    check(false, pf_strerror(pf_upgrade(NULL, arguments, NULL)));
+}
