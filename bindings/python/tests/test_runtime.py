@@ -40,6 +40,13 @@ def test_buffered_output_is_written_once(run):
     assert (program.out, program.err) == ("once\n", "once\n")
 
 
+def test_what_is_buffered_for_a_file_is_written_once(run, tmp_path):
+    path = tmp_path / "file"
+    before = f'file = open({str(path)!r}, "a"); file.write("once\\n")'
+    forks(run, before, 'file.write("worker\\n")').end(0)
+    assert sorted(path.read_text().split()) == ["once", "worker", "worker"]
+
+
 def test_output_of_workers_is_not_lost():
     reader, writer = os.pipe()
 

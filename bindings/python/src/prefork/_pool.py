@@ -12,7 +12,7 @@ from typing import Callable, Iterator, Mapping, Optional, Sequence, Union
 
 from ._aio import Reader
 from ._control import Control
-from ._end import End, Files
+from ._end import End
 from ._errors import Error, check
 from ._events import Event
 from ._executed import is_worker_of, run_target
@@ -176,7 +176,6 @@ class Pool(Control):
         self._target = target
         self._name = name
         self._manager_notify = manager_notify
-        self._files: Optional[Files] = None
         self._reader: Optional[Reader] = None
         self._waits_inside = reap_orphans == ReapOrphans.ADOPTED
         try:
@@ -231,8 +230,6 @@ class Pool(Control):
             refuse_threads()
         self._start()
         self._started = True
-        if not self._executes:
-            self._files = Files()
 
     def run(self) -> None:
         """Supervise to the end, and log each event through the logger "prefork".
@@ -281,23 +278,16 @@ class Pool(Control):
         """Whether all workers have ended, and none will be started."""
         return self._finished
 
-    def _before_fork(self) -> None:
-        super()._before_fork()
-        self._supervisors_files().flush()
-
-    def _supervisors_files(self) -> Files:
-        assert self._files is not None
-        return self._files
-
     def _become_worker(self, task_id: int) -> None:
         if self._manager_notify:
             os.environ.pop("NOTIFY_SOCKET", None)  # as the library did in the C environment
-        assert self._target is not None
+        assert self._target is not None and self._files is not None
+        files = self._files
         run_worker(
             self._target,
             self._pool,
             task_id,
-            lambda: End(self._supervisors_files(), not self._allow_threads),
+            lambda: End(files, not self._allow_threads),
         )
 
     def __enter__(self) -> Pool:

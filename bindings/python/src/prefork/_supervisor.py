@@ -11,7 +11,7 @@ import threading
 from ctypes import byref, c_void_p
 from typing import Any, NoReturn, Optional, SupportsIndex
 
-from ._end import flush_stdio
+from ._end import Files, flush_stdio
 from ._errors import ETHREADS, GaveUpError, check, error_of, gave_up, threads_error
 from ._events import Event, EventType, read_event
 from ._fork import flush_streams, fork
@@ -83,6 +83,8 @@ class Supervisor:
         self._allow_threads = allow_threads
         self._handle: Optional[c_void_p] = None
         self._waiter: Optional[_Waiter] = None
+        self._host_fork = host_fork
+        self._files: Optional[Files] = None  # those that are open at the start, before any fork
         self._owner = os.getpid()
         # The handle may not go away under another thread's stop().
         self._lock = threading.RLock()
@@ -121,6 +123,8 @@ class Supervisor:
 
     def _start(self) -> None:
         check(lib.pf_pool_start(self._pool))
+        if self._host_fork:
+            self._files = Files()
 
     def fileno(self) -> int:
         """The descriptor that is readable when :meth:`Pool.poll` has something to do.
@@ -208,6 +212,8 @@ class Supervisor:
     def _before_fork(self) -> None:
         """Write what is buffered, or each worker would write it once more."""
         flush_streams()
+        if self._files is not None:
+            self._files.flush()
         if not self._allow_threads:
             flush_stdio()
 
