@@ -16,6 +16,10 @@ import java.time.Duration;
  * SIGTERM then only requests the stop; SIGINT and SIGHUP have no effect. If the worker takes longer
  * than {@link PoolBuilder#stopTimeout} it is killed. A SIGTERM of another process ends it with
  * status 143, after which it is restarted.
+ *
+ * <p>The variables that name a worker, {@code PF_...}, are removed from its environment when this
+ * package is first used. A worker that calls {@link System#getenv} before removes them from
+ * {@link ProcessBuilder#environment} itself: a program there that uses libprefork fails with ESRCH.
  */
 public final class Worker {
     private static volatile boolean hasRun;
