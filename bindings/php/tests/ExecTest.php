@@ -54,6 +54,17 @@ final class ExecTest extends ProcessCase
         self::assertCount(5, $program->lines('shutdown'));
     }
 
+    public function test_a_worker_does_not_pass_on_what_names_it(): void
+    {
+        $program = $this->launch(<<<'PHP'
+            (new Pool(exec: true, workers: 1, worker: function () {
+                say('worker', ...preg_grep('/^PF_/', array_keys($_SERVER + $_ENV + getenv())));
+            }))->run();
+            PHP);
+        self::assertSame(0, $program->end(), $program->err());
+        self::assertSame([''], $program->lines('worker'));
+    }
+
     public function test_a_killed_supervisor_leaves_no_executed_worker(): void
     {
         $program = $this->launch(<<<'PHP'

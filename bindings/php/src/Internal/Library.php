@@ -95,7 +95,18 @@ final class Library
         if ($lib->pf_task_id() !== -1) {
             self::$executedWorker = getmypid();
         }
+        self::forgetEnvironment();
         return $lib;
+    }
+
+    /** PHP has copied the environment before the library removed its own variables from it. */
+    private static function forgetEnvironment(): void
+    {
+        foreach (array_keys($_SERVER + $_ENV) as $name) {
+            if (preg_match('/^(PF|LISTEN)_/', (string) $name) && getenv($name) === false) {
+                unset($_SERVER[$name], $_ENV[$name]);
+            }
+        }
     }
 
     /** @return array{\FFI, string} the library with only its version, and where it is */
