@@ -62,6 +62,27 @@ def test_output_of_workers_is_not_lost():
         assert output.read() == "buffered"
 
 
+def test_a_worker_with_many_descriptors_drains(run):
+    program = run(
+        """
+import os, prefork, resource
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+open_files = [os.dup(0) for _ in range(1100)]
+def work(task_id):
+    prefork.ready()
+    prefork.Drain(0).wait_in_thread()
+    print("drained", prefork.stop_fd() > 1023, flush=True)
+with prefork.Pool(work, 1, stop_signal=0, ready_timeout=60) as pool:
+    for event in pool:
+        if event.type == prefork.EventType.READY:
+            pool.stop()
+"""
+    )
+    program.end(0)
+    assert program.lines() == ["drained True"], program.err
+
+
 def test_handlers_of_register_at_fork_are_run(run):
     program = forks(
         run,

@@ -102,7 +102,9 @@ class Drain:
 
     def wait_in_thread(self, stop_accepting: Optional[Callable[[], object]] = None) -> None:
         """The same for servers with threads: call ``stop_accepting``, and wait for requests."""
-        select.select([stop_fd()], [], [])
+        stop = select.poll()  # select() takes no descriptor above 1,023
+        stop.register(stop_fd(), select.POLLIN)
+        stop.poll()
         self.is_stopping = True
         if stop_accepting is not None:
             stop_accepting()
