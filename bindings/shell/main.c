@@ -29,6 +29,19 @@ enum { SOCKETS_MAX = 64, LEVEL_ERROR = 3, LEVEL_INFORMATION = 6 };
 
 static bool is_upgrade;
 
+/* A descriptor that is closed would become a socket or the log file, and what is written as output
+ * would go there, or nowhere. */
+static void open_standard_files(void) {
+    int fd = open("/dev/null", O_RDWR);
+
+    while (fd >= 0 && fd <= STDERR_FILENO) {
+        fd = open("/dev/null", O_RDWR);
+    }
+    if (fd >= 0) {
+        (void)close(fd);
+    }
+}
+
 /* Directories have the same permission, and cannot be executed. */
 static bool is_program(const char *path) {
     struct stat status;
@@ -299,6 +312,7 @@ int main(int argc, char **argv) {
         return client_show(argv[2], argv[1][0] == 't');
     }
     options_read(&options, argc, argv);
+    open_standard_files();
     log_open(options.json);
     is_upgrade = upgrade_is_done();
     const char *program = find_program(options.program[0]);

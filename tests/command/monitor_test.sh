@@ -93,6 +93,25 @@ expect 'pid file after the upgrade' "$daemon" "$(cat "$pid_file")"
 kill -TERM "$daemon"
 until_true is_gone "$daemon"
 ! test -e "$pid_file" || fail 'the pid file is left'
+# Without standard files the log is as complete.
+: >"$daemon_log"
+"$prefork" -n 1 --daemon --pid-file "$pid_file" --log-file "$daemon_log" --ready-timeout 5 \
+    --metrics "unix:$monitor" -- "$app" <&- >&- 2>&- || fail 'no daemon without standard files'
+daemon=$(cat "$pid_file")
+kill -USR1 "$daemon"
+until_true grep -q ' was asked$' "$daemon_log"
+kill -HUP "$daemon"
+until_true logged 'Reloaded 1 processes'
+kill -TERM "$daemon"
+until_true is_gone "$daemon"
+for closed in 1 2; do
+    : >"$daemon_log"
+    eval "'$prefork' -n 1 --log-file '$daemon_log' -- \
+        sh -c 'echo output; echo error >&2' $closed>&-" || fail "it fails without $closed"
+    for line in '^output$' '^error$' 'child 0 .* exited normally'; do
+        logged "$line" || fail "without $closed the log has no '$line'"
+    done
+done
 # Why it fails is told to who launches it, or to the log file.
 log=$scratch/log
 status=0
