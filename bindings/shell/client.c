@@ -65,6 +65,7 @@ static char *ask(const char *path, bool speaks) {
     FILE *out = open_memstream(&text, &length);
     if (fd >= 0 && out != NULL &&
         setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0 &&
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) == 0 && /* connect */
         connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
         send(fd, request, strlen(request), MSG_NOSIGNAL) == (ssize_t)strlen(request)) {
         while ((count = recv(fd, part, sizeof(part), 0)) > 0) {

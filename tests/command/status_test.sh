@@ -103,6 +103,23 @@ is_taken_over() {
 until_true is_taken_over
 stop 143
 
+# ---- nobody answers --------------------------------------------------------------------------
+
+# The queue of the socket has room for two.
+start -n 1 --min-uptime 0 --backlog 1 -l "unix:$scratch/silent" -- sleep 1000
+until_true are_ready 1
+asking=
+for _ in 1 2 3; do
+    timeout 30 "$prefork" status "$scratch/silent" >>"$scratch/answers" 2>&1 &
+    asking="$asking $!"
+done
+for process in $asking; do
+    status=0
+    wait "$process" || status=$?
+    expect 'status without an answer' 1 "$status"
+done
+stop 143
+
 # ---- a worker that does not stop -------------------------------------------------------------
 
 start -n 1 --stop-timeout 0.2 --ready-timeout 5 -- "$programs/foreign_server" stubborn
