@@ -25,7 +25,9 @@ int epoll_pwait(int fd, struct epoll_event *events, int count, int timeout_ms,
         errno = refused_with;
         return -1;
     }
-    return (int)syscall(SYS_epoll_pwait, fd, events, count, timeout_ms, mask, KERNEL_SET_SIZE);
+    return (int)syscall(
+        SYS_epoll_pwait, fd, events, count, timeout_ms, mask,
+        (size_t)KERNEL_SET_SIZE); /* an int would leave half of the word as it was */
 }
 
 static void require_all_ends(struct board *board, int error) {
