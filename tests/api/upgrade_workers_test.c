@@ -105,6 +105,20 @@ static void pools_of_two_threads_may_wait_first_at_the_same_moment(void **state)
     assert_all_end();
 }
 
+/* Whoever waits for all streams waits for that thread. */
+static void thread_that_reads_does_not_hold_up_the_upgrade(void **state) {
+    static const char *options[] = {"workers=2", "reader=1", NULL};
+    (void)state;
+    pid_t server = serve(options);
+    assert_reaches("started slot", 2);
+    set_next("workers=2\n");
+
+    upgrade(server);
+
+    assert_reaches("generation 1 adopted 2.", 1);
+    stops(server);
+}
+
 /* ---- Workers that do not know the library ------------------------------------------------- */
 
 static const char *service_option(void) {
@@ -141,6 +155,7 @@ int main(void) {
         executed_scenario_test(executed_spares_are_renewed),
         executed_scenario_test(spares_that_the_host_forked_are_renewed),
         executed_scenario_test(spares_that_the_new_program_does_not_want_end),
+        executed_scenario_test(thread_that_reads_does_not_hold_up_the_upgrade),
         executed_scenario_test(pools_of_two_threads_may_wait_first_at_the_same_moment),
         executed_scenario_test(worker_that_reports_to_a_socket_stays),
     };

@@ -174,6 +174,27 @@ static void *upgrade_in_thread(void *result) {
     return NULL;
 }
 
+static void *read_stream(void *stream) {
+    (void)fgetc(stream);
+    return NULL;
+}
+
+/* A thread has the lock of a stream for as long as nobody writes. */
+static void read_for_ever(void) {
+    int ends[2];
+    pthread_t thread;
+    FILE *stream = pipe2(ends, O_CLOEXEC) == 0 ? fdopen(ends[0], "re") : NULL;
+
+    if (stream == NULL || pthread_create(&thread, NULL, read_stream, stream) != 0) {
+        report("no reader.");
+        return;
+    }
+    while (ftrylockfile(stream) == 0) {
+        funlockfile(stream);
+        pause_ms(1);
+    }
+}
+
 /* Descriptors that are close-on-exec stay so. */
 static void forbid_inheritance(void) {
 #ifdef SYS_fcntl64
@@ -200,6 +221,9 @@ static void upgrade(void) {
     const struct rlimit limit = {(rlim_t)number("file_size", 0), before.rlim_max};
     if (number("uninherited", 0) != 0) {
         forbid_inheritance();
+    }
+    if (number("reader", 0) != 0) {
+        read_for_ever();
     }
     if (number("thread", 0) != 0) {
         pthread_t thread;

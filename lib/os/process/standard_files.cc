@@ -2,6 +2,7 @@
 #include "os/process/standard_files.h"
 
 #include <fcntl.h>
+#include <initializer_list>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -42,5 +43,14 @@ bool is_standard_file(int descriptor) {
 }
 
 void flush_stdio() { fflush(nullptr); }
+
+void flush_standard_output() {
+    for (FILE *stream : {stdout, stderr}) {
+        if (ftrylockfile(stream) == 0) {
+            fflush(stream);
+            funlockfile(stream);
+        }
+    }
+}
 
 } // namespace prefork::os

@@ -76,7 +76,11 @@ int execute_upgrade(const Program &program, UpgradeWriter *writer) {
                           writer->file())) {
         return -ENOMEM;
     }
-    flush_stdio();
+    if (has_threads()) {
+        flush_standard_output();
+    } else {
+        flush_stdio();
+    }
     int result = writer->set_inherited(true);
     if (result == 0) {
         result = program.execute(environment.get());
