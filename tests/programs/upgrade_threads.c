@@ -10,6 +10,7 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -59,7 +60,10 @@ static pf_pool *start_pool(const char *name) {
 /* At the same moment as the other thread. */
 static void *dispatch(void *pool) {
     (void)atomic_fetch_add(&waiting, 1);
-    while (atomic_load(&waiting) < POOLS) { /* without a pause: both go on at once */
+    for (unsigned look = 1; atomic_load(&waiting) < POOLS; look++) {
+        if (look % 4096 == 0) { /* else without a pause: both go on at once */
+            (void)sched_yield();
+        }
     }
     check(pf_pool_dispatch(pool, 0) == 1, "no dispatch");
     return NULL;
