@@ -38,6 +38,26 @@ class RuntimeTest < Support::Case
     assert_equal ["exit Integer"] * 2, program.lines("exit")
   end
 
+  # The limit counts the processes of a user, and does not hold for root. Ruby would wait for a process inside of
+  # fork, where it does not notice that a worker has ended, and no signal.
+  def test_a_fork_that_the_system_refuses_is_reported_and_tried_again
+    program = run_program(<<~RUBY)
+      Process::Sys.setuid(50_000 + Process.pid % 10_000) if Process.uid.zero?
+      running = Dir.glob("/proc/[0-9]*/task/*").count { |path| (File.stat(path).uid rescue nil) == Process.uid }
+      limits = Process.getrlimit(:NPROC)
+      Process.setrlimit(:NPROC, running + 1, limits[1])
+      pool = Prefork::Pool.new(workers: 2, signals: :none)
+      pool.on_event do |event|
+        puts "\#{event.type} \#{event.error.class}"
+        Process.setrlimit(:NPROC, *limits) if event.type == :start_failed
+        pool.stop if event.type == :started && event.task_id == 1
+      end
+      pool.run { sleep }
+    RUBY
+    assert_ended program, 0
+    assert_includes program.lines("start_failed"), "start_failed Errno::EAGAIN"
+  end
+
   def test_hooks_of_fork_run_and_random_numbers_differ_and_output_is_written_once
     program = run_program(<<~RUBY)
       hook = Module.new do

@@ -8,9 +8,22 @@ module Prefork
     SPARE = -2
     # How long a child may take to tell its process id.
     CHILD_S = 1
-    private_constant :SPARE, :CHILD_S
+    # What {#process_left?} calls: the pid that it stores, the program, no arguments.
+    SPAWN = Fiddle::Function.new(Fiddle::Handle::DEFAULT["posix_spawn"], [Fiddle::TYPE_UINTPTR_T] * 6, Fiddle::TYPE_INT,
+                                 need_gvl: true)
+    SPAWNED = Fiddle::Pointer.malloc(Fiddle::SIZEOF_INT, Fiddle::RUBY_FREE)
+    ROOT = Fiddle::Pointer["/\0"]
+    NOTHING = Fiddle::Pointer["\0" * Fiddle::SIZEOF_VOIDP]
+    private_constant :SPARE, :CHILD_S, :SPAWN, :SPAWNED, :ROOT, :NOTHING
 
     private
+
+    # Process.fork does not fail where no process is left, but tries again each second: with signals blocked, and
+    # while nobody reaps the workers that have ended. So this asks before, if not for what others take in between. A
+    # directory cannot be executed: the process that would do so is gone after the call.
+    def process_left?
+      SPAWN.call(SPAWNED.to_i, ROOT.to_i, 0, 0, NOTHING.to_i, NOTHING.to_i) != Errno::EAGAIN::Errno
+    end
 
     def other_threads
       Thread.list - [Thread.current]
@@ -29,6 +42,8 @@ module Prefork
       unless @forked
         if @settings[:allow_threads] == false && !other_threads.empty?
           @forked = Errors::ETHREADS
+        elsif !process_left?
+          @forked = -Errno::EAGAIN::Errno
         else
           result = Library.call(:pf_pool_fork_prepare, @handle, task_id)
           return if result.negative? && result != -Errno::EALREADY::Errno # the pool does not want it any more
