@@ -240,6 +240,7 @@ int client_show(const char *socket, bool stays) {
         is_good = stay(path, &now);
     } else if (is_good) {
         show(&now, NULL, false);
+        is_good = ferror(stdout) == 0;
     }
     free(now.lines);
     return is_good ? 0 : STATUS_FAILED;
