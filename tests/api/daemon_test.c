@@ -213,6 +213,34 @@ static void a_pool_that_is_given_up_is_not_waited_for(void **state) {
     assert_int_equal(end_of(daemon), SIGTERM);
 }
 
+/* Its own pool has been ready, and the child has one too. */
+static int launches_another(struct board *board) {
+    if (!become_daemon(board, NULL)) {
+        return STATUS_REFUSED;
+    }
+    pf_pool *pool = start_pool(board, stays);
+    board_require(board, pf_pool_dispatch(pool, 0) == 1);
+    pid_t child = fork();
+    if (child == 0) {
+        return become_daemon(board, NULL) ? plan_run(board, &two_workers) : STATUS_REFUSED;
+    }
+    int status = end_of(child);
+    (void)pf_pool_free(pool);
+    return status == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void a_daemon_that_a_daemon_launches_waits_for_its_own_pools(void **state) {
+    struct scenario *scenario = *state;
+
+    (void)launch(scenario, launches_another);
+
+    assert_exits(scenario, 0);
+    pid_t second = daemon_pid(scenario, 1);
+    assert_int_equal(end_of(daemon_pid(scenario, 0)), 0);
+    assert_int_equal(kill(second, SIGTERM), 0);
+    assert_int_equal(end_of(second), SIGTERM);
+}
+
 /* ---- Not ready -------------------------------------------------------------------------- */
 
 static int can_not_begin(struct board *board) {
@@ -356,6 +384,7 @@ int main(void) {
         launch_test(all_pools_that_began_before_the_first_wait_are_waited_for),
         launch_test(a_pool_that_is_given_up_is_not_waited_for),
         launch_test(a_pool_that_did_not_get_ready_is_not_waited_for_when_it_is_gone),
+        launch_test(a_daemon_that_a_daemon_launches_waits_for_its_own_pools),
         launch_test(a_daemon_that_fails_makes_its_launch_fail_with_its_message),
         launch_test(a_daemon_that_is_killed_makes_its_launch_fail),
         launch_test(the_daemon_outlives_a_launch_that_is_killed),

@@ -140,6 +140,7 @@ int become_daemon(const char *pid_file) {
             return r;
         }
     }
+    daemon_state.pools = 0; // and those that were waited for
     daemon_state.process = own_process_id();
     daemon_state.launching = 1;
     return 0;
