@@ -181,6 +181,22 @@ void group_outside_of_the_namespace_counts_as_the_root_of_the_mount(void **) {
     assert_int_equal(quota_count(root), 2);
 }
 
+// As in a container to which a volume gives the groups of the machine too.
+void a_mount_that_shows_the_group_comes_before_one_that_does_not(void **) {
+    put("proc/self/mountinfo", "29 21 0:26 /../.. /groups rw - cgroup2 cgroup2 rw\n"
+                               "30 21 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
+                               "31 21 0:26 /other /other rw - cgroup2 cgroup2 rw\n");
+    put("proc/self/cgroup", "0::/\n");
+    put("sys/fs/cgroup/cpu.max", "200000 100000\n");
+    put("other/cpu.max", "100000 100000\n");
+    assert_int_equal(quota_count(root), 2);
+    put("groups/cpu.max", "300000 100000\n");
+    put("proc/self/cgroup", "0::/other\n");
+    put("proc/self/mountinfo", "29 21 0:26 /../.. /groups rw - cgroup2 cgroup2 rw\n"
+                               "31 21 0:26 /other /other rw - cgroup2 cgroup2 rw\n");
+    assert_int_equal(quota_count(root), 1);
+}
+
 void mount_point_with_a_space_is_found(void **) {
     put("proc/self/mountinfo", "30 21 0:26 / /control\\040groups rw - cgroup2 cgroup2 rw\n");
     put("proc/self/cgroup", "0::/app\n");
@@ -243,6 +259,7 @@ const CMUnitTest tests_of_processors[] = {
     IN_OWN_ROOT(a_period_that_is_missing_is_no_limit),
     IN_OWN_ROOT(group_with_the_beginning_of_anothers_name_is_not_below_it),
     IN_OWN_ROOT(group_outside_of_the_namespace_counts_as_the_root_of_the_mount),
+    IN_OWN_ROOT(a_mount_that_shows_the_group_comes_before_one_that_does_not),
     IN_OWN_ROOT(mount_point_with_a_space_is_found),
     IN_OWN_ROOT(tables_without_sense_are_no_limit),
     IN_OWN_ROOT(names_of_any_length_do_no_harm),

@@ -128,8 +128,44 @@ struct Hierarchy {
 constexpr Hierarchy hierarchies[] = {{"cgroup2", "", group_quota_v2},
                                      {"cgroup", "cpu", group_quota_v1}};
 
-// Where the hierarchy is mounted, and which of its groups is the mount's root.
-bool find_mount(const char *root, const Hierarchy &hierarchy, char *ret_point, char *ret_group) {
+// This process's group in the hierarchy.
+bool find_group(const char *root, const Hierarchy &hierarchy, char *ret_group) {
+    char path[path_max];
+    base::Text(path, sizeof(path)).add(root).add("/proc/self/cgroup");
+    Lines lines(path);
+    for (char *line = lines.next(); line != nullptr; line = lines.next()) {
+        // "NUMBER:CONTROLLERS:GROUP"
+        (void)cut_word(&line, ':');
+        char *controllers = cut_word(&line, ':');
+        const bool found = *hierarchy.controller == '\0'
+                               ? *controllers == '\0'
+                               : has_word(controllers, hierarchy.controller);
+        if (found) {
+            base::Text(ret_group, path_max).add(line);
+            return true;
+        }
+    }
+    return false;
+}
+
+// A mount may show only the part of the tree below a group, as in a container.
+bool is_shown(const char *group, const char *mounted) {
+    const size_t length = strcmp(mounted, "/") == 0 ? 0 : strlen(mounted);
+    return strncmp(group, mounted, length) == 0 &&
+           (group[length] == '/' || group[length] == '\0') && strstr(group, "/../") == nullptr;
+}
+
+// What it does not show counts as its root.
+const char *part_below(const char *group, const char *mounted) {
+    const size_t length = strcmp(mounted, "/") == 0 ? 0 : strlen(mounted);
+    return is_shown(group, mounted) && strcmp(group + length, "/") != 0 ? group + length : "";
+}
+
+// Where the hierarchy is mounted, and which of its groups is the mount's root. Of several mounts it
+// is the first one that shows the group, or else the first one.
+bool find_mount(const char *root, const Hierarchy &hierarchy, const char *own_group,
+                char *ret_point, char *ret_group) {
+    bool found = false;
     char path[path_max];
     base::Text(path, sizeof(path)).add(root).add("/proc/self/mountinfo");
     Lines lines(path);
@@ -154,41 +190,17 @@ bool find_mount(const char *root, const Hierarchy &hierarchy, char *ret_point, c
         char *point = cut_word(&line, ' ');
         unescape(group);
         unescape(point);
-        base::Text(ret_group, path_max).add(group);
-        base::Text(ret_point, path_max).add(root).add(point);
-        return true;
-    }
-    return false;
-}
-
-// This process's group in the hierarchy.
-bool find_group(const char *root, const Hierarchy &hierarchy, char *ret_group) {
-    char path[path_max];
-    base::Text(path, sizeof(path)).add(root).add("/proc/self/cgroup");
-    Lines lines(path);
-    for (char *line = lines.next(); line != nullptr; line = lines.next()) {
-        // "NUMBER:CONTROLLERS:GROUP"
-        (void)cut_word(&line, ':');
-        char *controllers = cut_word(&line, ':');
-        const bool found = *hierarchy.controller == '\0'
-                               ? *controllers == '\0'
-                               : has_word(controllers, hierarchy.controller);
-        if (found) {
-            base::Text(ret_group, path_max).add(line);
+        const bool is_best = is_shown(own_group, group);
+        if (is_best || !found) {
+            base::Text(ret_group, path_max).add(group);
+            base::Text(ret_point, path_max).add(root).add(point);
+        }
+        if (is_best) {
             return true;
         }
+        found = true;
     }
-    return false;
-}
-
-// A mount may show only the part of the tree below a group, as in a container. What it does not
-// show counts as its root.
-const char *part_below(const char *group, const char *mounted) {
-    const size_t length = strcmp(mounted, "/") == 0 ? 0 : strlen(mounted);
-    const bool is_shown = strncmp(group, mounted, length) == 0 &&
-                          (group[length] == '/' || group[length] == '\0') &&
-                          strstr(group, "/../") == nullptr;
-    return is_shown && strcmp(group + length, "/") != 0 ? group + length : "";
+    return found;
 }
 
 // The smallest quota from the group up to the root of the mount, for all of them hold; 0: none.
@@ -196,7 +208,8 @@ int64_t smallest_quota(const char *root, const Hierarchy &hierarchy) {
     char point[path_max];
     char mounted[path_max];
     char group[path_max];
-    if (!find_mount(root, hierarchy, point, mounted) || !find_group(root, hierarchy, group)) {
+    if (!find_group(root, hierarchy, group) ||
+        !find_mount(root, hierarchy, group, point, mounted)) {
         return 0;
     }
     const char *below = part_below(group, mounted);
