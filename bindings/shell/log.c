@@ -57,10 +57,12 @@ static void write_string(FILE *out, const char *text) {
     (void)fputc('"', out);
 }
 
+/* The supervisor waits for no reader of a FIFO; its workers write as they would without us. */
 int log_to_file(const char *path) {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0644);
 
-    if (fd < 0 || dup2(fd, STDOUT_FILENO) < 0 || dup2(fd, STDERR_FILENO) < 0) {
+    if (fd < 0 || fcntl(fd, F_SETFL, O_APPEND) < 0 || dup2(fd, STDOUT_FILENO) < 0 ||
+        dup2(fd, STDERR_FILENO) < 0) {
         const int error = errno;
         if (fd >= 0) {
             (void)close(fd);

@@ -112,6 +112,19 @@ for closed in 1 2; do
         logged "$line" || fail "without $closed the log has no '$line'"
     done
 done
+# A FIFO that nobody reads any more does not stop the supervisor.
+mkfifo "$scratch/fifo"
+exec 8<>"$scratch/fifo"
+start -n 1 --ready-timeout 5 --log-file "$scratch/fifo" -- "$app" 8>&-
+until_true are_ready 1
+exec 8>&-
+kill -HUP "$server"
+is_reloaded() {
+    [ "$(value 'prefork_reloads_total{pool=""}')" = 1 ]
+}
+until_true is_reloaded
+until_true are_ready 1
+stop 143
 # Why it fails is told to who launches it, or to the log file.
 log=$scratch/log
 status=0
