@@ -70,8 +70,9 @@ static const char *find_program(const char *name) {
         }
         return cannot_find(name, access(name, X_OK) == 0 ? -EACCES : -errno);
     }
+    /* An empty part, also the last one, is the current directory. */
     for (const char *rest = directories == NULL ? "/usr/local/bin:/usr/bin:/bin" : directories;
-         *rest != '\0';) {
+         rest != NULL;) {
         size_t length = strcspn(rest, ":");
         (void)snprintf(path, sizeof(path), "%.*s%s%s", (int)length, rest, length == 0 ? "" : "/",
                        name);
@@ -79,7 +80,7 @@ static const char *find_program(const char *name) {
             return path;
         }
         exists = exists || access(path, F_OK) == 0;
-        rest += length + (rest[length] == ':');
+        rest = rest[length] == ':' ? rest + length + 1 : NULL;
     }
     return cannot_find(name, exists ? -EACCES : -ENOENT);
 }

@@ -54,6 +54,10 @@ ends 126 'the pool has failed: Exec format error' -- "$scratch/nonsense"
 # PATH is searched as a shell does: a directory of the name is not the program.
 mkdir -p "$scratch/first/true"
 PATH=$scratch/first:$PATH ends 0 'child 0 .* exited normally' -n 1 -- true
+# An empty part at its end is the current directory.
+printf '#!/bin/sh\n' >"$scratch/here"
+chmod +x "$scratch/here"
+(cd "$scratch" && PATH=$PATH: ends 0 'child 0 .* exited normally' -n 1 -- here)
 ends 0 '^usage: prefork ' --help
 [ "$(wc -l <"$log")" -le 24 ] || fail 'the help has more than 24 lines'
 ! grep -q '.\{80\}' "$log" || fail 'the help has lines of more than 79 columns'
