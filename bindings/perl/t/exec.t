@@ -18,7 +18,7 @@ sub script {
     my ($name, $code) = @_;
     my $path = "$directory/$name";
     open my $file, '>', $path or die $!;
-    print $file "use strict; use warnings; use FFI::Prefork ':all'; \$| = 1;\n$code";
+    print $file "use strict; use warnings; use POSIX (); use FFI::Prefork ':all'; \$| = 1;\n$code";
     close $file;
     return [$^X, $path];
 }
@@ -207,6 +207,26 @@ $thread->detach;
 END
     $program->end;
     is_deeply([$program->lines('')], ['PF_ETHREADS', 'worker'], 'refused, unless allowed');
+};
+
+subtest 'no descriptor left' => sub {
+    my $program = run_program(['sh', '-c', 'ulimit -n 64; exec "$@"', 'sh', @{ script('full.pl', <<'END') }]);
+my $pool = FFI::Prefork->new(workers => 1);
+$pool->start(sub { sleep 600 });
+my $is_full;
+while (my $event = $pool->next_event) {
+    print $event->type, ' ', $event->message, "\n";
+    next if $event->type ne 'worker_started';
+    $pool->stop if $is_full;
+    if (!$is_full++) {
+        1 while defined POSIX::dup(0);
+        kill 'KILL', $event->pid;
+    }
+}
+END
+    is($program->end, 0, 'status') or diag $program->err;
+    is_deeply([$program->lines('start_failed')], [], 'no thread is seen that is not there');
+    is(scalar $program->lines('worker_started'), 2, 'a worker is restarted');
 };
 
 subtest 'many descriptors of systemd' => sub {

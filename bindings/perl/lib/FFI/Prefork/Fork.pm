@@ -16,10 +16,15 @@ use constant TASK_SPARE => -2;
 
 my $ETHREADS = $FFI::Prefork::Error::CODE{PF_ETHREADS};
 
-# Whether this process has more than one thread. A system without /proc cannot tell.
+# Whether this process has more than one thread. A system without /proc cannot tell. Where no descriptor
+# is left to read the directory, its links are one for each thread and two.
 sub has_threads {
-    opendir my $threads, '/proc/self/task' or return 1;
-    return 1 != grep { !/^[.]/ } readdir $threads;
+    my $tasks = '/proc/self/task';
+    if (opendir my $threads, $tasks) {
+        return 1 != grep { !/^[.]/ } readdir $threads;
+    }
+    my $links = (stat $tasks)[3];
+    return !defined $links || $links != 3;
 }
 
 # Gives FORK_WANTED its answer. Returns true in the child, which has to call run_worker.
