@@ -1,7 +1,7 @@
 #!/bin/sh
 # The library as one source file: it compiles without a warning, a program that a C compiler links
 # with it supervises workers, it defines the functions of the interface, and it is made the same
-# again.
+# again. On machines of 32 bits it calls nothing that fails for large files.
 #
 # SPDX-License-Identifier: MIT
 set -eu
@@ -34,4 +34,12 @@ try() { # compiler of C++, compiler of C
 
 try g++ gcc
 ! command -v clang++ >/dev/null 2>&1 || try clang++ clang
+small=i686-linux-gnu
+if command -v "$small-g++" >/dev/null 2>&1; then
+    "$small-g++" -std=c++20 -O0 -fno-exceptions -fno-rtti -fno-threadsafe-statics -c \
+        -o "$scratch/small.o" "$scratch/one/prefork.cc"
+    calls=$(nm --undefined-only "$scratch/small.o" |
+        grep -E ' (f?stat|fstatat|open|openat|fcntl|ftruncate)$' || true)
+    [ -z "$calls" ] || complain "calls for files of 32 bits: $calls"
+fi
 exit "$found"
