@@ -202,6 +202,9 @@ static pf_pool *make_pool(const struct options *options, const char *program) {
     check(pf_pool_set_replace_width(pool, options->width), "--width");
     check(pf_pool_set_signals(pool, PF_SIGNALS_STANDARD), "signals");
     check(pf_pool_set_manager_notify(pool, 1), "notify");
+    if (getpid() == 1) { /* the parent of all orphans of a container */
+        check(pf_pool_set_reap_orphans(pool, PF_REAP_ALL), "orphans");
+    }
     if (options->name != NULL) {
         check(pf_pool_set_name(pool, options->name), "--name");
     }

@@ -107,6 +107,17 @@ is_taken_over() {
 until_true is_taken_over
 stop 143
 
+# ---- as process 1 of a container -------------------------------------------------------------
+
+# The worker waits until process 1 has no other child, not even one that has ended.
+# shellcheck disable=SC2016 # the worker expands it
+alone='for count in 1 2 3; do (sleep 0.1 &); done
+    until [ "$(ps -o pid= --ppid 1 | wc -l)" -eq 1 ]; do sleep 0.02; done'
+if unshare --map-root-user --pid --fork --mount-proc true 2>/dev/null; then
+    timeout 30 unshare --map-root-user --pid --fork --kill-child --mount-proc \
+        "$prefork" -n 1 -- sh -c "$alone" >"$log" 2>&1 || fail 'orphans are left'
+fi
+
 # ---- nobody answers --------------------------------------------------------------------------
 
 # The queue of the socket has room for two.
