@@ -293,6 +293,17 @@ static int run(const struct options *options, const char *program) {
     return 0;
 }
 
+/* Before there is a daemon, so that the command that launches it ends with that status. */
+static void check_arguments(const struct options *options, const char *program) {
+    for (int i = 0; i < options->listen_count; i++) {
+        (void)address_read(options->listen[i]);
+    }
+    if (options->metrics != NULL) {
+        monitor_check(options->metrics);
+    }
+    pf_pool_free(make_pool(options, program));
+}
+
 static void become_daemon(const struct options *options) {
     int result = pf_daemonize(options->pid_file);
 
@@ -320,6 +331,7 @@ int main(int argc, char **argv) {
     log_open(options.json);
     is_upgrade = upgrade_is_done();
     const char *program = find_program(options.program[0]);
+    check_arguments(&options, program);
     handle_if_default(SIGPIPE);
     handle_if_default(SIGXFSZ);
     if (options.daemon) {

@@ -88,12 +88,23 @@ static int close_failed(int fd) {
     return -error;
 }
 
+void monitor_check(const char *text) {
+    const struct address address = address_read(text);
+    struct in6_addr any;
+
+    if (address.is_unix) {
+        if (strlen(address.host) >= sizeof(((struct sockaddr_un *)NULL)->sun_path)) {
+            usage_error("the path of a socket is too long: %s", address.host);
+        }
+    } else if (address.host[0] != '\0' && inet_pton(AF_INET, address.host, &any) != 1 &&
+               inet_pton(AF_INET6, address.host, &any) != 1) {
+        usage_error("--metrics needs an IP address, not a name: %s", address.host);
+    }
+}
+
 static int listen_unix(struct monitor *monitor, const struct address *address) {
     struct sockaddr_un path = {.sun_family = AF_UNIX};
 
-    if (strlen(address->host) >= sizeof(path.sun_path)) {
-        usage_error("the path of a socket is too long: %s", address->host);
-    }
     memcpy(path.sun_path, address->host, strlen(address->host));
     remove_stale(&path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -114,9 +125,7 @@ static int listen_tcp(const struct address *address) {
     const bool is_ip4 = inet_pton(AF_INET, host, &ip4.sin_addr) == 1;
     int on = 1;
 
-    if (!is_ip4 && inet_pton(AF_INET6, host, &ip6.sin6_addr) != 1) {
-        usage_error("--metrics needs an IP address, not a name: %s", host);
-    }
+    (void)inet_pton(AF_INET6, host, &ip6.sin6_addr);
     int fd = socket(is_ip4 ? AF_INET : AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     const struct sockaddr *name =
         is_ip4 ? (const struct sockaddr *)&ip4 : (const struct sockaddr *)&ip6;

@@ -15,6 +15,9 @@ enum { MONITOR_FDS_MAX = 17 };
 
 struct monitor;
 
+/* Exits as an error of use if that is no address to listen at, see address.h. */
+void monitor_check(const char *address);
+
 /* Listens at an address of this machine, see address.h. Returns NULL after a message if that
  * fails. */
 struct monitor *monitor_open(const char *address, const pf_pool *pool, const char *name,

@@ -41,6 +41,11 @@ ends 2 'a path is missing: unix:' -l unix: true
 ends 2 '--pid-file needs --daemon' --pid-file "$scratch/pid" true
 ends 2 '--spares needs --native' --spares 2 true
 ends 2 'a name has letters' --name 'a"b' true
+for wrong in '-l 65536' '--metrics localhost:0' '-n 65537' '--backoff 5,1'; do
+    # shellcheck disable=SC2086 # an option and its value
+    ends 2 prefork --daemon --log-file "$scratch/nothing" $wrong true
+done
+! test -e "$scratch/nothing" || fail 'wrong arguments make a log file'
 ends 2 'status needs one SOCKET' status
 ends 2 'needs an IP address, not a name' --metrics localhost:0 true
 ends 1 'nowhere: No such file' status "$scratch/nowhere"
