@@ -90,14 +90,11 @@ int pf_fork_processes(int num_processes, int max_restarts) {
     // The host's own children are the host's, as it may have forked some before.
     options.reap_orphans = os::own_pid() == init_pid ? os::ReapMode::adopted : os::ReapMode::none;
 
-    if (int r = prefork::api::find_handed_over("", &options); r < 0) {
-        return r;
-    }
     Pool *pool = base::make<Pool>();
     if (pool == nullptr) {
         return -ENOMEM;
     }
-    if (int r = pool->open(options); r < 0) {
+    if (int r = prefork::api::open_pool("", &options, pool); r < 0) {
         base::destroy(pool);
         return r;
     }

@@ -79,11 +79,8 @@ int start(pf_pool *pool) {
             return r;
         }
     }
-    if (int r = prefork::api::find_handed_over(pool->resources->pool_name(), &pool->options);
-        r < 0) {
-        return r;
-    }
-    const int result = pool->pool.open(options);
+    const int result =
+        prefork::api::open_pool(pool->resources->pool_name(), &pool->options, &pool->pool);
     if (result < 0) {
         pool->pool.~Pool();
         new (&pool->pool) Pool();

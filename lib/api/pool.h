@@ -69,12 +69,17 @@ void remove_pool(pf_pool *pool);
 // Whether pf_fork_processes() has not come to its end in this process.
 bool is_in_fork_processes();
 
-// Fills in what the former program of this process has handed over to a pool of that name. Returns
-// 0 or a negative errno.
-inline int find_handed_over(const char *name, runtime::PoolOptions *options) {
-    options->handed = os::find_handed_pool(name);
+// Opens a pool, with what the former program of this process has handed over to one of that name.
+// Returns 0 or a negative errno.
+inline int open_pool(const char *name, runtime::PoolOptions *options, runtime::Pool *pool) {
+    if (int r = os::handed_over_error(); r < 0) {
+        return r;
+    }
+    options->handed = os::claim_handed_pool(name);
     options->host_mask = os::held_mask();
-    return os::handed_over_error();
+    const int result = pool->open(*options);
+    os::end_claim(options->handed);
+    return result;
 }
 
 // Whether a setting may be made now: 0, or what the setter returns.

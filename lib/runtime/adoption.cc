@@ -139,7 +139,7 @@ int Pool::open_channel(bool adopts) {
 // After this nothing fails.
 void Pool::adopt(const AdoptedPolicy &policy) {
     const os::UpgradePoolView &view = options_.handed->view;
-    options_.handed->is_claimed = true;
+    options_.handed->is_adopted = true;
     if (!options_.has_foreign_reports() && view.pool.notifications.socket >= 0) {
         os::NotifySocket unused; // closes it
         (void)unused.adopt(view.pool.notifications);

@@ -97,7 +97,7 @@ static void pools_of_two_threads_may_wait_first_at_the_same_moment(void **state)
     pid_t program = fork();
     if (program == 0) {
         (void)setenv("LD_LIBRARY_PATH", library_directory(), 1);
-        (void)execl(program_path("upgrade_threads"), "upgrade_threads", "0", "300", NULL);
+        (void)execl(program_path("upgrade_threads"), "upgrade_threads", "0", "100", NULL);
         _exit(93);
     }
 

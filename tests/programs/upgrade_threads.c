@@ -57,15 +57,23 @@ static pf_pool *start_pool(const char *name) {
     return pool;
 }
 
-/* At the same moment as the other thread. */
-static void *dispatch(void *pool) {
+/* Ends in both threads at the same moment. */
+static void meet(void) {
     (void)atomic_fetch_add(&waiting, 1);
     for (unsigned look = 1; atomic_load(&waiting) < POOLS; look++) {
         if (look % 4096 == 0) { /* else without a pause: both go on at once */
             (void)sched_yield();
         }
     }
-    check(pf_pool_dispatch(pool, 0) == 1, "no dispatch");
+}
+
+/* The second pool begins before the first one waits, or meanwhile. */
+static void *run_second(void *is_late) {
+    meet();
+    if (*(const bool *)is_late) {
+        pools[1] = start_pool("second");
+    }
+    check(pf_pool_dispatch(pools[1], 0) == 1, "no second dispatch");
     return NULL;
 }
 
@@ -87,9 +95,15 @@ int main(int argc, char **argv) {
     int generation = (int)strtol(argv[1], NULL, 10);
     pthread_t thread;
     pools[0] = start_pool("first");
-    pools[1] = start_pool("second");
-    check(pthread_create(&thread, NULL, dispatch, pools[1]) == 0, "no thread");
-    (void)dispatch(pools[0]);
+    bool is_late = generation % 4 == 3;
+    if (!is_late) {
+        pools[1] = start_pool("second");
+    }
+    check(pthread_create(&thread, NULL, run_second, &is_late) == 0, "no thread");
+    meet();
+    for (volatile int delay = is_late ? generation * 91 % 9000 : 0; delay > 0; delay--) {
+    }
+    check(pf_pool_dispatch(pools[0], 0) == 1, "no first dispatch");
     check(pthread_join(thread, NULL) == 0, "no join");
     for (int turn = 0; alive() != POOLS && turn < TURNS_MAX; turn++) {
         (void)pf_pool_dispatch(pools[turn % POOLS], TURN_MS);

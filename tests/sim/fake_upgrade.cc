@@ -33,6 +33,7 @@ prefork::os::HandedPool *HandedOver::pool() {
                          spares.size() * sizeof(spares[0])};
     pool_.view.policy = policy;
     pool_.is_claimed = false;
+    pool_.is_adopted = false;
     return &pool_;
 }
 

@@ -11,18 +11,16 @@
 
 #include "base/heap_object.h"
 #include "base/number.h"
-#include "os/channel/notify_socket.h"
-#include "os/channel/record.h"
 #include "os/fd/borrowed_fd.h"
 #include "os/fd/descriptor.h"
 #include "os/fd/fd_identity.h"
 #include "os/fd/pidfd.h"
-#include "os/fd/pipe_write.h"
 #include "os/net/activation.h"
 #include "os/net/bound_sockets.h"
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
 #include "os/service/daemon.h"
+#include "os/upgrade/unwanted_pool.h"
 
 namespace prefork::os {
 
@@ -40,6 +38,7 @@ struct HandedOver {
     // Written under the lock of the process: pools of several threads may wait for the first time.
     std::atomic<uint32_t> unclaimed_count{0}; // of the processes from the next one on
     uint32_t next = 0;
+    base::Array<bool> popped; // of the processes
     bool is_mask_held = false;
     std::atomic<bool> is_open{false}; // for claims
     ProcessId process = 0;
@@ -61,13 +60,6 @@ void close_on_exec(int descriptor) { (void)fcntl(descriptor, F_SETFD, FD_CLOEXEC
 void own(int descriptor) {
     if (descriptor >= 0) {
         note_descriptor(descriptor);
-    }
-}
-
-void close_own(int descriptor) {
-    if (descriptor >= 0) {
-        forget_descriptor(descriptor);
-        close(descriptor);
     }
 }
 
@@ -184,7 +176,10 @@ int read_file(int file, HandedOver *all) {
         return 0;
     }
     const bool has_pools = all->reader.has_pools();
-    return !has_pools || all->pools.allocate(all->reader.facts().pool_count) ? 1 : -ENOMEM;
+    return all->popped.allocate(all->reader.header().process_count) &&
+                   (!has_pools || all->pools.allocate(all->reader.facts().pool_count))
+               ? 1
+               : -ENOMEM;
 }
 
 void adopt_file(int file) {
@@ -249,55 +244,40 @@ bool is_claimed(const HandedOver &all, int32_t pid) {
     return false;
 }
 
-// Workers see it where they wait for it, and are sent a signal besides.
-void write_stop(int stop_end) {
-    const Command stop{CommandKind::stop, 0, {}, 0};
-    if (stop_end >= 0 && is_pipe(stop_end)) {
-        (void)write_without_sigpipe(stop_end, &stop, sizeof(stop));
-    }
-}
-
 // Where the layout is not known, which descriptor is whose is not known either.
 void close_descriptors(const HandedOver &all) {
     for (uint32_t index = 0; index < all.pool_count; index++) {
-        const HandedPool &handed_pool = all.pools[index];
-        UpgradePool pool = handed_pool.view.pool;
-        if (handed_pool.is_claimed) {
-            continue;
-        }
-        NotifySocket notifications; // removes its file, too
-        if (notifications.adopt(pool.notifications) == 0) {
-            pool.notifications.socket = -1;
-            pool.notifications.place = -1;
-        }
-        for (uint32_t worker = 0; worker < pool.worker_count; worker++) {
-            const int stop_end = handed_pool.view.worker(worker).channel.stop_end;
-            write_stop(stop_end);
-            close_own(stop_end);
-        }
-        for (const int descriptor : pool.descriptors()) {
-            close_own(descriptor);
+        if (!all.pools[index].is_claimed) {
+            close_unwanted_pool(all.pools[index].view);
         }
     }
     const UpgradeHeader &header = all.reader.header();
     uint32_t index = all.reader.facts().own_descriptors;
     for (; !all.reader.has_pools() && index < header.descriptor_count; index++) {
-        close_own(all.reader.descriptor(index));
+        close_handed_over(all.reader.descriptor(index));
     }
+}
+
+void count_unclaimed(HandedOver *all) {
+    uint32_t count = 0;
+    for (uint32_t index = 0; index < all->reader.header().process_count; index++) {
+        const bool is_left =
+            !all->popped[index] && !is_claimed(*all, all->reader.process(index).pid);
+        count += is_left ? 1U : 0U;
+    }
+    all->next = 0;
+    all->unclaimed_count = count;
 }
 
 // Once, under the lock.
 void end_claims(HandedOver *all) {
-    const UpgradeHeader &header = all->reader.header();
     if (!all->is_open) {
         return;
     }
     all->is_open = false;
     close_handed_on();
     close_descriptors(*all);
-    for (uint32_t index = 0; index < header.process_count; index++) {
-        all->unclaimed_count += is_claimed(*all, all->reader.process(index).pid) ? 0U : 1U;
-    }
+    count_unclaimed(all);
 }
 
 // A program that ends without a pool that waits leaves no files. Their names are in what could not
@@ -316,15 +296,29 @@ void end_claims(HandedOver *all) {
 
 int handed_over_error() { return is_this_process(failed_process) ? failure : 0; }
 
-HandedPool *find_handed_pool(const char *name) {
+HandedPool *claim_handed_pool(const char *name) {
+    const ProcessLock lock;
     HandedOver *all = own_handed();
     for (uint32_t index = 0; all != nullptr && all->is_open && index < all->pool_count; index++) {
         HandedPool &pool = all->pools[index];
         if (!pool.is_claimed && strcmp(pool.view.pool.name, name) == 0) {
+            pool.is_claimed = true;
             return &pool;
         }
     }
     return nullptr;
+}
+
+void end_claim(HandedPool *pool) {
+    if (pool == nullptr || pool->is_adopted) {
+        return;
+    }
+    const ProcessLock lock;
+    pool->is_claimed = false;
+    if (!handed->is_open) { // the time for claims has ended meanwhile
+        close_unwanted_pool(pool->view);
+        count_unclaimed(handed);
+    }
 }
 
 const sigset_t *held_mask() {
@@ -345,6 +339,7 @@ bool has_unclaimed() {
 }
 
 bool has_unclaimed_pools() {
+    const ProcessLock lock;
     const HandedOver *all = own_handed();
     if (all == nullptr || !all->is_open) {
         return all != nullptr && all->unclaimed_count > 0;
@@ -369,9 +364,13 @@ bool pop_unclaimed(UpgradeProcess *ret_process) {
     if (handed->unclaimed_count == 0) {
         return false;
     }
-    do {
-        *ret_process = handed->reader.process(handed->next++);
-    } while (is_claimed(*handed, ret_process->pid));
+    bool is_left = false;
+    while (!is_left) {
+        *ret_process = handed->reader.process(handed->next);
+        is_left = !handed->popped[handed->next] && !is_claimed(*handed, ret_process->pid);
+        handed->next += 1;
+    }
+    handed->popped[handed->next - 1] = true;
     handed->unclaimed_count -= 1;
     return true;
 }

@@ -12,16 +12,19 @@ namespace prefork::os {
 
 struct HandedPool {
     UpgradePoolView view;
-    bool is_claimed;
+    bool is_claimed; // under the lock of the process
+    bool is_adopted; // by who has claimed it
 };
 
 // 0, or a negative errno if it cannot be read: then no pool may start, or two would serve. The
 // workers end with this process.
 [[nodiscard]] int handed_over_error();
 
-// The pool of that name that nobody has claimed; nullptr: there is none. Whoever claims it marks
-// it, and its descriptors are his.
-[[nodiscard]] HandedPool *find_handed_pool(const char *name);
+// Claims the pool of that name that nobody has claimed; nullptr: there is none. Whoever adopts it
+// marks it, and its descriptors are his.
+[[nodiscard]] HandedPool *claim_handed_pool(const char *name);
+// Gives it back if it was not adopted. nullptr: there was none.
+void end_claim(HandedPool *pool);
 
 // The signals that the former program had not blocked are blocked until the first pool has its
 // handlers. The mask to be restored; nullptr: there is none.
