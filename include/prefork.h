@@ -588,8 +588,9 @@ PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);
  * Errors: -EINVAL without a way to make workers: a worker function, a program, or
  *   pf_pool_set_host_fork() with neither a program nor a callback; the same for foreign workers
  *   without a program or with spares; -EALREADY after an earlier start, and in a worker made by
- *   exec before it has called pf_pool_run(); -ESRCH and -ELOOP as for pf_pool_run(); PF_ETHREADS,
- *   -EMFILE, -ENFILE, -ENOMEM, -ENOSPC: nothing has happened, and the call may be made again.
+ *   exec before it has called pf_pool_run(); -EBUSY while the pool is being freed; -ESRCH and
+ *   -ELOOP as for pf_pool_run(); PF_ETHREADS, -EMFILE, -ENFILE, -ENOMEM, -ENOSPC: nothing has
+ *   happened, and the call may be made again.
  * Since: 0.2
  */
 PF_API int pf_pool_start(pf_pool *pool);

@@ -141,16 +141,15 @@ pf_pool *pf_pool_free(pf_pool *pool) {
     }
     const bool ours = os::is_this_process(pool->owner);
     if (ours ? pool->working.exchange(true) : pool->pool.is_in_callback()) {
-        return pool; // also while the host frees what is its own
+        return pool; // also while a free_user function of this pool runs
     }
-    if (!ours) {
-        prefork::api::remove_pool(pool);
-        pool->pool.disown();
-    } else {
-        prefork::api::remove_pool(pool);
+    if (ours) {
         pool->event_data.release();
         pool->worker_data.release();
+    } else {
+        pool->pool.disown();
     }
+    prefork::api::remove_pool(pool);
     os::drop(pool->resources);
     base::destroy(pool);
     return nullptr;
@@ -200,6 +199,9 @@ int pf_pool_start(pf_pool *pool) {
     }
     if (pool->stage != Stage::settings) {
         return -EALREADY;
+    }
+    if (pool->working) {
+        return -EBUSY; // it is being freed
     }
     // A host that forks needs the events that say when.
     const bool has_way = pool->options.host_fork

@@ -218,10 +218,13 @@ static void copies_of_pidfds_in_a_child_cost_no_cpu(void **state) {
 
 /* What belongs to the host may own the pool, too. */
 static void free_the_pool(void *user) {
+    static const char *const argv[] = {"/bin/false", NULL};
+
     (void)user;
     effects++;
     board_require(host_board, pf_pool_free(host_pool) == host_pool);
     board_require(host_board, pf_pool_dispatch(host_pool, 0) == -EBUSY);
+    board_require(host_board, pf_upgrade(argv[0], argv, NULL) == -EBUSY);
 }
 
 static int host_whose_values_free_the_pool(struct board *board) {
@@ -246,6 +249,29 @@ static void pool_is_freed_once_though_what_it_frees_frees_it(void **state) {
     assert_exits((struct scenario *)*state, 0);
 }
 
+static void start_the_pool(void *user) {
+    (void)user;
+    effects++;
+    board_require(host_board, pf_pool_start(host_pool) == -EBUSY);
+}
+
+static int host_whose_value_starts_the_pool(struct board *board) {
+    host_board = board;
+    board_require(board, pf_pool_new(&host_pool) == 0);
+    board_require(board, pf_pool_set_workers(host_pool, 1) == 0);
+    board_require(board, pf_pool_set_worker_fn(host_pool, sleeps, NULL, start_the_pool) == 0);
+    board_require(board, pf_pool_free(host_pool) == NULL);
+    board_require(board, effects == 1);
+    require_no_children(board);
+    return 0;
+}
+
+static void pool_that_is_being_freed_is_not_started(void **state) {
+    scenario_start_host(*state, host_whose_value_starts_the_pool);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(a_run_ends_after_a_close_at_an_exit),
@@ -253,6 +279,7 @@ int main(void) {
         scenario_test(each_status_is_known_though_a_callback_ignores_children),
         scenario_test(copies_of_pidfds_in_a_child_cost_no_cpu),
         scenario_test(pool_is_freed_once_though_what_it_frees_frees_it),
+        scenario_test(pool_that_is_being_freed_is_not_started),
     };
 
     return run_group_with_each_backend("callback effects", tests);
