@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include <errno.h>
 
+#include "os/fd/descriptor.h"
 #include "os/process/clock.h"
 #include "os/process/threads.h"
 #include "os/watch/exit_status.h"
@@ -107,15 +108,25 @@ int Pool::attach_child(uint32_t worker, int32_t pid) {
     return 0;
 }
 
+// A child may have files of its own under the numbers of what it has closed: then none is closed.
+// To find out changes nothing, for the epoll is the parent's as well.
+bool Pool::look_for_loss_in_child() const {
+    const bool is_lost = !channel_.is_whole();
+    if (is_lost) {
+        os::forget_descriptors();
+    }
+    return is_lost;
+}
+
 int Pool::fork_child(int32_t task_id) {
-    (void)look_for_loss(); // by the child
+    const bool is_lost = look_for_loss_in_child();
     os::SpawnParameters parameters = common_parameters();
     parameters.task_id = task_id;
     parameters.waiting_mask = held_signals_.mask();
     parameters.threads = host_has_threads_;
     // As the kernel sends it at the end of the thread that forked.
     parameters.link.death_signal = main_thread_.forked_this_child() ? options_.death_signal : 0;
-    const bool expected = pending_fork(task_id) != core::no_worker;
+    const bool expected = !is_lost && pending_fork(task_id) != core::no_worker;
     const bool joined = os::join_pool(&parameters, expected ? channel_.admission_end(task_id) : -1);
     disown();
     return !joined ? -ESRCH : task_id == base::task_spare ? parameters.task_id : 0;

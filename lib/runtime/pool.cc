@@ -360,7 +360,7 @@ int Pool::descriptor() const { return failure_ != 0 ? -EBADF : loop_.descriptor(
 
 // A child that the host forked in its callback has come back from it. The pool is not its.
 int Pool::leave_as_detached_child() {
-    (void)look_for_loss(); // what it has opened under their numbers stays
+    (void)look_for_loss_in_child();
     os::become_detached_child();
     disown();
     return -ECHILD;

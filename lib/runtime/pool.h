@@ -131,6 +131,7 @@ class Pool {
     void before_host_code();
     void after_host_code();
     bool look_for_loss();
+    bool look_for_loss_in_child() const;
     void check_late();
     void lose_descriptors();
     int leave_as_detached_child();

@@ -7,8 +7,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +23,12 @@ static struct board *host_board;
 static pf_pool *host_pool;
 static pid_t child = -1;
 static int files[FILES];
+
+/* That of the library. The epoll is that of the parent as well. */
+int epoll_ctl(int epoll, int operation, int descriptor, struct epoll_event *event) {
+    board_require(host_board, child != 0);
+    return (int)syscall(SYS_epoll_ctl, epoll, operation, descriptor, event);
+}
 
 static int sleeps(int task_id, void *user) {
     (void)task_id;

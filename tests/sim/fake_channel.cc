@@ -139,6 +139,7 @@ void Descriptor::reset() {
 
 void Descriptor::lose() { descriptor_ = -1; }
 void forget_descriptor(int /*descriptor*/) {}
+void forget_descriptors() {}
 
 bool is_pipe(int descriptor) { return pipes.is_open(descriptor); }
 

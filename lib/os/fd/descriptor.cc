@@ -78,10 +78,7 @@ void forget_earlier_generation() {
     if (noted_generation.load(std::memory_order_relaxed) == generation()) {
         return;
     }
-    const uint32_t words = words_in_use.exchange(0, std::memory_order_relaxed);
-    for (uint32_t word = 0; word < words; word++) {
-        noted[word].store(0, std::memory_order_relaxed);
-    }
+    forget_descriptors();
     // A worker has kept some, which are not for workers of its own.
     for (const int descriptor : own_kept.descriptors) {
         note_in_table(descriptor);
@@ -101,6 +98,13 @@ void forget_descriptor(int descriptor) {
         const auto number = static_cast<uint32_t>(descriptor);
         noted[number / bits].fetch_and(~(uint64_t{1} << (number % bits)),
                                        std::memory_order_relaxed);
+    }
+}
+
+void forget_descriptors() {
+    const uint32_t words = words_in_use.exchange(0, std::memory_order_relaxed);
+    for (uint32_t word = 0; word < words; word++) {
+        noted[word].store(0, std::memory_order_relaxed);
     }
 }
 

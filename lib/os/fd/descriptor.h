@@ -13,6 +13,8 @@ namespace prefork::os {
 // its last, so that a new worker can close exactly these.
 void note_descriptor(int descriptor);
 void forget_descriptor(int descriptor);
+// All of them. For a child of the host that has closed them: files of its own have their numbers.
+void forget_descriptors();
 
 // What a worker keeps of the library's descriptors, each or -1.
 struct KeptDescriptors {
