@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <utility>
 
 #include "os/process/process_lock.h"
 
@@ -112,15 +113,15 @@ int note_handed_on(const SocketKey &key, std::span<const int> descriptors) {
 }
 
 void close_handed_on() {
-    for (const BoundSet *set = first_handed_on; set != nullptr; set = set->next) {
+    BoundSet *const first = std::exchange(first_handed_on, nullptr); // a fork may come at any time
+    for (const BoundSet *set = first; set != nullptr; set = set->next) {
         for (const BorrowedFd &socket : set->sockets) {
             if (socket.is_still_open()) {
                 close(socket.get());
             }
         }
     }
-    free_sets(first_handed_on);
-    first_handed_on = nullptr;
+    free_sets(first);
 }
 
 int find_handed_on(const SocketKey &key, std::span<int> descriptors) {
