@@ -139,7 +139,7 @@ int Pool::open_channel(bool adopts) {
 // After this nothing fails.
 void Pool::adopt(const AdoptedPolicy &policy) {
     const os::UpgradePoolView &view = options_.handed->view;
-    options_.handed->is_adopted = true;
+    os::note_adopted(options_.handed);
     if (!options_.has_foreign_reports() && view.pool.notifications.socket >= 0) {
         os::NotifySocket unused; // closes it
         (void)unused.adopt(view.pool.notifications);
@@ -173,7 +173,8 @@ void Pool::absorb_unclaimed() {
     if (!grow(slots, spares)) {
         return; // at the next wait
     }
-    for (uint32_t id = first; os::pop_unclaimed(&process); id++) {
+    // A start that fails in another thread meanwhile leaves more of them, for the next wait.
+    for (uint32_t id = first; id - first < count && os::pop_unclaimed(&process); id++) {
         loop_.adopt(id, process.pid, process.pidfd);
         supervisor_.absorb(id, process.pid, os::now());
         send_signals();

@@ -3,33 +3,55 @@
  *
  *     upgrade_threads GENERATION LAST
  *
- * Every other program has a third pool, and sockets, that the next one does not want. Exits with 0
- * if the last one has both pools as the first one had them.
+ * In the fourth one the first thread tries to do so while the second one starts its pool. Every
+ * other program has a third pool, and sockets, that the next one does not want. Exits with 0 if the
+ * last one has both pools as the first one had them.
  *
  * SPDX-License-Identifier: MIT
  */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "prefork.h"
 #include "process.h"
 
-enum { POOLS = 2, SOCKETS = 12, TURN_MS = 5, TURNS_MAX = 2000 };
+enum { POOLS = 2, SOCKETS = 12, TURN_MS = 5, TURNS_MAX = 2000, HELD = 3 };
+
+static int generation;
 
 static pf_pool *pools[POOLS];
 static atomic_int waiting; /* threads that are about to dispatch */
+
+static atomic_bool is_held_in_start;
+static atomic_bool is_starting;
+static atomic_bool may_start;
 
 static void check(bool is_good, const char *what) {
     if (!is_good) {
         (void)fprintf(stderr, "%s\n", what);
         exit(1);
     }
+}
+
+/* That of the library: when a start has claimed its pool and has not adopted it yet. */
+int epoll_create1(int flags) {
+    if (atomic_load(&is_held_in_start)) {
+        atomic_store(&is_starting, true);
+        for (int look = 0; !atomic_load(&may_start) && look < TURNS_MAX; look++) {
+            pause_ms(TURN_MS);
+        }
+    }
+    return (int)syscall(SYS_epoll_create1, flags);
 }
 
 static int work(int task_id, void *user) {
@@ -71,6 +93,7 @@ static void meet(void) {
 static void *run_second(void *is_late) {
     meet();
     if (*(const bool *)is_late) {
+        atomic_store(&is_held_in_start, generation == HELD);
         pools[1] = start_pool("second");
     }
     check(pf_pool_dispatch(pools[1], 0) == 1, "no second dispatch");
@@ -78,6 +101,16 @@ static void *run_second(void *is_late) {
 }
 
 static int alive(void) { return pf_pool_alive_count(pools[0]) + pf_pool_alive_count(pools[1]); }
+
+/* The next program would not hear of the second pool. */
+static void try_upgrade_amid_start(const char *const *arguments) {
+    while (!atomic_load(&is_starting)) {
+        pause_ms(1);
+    }
+    check(pf_pool_dispatch(pools[0], 0) == 1, "no dispatch beside a start");
+    check(pf_upgrade(NULL, arguments, NULL) == -EBUSY, "an upgrade amid a start is not refused");
+    atomic_store(&may_start, true);
+}
 
 static void leave_something(void) {
     int listener = -1;
@@ -92,7 +125,10 @@ int main(int argc, char **argv) {
     if (argc != 3) {
         return 2;
     }
-    int generation = (int)strtol(argv[1], NULL, 10);
+    generation = (int)strtol(argv[1], NULL, 10);
+    char next[16];
+    (void)snprintf(next, sizeof(next), "%d", generation + 1);
+    const char *const arguments[] = {argv[0], next, argv[2], NULL};
     pthread_t thread;
     pools[0] = start_pool("first");
     bool is_late = generation % 4 == 3;
@@ -101,6 +137,9 @@ int main(int argc, char **argv) {
     }
     check(pthread_create(&thread, NULL, run_second, &is_late) == 0, "no thread");
     meet();
+    if (generation == HELD) {
+        try_upgrade_amid_start(arguments);
+    }
     for (volatile int delay = is_late ? generation * 91 % 9000 : 0; delay > 0; delay--) {
     }
     check(pf_pool_dispatch(pools[0], 0) == 1, "no first dispatch");
@@ -117,8 +156,5 @@ int main(int argc, char **argv) {
     if (generation % 2 == 0) {
         leave_something();
     }
-    char next[16];
-    (void)snprintf(next, sizeof(next), "%d", generation + 1);
-    const char *const arguments[] = {argv[0], next, argv[2], NULL};
     check(false, pf_strerror(pf_upgrade(NULL, arguments, NULL)));
 }

@@ -141,4 +141,6 @@ bool has_unclaimed() { return false; }
 uint32_t unclaimed_count() { return 0; }
 bool pop_unclaimed(UpgradeProcess * /*ret_process*/) { return false; }
 
+void note_adopted(HandedPool *pool) { pool->is_adopted = true; }
+
 } // namespace prefork::os

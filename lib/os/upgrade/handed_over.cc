@@ -20,6 +20,7 @@
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
 #include "os/service/daemon.h"
+#include "os/signals/wakeups.h"
 #include "os/upgrade/unwanted_pool.h"
 
 namespace prefork::os {
@@ -309,16 +310,26 @@ HandedPool *claim_handed_pool(const char *name) {
     return nullptr;
 }
 
+void note_adopted(HandedPool *pool) {
+    const ProcessLock lock;
+    pool->is_adopted = true;
+}
+
 void end_claim(HandedPool *pool) {
     if (pool == nullptr || pool->is_adopted) {
         return;
     }
-    const ProcessLock lock;
-    pool->is_claimed = false;
-    if (!handed->is_open) { // the time for claims has ended meanwhile
+    {
+        const ProcessLock lock;
+        pool->is_claimed = false;
+        if (handed->is_open) {
+            return;
+        }
+        // The time for claims has ended meanwhile.
         close_unwanted_pool(pool->view);
         count_unclaimed(handed);
     }
+    wake_all(); // a pool that waits already ends the workers
 }
 
 const sigset_t *held_mask() {
@@ -341,15 +352,17 @@ bool has_unclaimed() {
 bool has_unclaimed_pools() {
     const ProcessLock lock;
     const HandedOver *all = own_handed();
-    if (all == nullptr || !all->is_open) {
-        return all != nullptr && all->unclaimed_count > 0;
+    if (all == nullptr) {
+        return false;
     }
     for (uint32_t index = 0; index < all->pool_count; index++) {
-        if (!all->pools[index].is_claimed) {
+        const HandedPool &pool = all->pools[index];
+        if (!pool.is_adopted && (all->is_open || pool.is_claimed)) {
             return true;
         }
     }
-    return !all->reader.has_pools() && all->reader.header().process_count > 0;
+    return all->is_open ? !all->reader.has_pools() && all->reader.header().process_count > 0
+                        : all->unclaimed_count > 0;
 }
 
 uint32_t unclaimed_count() {

@@ -12,17 +12,18 @@ namespace prefork::os {
 
 struct HandedPool {
     UpgradePoolView view;
-    bool is_claimed; // under the lock of the process
-    bool is_adopted; // by who has claimed it
+    bool is_claimed; // both are written under the lock of the process
+    bool is_adopted; // by its claimant
 };
 
 // 0, or a negative errno if it cannot be read: then no pool may start, or two would serve. The
 // workers end with this process.
 [[nodiscard]] int handed_over_error();
 
-// Claims the pool of that name that nobody has claimed; nullptr: there is none. Whoever adopts it
-// marks it, and its descriptors are his.
+// Claims the pool of that name that nobody has claimed; nullptr: there is none.
 [[nodiscard]] HandedPool *claim_handed_pool(const char *name);
+// The claimant has adopted it: the workers and the descriptors are its own.
+void note_adopted(HandedPool *pool);
 // Gives it back if it was not adopted. nullptr: there was none.
 void end_claim(HandedPool *pool);
 
@@ -34,7 +35,8 @@ void restore_held_mask();
 
 // A pool is about to wait. What nobody has claimed by then nobody will.
 [[nodiscard]] bool has_unclaimed();
-// Whether there are pools among that, or workers of some. Sockets alone may be lost.
+// Whether there are pools among that, or workers of some, or a pool that its claimant has not
+// adopted yet. Sockets alone may be lost.
 [[nodiscard]] bool has_unclaimed_pools();
 // How many workers nobody has claimed.
 [[nodiscard]] uint32_t unclaimed_count();
