@@ -275,15 +275,16 @@ static int run(const struct options *options, const char *program) {
             exit(STATUS_FAILED);
         }
     }
+    bool is_of_program = false;
     int result = pf_pool_start(pool);
     if (result == 0) {
         result = supervise(pool, options, monitor);
+        is_of_program = result == -ENOEXEC || result == -EACCES;
     }
     int stop_signal = result == 0 ? pf_pool_stop_signal(pool) : 0;
     monitor_close(monitor);
     pf_pool_free(pool);
     if (result < 0) {
-        const bool is_of_program = result == -ENOEXEC || result == -EACCES;
         log_failure("the pool has failed", result,
                     is_of_program ? STATUS_NOT_EXECUTABLE : STATUS_FAILED);
     }

@@ -123,6 +123,23 @@ if unshare --map-root-user --pid --fork --mount-proc true 2>/dev/null; then
         "$prefork" -n 1 -- sh -c "$alone" >"$log" 2>&1 || fail 'orphans are left'
 fi
 
+# ---- no directory for the notify socket -------------------------------------------------------
+
+# shellcheck disable=SC2016 # the inner shell expands it
+locked='for place in /run /tmp /dev/shm; do mount -t tmpfs -o mode=0 none "$place" || exit; done
+    exec setpriv --inh-caps=-all --bounding-set=-all "$@"'
+# locked COMMAND...
+locked() {
+    timeout 30 env -u TMPDIR -u XDG_RUNTIME_DIR unshare --map-root-user --mount \
+        sh -c "$locked" sh "$@"
+}
+if locked "$prefork" --version >/dev/null 2>&1; then
+    status=0
+    locked "$prefork" -n 1 --ready-timeout 5 -- true >"$log" 2>&1 || status=$?
+    expect 'status without a notify socket' 1 "$status"
+    logged 'the pool has failed: Permission denied' || fail 'the notify socket was bound'
+fi
+
 # ---- nobody answers --------------------------------------------------------------------------
 
 # The queue of the socket has room for two.
