@@ -216,11 +216,12 @@ static bool stay(const char *path, struct table *now) {
     while (is_good && !is_over) {
         (void)printf("\033[H\033[J"); /* to the upper left corner, and clear all below */
         show(now, before.lines == NULL ? NULL : &before, true);
-        (void)poll(NULL, 0, INTERVAL_MS);
+        const bool is_written = ferror(stdout) == 0;
+        (void)poll(NULL, 0, is_written ? INTERVAL_MS : 0);
         free(before.lines);
         before = *now;
         now->lines = NULL;
-        is_good = is_over || look_again(path, now);
+        is_good = is_over || (is_written && look_again(path, now)); /* Ctrl-C ends writes, too */
     }
     free(before.lines);
     return is_good;

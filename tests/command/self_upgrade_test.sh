@@ -68,3 +68,14 @@ kill -KILL "$(pid_of 1)"
 until_true logged 'child 1 .* killed by signal 9, restarting'
 until_true are_ready 3
 stop 143
+
+# The log file cannot be opened any more: the messages go to the one from before, and one says so.
+mkdir "$scratch/logs"
+start -n 3 --ready-timeout 5 --log-file "$scratch/logs/log" -- "$app"
+until_true are_ready 3
+mv "$scratch/logs" "$scratch/moved"
+log=$scratch/moved/log
+kill -USR2 "$server"
+until_true adopted 1
+logged 'error: .*/logs/log: No such file or directory' || fail 'nothing is said about the log file'
+stop 143

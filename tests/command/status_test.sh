@@ -164,6 +164,9 @@ until_true are_ready 1
 status=0
 "$prefork" status "$monitor" >/dev/full || status=$?
 expect 'status on a full device' 1 "$status"
+status=0
+timeout 30 "$prefork" top "$monitor" >/dev/full || status=$?
+expect 'status of top on a full device' 1 "$status"
 stop 143
 logged 'killed by signal 9' || fail 'the worker that ignores TERM was not killed'
 start -n 1 --stop-signal USR1 --stop-timeout 5 --ready-timeout 5 -- sh -c \
