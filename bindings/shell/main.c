@@ -344,6 +344,9 @@ int main(int argc, char **argv) {
         if (result < 0 && !is_upgrade) {
             log_failure(options.log_file, result, STATUS_FAILED);
         }
+        if (result < 0) { /* the one from before stays open, and the workers serve */
+            log_line(LEVEL_ERROR, "%s: %s", options.log_file, pf_strerror(result));
+        }
     }
     bind_addresses(&options);
     return run(&options, program);
