@@ -266,9 +266,11 @@ PF_API int pf_pool_new(pf_pool **ret_pool);
  * Workers that are still alive are killed and reaped first. If no worker ends for 5 seconds, those
  * that are left are reported to stderr. Pending events are discarded. The free_user functions are
  * called. In a process that did not make the pool, such as a worker, only the memory is released.
- * In a callback of the pool the call does nothing.
+ * In a callback of the pool, and in a free_user function that pf_pool_free() has called, the call
+ * does nothing. In a child that a callback has forked it does nothing until the callback has
+ * returned.
  *
- * Returns: NULL; pool in a callback. pool may be NULL.
+ * Returns: NULL; pool if the call does nothing. pool may be NULL.
  * Since: 0.2
  */
 PF_API pf_pool *pf_pool_free(pf_pool *pool);
@@ -870,11 +872,13 @@ PF_API int pf_pool_stop_signal(const pf_pool *pool);
  *
  * Returns: only if it failed. The pools are as they were.
  * Errors: -EPERM in another thread than the main one; -EBUSY in a callback, while another thread
- * runs a pool, while a fork of the host's or the launching process of a daemon waits, while workers
- * of the program before this one belong to no pool; -EAGAIN while events wait; -ECANCELED if a pool
- * stops; -EACCES if the program, or this one, gets more rights than its caller has; -EOPNOTSUPP in
- * a worker; -EBADF if the host has closed descriptors of the library; -EINVAL if argv is empty;
- * -E2BIG, -ENOENT, -ENOMEM, and what execve(2) and memfd_create(2) report.
+ * runs a pool, while a fork of the host's or the launching process of a daemon waits, while a pool
+ * that this program got by an upgrade, even one without workers, is neither adopted nor stopped;
+ * -EAGAIN while events wait; -ECANCELED if a pool stops; -EACCES if the program, or this one, gets
+ * more rights than its caller has; -EOPNOTSUPP in a worker; -EBADF if the host has closed
+ * descriptors of the library; -EINVAL if argv is empty; -EFBIG if RLIMIT_FSIZE is smaller than what
+ * is handed over; -E2BIG, -ENOENT, -ENOMEM, and what execve(2) and memfd_create(2) report; the
+ * error of reading what this program got by an upgrade, with which no pool starts either.
  * Since: 0.2
  */
 PF_API int pf_upgrade(const char *path, const char *const *argv, const char *const *envp);
