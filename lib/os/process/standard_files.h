@@ -25,8 +25,8 @@ bool is_standard_file(int descriptor, const struct stat &status);
 // Writes what stdio has in its buffers, so that no forked child writes it again.
 void flush_stdio();
 
-// The same beside other threads, one of which may hold a stream for as long as it reads from it:
-// of standard output and error, if these are free.
+// Flushes standard output and error, each unless another thread holds it. For a process with other
+// threads: one of them may hold a stream while it reads.
 void flush_standard_output();
 
 } // namespace prefork::os
