@@ -6,8 +6,6 @@
 
 namespace prefork::os {
 
-namespace {} // namespace
-
 bool reap_up_to_worker() {
     return reap_up_to_spared([](int32_t pid) { return !is_no_worker(pid); });
 }
