@@ -267,8 +267,7 @@ PF_API int pf_pool_new(pf_pool **ret_pool);
  * that are left are reported to stderr. Pending events are discarded. The free_user functions are
  * called. In a process that did not make the pool, such as a worker, only the memory is released.
  * In a callback of the pool, and in a free_user function that pf_pool_free() has called, the call
- * does nothing. In a child that a callback has forked it does nothing until the callback has
- * returned.
+ * does nothing; so in a child that one of them has forked, until it has returned there.
  *
  * Returns: NULL; pool if the call does nothing. pool may be NULL.
  * Since: 0.2

@@ -140,13 +140,15 @@ pf_pool *pf_pool_free(pf_pool *pool) {
         return nullptr;
     }
     const bool ours = os::is_this_process(pool->owner);
-    if (ours ? pool->working.exchange(true) : pool->pool.is_in_callback()) {
+    if (ours ? pool->working.exchange(true) : pool->is_being_freed || pool->pool.is_in_callback()) {
         return pool; // also while a free_user function of this pool runs
     }
     if (ours) {
+        pool->is_being_freed = true;
         pool->event_data.release();
         pool->worker_data.release();
-    } else {
+    }
+    if (!os::is_this_process(pool->owner)) { // a free_user function may have forked
         pool->pool.disown();
     }
     prefork::api::remove_pool(pool);

@@ -39,6 +39,7 @@ struct pf_pool {
     prefork::os::ProcessId owner = 0;
     std::atomic<prefork::api::Stage> stage{prefork::api::Stage::settings}; // any thread looks at it
     std::atomic<bool> working{false}; // inside run or dispatch, or it is about to be handed over
+    bool is_being_freed = false;      // also in a child that a free_user function has forked
     bool entered_for_upgrade = false;
     pf_pool *next = nullptr; // of the pools that have started
     int result = 0;          // at the end
