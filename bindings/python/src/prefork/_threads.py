@@ -21,7 +21,7 @@ _TASKS = "/proc/self/task"
 _CLONE_THREAD = 0x10000
 _IO_WORKER = 0x10  # of the flags in stat: made by the kernel, for io_uring
 _NAMES_MAX = 5
-_MOMENTS = 3  # a result is there before its thread is idle
+_MOMENTS = 20  # a result is there before its thread is idle
 _TRIES = 20  # a thread that was joined may be there for a moment longer
 _libc = ctypes.CDLL(None, use_errno=True)
 
