@@ -39,7 +39,7 @@ class SignalBlock {
   private:
     void block_all(sigset_t *ret_before);
 
-    sigset_t host_mask_;
+    sigset_t host_mask_{}; // none, where a filter of system calls forbids to block
     bool is_blocking_ = true;
     bool children_reap_themselves_ = false;
 };
