@@ -11,12 +11,12 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -64,29 +64,55 @@ static void ask(int signal) {
 
 /* ---- Workers ---------------------------------------------------------------------------- */
 
+/* A connection wakes one of the workers: a hundred that wake for each leave no processor to the
+ * supervisor. */
+static int watch(int stop) {
+    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = listener};
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+
+    if (epoll < 0 || (listener >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &event) != 0)) {
+        return -1;
+    }
+    event = (struct epoll_event){.events = EPOLLIN, .data.fd = stop};
+    return stop < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, stop, &event) == 0 ? epoll : -1;
+}
+
+static void answer(void) {
+    char line[64];
+    int connection = pf_accept(listener);
+
+    if (connection >= 0) {
+        int size = snprintf(line, sizeof(line), "%d %d\n", (int)getpid(), generation);
+        ssize_t sent = send(connection, line, (size_t)size, MSG_NOSIGNAL);
+        (void)sent; /* the client counts */
+        (void)close(connection);
+    }
+}
+
 static int work(int task_id, void *user) {
-    (void)user;
     int stop = pf_worker_stop_fd();
-    struct pollfd fds[2] = {{listener, POLLIN, 0}, {stop, POLLIN, 0}};
+    int epoll = watch(stop);
     (void)task_id;
+    (void)user;
+
+    if (epoll < 0) {
+        return 1;
+    }
     if (number("silent", 0) == 0) {
         (void)pf_worker_ready();
     }
     for (;;) {
+        struct epoll_event event;
         (void)pf_worker_heartbeat();
-        if (poll(fds, 2, 500) < 0 && errno != EINTR) {
+        int count = epoll_wait(epoll, &event, 1, 500);
+        if (count < 0 && errno != EINTR) {
             return 1;
         }
-        if (stop >= 0 && fds[1].revents != 0) {
+        if (count > 0 && event.data.fd == stop) {
             return 0;
         }
-        int connection = fds[0].revents == 0 ? -1 : pf_accept(listener);
-        if (connection >= 0) {
-            char line[64];
-            int size = snprintf(line, sizeof(line), "%d %d\n", (int)getpid(), generation);
-            ssize_t sent = send(connection, line, (size_t)size, MSG_NOSIGNAL);
-            (void)sent; /* the client counts */
-            (void)close(connection);
+        if (count > 0) {
+            answer();
         }
     }
 }
