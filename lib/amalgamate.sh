@@ -27,7 +27,7 @@ cp include/prefork.h "$directory/prefork.h"
     echo '// prefork.h, and link the program with a compiler of C.'
     echo '//'
     echo '// SPDX-License-Identifier: MIT'
-    printf '\n%s\n' '// Files of any size and number, on machines of 32 bits too.'
+    printf '\n%s\n' '// Files of any size and inode number, on machines of 32 bits too.'
     printf '%s\n' '#ifndef _FILE_OFFSET_BITS' '#define _FILE_OFFSET_BITS 64' '#endif'
     # Each source in the order of the names, so that the result is always the same.
     find lib -name '*.cc' | LC_ALL=C sort | xargs awk '

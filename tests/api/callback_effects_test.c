@@ -227,12 +227,17 @@ static void free_the_pool(void *user) {
     board_require(host_board, pf_upgrade(argv[0], argv, NULL) == -EBUSY);
 }
 
-static int host_whose_values_free_the_pool(struct board *board) {
+/* With one worker, and with what frees the value of its function. */
+static void make_sleeping_pool(struct board *board, void (*free_user)(void *)) {
     host_board = board;
     board_require(board, pf_pool_new(&host_pool) == 0);
     board_require(board, pf_pool_set_backend(host_pool, backend_under_test) == 0);
     board_require(board, pf_pool_set_workers(host_pool, 1) == 0);
-    board_require(board, pf_pool_set_worker_fn(host_pool, sleeps, NULL, free_the_pool) == 0);
+    board_require(board, pf_pool_set_worker_fn(host_pool, sleeps, NULL, free_user) == 0);
+}
+
+static int host_whose_values_free_the_pool(struct board *board) {
+    make_sleeping_pool(board, free_the_pool);
     board_require(board,
                   pf_pool_set_event_callback(host_pool, ignore_event, NULL, free_the_pool) == 0);
     board_require(board, pf_pool_start(host_pool) == 0);
@@ -264,12 +269,7 @@ static void fork_a_child_that_frees(void *user) {
 }
 
 static int host_whose_value_forks(struct board *board) {
-    host_board = board;
-    board_require(board, pf_pool_new(&host_pool) == 0);
-    board_require(board, pf_pool_set_backend(host_pool, backend_under_test) == 0);
-    board_require(board, pf_pool_set_workers(host_pool, 1) == 0);
-    board_require(board,
-                  pf_pool_set_worker_fn(host_pool, sleeps, NULL, fork_a_child_that_frees) == 0);
+    make_sleeping_pool(board, fork_a_child_that_frees);
     board_require(board, pf_pool_set_event_callback(host_pool, ignore_event, NULL, NULL) == 0);
     board_require(board, pf_pool_start(host_pool) == 0);
     board_require(board, pf_pool_dispatch(host_pool, 0) == 1);
@@ -294,10 +294,7 @@ static void start_the_pool(void *user) {
 }
 
 static int host_whose_value_starts_the_pool(struct board *board) {
-    host_board = board;
-    board_require(board, pf_pool_new(&host_pool) == 0);
-    board_require(board, pf_pool_set_workers(host_pool, 1) == 0);
-    board_require(board, pf_pool_set_worker_fn(host_pool, sleeps, NULL, start_the_pool) == 0);
+    make_sleeping_pool(board, start_the_pool);
     board_require(board, pf_pool_free(host_pool) == NULL);
     board_require(board, effects == 1);
     require_no_children(board);
