@@ -263,6 +263,19 @@ static int supervise(pf_pool *pool, const struct options *options, struct monito
     return result;
 }
 
+/* What a shell would end with, where the program cannot be executed. */
+static int status_of_failure(int error) {
+    switch (error) {
+    case -EACCES:
+    case -ENOEXEC:
+        return STATUS_NOT_EXECUTABLE;
+    case -ENOENT: /* also the interpreter of a script */
+        return STATUS_NOT_FOUND;
+    default:
+        return STATUS_FAILED;
+    }
+}
+
 static int run(const struct options *options, const char *program) {
     pf_pool *pool = make_pool(options, program);
     struct monitor *monitor = NULL;
@@ -275,18 +288,17 @@ static int run(const struct options *options, const char *program) {
             exit(STATUS_FAILED);
         }
     }
-    bool is_of_program = false;
+    int status = STATUS_FAILED;
     int result = pf_pool_start(pool);
     if (result == 0) {
         result = supervise(pool, options, monitor);
-        is_of_program = result == -ENOEXEC || result == -EACCES;
+        status = status_of_failure(result);
     }
     int stop_signal = result == 0 ? pf_pool_stop_signal(pool) : 0;
     monitor_close(monitor);
     pf_pool_free(pool);
     if (result < 0) {
-        log_failure("the pool has failed", result,
-                    is_of_program ? STATUS_NOT_EXECUTABLE : STATUS_FAILED);
+        log_failure("the pool has failed", result, status);
     }
     if (stop_signal != 0) {
         return pf_die_of_signal(stop_signal) < 0 ? STATUS_FAILED : 0;

@@ -56,6 +56,9 @@ ends 126 'Permission denied' -- "$scratch"
 echo nonsense >"$scratch/nonsense"
 chmod +x "$scratch/nonsense"
 ends 126 'the pool has failed: Exec format error' -- "$scratch/nonsense"
+printf '#!/nonsuch/interpreter\n' >"$scratch/script"
+chmod +x "$scratch/script"
+ends 127 'the pool has failed: No such file or directory' -- "$scratch/script"
 # PATH is searched as a shell does: a directory of the name is not the program.
 mkdir -p "$scratch/first/true"
 PATH=$scratch/first:$PATH ends 0 'child 0 .* exited normally' -n 1 -- true
