@@ -92,7 +92,8 @@ int main(int argc, char **argv) {
                 printf("broken: the supervisor exited with %d\n", WEXITSTATUS(status));
             }
             if (getenv("INJECT_DAEMON") == NULL) {
-                deadline = now_ms() + grace_ms;
+                const char *scale = getenv("TEST_TIME_SCALE");
+                deadline = now_ms() + grace_ms * (scale == NULL ? 1 : atoi(scale));
             }
         } else if (pid < 0 && errno == ECHILD) {
             break;
