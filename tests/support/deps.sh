@@ -319,11 +319,20 @@ if test -z "$as_root" || ! command -v apt-get >/dev/null 2>&1; then
     exit 1
 fi
 echo "Installing: $packages"
-# A machine that was just made has no lists yet, an old one has lists that are out of date.
-$as_root apt-get -q -q update
-# shellcheck disable=SC2086 # words on purpose
-$as_root DEBIAN_FRONTEND=noninteractive apt-get -q -q -y --no-install-recommends \
-    install $packages >/dev/null
+# A machine that was just made has no lists yet, an old one has lists that are out of date. It may
+# also be busy with an update of its own.
+install_packages() {
+    # shellcheck disable=SC2086 # words on purpose
+    $as_root apt-get -q -q update &&
+        $as_root DEBIAN_FRONTEND=noninteractive apt-get -q -q -y --no-install-recommends \
+            -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 install $packages >/dev/null
+}
+tries=1
+until install_packages; do
+    test "$tries" -lt 3 || exit 1
+    tries=$((tries + 1))
+    sleep 10
+done
 look "$1"
 if test -n "$packages"; then
     echo "Installed, yet still not usable: $packages" >&2
