@@ -37,14 +37,10 @@
 
 #ifdef __x86_64__
 
-enum {
-    SHARED_FILE = 100,
-    LIMIT_MS = 20000,
-    GRACE_MS = 1000,
-    NO_FILTER = 77,
-    MAX_CALL = 1024,
-    MAX_LINES = 4096
-};
+#define LIMIT_MS (time_scale() * 20000U)
+#define GRACE_MS (time_scale() * 1000U)
+
+enum { SHARED_FILE = 100, NO_FILTER = 77, MAX_CALL = 1024, MAX_LINES = 4096 };
 
 static const struct {
     const char *name;

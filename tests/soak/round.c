@@ -18,7 +18,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ROUND_MOST_MS = 60000, PROCESSES_MOST = 300, ALONE_MS = 2000 * SLOW, STOP_MS = 8000 * SLOW };
+#define ALONE_MS (2000 * SLOW * time_scale())
+#define STOP_MS (8000 * SLOW * time_scale())
+
+enum { ROUND_MOST_MS = 60000, PROCESSES_MOST = 300 };
 
 static struct observer observer;
 static int plant; /* enum plant */
@@ -32,8 +35,8 @@ static void draw_plan(struct board *board, struct dice *dice, bool thief) {
         struct pool_plan *plan = &board->plan[number];
         *plan = (struct pool_plan){.backend = PF_BACKEND_PIDFD, .stop_fd = 1};
         plan->exec = number == 2;
-        plan->ready_timeout_ms = number == 1 ? 0 : 2000 * SLOW;
-        plan->heartbeat_timeout_ms = dice_hit(dice, 4) ? 0 : 800 * SLOW;
+        plan->ready_timeout_ms = number == 1 ? 0 : 2000 * SLOW * (int)time_scale();
+        plan->heartbeat_timeout_ms = dice_hit(dice, 4) ? 0 : 800 * SLOW * (int)time_scale();
         plan->width = 1 + dice_below(dice, 4);
         plan->stop_first = dice_hit(dice, 3) ? PF_RELOAD_STOP_FIRST : PF_RELOAD_START_FIRST;
         plan->death_signal = dice_hit(dice, 2) ? SIGKILL : SIGTERM;

@@ -16,13 +16,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    SETTLE_MS = 15000 * SLOW,
-    PLANTED_SETTLE_MS = 4000,
-    REPLY_MS = 5000 * SLOW,
-    MEMORY_SLACK_KIB = 128,
-    HEAP_SLACK = 8192
-};
+#define SETTLE_MS (15000 * SLOW * time_scale())
+#define REPLY_MS (5000 * SLOW * time_scale())
+
+enum { PLANTED_SETTLE_MS = 4000, MEMORY_SLACK_KIB = 128, HEAP_SLACK = 8192 };
 
 /* Why the supervisor has not come to rest yet. */
 struct unrest {
