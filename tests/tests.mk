@@ -259,7 +259,7 @@ lint:
 	@$(MAKE) --no-print-directory lint-run
 
 lint-run: all
-	@$(SCRIPT_ENV) TEST_LIMIT_S=900 tests/support/run.sh $(LINT_CHECKS) \
+	@$(SCRIPT_ENV) TEST_LIMIT_S=$$((900 * $${TEST_TIME_SCALE:-1})) tests/support/run.sh $(LINT_CHECKS) \
 		$(addprefix tests/lint/,selftest.sh format.sh tidy.sh shell.sh spelling.sh)
 
 # The public header is set by hand.

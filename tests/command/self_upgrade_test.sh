@@ -29,7 +29,7 @@ does_not_block() {
     done
 }
 
-start -n 3 -l 127.0.0.1:0 --ready-timeout 5 --heartbeat-timeout 2 -- "$app"
+start -n 3 -l 127.0.0.1:0 --ready-timeout 5 --heartbeat-timeout $((2 * time_scale)) -- "$app"
 until_true are_ready 3
 pids=$(workers | awk '{ print $3 }')
 "$programs/load" "$(port)" 4 new >"$scratch/load" 2>&1 &

@@ -22,8 +22,8 @@ is_another() { # task id, pid
 
 # ---- sockets, and a worker that is killed ----------------------------------------------------
 
-start -n 2 -l 127.0.0.1:0 -l "unix:$scratch/socket" --ready-timeout 5 --heartbeat-timeout 1 \
-    --backoff 0,0 -- "$app"
+start -n 2 -l 127.0.0.1:0 -l "unix:$scratch/socket" --ready-timeout 5 \
+    --heartbeat-timeout "$time_scale" --backoff 0,0 -- "$app"
 until_true are_ready 2
 port=$(port)
 answers good || fail 'the server does not answer'

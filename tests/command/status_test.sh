@@ -91,7 +91,8 @@ expect restarts 3 "$(grep -c 'exited with status 3' "$log")"
 ends 1 'Too many child restarts, giving up' -n 2 --restart-window 3,10 --boot-limit 0 \
     --backoff 0,0 --restart always -- true
 # A program that cannot start.
-ends 1 'the pool has failed' -n 1 --boot-limit 3 --backoff 0.01,0.01 -- sh -c 'exit 1'
+ends 1 'the pool has failed' -n 1 --boot-limit 3 --min-uptime 60 --backoff 0.01,0.01 -- \
+    sh -c 'exit 1'
 expect starts 3 "$(grep -c 'started$' "$log")"
 ends 1 'the pool has failed' -n 1 --boot-limit 2 --backoff 0,0 --ready-timeout 0.1 -- \
     "$programs/foreign_server" silent
@@ -173,9 +174,8 @@ expect 'status of top on a full device' 1 "$status"
 stop 143
 logged 'killed by signal 9' || fail 'the worker that ignores TERM was not killed'
 start -n 1 --stop-signal USR1 --stop-timeout 5 --ready-timeout 5 -- sh -c \
-    'trap "echo asked; exit 0" USR1; while :; do sleep 0.02; done'
-until_true logged 'started$'
-sleep 0.2
+    'trap "echo asked; exit 0" USR1; echo trapped; while :; do sleep 0.02; done'
+until_true logged '^trapped$'
 stop 143
 logged '^asked$' || fail 'the worker did not get its stop signal'
 # A child of a worker is not left behind.

@@ -22,7 +22,7 @@ on_exit() {
 need curl
 
 answer() {
-    curl -q --noproxy '*' --silent --show-error --max-time 5 "http://127.0.0.1:$port/"
+    get "http://127.0.0.1:$port/"
 }
 
 # launch PID_FILE: its status in $status, what it wrote in $written. A substitution would wait

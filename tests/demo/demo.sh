@@ -40,7 +40,7 @@ log_has() {
 
 # get WHAT [ADDRESS]: one request to the server; its answer is the output.
 get() {
-    curl -q --noproxy '*' --silent --show-error --fail --globoff --max-time 5 \
+    curl -q --noproxy '*' --silent --show-error --fail --globoff --max-time $((5 * time_scale)) \
         "http://${2:-127.0.0.1}:$port$1"
 }
 
@@ -52,18 +52,18 @@ task_in() {
     sed -n 's/^Hello, world from pid [0-9]*, task \([0-9]*\)$/\1/p' "$1"
 }
 
-# ask_both WHAT: one request that holds a worker for a second, then, while it is held, WHAT.
+# ask_both WHAT: one request that holds a worker a while, then, while it is held, WHAT.
 # The answers go to the files held and free. A held worker takes no connection, so that it
 # must be the other one that answers the second.
 ask_both() {
     held_before=$(grep -c 'sleeps' "$log" || true)
-    echo "\$ curl 'http://127.0.0.1:$port/?sleep=1' &"
-    get '/?sleep=1' >"$scratch/held" &
+    echo "\$ curl 'http://127.0.0.1:$port/?sleep=$time_scale' &"
+    get "/?sleep=$time_scale" >"$scratch/held" &
     held_request=$!
     until_true log_has $((held_before + 1)) 'sleeps'
     echo "\$ curl 'http://127.0.0.1:$port$1'"
     get "$1" >"$scratch/free" || fail "no answer to $1"
-    wait "$held_request" || fail "no answer to /?sleep=1"
+    wait "$held_request" || fail "no answer to /?sleep=$time_scale"
     cat "$scratch/held" "$scratch/free"
 }
 

@@ -14,10 +14,6 @@ port=$(free_port)
 
 need curl
 
-get() {
-    curl -q --noproxy '*' --silent --show-error --globoff --max-time 5 "$@"
-}
-
 # raw TEXT: what the server sends back for these bytes; the request asks to close.
 raw() {
     # shellcheck disable=SC2059 # the text has escapes

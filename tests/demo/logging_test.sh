@@ -40,7 +40,7 @@ syslog_has() {
 
 ask() { # once or more often
     for _ in "$@"; do
-        said=$(curl -q --noproxy '*' -s --max-time 5 "telnet://127.0.0.1:$port" </dev/null)
+        said=$(get "telnet://127.0.0.1:$port" </dev/null)
         [ "$said" = hello ] || return 1
     done
 }

@@ -13,7 +13,7 @@ fail_shows=$scratch/server.log
 
 # hear: what the server says to who connects.
 hear() {
-    curl -q --noproxy '*' --silent --max-time 5 "telnet://127.0.0.1:$port" </dev/null
+    get "telnet://127.0.0.1:$port" </dev/null
 }
 
 # start COMMAND...: on a port that nobody else has.
@@ -23,7 +23,7 @@ start() {
     tries=0
     until hear >"$scratch/heard"; do
         tries=$((tries + 1))
-        [ "$tries" -lt 250 ] || fail "$* does not answer"
+        [ "$tries" -lt $((250 * time_scale)) ] || fail "$* does not answer"
         kill -0 "$server" 2>/dev/null || return 1
         sleep 0.02
     done

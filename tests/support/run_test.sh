@@ -16,7 +16,7 @@ file=$2
 limit_s=${TEST_LIMIT_S:-$((300 * ${TEST_TIME_SCALE:-1}))}
 output=$(mktemp -p "$results")
 
-grace_tenths=$((10 * ${TEST_GRACE_S:-5}))
+grace_tenths=$((10 * ${TEST_GRACE_S:-$((5 * ${TEST_TIME_SCALE:-1}))}))
 mark=TEST_RUN=$output
 
 export CMOCKA_MESSAGE_OUTPUT=TAP
@@ -76,10 +76,16 @@ wait "$session"
 status=$?
 took_ms=$((($(date +%s%N) - start) / 1000000))
 
-# An orphan may need a moment to notice its end.
+# An orphan may need a moment to notice its end. None is seen in the moment in which it has left the
+# session and executes a program, hence the second look.
+looks() {
+    left=$(processes)
+    test -n "$left" || { sleep 0.02 && left=$(processes); }
+    test -n "$left"
+}
 tenths=0
 test "$status" -ne 124 || tenths=$grace_tenths
-while left=$(processes) && test -n "$left" && test "$tenths" -lt "$grace_tenths"; do
+while looks && test "$tenths" -lt "$grace_tenths"; do
     tenths=$((tenths + 1))
     sleep 0.1
 done

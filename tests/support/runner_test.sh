@@ -34,8 +34,10 @@ all:
 	+@tests/support/run.sh $scratch/*/*_test.sh
 END
 status=0
-TEST_LIMIT_S=2 TEST_GRACE_S=1 MAKEFLAGS='' timeout 90 "${MAKE:-make}" --no-print-directory -j2 \
-    -f "$scratch/Makefile" >"$scratch/output" 2>&1 || status=$?
+limit_s=$((2 * ${TEST_TIME_SCALE:-1}))
+TEST_LIMIT_S=$limit_s TEST_GRACE_S=1 MAKEFLAGS='' timeout $((60 + 15 * limit_s)) \
+    "${MAKE:-make}" --no-print-directory -j2 -f "$scratch/Makefile" \
+    >"$scratch/output" 2>&1 || status=$?
 fail_shows=$scratch/output
 
 test "$status" -ne 124 || fail 'make did not end'
@@ -50,4 +52,4 @@ for name in leaving hanging bare respawning; do
     is_gone "$pid" || fail "$name: process $pid is not killed"
     grep -q "left behind, and killed: $pid " "$scratch/output" || fail "$name: does not name $pid"
 done
-grep -q 'stopped: not done within 2 s' "$scratch/output" || fail 'the limit is not named'
+grep -q "stopped: not done within $limit_s s" "$scratch/output" || fail 'the limit is not named'

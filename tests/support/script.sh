@@ -56,12 +56,15 @@ expect() {
     [ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
 }
 
-# until_true COMMAND...: for at most 30 seconds.
+# Factor of times that a machine may need, as in tests/support/process.c.
+time_scale=${TEST_TIME_SCALE:-1}
+
+# until_true COMMAND...: for at least 30 seconds.
 until_true() {
     tries=0
     until "$@" >/dev/null 2>&1; do
         tries=$((tries + 1))
-        [ "$tries" -lt 1500 ] || fail "waited in vain for: $*"
+        [ "$tries" -lt $((1500 * time_scale)) ] || fail "waited in vain for: $*"
         sleep 0.02
     done
 }
@@ -73,7 +76,7 @@ is_gone() {
 
 # get CURL-ARGUMENT...
 get() {
-    curl -q --noproxy '*' --silent --show-error --globoff --max-time 30 "$@"
+    curl -q --noproxy '*' --silent --show-error --globoff --max-time $((30 * time_scale)) "$@"
 }
 
 # A port that nobody had a moment ago, chosen by the kernel. Who uses it tries the next one if
