@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -28,9 +30,11 @@ enum { FIRST_GATE = 1, STATUS_UNABLE = 60 };
 
 static struct board *thread_board;
 static pthread_t other_thread;
+static volatile pid_t other_id;    /* of that thread */
 static int last_gate = FIRST_GATE; /* each thread has one of its own */
 
 static void *wait_for_the_gate(void *nothing) {
+    other_id = (pid_t)syscall(SYS_gettid);
     gate_wait(thread_board, last_gate);
     return nothing;
 }
@@ -263,6 +267,47 @@ static void a_proc_that_hides_others_shows_what_counts(void **state) {
     assert_passes(run);
 }
 
+/* ---- Threads that have ended ------------------------------------------------------------ */
+
+static unsigned long threads_listed(void) {
+    struct stat status;
+
+    return stat("/proc/self/task", &status) == 0 ? (unsigned long)status.st_nlink - 2 : 0;
+}
+
+/* What a debugger has not looked at yet stays in the list; without one it is a matter of luck. */
+static int host_with_ended_thread(struct board *board) {
+    begin_thread(board);
+    while (other_id == 0) {
+        pause_ms(1);
+    }
+    (void)prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY, 0L, 0L, 0L);
+    pid_t debugger = fork();
+    if (debugger == 0) {
+        board_note(board, KIND_NOTE, ptrace(PTRACE_SEIZE, other_id, NULL, NULL) == 0 ? 1 : 0);
+        wait_for_ever();
+    }
+    board_require(board, debugger > 0 && board_reaches(board, KIND_NOTE, ANY_TASK, 1));
+    bool is_traced = board_find(board, KIND_NOTE, ANY_TASK, 0)->value == 1;
+    end_thread(board);
+    if (is_traced) {
+        board_require(board, threads_listed() == 2);
+        board_require(board, run_pool(board) == 0);
+        board_require(board, threads_listed() == 2);
+    }
+    board_require(board, kill(debugger, SIGKILL) == 0);
+    board_require(board, waitpid(debugger, NULL, 0) == debugger);
+    return is_traced ? 0 : STATUS_UNABLE;
+}
+
+static void one_that_was_joined_does_not_count_though_it_is_listed(void **state) {
+    struct scenario *run = *state;
+
+    scenario_start_host(run, host_with_ended_thread);
+
+    assert_passes(run);
+}
+
 /* ---- Threads of the kernel -------------------------------------------------------------- */
 
 static bool begin_io_uring(void) {
@@ -272,12 +317,6 @@ static bool begin_io_uring(void) {
     parameters.flags = IORING_SETUP_SQPOLL;
     parameters.sq_thread_idle = 60000;
     return syscall(SYS_io_uring_setup, 4L, &parameters) >= 0;
-}
-
-static unsigned long threads_listed(void) {
-    struct stat status;
-
-    return stat("/proc/self/task", &status) == 0 ? (unsigned long)status.st_nlink - 2 : 0;
 }
 
 static int host_with_io_uring(struct board *board) {
@@ -313,6 +352,7 @@ int main(void) {
         scenario_test(a_false_proc_is_not_believed),
         scenario_test(a_proc_of_others_says_nothing),
         scenario_test(a_proc_that_hides_others_shows_what_counts),
+        scenario_test(one_that_was_joined_does_not_count_though_it_is_listed),
         scenario_test(threads_of_io_uring_do_not_count),
     };
 

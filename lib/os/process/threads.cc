@@ -29,8 +29,10 @@ enum class Count : uint8_t { one, several, unknown };
 constexpr char tasks_path[] = "/proc/self/task";
 
 // The threads of io_uring are made by the kernel, inside the process. Their flag cannot be set by
-// a program, as a name can.
-bool is_of_kernel(const char *thread) {
+// a program, as a name can. One that has ended is listed until the kernel is done with it, which
+// may be long after it was joined; the main thread until the end of the process.
+bool is_no_thread_of_program(const char *thread) {
+    constexpr unsigned long flag_exiting = 0x4;
     constexpr unsigned long flag_io_worker = 0x10;
     constexpr int fields_before_flags = 6;
     char path[64];
@@ -50,7 +52,9 @@ bool is_of_kernel(const char *thread) {
     for (int index = 0; field != nullptr && index <= fields_before_flags; index++) {
         field = strchr(field + 1, ' ');
     }
-    return field != nullptr && (strtoul(field, nullptr, 10) & flag_io_worker) != 0;
+    const bool is_main = strtoul(thread, nullptr, 10) == static_cast<unsigned long>(getpid());
+    const unsigned long flags = flag_io_worker | (is_main ? 0 : flag_exiting);
+    return field != nullptr && (strtoul(field, nullptr, 10) & flags) != 0;
 }
 
 // Among those that the kernel lists, by name.
@@ -68,7 +72,7 @@ Count count_listed() {
         }
         for (long position = 0; position < length;) {
             const auto *entry = reinterpret_cast<const DirectoryEntry *>(&entries[position]);
-            const bool is_thread = entry->name[0] != '.' && !is_of_kernel(entry->name);
+            const bool is_thread = entry->name[0] != '.' && !is_no_thread_of_program(entry->name);
             count += is_thread ? 1 : 0;
             if (count > 1) {
                 return Count::several;
@@ -118,7 +122,8 @@ bool has_threads() {
 bool has_lasting_threads() {
     constexpr int looks = 50;
     constexpr timespec pause = {0, 100'000};
-    // The kernel wakes a joiner a moment before the thread has left the process.
+    // The kernel wakes a joiner a moment before the thread has left the process. That only matters
+    // where the list cannot be read.
     for (int look = 0; has_threads(); look++) {
         if (look == looks) {
             return true;
