@@ -38,6 +38,7 @@ static void assert_given_up(struct host *host, unsigned started) {
 static void a_program_that_ends_at_once_is_tried_so_often(void **state) {
     struct host *host = *state;
     host->work = crashes_at_once;
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, HOUR_MS), 0);
     begin(host, 1);
 
     assert_given_up(host, LIMIT);
@@ -50,6 +51,7 @@ static void a_program_that_ends_at_once_is_tried_so_often(void **state) {
 static void the_tries_of_all_slots_are_counted_together(void **state) {
     struct host *host = *state;
     host->work = crashes_at_once;
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, HOUR_MS), 0);
     begin(host, 8);
 
     assert_given_up(host, 0);
@@ -67,6 +69,7 @@ static void one_that_exits_normally_and_is_always_restarted_counts_too(void **st
     struct host *host = *state;
     host->work = ends_at_once;
     assert_int_equal(pf_pool_set_restart_policy(host->pool, PF_RESTART_ALWAYS), 0);
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, HOUR_MS), 0);
     begin(host, 1);
 
     assert_given_up(host, LIMIT);
@@ -211,6 +214,7 @@ static int crashes_later(struct board *board, int task_id, int run) {
 static void replacements_of_a_pool_that_serves_do_not_count(void **state) {
     struct host *host = *state;
     host->work = crashes_later;
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, HOUR_MS), 0);
     begin(host, 1);
     assert_true(host_reaches(host, NOTE_READY, 0, 1));
 
@@ -247,6 +251,7 @@ static void restarts_after_a_failed_replacement_count(void **state) {
     struct host *host = *state;
     host->work = crashes_later;
     assert_int_equal(pf_pool_set_reload_order(host->pool, PF_RELOAD_STOP_FIRST), 0);
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, HOUR_MS), 0);
     begin(host, 1);
     assert_true(host_reaches(host, NOTE_READY, 0, 1));
 

@@ -19,8 +19,21 @@ static struct failure no_memory(const char *call, unsigned count) {
 
 /* ---- Of workers ---------------------------------------------------------------------------- */
 
-static int finds_no_memory(struct board *board, int task_id, int run) {
+/* A message is tried for a second: once more where this process had no processor for so long. */
+static int fails_three_times(struct board *board, int (*message)(void)) {
     struct failure some = no_memory("syscall.pwritev2", 3);
+    int result = -EAGAIN;
+
+    for (uint64_t before = 0; result == -EAGAIN && (before == 0 || now_ms() - before >= 900);) {
+        before = now_ms();
+        failure_begin(&some);
+        result = message();
+        board_require(board, failure_end() == 3 || result == -EAGAIN);
+    }
+    return result;
+}
+
+static int finds_no_memory(struct board *board, int task_id, int run) {
     struct failure all = no_memory("syscall.pwritev2", 0);
     (void)task_id;
     (void)run;
@@ -30,12 +43,8 @@ static int finds_no_memory(struct board *board, int task_id, int run) {
     board_note(board, NOTE_RESULT, pf_worker_ready());
     board_require(board, now_ms() - before >= 900);
     board_note(board, NOTE_TRIES, failure_end());
-    failure_begin(&some);
-    board_note(board, NOTE_RESULT, pf_worker_ready());
-    board_require(board, failure_end() == 3);
-    failure_begin(&some);
-    board_note(board, NOTE_RESULT, pf_worker_heartbeat());
-    board_require(board, failure_end() == 3);
+    board_note(board, NOTE_RESULT, fails_three_times(board, pf_worker_ready));
+    board_note(board, NOTE_RESULT, fails_three_times(board, pf_worker_heartbeat));
     wait_for_ever();
     return 1;
 }

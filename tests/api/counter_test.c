@@ -103,8 +103,9 @@ static void starts_that_fail_are_all_counted(void **state) {
     }
     assert_true(forker_reaches(host, KIND_WORKER, 0, 1));
 
+    const struct record *first = board_find(host->board, PF_EVENT_START_FAILED, 0, 0);
     told = board_find(host->board, PF_EVENT_START_FAILED, 0, 1);
-    assert_null(told); /* at most one a second */
+    assert_true(told == NULL || told->time_ns - first->time_ns >= 1000000000U); /* one a second */
     assert_counts(host, PF_COUNT_STARTED, 1);
     assert_int_equal(forker_stops(host), 0);
 }

@@ -14,12 +14,12 @@
 #include "cmocka_all.h"
 #include "executed.h"
 
-enum { LONG_MS = 15000, SHORT_MS = 150 };
+#define SHORT_MS (time_scale() * 150U)
 
 static void who_says_so_is_ready(void **state) {
     struct host *host = *state;
     executes(host, "ready", "run:", "ready", "term", NULL);
-    assert_int_equal(pf_pool_set_ready_timeout(host->pool, LONG_MS), 0);
+    assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
     assert_int_equal(host_begin(host, 3), 0);
 
     assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, 3));
@@ -50,9 +50,9 @@ static void who_does_not_is_killed_and_counted(void **state) {
 static void who_retires_is_replaced(void **state) {
     struct host *host = *state;
     executes(host, "run:", "ready", "retire", "told", NULL);
-    assert_int_equal(pf_pool_set_stop(host->pool, 0, LONG_MS), 0);
+    assert_int_equal(pf_pool_set_stop(host->pool, 0, PATIENCE_MS), 0);
     board_note_task(host->board, KIND_REPLACED, ANY_TASK, 0);
-    assert_int_equal(pf_pool_set_ready_timeout(host->pool, LONG_MS), 0);
+    assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 0), 0);
     assert_int_equal(host_begin(host, 1), 0);
 
@@ -67,7 +67,8 @@ static void who_retires_is_replaced(void **state) {
 /* Alive for longer than the time-out, and then no more. */
 static void who_hangs_is_aborted(void **state) {
     struct host *host = *state;
-    executes(host, "run:", "beat:100", "wait", NULL);
+    /* Three times as long, with 5 ms between two. */
+    executes(host, "run:", text_of("beat:%u", 3 * SHORT_MS / 5), "wait", NULL);
     assert_int_equal(pf_pool_set_heartbeat_timeout(host->pool, SHORT_MS), 0);
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 0), 0);
     assert_int_equal(host_begin(host, 1), 0);
@@ -83,7 +84,7 @@ static void who_hangs_is_aborted(void **state) {
 static void a_stop_is_noticed_without_a_signal(void **state) {
     struct host *host = *state;
     executes(host, "run:", "told", NULL);
-    assert_int_equal(pf_pool_set_stop(host->pool, 0, LONG_MS), 0);
+    assert_int_equal(pf_pool_set_stop(host->pool, 0, PATIENCE_MS), 0);
     assert_int_equal(host_begin(host, 3), 0);
     assert_true(host_reports(host, "waits fd=1 readable=0", 3));
     host_goes_on(host, 20);
@@ -150,7 +151,7 @@ static void begin_script(struct host *host, int workers) {
     install("worker", "run: ready args term");
     assert_int_equal(pf_pool_set_worker_fn(host->pool, NULL, NULL, NULL), 0);
     assert_int_equal(pf_pool_set_exec(host->pool, "./worker", arguments, NULL), 0);
-    assert_int_equal(pf_pool_set_ready_timeout(host->pool, LONG_MS), 0);
+    assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
     assert_int_equal(host_begin(host, workers), 0);
     assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, (unsigned)workers));
 }

@@ -14,8 +14,6 @@
 #include "cmocka_all.h"
 #include "executed.h"
 
-enum { LONG_MS = 15000 };
-
 /* Skips the test where there is no such program. */
 static void executes_through(struct host *host, const char *path, const char *option,
                              const char *another) {
@@ -28,8 +26,8 @@ static void executes_through(struct host *host, const char *path, const char *op
     }
     assert_int_equal(pf_pool_set_worker_fn(host->pool, NULL, NULL, NULL), 0);
     assert_int_equal(pf_pool_set_exec(host->pool, path, arguments, NULL), 0);
-    assert_int_equal(pf_pool_set_ready_timeout(host->pool, LONG_MS), 0);
-    assert_int_equal(pf_pool_set_stop(host->pool, 0, LONG_MS), 0);
+    assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
+    assert_int_equal(pf_pool_set_stop(host->pool, 0, PATIENCE_MS), 0);
     assert_int_equal(host_begin(host, 2), 0);
 }
 

@@ -239,6 +239,7 @@ static void assert_replacement_fails(struct host *host, int action) {
     host->work = serves_and_says_code_later;
     choose(host, CODE, action);
     host->board->done_status = 0; /* of a replacement it is a failure */
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, PATIENCE_MS), 0);
     assert_int_equal(host_begin(host, 1), 0);
     assert_true(host_reaches(host, NOTE_READY, 0, 1));
 
@@ -265,6 +266,7 @@ static void assert_stop_first_goes_on(struct host *host, int action) {
     host->work = serves_and_says_code_later;
     choose(host, CODE, action);
     host->board->done_status = 0;
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, PATIENCE_MS), 0);
     assert_int_equal(pf_pool_set_reload_order(host->pool, PF_RELOAD_STOP_FIRST), 0);
     assert_int_equal(host_begin(host, 1), 0);
     assert_true(host_reaches(host, NOTE_READY, 0, 1));

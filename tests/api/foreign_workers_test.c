@@ -19,7 +19,7 @@
 #include "cmocka_all.h"
 #include "executed.h"
 
-enum { LONG_MS = 15000, SHORT_MS = 200 };
+#define SHORT_MS (time_scale() * 200U)
 
 /* Workers run the program service with those steps. */
 #define serves(host, ...)                                                                          \
@@ -34,7 +34,7 @@ static void assert_ready_timeout(struct host *host, uint64_t timeout_ms) {
 
 /* So many workers start, and all get ready. */
 static void assert_all_get_ready(struct host *host, int workers) {
-    assert_ready_timeout(host, LONG_MS);
+    assert_ready_timeout(host, PATIENCE_MS);
     assert_int_equal(host_begin(host, workers), 0);
     assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, (unsigned)workers));
 }
@@ -46,15 +46,15 @@ static void it_knows_where_to_report_and_nothing_of_the_library(void **state) {
     assert_int_equal(setenv("NOTIFY_SOCKET", "/elsewhere", 1), 0);
     assert_int_equal(setenv("WATCHDOG_USEC", "1", 1), 0);
     serves(host, "env", "say:READY=1", "wait", NULL);
-    assert_ready_timeout(host, LONG_MS);
-    assert_int_equal(pf_pool_set_heartbeat_timeout(host->pool, LONG_MS), 0);
+    assert_ready_timeout(host, PATIENCE_MS);
+    assert_int_equal(pf_pool_set_heartbeat_timeout(host->pool, PATIENCE_MS), 0);
     assert_int_equal(host_begin(host, 1), 0);
     assert_int_equal(unsetenv("NOTIFY_SOCKET"), 0);
     assert_int_equal(unsetenv("WATCHDOG_USEC"), 0);
 
     assert_true(host_reaches(host, PF_EVENT_READY, 0, 1));
 
-    assert_reported("library=0, notify=some, limit=15000000, own pid=1, listen=none");
+    assert_reported("library=0, notify=some, limit=%u000, own pid=1, listen=none", PATIENCE_MS);
     assert_reported("task_id=-1, ready=%d", -ECHILD);
     assert_int_equal(host_stops(host), 0);
 }
@@ -115,7 +115,7 @@ static void what_a_child_of_it_sends_does_not_count(void **state) {
 static void a_passed_descriptor_is_not_kept(void **state) {
     struct host *host = *state;
     serves(host, "passing:READY=1", "wait", NULL);
-    assert_ready_timeout(host, LONG_MS);
+    assert_ready_timeout(host, PATIENCE_MS);
     assert_int_equal(host_begin(host, 1), 0);
 
     assert_true(host_reports(host, "passing result=0, end=0", 1));
@@ -129,7 +129,7 @@ static void what_another_process_sends_does_not_count(void **state) {
     struct host *host = *state;
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     serves(host, "where", "wait", NULL);
-    assert_ready_timeout(host, LONG_MS);
+    assert_ready_timeout(host, PATIENCE_MS);
     assert_int_equal(host_begin(host, 1), 0);
     assert_true(host_reports(host, "socket=", 1));
     const char *name = strstr(report_text(), "socket=") + strlen("socket=");
@@ -190,9 +190,10 @@ static void a_release_that_never_serves_leaves_the_old_workers(void **state) {
 static void who_beats_lives_on(void **state) {
     struct host *host = *state;
     serves(host, "say:READY=1", "beat", NULL);
-    assert_ready_timeout(host, LONG_MS);
+    assert_ready_timeout(host, PATIENCE_MS);
     assert_int_equal(pf_pool_set_heartbeat_timeout(host->pool, SHORT_MS), 0);
     assert_int_equal(host_begin(host, 1), 0);
+    assert_true(host_reaches(host, PF_EVENT_READY, 0, 1));
 
     host_goes_on(host, 4 * SHORT_MS);
 
@@ -203,7 +204,7 @@ static void who_beats_lives_on(void **state) {
 
 static void assert_aborted(struct host *host) {
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 0), 0);
-    assert_ready_timeout(host, LONG_MS);
+    assert_ready_timeout(host, PATIENCE_MS);
     assert_int_equal(host_begin(host, 1), 0);
 
     assert_int_equal(host_finishes(host), PF_EGAVEUP);
@@ -250,7 +251,7 @@ static void no_file_is_left_at_the_end(void **state) {
     assert_non_null(realpath("run", directory));
     assert_int_equal(setenv("XDG_RUNTIME_DIR", directory, 1), 0);
     serves(host, "say:READY=1", "wait", NULL);
-    assert_ready_timeout(host, LONG_MS);
+    assert_ready_timeout(host, PATIENCE_MS);
 
     assert_int_equal(host_begin(host, 1), 0);
     unsigned running = entries_of(directory);
@@ -269,7 +270,7 @@ static void a_pool_that_is_freed_leaves_no_file(void **state) {
     assert_non_null(realpath("run", directory));
     assert_int_equal(setenv("XDG_RUNTIME_DIR", directory, 1), 0);
     serves(host, "say:READY=1", "wait", NULL);
-    assert_ready_timeout(host, LONG_MS);
+    assert_ready_timeout(host, PATIENCE_MS);
     assert_int_equal(host_begin(host, 1), 0);
     assert_int_equal(unsetenv("XDG_RUNTIME_DIR"), 0);
 

@@ -189,7 +189,7 @@ static int opens_its_stop_descriptor(struct board *board, int task_id, int run) 
 static void a_worker_gets_its_stop_descriptor_after_a_failure(void **state) {
     struct host *host = *state;
     require_failing();
-    assert_int_equal(pf_pool_set_stop(host->pool, 0, 10000), 0);
+    assert_int_equal(pf_pool_set_stop(host->pool, 0, PATIENCE_MS), 0);
     host->work = opens_its_stop_descriptor;
 
     assert_int_equal(host_begin(host, 1), 0); /* what counts failures is shared */
@@ -218,7 +218,7 @@ static int gets_ready(struct board *board, int task_id, int run) {
 static void a_worker_reports_after_a_failure(void **state) {
     struct host *host = *state;
     require_failing();
-    assert_int_equal(pf_pool_set_ready_timeout(host->pool, 20000), 0);
+    assert_int_equal(pf_pool_set_ready_timeout(host->pool, PATIENCE_MS), 0);
     host->work = gets_ready;
 
     assert_int_equal(host_begin(host, 1), 0);

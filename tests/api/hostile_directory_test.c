@@ -21,7 +21,8 @@
 #include "launch.h"
 #include "net.h"
 
-enum { GATE_END, NOBODY = 65534, SOON_MS = 5000, RACE_MS = 300 };
+enum { GATE_END, NOBODY = 65534, RACE_MS = 300 };
+#define SOON_MS (time_scale() * 5000U)
 
 /* Not in the directory, which is called "theirs". */
 static const char victim[] = "victim", missing[] = "missing";

@@ -16,6 +16,8 @@
 #include "filter.h"
 #include "hostile.h"
 
+#define STOP_MS (time_scale() * 200U)
+
 /* ---- Floods ---------------------------------------------------------------------------------- */
 
 static int floods_for_long(struct board *board, int task_id, int run) {
@@ -35,7 +37,7 @@ static void a_flood_costs_the_supervisor_little(void **state) {
     assert_true(host_reaches(host, NOTE_DONE, 0, 1));
 
     /* It reads little more than 64 KiB of nonsense, and then waits for 10 ms. */
-    assert_in_range(board_find(host->board, NOTE_DONE, 0, 0)->value, 1, 100);
+    assert_in_range(board_find(host->board, NOTE_DONE, 0, 0)->value, 0, 100);
     assert_sibling_serves(host);
 }
 
@@ -258,7 +260,7 @@ static int fills_its_stop_pipe(struct board *board, int task_id, int run) {
 static void a_worker_that_fills_its_stop_pipe_is_stopped_in_time(void **state) {
     struct host *host = *state;
     host->work = fills_its_stop_pipe;
-    assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, 200), 0);
+    assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, STOP_MS), 0);
     assert_int_equal(host_begin(host, 2), 0);
     assert_true(host_reaches(host, NOTE_DONE, 0, 1));
     assert_true(host_reaches(host, NOTE_SIBLING, 1, 1));

@@ -12,9 +12,17 @@
 #include "cmocka_all.h"
 #include "host.h"
 
-enum { LIFETIME_MS = 300, JITTER_MS = 900, TRIAL_MS = 200, RETRY_MS = 1000 };
+enum { LIFETIME_MS = 300, TRIAL_MS = 200, RETRY_MS = 1000 };
+#define JITTER_MS (time_scale() * 900U)
 
+static void exit_normally(int signal) {
+    (void)signal;
+    _exit(0);
+}
+
+/* Who is ready may be asked to stop at once. */
 static int serves(struct board *board, int task_id, int run) {
+    board_require(board, signal(SIGTERM, exit_normally) != SIG_ERR);
     board_require(board, pf_worker_ready() == 0);
     return ends_on_term(board, task_id, run);
 }
@@ -182,6 +190,7 @@ static void with_a_backoff_it_is_tried_again_after_that(void **state) {
 static void a_stop_ends_both(void **state) {
     struct host *host = *state;
     host->work = ends_on_term;
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, PATIENCE_MS), 0);
     begin(host, 1, LIFETIME_MS, 0);
     assert_true(host_reaches(host, NOTE_READY, 0, 2));
     assert_int_equal(pf_pool_alive_count(host->pool), 2);
