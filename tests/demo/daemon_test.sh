@@ -39,22 +39,25 @@ stop() {
     [ ! -e "$pid_file" ] || fail "the pid file is still there"
 }
 
-# The first port that nobody has.
-launch "$pid_file"
-while [ "$status" -ne 0 ]; do
-    case $written in
-    *'Address already in use'*) port=$((port + 1)) ;;
-    *) fail "the daemon did not start: $written" ;;
-    esac
+# At the first port that nobody has.
+start_daemon() {
     launch "$pid_file"
-done
+    while [ "$status" -ne 0 ]; do
+        case $written in
+        *'Address already in use'*) port=$((port + 1)) ;;
+        *) fail "the daemon did not start: $written" ;;
+        esac
+        launch "$pid_file"
+    done
+}
+start_daemon
 stop
 
 # ---- started, and the next line --------------------------------------------------------------
 
 round=0
 while [ "$round" -lt "$rounds" ]; do
-    "$daemon" "$port" "$pid_file"
+    start_daemon
     answer >"$scratch/answer" || fail "round $round: the next line finds nobody"
     grep -q '^Hello from task [0-9]*$' "$scratch/answer" || fail "round $round: a wrong answer"
     stop

@@ -63,7 +63,7 @@ done
 # A connection that is open when the server stops.
 mkfifo "$scratch/say"
 : >"$scratch/echo"
-curl -q --noproxy '*' -sN --max-time 20 "telnet://127.0.0.1:$port" \
+curl -q --noproxy '*' -sN --max-time $((20 * time_scale)) "telnet://127.0.0.1:$port" \
     <"$scratch/say" >"$scratch/echo" &
 client=$!
 exec 3>"$scratch/say"
@@ -142,6 +142,6 @@ expect "restarts of such a program" 0 "$(count restarting)"
 run "$keep" shells 1 sh -c 'sleep 1001 & echo "$$ $!" >>"$0"; wait' "$scratch/pids"
 until_true test -s "$scratch/pids"
 stop 143
-# shellcheck disable=SC2046 # two numbers
-! kill -s 0 $(cat "$scratch/pids") 2>/dev/null ||
-    fail "something is left: $(cat "$scratch/pids")"
+read -r shell child <"$scratch/pids"
+until_true is_gone "$shell"
+until_true is_gone "$child"
