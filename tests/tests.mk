@@ -127,11 +127,11 @@ $(BUILD)/tests/support/%.o: tests/support/%.c $(BUILD)/flags
 	$(Q)$(compile_c) -Itests/support $(cmocka_cflags) $(dependencies) -c -o $@ $<
 
 # An archive, so that each program takes only the helpers that it uses. What stands for calls of
-# libc is linked with the tests that let them fail, and with no other.
+# libc is linked with the programs that let them fail, and with no other.
 FAILING = $(BUILD)/tests/support/failing.o
 $(BUILD)/tests/libsupport.a: $(filter-out $(FAILING),$(SUPPORT_OBJECTS))
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
-$(filter %_calls_test,$(API_TESTS)): $(FAILING)
+$(filter %_calls_test,$(API_TESTS)) $(BUILD)/tests/programs/upgrader: $(FAILING)
 
 $(BUILD)/tests/api/%: tests/api/%.c $(BUILD)/tests/libsupport.a $(LIBRARY) $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -142,7 +142,7 @@ $(BUILD)/tests/api/%: tests/api/%.c $(BUILD)/tests/libsupport.a $(LIBRARY) $(BUI
 $(BUILD)/tests/programs/%: tests/programs/%.c $(BUILD)/tests/libsupport.a $(LIBRARY) $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(say) CC $<
-	$(Q)$(compile_c) -Itests/support $(dependencies) -o $@ $< \
+	$(Q)$(compile_c) -Itests/support $(dependencies) -o $@ $< $(filter %.o,$^) \
 		$(BUILD)/tests/libsupport.a $(call link_library,../..) -ldl
 
 $(BUILD)/tests/loops/%: tests/loops/%.c $(BUILD)/tests/libsupport.a $(LIBRARY) $(BUILD)/flags

@@ -17,32 +17,35 @@ using core::SlotSnapshot;
 using core::WorkerSnapshot;
 
 // What the policy says of each slot and of each spare, behind what it says of the pool.
-bool AdoptedPolicy::read(const os::UpgradePoolView &view) {
+int AdoptedPolicy::read(const os::UpgradePoolView &view) {
     const uint32_t slot_count = view.pool.worker_count / core::instances;
     const uint32_t spare_count = view.pool.spare_count;
     os::UpgradeCursor cursor(view.policy);
     if (view.pool.worker_count % core::instances != 0 || slot_count > core::workers_max ||
-        !cursor.read(&pool) || !slots.allocate(slot_count) || !spares.allocate(spare_count)) {
-        return false;
+        !cursor.read(&pool)) {
+        return 0;
+    }
+    if (!slots.allocate(slot_count) || !spares.allocate(spare_count)) {
+        return -ENOMEM;
     }
     for (uint32_t slot = 0; slot < slot_count; slot++) {
         if (!cursor.read(&slots[slot]) || !slots[slot].is_valid()) {
-            return false;
+            return 0;
         }
         for (uint32_t instance = 0; instance < core::instances; instance++) {
             if (slots[slot].workers[instance].pid !=
                 view.worker(core::instance_of(slot, instance)).pid) {
-                return false;
+                return 0;
             }
         }
     }
     for (uint32_t place = 0; place < spare_count; place++) {
         if (!cursor.read(&spares[place]) || !spares[place].is_valid() ||
             spares[place].pid != view.spare(place).pid) {
-            return false;
+            return 0;
         }
     }
-    return cursor.left() == 0;
+    return cursor.left() == 0 ? 1 : 0;
 }
 
 // ---- The old program --------------------------------------------------------------------------
@@ -113,13 +116,21 @@ void Pool::announce_upgrade(bool begins) {
 
 // ---- The new program --------------------------------------------------------------------------
 
-// Whether it can be adopted.
-bool Pool::read_handed_over(AdoptedPolicy *ret_policy) const {
-    return options_.handed != nullptr && options_.handed->view.pool.channel.read_end >= 0 &&
-           ret_policy->read(options_.handed->view);
+// Returns 1 if it can be adopted, 0 if not, or -ENOMEM.
+int Pool::read_handed_over(AdoptedPolicy *ret_policy) const {
+    return options_.handed != nullptr && options_.handed->view.pool.channel.read_end >= 0
+               ? ret_policy->read(options_.handed->view)
+               : 0;
 }
 
-// Once they are adopted the descriptors are the channel's, also if what follows fails.
+// What an open that fails has taken is left as it was handed over, to the next one.
+void Pool::give_back() {
+    channel_.give_back();
+    if (notifications_.descriptor() == options_.handed->view.pool.notifications.socket) {
+        notifications_.disown(); // else it is a new one
+    }
+}
+
 int Pool::open_channel(bool adopts) {
     const bool stop_descriptors = options_.stop_descriptors && !options_.foreign_workers;
     const os::ChannelOptions options = {stop_descriptors, options_.host_fork,
@@ -127,13 +138,18 @@ int Pool::open_channel(bool adopts) {
     if (!adopts) {
         return channel_.open(options);
     }
-    os::ChannelSnapshot &saved = options_.handed->view.pool.channel;
-    const int result = channel_.adopt(options, saved);
-    if (result == 0) {
-        saved.read_end = -1;
-        saved.write_end = -1;
+    return channel_.adopt(options, options_.handed->view.pool.channel);
+}
+
+int Pool::open_notifications(bool adopts) {
+    adopts = adopts && options_.handed->view.pool.notifications.socket >= 0;
+    if (int r = adopts ? notifications_.adopt(options_.handed->view.pool.notifications)
+                       : notifications_.open();
+        r < 0) {
+        return r;
     }
-    return result;
+    options_.exec->set_notification(notifications_.path(), options_.settings.heartbeat_timeout);
+    return loop_.add_messages(notifications_.descriptor());
 }
 
 // After this nothing fails.

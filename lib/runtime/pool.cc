@@ -16,9 +16,43 @@ int Pool::open(const PoolOptions &chosen) {
     complete(&options_);
     const PoolOptions &options = options_;
     AdoptedPolicy policy;
-    const bool adopts = read_handed_over(&policy);
+    const int adopts = read_handed_over(&policy);
+    if (adopts < 0) {
+        return adopts;
+    }
     owner_ = os::own_pid();
     process_ = os::own_process_id();
+    if (int r = open_resources(policy, adopts != 0); r < 0) {
+        if (adopts != 0) {
+            give_back();
+        }
+        return r;
+    }
+    if (reaps()) {
+        orphans_.open(options.reap_orphans);
+    }
+    awaited_ = os::await_pool();
+    const os::SignalBlock block;
+    signals_.claim(options.signals,
+                   options.host_mask != nullptr ? *options.host_mask
+                                                : block.host_mask()); // to the end
+    opened_ = true;
+    if (adopts != 0) {
+        adopt(policy);
+    } else {
+        step(core::Input::Kind::start);
+    }
+    for (const int number : signals_.unavailable()) {
+        core::Input input = input_of(core::Input::Kind::signal_unavailable);
+        input.signal = number;
+        step(input);
+    }
+    arm();
+    return 0;
+}
+
+int Pool::open_resources(const AdoptedPolicy &policy, bool adopts) {
+    const PoolOptions &options = options_;
     if (int r = open_channel(adopts); r < 0) {
         return r;
     }
@@ -33,32 +67,8 @@ int Pool::open(const PoolOptions &chosen) {
     if (int r = options.has_foreign_reports() ? open_notifications(adopts) : 0; r < 0) {
         return r;
     }
-    if (options.notify && !os::is_worker()) { // a worker is not the main process of a service
-        if (int r = notifier_.open(os::now()); r < 0) {
-            return r;
-        }
-    }
-    if (reaps()) {
-        orphans_.open(options.reap_orphans);
-    }
-    awaited_ = os::await_pool();
-    const os::SignalBlock block;
-    signals_.claim(options.signals,
-                   options.host_mask != nullptr ? *options.host_mask
-                                                : block.host_mask()); // to the end
-    opened_ = true;
-    if (adopts) {
-        adopt(policy);
-    } else {
-        step(core::Input::Kind::start);
-    }
-    for (const int number : signals_.unavailable()) {
-        core::Input input = input_of(core::Input::Kind::signal_unavailable);
-        input.signal = number;
-        step(input);
-    }
-    arm();
-    return 0;
+    // A worker is not the main process of a service.
+    return options.notify && !os::is_worker() ? notifier_.open(os::now()) : 0;
 }
 
 // Gets memory for so many slots and spares, beside what is there. Returns false if there is none.
@@ -66,21 +76,6 @@ bool Pool::grow(uint32_t slots, uint32_t spares) {
     const uint32_t workers = slots * core::instances;
     return loop_.grow(workers, spares) && channel_.grow(workers, spares) &&
            batch_.grow(size_t{2} * workers) && supervisor_.reserve(slots, spares);
-}
-
-int Pool::open_notifications(bool adopts) {
-    adopts = adopts && options_.handed->view.pool.notifications.socket >= 0;
-    if (int r = adopts ? notifications_.adopt(options_.handed->view.pool.notifications)
-                       : notifications_.open();
-        r < 0) {
-        return r;
-    }
-    if (adopts) {
-        options_.handed->view.pool.notifications.socket = -1;
-        options_.handed->view.pool.notifications.place = -1;
-    }
-    options_.exec->set_notification(notifications_.path(), options_.settings.heartbeat_timeout);
-    return loop_.add_messages(notifications_.descriptor());
 }
 
 int Pool::run(int *ret_task_id) {

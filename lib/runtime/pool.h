@@ -35,8 +35,8 @@ struct AdoptedPolicy {
 
     [[nodiscard]] uint32_t slot_count() const { return static_cast<uint32_t>(slots.size()); }
     [[nodiscard]] uint32_t spare_count() const { return static_cast<uint32_t>(spares.size()); }
-    // Returns false if a pool cannot go on with it, or if there is no memory.
-    [[nodiscard]] bool read(const os::UpgradePoolView &view);
+    // Returns 1, 0 if a pool cannot go on with it, or -ENOMEM.
+    [[nodiscard]] int read(const os::UpgradePoolView &view);
 };
 
 // Belongs to one thread at a time of the process that opened it. In a worker it is left as it was
@@ -118,6 +118,7 @@ class Pool {
     static constexpr uint32_t reload_requested = 4;
     static constexpr uint32_t first_signal_requested = 8;
 
+    int open_resources(const AdoptedPolicy &policy, bool adopts);
     [[nodiscard]] bool grow(uint32_t slots, uint32_t spares);
     void request(uint32_t what);
     int run_once(int timeout_ms, os::SignalBlock &block, Role *ret_role);
@@ -166,9 +167,11 @@ class Pool {
     int attach_child(uint32_t worker, int32_t pid);
 
     // Workers of the former program of this process: adoption.cc.
-    bool read_handed_over(AdoptedPolicy *ret_policy) const;
+    int read_handed_over(AdoptedPolicy *ret_policy) const;
     void adopt(const AdoptedPolicy &policy);
+    void give_back();
     int open_channel(bool adopts);
+    int open_notifications(bool adopts);
     void absorb_unclaimed();
 
     // What has come: inputs.cc.
@@ -178,7 +181,6 @@ class Pool {
     void end(uint32_t worker, const base::Exit &exit);
     void read_messages();
     bool read_notifications();
-    int open_notifications(bool adopts);
     void use_announced_exit(core::Input *input) const;
     void check_heartbeats();
     bool handle_own_signals();

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -15,6 +16,7 @@
 
 #include "cmocka_all.h"
 #include "executed.h"
+#include "failing.h"
 #include "upgrader.h"
 
 /* ---- Failures --------------------------------------------------------------------------- */
@@ -143,6 +145,75 @@ static void programs_without_pools_lead_to_one_that_has_some(void **state) {
     assert_int_equal(report_count("signal_unavailable"), 0);
 }
 
+/* ---- Starts that fail ------------------------------------------------------------------- */
+
+enum { PATH_OPTION_SIZE = 4200, LACKED_MIN = 3 };
+
+/* The next program lacks one thing after the other, and starts its pool again. */
+static void adopts_after_failed_starts(pid_t server, const char *what, int error) {
+    upgrade(server);
+
+    assert_reaches("generation 1 adopted 2.", 1);
+    unsigned failed = report_count(text_of("generation 1 lacks %s %d.", what, error));
+    assert_true(failed >= LACKED_MIN);
+    assert_int_equal(report_count("generation 1 lacks"),
+                     failed + 1); /* with the one that did not fail */
+    assert_int_equal(report_count(" exited slot"), 0);
+    assert_int_equal(kill(worker_of(0, 0), SIGKILL), 0);
+    assert_reaches("generation 1 started slot 0", 1);
+}
+
+static void workers_stay_though_starts_lack_descriptors(void **state) {
+    static const char *const backends[] = {"backend=1", "backend=2"};
+    (void)state;
+    for (unsigned round = 0; round < 2; round++) {
+        const char *options[] = {"workers=2", backends[round], NULL};
+        report_begin();
+        pid_t server = serve(options);
+        assert_reaches("started slot", 2);
+        set_next(text_of("workers=2\n%s\nlacks=files\n", backends[round]));
+
+        adopts_after_failed_starts(server, "files", -EMFILE);
+
+        stops(server);
+        assert_int_equal(report_count(" exited slot"), 3);
+    }
+}
+
+static void workers_stay_though_starts_lack_memory(void **state) {
+    static const char *options[] = {"workers=2", "spares=1", NULL};
+    (void)state;
+    require_failing();
+    pid_t server = serve(options);
+    assert_reaches("started slot", 2);
+    assert_reaches("event spare_started", 1);
+    set_next("workers=2\nspares=1\nlacks=memory\n");
+
+    adopts_after_failed_starts(server, "memory", -ENOMEM);
+
+    stops(server);
+}
+
+/* The socket is where its workers look for it. */
+static void workers_report_to_the_same_socket_after_failed_starts(void **state) {
+    static const char rest[] = "way=foreign\nready_ms=15000\nheartbeat_ms=1000\nsecond=beat\n";
+    char service[PATH_OPTION_SIZE];
+    (void)state;
+    (void)snprintf(service, sizeof(service), "service=%s", program_path("service"));
+    const char *options[] = {"workers=2",         "way=foreign", service, "ready_ms=15000",
+                             "heartbeat_ms=1000", "second=beat", NULL};
+    pid_t server = serve(options);
+    assert_reaches("generation 0 event worker_ready", 2);
+    set_next(text_of("workers=2\n%s%s\nlacks=files\n", rest, service));
+
+    adopts_after_failed_starts(server, "files", -EMFILE);
+
+    assert_reaches("generation 1 event worker_ready slot 0", 1);
+    pause_ms(1500); /* the watchdog sees what they send */
+    assert_int_equal(report_count("unresponsive"), 0);
+    stops(server);
+}
+
 static struct board *host_board;
 
 static void upgrade_in_callback(const pf_event *event, void *user) {
@@ -257,6 +328,9 @@ int main(void) {
         executed_scenario_test(program_that_has_not_adopted_its_workers_is_not_upgraded),
         executed_scenario_test(programs_without_pools_lead_to_one_that_has_some),
         executed_scenario_test(program_without_pools_leaves_no_files),
+        executed_scenario_test(workers_stay_though_starts_lack_descriptors),
+        executed_scenario_test(workers_stay_though_starts_lack_memory),
+        executed_scenario_test(workers_report_to_the_same_socket_after_failed_starts),
         executed_scenario_test(program_by_a_script_that_executes_it_goes_on),
         executed_scenario_test(program_by_a_script_that_forks_adopts_nothing),
         executed_scenario_test(daemon_keeps_its_pid_file),

@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "filter.h"
+#include "lack.h"
 #include "prefork.h"
 #include "process.h"
 #include "report.h"
@@ -268,6 +269,18 @@ static void upgrade(void) {
     }
 }
 
+/* As a host does that tries again. */
+static int start(pf_pool *pool) {
+    const char *what = option("lacks", NULL);
+    int result = what == NULL ? pf_pool_start(pool) : -EAGAIN;
+
+    for (unsigned nth = 1; what != NULL && result < 0 && nth <= LACKS_MAX; nth++) {
+        result = start_without(pool, what, nth);
+        report("generation %d lacks %s %d.", generation, what, result);
+    }
+    return result;
+}
+
 static int open_pool(const char *name) {
     pf_pool *pool = NULL;
     const char *way = option("way", "fork");
@@ -299,7 +312,7 @@ static int open_pool(const char *name) {
         (void)pf_pool_set_worker_fn(pool, work, NULL, NULL);
     }
     pools[pool_count++] = pool;
-    return pf_pool_start(pool);
+    return start(pool);
 }
 
 static int supervise(void) {

@@ -50,7 +50,8 @@ class NotifySocket {
 
     // Forgets the numbers that the host has closed.
     void let_go_of_lost();
-    // In another process: lets go of everything but memory.
+    // In another process, or to leave what adopt() took as it was: lets go of everything but
+    // memory.
     void disown();
 
   private:

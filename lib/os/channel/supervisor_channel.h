@@ -58,6 +58,11 @@ class SupervisorChannel {
     [[nodiscard]] WorkerChannelSnapshot snapshot(uint32_t worker) const;
     [[nodiscard]] int adopt(const ChannelOptions &options, const ChannelSnapshot &saved);
     void adopt_worker(uint32_t worker, const WorkerChannelSnapshot &saved);
+    // Before the first worker: what adopt() took is not this channel's any more, and stays open.
+    void give_back() {
+        read_end_.disown();
+        write_end_.disown();
+    }
 
     // How many descriptors of the supervisor a worker costs.
     [[nodiscard]] uint32_t descriptors_per_worker() const { return options_.stop_descriptors; }
