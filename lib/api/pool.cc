@@ -146,9 +146,11 @@ pf_pool *pf_pool_free(pf_pool *pool) {
     if (ours) {
         pool->is_being_freed = true;
         pool->event_data.release();
-        pool->worker_data.release();
+        if (os::is_this_process(pool->owner)) { // that function may have forked
+            pool->worker_data.release();
+        }
     }
-    if (!os::is_this_process(pool->owner)) { // a free_user function may have forked
+    if (!os::is_this_process(pool->owner)) { // and this one
         pool->pool.disown();
     }
     prefork::api::remove_pool(pool);

@@ -287,6 +287,37 @@ static void child_that_is_forked_while_a_pool_is_freed_frees_its_copy(void **sta
     assert_exits((struct scenario *)*state, 0);
 }
 
+/* The child goes on to free its copy as well. */
+static void fork_a_child(void *user) {
+    int status = -1;
+
+    (void)user;
+    child = fork();
+    if (child != 0) {
+        board_require(host_board, child > 0 && waitpid(child, &status, 0) == child && status == 0);
+    }
+}
+
+static void count(void *user) {
+    (void)user;
+    effects++;
+}
+
+static int host_whose_first_value_forks(struct board *board) {
+    make_sleeping_pool(board, count);
+    board_require(board,
+                  pf_pool_set_event_callback(host_pool, ignore_event, NULL, fork_a_child) == 0);
+    board_require(board, pf_pool_free(host_pool) == NULL);
+    board_require(board, effects == (child == 0 ? 0 : 1));
+    return 0;
+}
+
+static void child_that_is_forked_while_a_pool_is_freed_frees_no_value(void **state) {
+    scenario_start_host(*state, host_whose_first_value_forks);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
 static void start_the_pool(void *user) {
     (void)user;
     effects++;
@@ -315,6 +346,7 @@ int main(void) {
         scenario_test(copies_of_pidfds_in_a_child_cost_no_cpu),
         scenario_test(pool_is_freed_once_though_what_it_frees_frees_it),
         scenario_test(child_that_is_forked_while_a_pool_is_freed_frees_its_copy),
+        scenario_test(child_that_is_forked_while_a_pool_is_freed_frees_no_value),
         scenario_test(pool_that_is_being_freed_is_not_started),
     };
 
