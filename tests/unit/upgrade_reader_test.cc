@@ -3,6 +3,8 @@
 //
 // SPDX-License-Identifier: MIT
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <vector>
 
 #include "os/upgrade/reader.h" // before the macro skip of CMocka
@@ -161,6 +163,35 @@ void no_number_leads_out_of_the_file(void **) {
     assert_true(refused > 50);
 }
 
+// The sizes of these lists are more than 32 bits can say. Their entries are valid to the end of the
+// file, and what comes behind it cannot be read.
+void count_whose_size_wraps_is_refused(void **) {
+    constexpr uint32_t too_many_processes = 0x2000'0001; // wraps to the size of one
+    constexpr uint32_t too_many_descriptors = 0x4000'0001;
+    constexpr int entries = 100;
+    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+    void *pages =
+        mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(pages != MAP_FAILED);
+    unsigned char *end = static_cast<unsigned char *>(pages) + page;
+    assert_int_equal(mprotect(end, page, PROT_NONE), 0);
+
+    for (const bool of_processes : {true, false}) {
+        File file;
+        add(&file, UpgradeHeader{UpgradeHeader::magic_number, UpgradeHeader::this_version, own_pid,
+                                 of_processes ? too_many_processes : 0,
+                                 of_processes ? 0 : too_many_descriptors});
+        for (int index = 0; index < entries; index++) {
+            add(&file, UpgradeProcess{100, 12});
+        }
+        memcpy(end - file.size(), file.data(), file.size());
+        UpgradeReader reader;
+        assert_false(reader.open({end - file.size(), file.size()}, own_pid));
+    }
+
+    assert_int_equal(munmap(pages, 2 * page), 0);
+}
+
 } // namespace
 
 int main() {
@@ -170,6 +201,7 @@ int main() {
         cmocka_unit_test(pools_of_another_version_are_left_out),
         cmocka_unit_test(file_that_ends_early_has_no_pools),
         cmocka_unit_test(no_number_leads_out_of_the_file),
+        cmocka_unit_test(count_whose_size_wraps_is_refused),
     };
     return cmocka_run_group_tests_name("upgrade reader", tests, nullptr, nullptr);
 }

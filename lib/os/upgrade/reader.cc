@@ -87,8 +87,8 @@ bool UpgradeReader::open(Bytes bytes, int32_t pid) {
     UpgradeCursor cursor(bytes);
     if (!cursor.read(&header_) || header_.magic != UpgradeHeader::magic_number ||
         header_.pid != pid ||
-        !cursor.skip(size_t{header_.process_count} * sizeof(UpgradeProcess), &processes_) ||
-        !cursor.skip(size_t{header_.descriptor_count} * sizeof(int32_t), &descriptors_)) {
+        !cursor.skip(uint64_t{header_.process_count} * sizeof(UpgradeProcess), &processes_) ||
+        !cursor.skip(uint64_t{header_.descriptor_count} * sizeof(int32_t), &descriptors_)) {
         return false;
     }
     for (uint32_t index = 0; index < header_.process_count; index++) {
@@ -140,7 +140,7 @@ bool UpgradeReader::next_set(UpgradeSetView *ret_set) {
     UpgradeSet &set = ret_set->set;
     Bytes name;
     if (!cursor_.read(&set) || set.count == 0 || set.count > bound_sockets_max ||
-        !cursor_.skip(size_t{set.count} * sizeof(int32_t), &ret_set->descriptors) ||
+        !cursor_.skip(uint64_t{set.count} * sizeof(int32_t), &ret_set->descriptors) ||
         set.name_size == 0 || !cursor_.skip(set.name_size, &name) || name.back() != '\0' ||
         !is_valid(*ret_set)) {
         return false;
@@ -152,8 +152,8 @@ bool UpgradeReader::next_set(UpgradeSetView *ret_set) {
 bool UpgradeReader::next_pool(UpgradePoolView *ret_pool) {
     UpgradePool &pool = ret_pool->pool;
     if (!cursor_.read(&pool) || !is_valid(pool) ||
-        !cursor_.skip(size_t{pool.worker_count} * sizeof(UpgradeWorker), &ret_pool->workers) ||
-        !cursor_.skip(size_t{pool.spare_count} * sizeof(UpgradeProcess), &ret_pool->spares) ||
+        !cursor_.skip(uint64_t{pool.worker_count} * sizeof(UpgradeWorker), &ret_pool->workers) ||
+        !cursor_.skip(uint64_t{pool.spare_count} * sizeof(UpgradeProcess), &ret_pool->spares) ||
         !cursor_.skip(pool.policy_size, &ret_pool->policy)) {
         return false;
     }

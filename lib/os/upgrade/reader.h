@@ -29,12 +29,13 @@ class UpgradeCursor {
         copy(bytes, ret_value);
         return true;
     }
-    [[nodiscard]] bool skip(size_t size, Bytes *ret_bytes) {
+    // A size of 64 bits, as the counts in a file are of 32: their products do not wrap.
+    [[nodiscard]] bool skip(uint64_t size, Bytes *ret_bytes) {
         if (size > rest_.size()) {
             return false;
         }
-        *ret_bytes = rest_.first(size);
-        rest_ = rest_.subspan(size);
+        *ret_bytes = rest_.first(static_cast<size_t>(size));
+        rest_ = rest_.subspan(static_cast<size_t>(size));
         return true;
     }
     [[nodiscard]] size_t left() const { return rest_.size(); }
