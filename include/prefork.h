@@ -871,14 +871,14 @@ PF_API int pf_pool_stop_signal(const pf_pool *pool);
  *
  * Returns: only if it failed. The pools are as they were.
  * Errors: -EPERM in another thread than the main one; -EBUSY in a callback, or in a free_user
- * function of a pool that runs, while another thread runs a pool, while a fork of the host's or the
- * launching process of a daemon waits, while a pool that this program got by an upgrade, even one
- * without workers, is neither adopted nor stopped; -EAGAIN while events wait; -ECANCELED if a pool
- * stops; -EACCES if the program, or this one, gets more rights than its caller has; -EOPNOTSUPP in
- * a worker; -EBADF if the host has closed descriptors of the library; -EINVAL if argv is empty;
- * -EFBIG if RLIMIT_FSIZE is smaller than what is handed over; -E2BIG, -ENOENT, -ENOMEM, and what
- * execve(2) and memfd_create(2) report; the error of reading what this program got by an upgrade,
- * with which no pool starts either.
+ * function of a pool that runs, while another thread starts, runs or frees a pool, while a fork of
+ * the host's or the launching process of a daemon waits, while a pool that this program got by an
+ * upgrade, even one without workers, is neither adopted nor stopped; -EAGAIN while events wait;
+ * -ECANCELED if a pool stops; -EACCES if the program, or this one, gets more rights than its
+ * caller has; -EOPNOTSUPP in a worker; -EBADF if the host has closed descriptors of the library;
+ * -EINVAL if argv is empty; -EFBIG if RLIMIT_FSIZE is smaller than what is handed over; -E2BIG,
+ * -ENOENT, -ENOMEM, and what execve(2) and memfd_create(2) report; the error of reading what this
+ * program got by an upgrade, with which no pool starts either.
  * Since: 0.2
  */
 PF_API int pf_upgrade(const char *path, const char *const *argv, const char *const *envp);

@@ -13,6 +13,7 @@
 #include "prefork.h"
 
 using prefork::api::check_started;
+using prefork::api::Holder;
 using prefork::api::is_supervisor;
 using prefork::api::Stage;
 using prefork::core::State;
@@ -57,8 +58,14 @@ const core::Worker &worker_of(const pf_pool *pool, int task_id) {
     return supervisor.worker(supervisor.current(static_cast<uint32_t>(task_id)));
 }
 
-// Returns 0, or a negative code with which the pool is as it was.
-int start(pf_pool *pool) {
+// Kills the workers.
+void end(Pool *pool) {
+    pool->~Pool();
+    new (pool) Pool();
+}
+
+// Returns 0, or a negative code.
+int open(pf_pool *pool) {
     const PoolOptions &options = pool->options;
     if (options.foreign_workers && (options.exec == nullptr || options.settings.spares > 0)) {
         return -EINVAL;
@@ -82,13 +89,23 @@ int start(pf_pool *pool) {
     const int result =
         prefork::api::open_pool(pool->resources->pool_name(), &pool->options, &pool->pool);
     if (result < 0) {
-        pool->pool.~Pool();
-        new (&pool->pool) Pool();
-        return result;
+        end(&pool->pool);
     }
-    os::restore_held_mask();
+    return result;
+}
+
+// Returns 0, and this call holds the pool, or a negative code with which the pool is as it was.
+int start(pf_pool *pool) {
+    if (int r = prefork::api::hold_and_list(pool); r < 0) {
+        return r;
+    }
+    if (int r = open(pool); r < 0) {
+        prefork::api::unlist(pool);
+        prefork::api::let_go(pool);
+        return r;
+    }
     pool->stage = Stage::running;
-    prefork::api::add_pool(pool);
+    os::restore_held_mask();
     return 0;
 }
 
@@ -105,11 +122,11 @@ int be_worker(pf_pool *pool, int task_id, int *ret_task_id) {
 
 // What run and dispatch have in common once they have returned.
 int settle(pf_pool *pool, int result) {
-    pool->working = false;
     if (pool->pool.finished()) {
-        pool->stage = Stage::ended;
         pool->result = result;
+        pool->stage = Stage::ended;
     }
+    prefork::api::let_go(pool);
     return result;
 }
 
@@ -140,7 +157,7 @@ pf_pool *pf_pool_free(pf_pool *pool) {
         return nullptr;
     }
     const bool ours = os::is_this_process(pool->owner);
-    if (ours ? pool->working.exchange(true) : pool->is_being_freed || pool->pool.is_in_callback()) {
+    if (ours ? prefork::api::hold(pool) < 0 : pool->is_being_freed || pool->pool.is_in_callback()) {
         return pool; // also while a free_user function of this pool runs
     }
     if (ours) {
@@ -153,7 +170,8 @@ pf_pool *pf_pool_free(pf_pool *pool) {
     if (!os::is_this_process(pool->owner)) { // and this one
         pool->pool.disown();
     }
-    prefork::api::remove_pool(pool);
+    end(&pool->pool); // until then no upgrade goes past it
+    prefork::api::unlist(pool);
     os::drop(pool->resources);
     base::destroy(pool);
     return nullptr;
@@ -166,7 +184,7 @@ int pf_pool_run(pf_pool *pool, int *ret_task_id) {
     if (!is_supervisor(pool)) {
         return -ECHILD;
     }
-    if (pool->working) {
+    if (pool->holder == Holder::call) {
         return -EBUSY;
     }
     if (pool->stage == Stage::ended || pool->options.dispatched) {
@@ -180,12 +198,9 @@ int pf_pool_run(pf_pool *pool, int *ret_task_id) {
         if (int r = os::claim_identity(pool->resources->pool_name(), &task_id); r != 0) {
             return r < 0 ? r : be_worker(pool, task_id, ret_task_id);
         }
-        if (int r = start(pool); r < 0) {
-            return r;
-        }
     }
-    if (pool->working.exchange(true)) {
-        return -EBUSY;
+    if (int r = pool->stage == Stage::settings ? start(pool) : prefork::api::hold(pool); r < 0) {
+        return r;
     }
     const int result = settle(pool, pool->pool.run(&task_id));
     if (result == 0) {
@@ -204,7 +219,7 @@ int pf_pool_start(pf_pool *pool) {
     if (pool->stage != Stage::settings) {
         return -EALREADY;
     }
-    if (pool->working) {
+    if (pool->holder == Holder::call) {
         return -EBUSY; // it is being freed
     }
     // A host that forks needs the events that say when.
@@ -220,6 +235,9 @@ int pf_pool_start(pf_pool *pool) {
     pool->options.dispatched = true;
     const int result = start(pool);
     pool->options.dispatched = result == 0;
+    if (result == 0) {
+        prefork::api::let_go(pool);
+    }
     return result;
 }
 
@@ -235,11 +253,11 @@ int pf_pool_dispatch(pf_pool *pool, int timeout_ms) {
     if (timeout_ms < -1 || !pool->options.dispatched) {
         return -EINVAL;
     }
-    if (pool->working.exchange(true)) {
-        return -EBUSY;
+    if (int r = prefork::api::hold(pool); r < 0) {
+        return r;
     }
     if (pool->stage == Stage::ended) {
-        pool->working = false;
+        prefork::api::let_go(pool);
         return pool->result;
     }
     return settle(pool, pool->pool.dispatch(timeout_ms));

@@ -33,16 +33,19 @@ struct HostData {
 // In a worker by exec, the pool that it belongs to does nothing any more.
 enum class Stage : uint8_t { settings, running, ended, of_worker };
 
+// Who has a pool to itself: a call that starts, runs or frees it, or an upgrade of this process.
+enum class Holder : uint8_t { none, call, upgrade };
+
 } // namespace prefork::api
 
 struct pf_pool {
     prefork::os::ProcessId owner = 0;
     std::atomic<prefork::api::Stage> stage{prefork::api::Stage::settings}; // any thread looks at it
-    std::atomic<bool> working{false}; // inside run or dispatch, or it is about to be handed over
-    bool is_being_freed = false;      // also in a child that a free_user function has forked
-    bool entered_for_upgrade = false;
-    pf_pool *next = nullptr; // of the pools that have started
-    int result = 0;          // at the end
+    std::atomic<prefork::api::Holder> holder{prefork::api::Holder::none};
+    bool is_being_freed = false;  // also in a child that a free_user function has forked
+    pf_pool *next = nullptr;      // of the pools that are listed
+    pf_pool *next_held = nullptr; // of those that the upgrade under way holds
+    int result = 0;               // at the end
     prefork::runtime::PoolOptions options;
     prefork::api::HostData event_data;
     prefork::api::HostData worker_data;
@@ -63,9 +66,14 @@ inline bool is_supervisor(const pf_pool *pool) {
 // Whether the pool was started, and this process may use it: 0, or what the caller returns.
 int check_started(const pf_pool *pool);
 
-// Notes a pool that has started, and forgets it.
-void add_pool(pf_pool *pool);
-void remove_pool(pf_pool *pool);
+// Holds the pool for a call. Waits for an upgrade that another thread is in: it fails, or ends this
+// thread. Returns 0, or -EBUSY while another call holds the pool.
+[[nodiscard]] int hold(pf_pool *pool);
+inline void let_go(pf_pool *pool) { pool->holder = Holder::none; }
+
+// The same for a pool that is about to start, and lists it, so that no upgrade overlooks it.
+[[nodiscard]] int hold_and_list(pf_pool *pool);
+void unlist(pf_pool *pool);
 
 // Whether pf_fork_processes() has not come to its end in this process.
 bool is_in_fork_processes();

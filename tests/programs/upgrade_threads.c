@@ -3,9 +3,9 @@
  *
  *     upgrade_threads GENERATION LAST
  *
- * In the fourth one the first thread tries to do so while the second one starts its pool. Every
- * other program has a third pool, and sockets, that the next one does not want. Exits with 0 if the
- * last one has both pools as the first one had them.
+ * In the fourth one the first thread tries to do so while the second one starts its pool: before it
+ * has adopted it, and after that. Every other program has a third pool, and sockets, that the next
+ * one does not want. Exits with 0 if the last one has both pools as the first one had them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -26,15 +26,16 @@
 #include "process.h"
 
 enum { POOLS = 2, SOCKETS = 12, TURN_MS = 5, TURNS_MAX = 2000, HELD = 3 };
+enum { BEFORE_ADOPTION = 1, AFTER_ADOPTION };
 
 static int generation;
 
 static pf_pool *pools[POOLS];
 static atomic_int waiting; /* threads that are about to dispatch */
 
-static atomic_bool is_held_in_start;
-static atomic_bool is_starting;
-static atomic_bool may_start;
+static __thread bool is_held_in_start;
+static atomic_int reached; /* the place where the start is held */
+static atomic_int left;    /* the last place where it may go on */
 
 static void check(bool is_good, const char *what) {
     if (!is_good) {
@@ -43,15 +44,27 @@ static void check(bool is_good, const char *what) {
     }
 }
 
-/* That of the library: when a start has claimed its pool and has not adopted it yet. */
-int epoll_create1(int flags) {
-    if (atomic_load(&is_held_in_start)) {
-        atomic_store(&is_starting, true);
-        for (int look = 0; !atomic_load(&may_start) && look < TURNS_MAX; look++) {
+static void hold_at(int place) {
+    if (is_held_in_start && atomic_load(&reached) == place - 1) {
+        atomic_store(&reached, place);
+        for (int look = 0; atomic_load(&left) < place && look < TURNS_MAX; look++) {
             pause_ms(TURN_MS);
         }
     }
+}
+
+/* That of the library: when a start has claimed its pool and has not adopted it yet. */
+int epoll_create1(int flags) {
+    hold_at(BEFORE_ADOPTION);
     return (int)syscall(SYS_epoll_create1, flags);
+}
+
+/* And when it watches the worker that it has adopted. */
+int epoll_ctl(int epoll, int operation, int descriptor, struct epoll_event *event) {
+    if (operation == EPOLL_CTL_ADD && event != NULL && (event->events & EPOLLONESHOT) != 0) {
+        hold_at(AFTER_ADOPTION);
+    }
+    return (int)syscall(SYS_epoll_ctl, epoll, operation, descriptor, event);
 }
 
 static int work(int task_id, void *user) {
@@ -93,7 +106,7 @@ static void meet(void) {
 static void *run_second(void *is_late) {
     meet();
     if (*(const bool *)is_late) {
-        atomic_store(&is_held_in_start, generation == HELD);
+        is_held_in_start = generation == HELD;
         pools[1] = start_pool("second");
     }
     check(pf_pool_dispatch(pools[1], 0) == 1, "no second dispatch");
@@ -104,12 +117,15 @@ static int alive(void) { return pf_pool_alive_count(pools[0]) + pf_pool_alive_co
 
 /* The next program would not hear of the second pool. */
 static void try_upgrade_amid_start(const char *const *arguments) {
-    while (!atomic_load(&is_starting)) {
-        pause_ms(1);
+    for (int place = BEFORE_ADOPTION; place <= AFTER_ADOPTION; place++) {
+        for (int look = 0; atomic_load(&reached) < place; look++) {
+            check(look < TURNS_MAX, "the start does not come there");
+            pause_ms(TURN_MS);
+        }
+        check(pf_pool_dispatch(pools[0], 0) == 1, "no dispatch beside a start");
+        check(pf_upgrade(NULL, arguments, NULL) == -EBUSY, "an upgrade amid a start is accepted");
+        atomic_store(&left, place);
     }
-    check(pf_pool_dispatch(pools[0], 0) == 1, "no dispatch beside a start");
-    check(pf_upgrade(NULL, arguments, NULL) == -EBUSY, "an upgrade amid a start is not refused");
-    atomic_store(&may_start, true);
 }
 
 static void leave_something(void) {

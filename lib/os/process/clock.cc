@@ -12,4 +12,9 @@ base::Instant now() {
            static_cast<base::Instant>(time.tv_nsec);
 }
 
+void sleep_for_a_moment() {
+    constexpr timespec moment = {0, 50'000};
+    nanosleep(&moment, nullptr);
+}
+
 } // namespace prefork::os

@@ -5,8 +5,9 @@
 #include <cstdint>
 #include <errno.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "os/process/clock.h"
 
 namespace prefork::os {
 
@@ -23,7 +24,6 @@ bool is_left_by_parent(int32_t thread, int32_t own) {
 } // namespace
 
 ProcessLock::ProcessLock() {
-    constexpr timespec moment = {0, 50'000};
     sigset_t all;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &mask_);
@@ -35,7 +35,7 @@ ProcessLock::ProcessLock() {
              holder.compare_exchange_strong(seen, own, std::memory_order_acquire))) {
             return;
         }
-        nanosleep(&moment, nullptr);
+        sleep_for_a_moment();
     }
 }
 

@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <stdint.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "os/fd/pipe_write.h"
+#include "os/process/clock.h"
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
 
@@ -40,10 +40,9 @@ void forget_wakeups_of_parent() {
 // A handler in another thread may have read the number just before it was removed. Once this
 // returns no handler writes to it, and it may be closed and mean something else.
 void await_readers() {
-    constexpr timespec moment = {0, 50'000};
     constexpr int moments_max = 20'000; // a second: signals may come faster than they are handled
     for (int count = 0; readers.load() > 0 && count < moments_max; count++) {
-        nanosleep(&moment, nullptr);
+        sleep_for_a_moment();
     }
 }
 
