@@ -289,7 +289,8 @@ enum { PF_GROUP_SIGNALS = 1, PF_GROUP_KILL = 2 };
  * pool. Durations are in milliseconds.
  *
  * Returns: 0.
- * Errors, with nothing changed: -EINVAL if a value is out of range; -EBUSY after the start.
+ * Errors, with nothing changed: -EINVAL if a value is out of range; -EBUSY after the start, and
+ * while the pool is being freed, that is in a free_user function.
  * Since: 0.2
  */
 
@@ -467,8 +468,8 @@ PF_API int pf_pool_set_worker_fn(pf_pool *pool, int (*fn)(int task_id, void *use
  * Returns: 0.
  * Errors: -EINVAL for another name; -EBADF if fd is not open; -EEXIST if the pool has the name;
  *   -ENOSPC beyond 1,024 descriptors; -E2BIG beyond 64 KiB of names; -ENOMEM; -EBUSY after the
- *   start of the pool. The start of a worker fails with -EBADF if the descriptor was closed or is
- *   another file by then.
+ *   start of the pool and while it is being freed. The start of a worker fails with -EBADF if the
+ *   descriptor was closed or is another file by then.
  * Since: 0.2
  */
 PF_API int pf_pool_add_fd(pf_pool *pool, const char *name, int fd);
@@ -495,9 +496,9 @@ PF_API int pf_pool_add_fd(pf_pool *pool, const char *name, int fd);
  * Returns: 0.
  * Errors: -EINVAL if argv is empty; -ENOENT if argv is NULL and /proc does not show how this
  *   program was started; -E2BIG if argv or envp is larger than execve() allows; -ENOMEM; -EBUSY
- *   after the start of a pool whose workers are not made by exec; -ECANCELED after the end of the
- *   pool; if a program is set-user-ID or the like, the errno of what a worker could not find out
- *   about this process.
+ *   after the start of a pool whose workers are not made by exec, and while the pool is being
+ *   freed; -ECANCELED after the end of the pool; if a program is set-user-ID or the like, the
+ *   errno of what a worker could not find out about this process.
  * Since: 0.2
  */
 PF_API int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *argv,
@@ -522,8 +523,8 @@ enum { PF_TASK_SPARE = -2 };
  *
  * Returns: 0.
  * Errors: -EINVAL if count is out of range, or the pool runs and its workers are foreign;
- *   -ECANCELED if the pool stops or has ended; -ENOMEM; -EBADF if the host has closed descriptors
- *   of the library.
+ *   -ECANCELED if the pool stops or has ended; -EBUSY while it is being freed; -ENOMEM; -EBADF if
+ *   the host has closed descriptors of the library.
  * Since: 0.2
  */
 PF_API int pf_pool_set_spares(pf_pool *pool, int count);

@@ -17,10 +17,8 @@ namespace {
 // another one while the pool runs.
 int check_program_setting(const pf_pool *pool) {
     const int result = prefork::api::check_setting(pool);
-    if (result != -EBUSY || pool->options.exec == nullptr) {
-        return result;
-    }
-    return pool->stage == Stage::running ? 0 : -ECANCELED;
+    return result == -EBUSY && pool->options.exec != nullptr ? prefork::api::check_change(pool)
+                                                             : result;
 }
 
 } // namespace

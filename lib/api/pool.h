@@ -93,5 +93,7 @@ inline int open_pool(const char *name, runtime::PoolOptions *options, runtime::P
 
 // Whether a setting may be made now: 0, or what the setter returns.
 int check_setting(const pf_pool *pool);
+// The same for one that may also be made while the pool runs.
+int check_change(const pf_pool *pool);
 
 } // namespace prefork::api

@@ -64,7 +64,15 @@ int prefork::api::check_setting(const pf_pool *pool) {
     if (!is_supervisor(pool)) {
         return -ECHILD;
     }
-    return pool->stage == Stage::settings ? 0 : -EBUSY;
+    return pool->stage == Stage::settings && !pool->is_being_freed ? 0 : -EBUSY;
+}
+
+int prefork::api::check_change(const pf_pool *pool) {
+    const int result = check_setting(pool);
+    if (result != -EBUSY || pool->is_being_freed) {
+        return result;
+    }
+    return pool->stage == Stage::running ? 0 : -ECANCELED;
 }
 
 int pf_pool_set_name(pf_pool *pool, const char *name) {
@@ -236,20 +244,21 @@ int pf_pool_set_host_fork(pf_pool *pool, int on) {
 }
 
 int pf_pool_set_spares(pf_pool *pool, int count) {
-    const int stage = check_setting(pool);
-    if (stage < 0 && stage != -EBUSY) {
-        return stage;
+    const int result = prefork::api::check_change(pool);
+    if (result < 0 && result != -ECANCELED) {
+        return result;
     }
+    const bool is_setting = pool->stage == Stage::settings;
     if (count < 0 || count > static_cast<int>(base::spares_max) ||
-        (stage < 0 && pool->options.foreign_workers)) {
+        (!is_setting && pool->options.foreign_workers)) {
         return -EINVAL;
     }
     const auto wanted = static_cast<uint32_t>(count);
-    if (stage == 0) {
+    if (is_setting) {
         pool->options.settings.spares = wanted;
         return 0;
     }
-    return pool->stage == Stage::running ? pool->pool.set_spares(wanted) : -ECANCELED;
+    return result < 0 ? result : pool->pool.set_spares(wanted);
 }
 
 int pf_pool_set_foreign_workers(pf_pool *pool, int on) {

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -154,12 +155,61 @@ static void pool_that_is_being_freed_is_not_started(void **state) {
     assert_exits((struct scenario *)*state, 0);
 }
 
+/* What a setter is refused for is freed as well. */
+static void set_the_pool_up(void *user) {
+    static const char *const argv[] = {"/bin/false", NULL};
+    const int before = effects;
+
+    (void)user;
+    board_require(host_board,
+                  pf_pool_set_event_callback(host_pool, ignore_event, NULL, count) == -EBUSY);
+    board_require(host_board, effects == before + 1);
+    board_require(host_board, pf_pool_set_worker_fn(host_pool, sleeps, NULL, count) == -EBUSY);
+    board_require(host_board, effects == before + 2);
+    board_require(host_board, pf_pool_set_workers(host_pool, 3) == -EBUSY);
+    board_require(host_board, pf_pool_set_spares(host_pool, 1) == -EBUSY);
+    board_require(host_board, pf_pool_add_fd(host_pool, "input", STDIN_FILENO) == -EBUSY);
+    board_require(host_board, pf_pool_set_exec(host_pool, argv[0], argv, NULL) == -EBUSY);
+}
+
+static void free_pool_whose_values_set_it_up(struct board *board, bool is_executed,
+                                             bool is_started) {
+    static const char *const argv[] = {"/bin/sleep", "1000", NULL};
+
+    make_sleeping_pool(board, set_the_pool_up);
+    board_require(board,
+                  pf_pool_set_event_callback(host_pool, ignore_event, NULL, set_the_pool_up) == 0);
+    if (is_executed) {
+        board_require(board, pf_pool_set_exec(host_pool, argv[0], argv, NULL) == 0);
+    }
+    board_require(board, !is_started || pf_pool_start(host_pool) == 0);
+    effects = 0;
+    board_require(board, pf_pool_free(host_pool) == NULL);
+    board_require(board, effects == 4);
+    require_no_children(board);
+}
+
+static int host_whose_values_set_the_pool_up(struct board *board) {
+    free_pool_whose_values_set_it_up(board, false, false);
+    free_pool_whose_values_set_it_up(board, false, true);
+    free_pool_whose_values_set_it_up(board, true, false);
+    free_pool_whose_values_set_it_up(board, true, true);
+    return 0;
+}
+
+static void pool_that_is_being_freed_is_not_set_up(void **state) {
+    scenario_start_host(*state, host_whose_values_set_the_pool_up);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(pool_is_freed_once_though_what_it_frees_frees_it),
         scenario_test(child_that_is_forked_while_a_pool_is_freed_frees_its_copy),
         scenario_test(child_that_is_forked_while_a_pool_is_freed_frees_no_value),
         scenario_test(pool_that_is_being_freed_is_not_started),
+        scenario_test(pool_that_is_being_freed_is_not_set_up),
     };
 
     return run_group_with_each_backend("values of a pool", tests);
