@@ -267,7 +267,8 @@ PF_API int pf_pool_new(pf_pool **ret_pool);
  * that are left are reported to stderr. Pending events are discarded. The free_user functions are
  * called. In a process that did not make the pool, such as a worker, only the memory is released.
  * In a callback of the pool, and in a free_user function that pf_pool_free() has called, the call
- * does nothing; so in a child that one of them has forked, until it has returned there.
+ * does nothing; so in a child that one of them has forked, until it has returned there, and in a
+ * child that another thread has forked meanwhile, where it never returns.
  *
  * Returns: NULL; pool if the call does nothing. pool may be NULL.
  * Since: 0.2
@@ -575,8 +576,9 @@ PF_API int pf_pool_set_host_fork(pf_pool *pool, int on);
  *   own pool; -ESRCH, always, in a process that was started as a worker but not by its parent, or
  *   that has more privileges than its parent, such as a set-user-ID program; -ELOOP for a pool by
  *   exec in a worker of a pool with the same name; -EINVAL after pf_pool_set_host_fork(), and for
- *   foreign workers without a program or with spares; -EBUSY in a callback; -ECHILD also in a child
- *   that an event callback forked and in which it returned.
+ *   foreign workers without a program or with spares; -EBUSY in a callback, and while the
+ *   pool is being freed; -ECHILD also in a child that an event callback forked and in which it
+ *   returned.
  * Since: 0.2
  */
 PF_API int pf_pool_run(pf_pool *pool, int *ret_task_id);

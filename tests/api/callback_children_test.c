@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -130,6 +131,51 @@ static void files_of_a_child_that_has_closed_all_stay(void **state) {
     assert_exits((struct scenario *)*state, 0);
 }
 
+enum { IN_CALLBACK, IS_FORKED };
+
+static void wait_for_a_fork(const pf_event *event, void *user) {
+    (void)user;
+    if (pf_event_type(event) == PF_EVENT_STARTING) {
+        gate_open(host_board, IN_CALLBACK);
+        gate_wait(host_board, IS_FORKED);
+    }
+}
+
+static void *dispatch_in_thread(void *unused) {
+    (void)unused;
+    board_require(host_board, pf_pool_dispatch(host_pool, 0) == 1);
+    return NULL;
+}
+
+/* The callback does not return in the child. */
+static int host_that_forks_beside_a_callback(struct board *board) {
+    pthread_t thread;
+
+    make_pool(board);
+    board_require(board, pf_pool_set_thread_policy(host_pool, PF_THREADS_ALLOW) == 0);
+    board_require(board, pf_pool_set_worker_fn(host_pool, sleeps, NULL, NULL) == 0);
+    board_require(board, pf_pool_set_event_callback(host_pool, wait_for_a_fork, NULL, NULL) == 0);
+    board_require(board, pf_pool_start(host_pool) == 0);
+    board_require(board, pthread_create(&thread, NULL, dispatch_in_thread, NULL) == 0);
+    gate_wait(board, IN_CALLBACK);
+    child = fork();
+    if (child == 0) {
+        board_require(board, pf_pool_free(host_pool) == host_pool);
+        _exit(0);
+    }
+    await_child();
+    gate_open(board, IS_FORKED);
+    board_require(board, pthread_join(thread, NULL) == 0);
+    board_require(board, pf_pool_free(host_pool) == NULL);
+    return 0;
+}
+
+static void child_of_another_thread_frees_nothing_in_a_callback(void **state) {
+    scenario_start_host(*state, host_that_forks_beside_a_callback);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
 /* ---- Children for a pool that the host forks for ---------------------------------------- */
 
 static int host_with_a_lost_fork(struct board *board) {
@@ -167,6 +213,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(free_in_a_callback_does_nothing_in_a_child_either),
         scenario_test(files_of_a_child_that_has_closed_all_stay),
+        scenario_test(child_of_another_thread_frees_nothing_in_a_callback),
         scenario_test(files_stay_where_a_child_can_not_become_a_worker),
     };
 

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,11 +46,13 @@ static void make_sleeping_pool(struct board *board, void (*free_user)(void *)) {
 /* What belongs to the host may own the pool, too. */
 static void free_the_pool(void *user) {
     static const char *const argv[] = {"/bin/false", NULL};
+    int task_id = 0;
 
     (void)user;
     effects++;
     board_require(host_board, pf_pool_free(host_pool) == host_pool);
     board_require(host_board, pf_pool_dispatch(host_pool, 0) == -EBUSY);
+    board_require(host_board, pf_pool_run(host_pool, &task_id) == -EBUSY);
     board_require(host_board, pf_upgrade(argv[0], argv, NULL) == -EBUSY);
 }
 
@@ -135,6 +138,45 @@ static void child_that_is_forked_while_a_pool_is_freed_frees_no_value(void **sta
     assert_exits((struct scenario *)*state, 0);
 }
 
+enum { IN_FUNCTION, IS_FORKED };
+
+static void wait_for_a_fork(void *user) {
+    (void)user;
+    gate_open(host_board, IN_FUNCTION);
+    gate_wait(host_board, IS_FORKED);
+}
+
+static void *free_in_thread(void *unused) {
+    (void)unused;
+    board_require(host_board, pf_pool_free(host_pool) == NULL);
+    return NULL;
+}
+
+/* The function does not return in the child. */
+static int host_that_forks_beside_a_value(struct board *board) {
+    pthread_t thread;
+    int status = -1;
+
+    make_sleeping_pool(board, wait_for_a_fork);
+    board_require(board, pthread_create(&thread, NULL, free_in_thread, NULL) == 0);
+    gate_wait(board, IN_FUNCTION);
+    child = fork();
+    if (child == 0) {
+        board_require(board, pf_pool_free(host_pool) == host_pool);
+        _exit(0);
+    }
+    gate_open(board, IS_FORKED);
+    board_require(board, child > 0 && waitpid(child, &status, 0) == child && status == 0);
+    board_require(board, pthread_join(thread, NULL) == 0);
+    return 0;
+}
+
+static void child_of_another_thread_frees_nothing_while_a_pool_is_freed(void **state) {
+    scenario_start_host(*state, host_that_forks_beside_a_value);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
 static void start_the_pool(void *user) {
     (void)user;
     effects++;
@@ -208,6 +250,7 @@ int main(void) {
         scenario_test(pool_is_freed_once_though_what_it_frees_frees_it),
         scenario_test(child_that_is_forked_while_a_pool_is_freed_frees_its_copy),
         scenario_test(child_that_is_forked_while_a_pool_is_freed_frees_no_value),
+        scenario_test(child_of_another_thread_frees_nothing_while_a_pool_is_freed),
         scenario_test(pool_that_is_being_freed_is_not_started),
         scenario_test(pool_that_is_being_freed_is_not_set_up),
     };
