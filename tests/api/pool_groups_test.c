@@ -247,17 +247,18 @@ static int leaves_its_group_and_ignores_term(struct board *board, int task_id, i
     return ignores_term(board, task_id, run);
 }
 
-static void begin_outside(struct host *host, int (*work)(struct board *, int, int)) {
+static void begin_outside(struct host *host, int (*work)(struct board *, int, int),
+                          uint64_t stop_ms) {
     host->work = work;
     assert_int_equal(pf_pool_set_process_groups(host->pool, PF_GROUP_SIGNALS), 0);
-    assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, 50), 0);
+    assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, stop_ms), 0);
     assert_int_equal(host_begin(host, 1), 0);
     assert_true(host_reaches(host, NOTE_READY, 0, 1));
 }
 
 static void a_worker_that_left_its_group_is_signalled_too(void **state) {
     struct host *host = *state;
-    begin_outside(host, leaves_its_group);
+    begin_outside(host, leaves_its_group, PATIENCE_MS);
 
     assert_int_equal(pf_pool_send_signal(host->pool, 0, SIGUSR1), 0);
 
@@ -273,7 +274,7 @@ static void a_worker_that_left_its_group_is_signalled_too(void **state) {
 
 static void a_worker_that_left_its_group_is_killed_too(void **state) {
     struct host *host = *state;
-    begin_outside(host, leaves_its_group_and_ignores_term);
+    begin_outside(host, leaves_its_group_and_ignores_term, 50);
 
     assert_int_equal(host_stops(host), 0);
 
@@ -283,7 +284,7 @@ static void a_worker_that_left_its_group_is_killed_too(void **state) {
 
 static void a_free_reaches_a_worker_that_left_its_group(void **state) {
     struct host *host = *state;
-    begin_outside(host, leaves_its_group_and_ignores_term);
+    begin_outside(host, leaves_its_group_and_ignores_term, PATIENCE_MS);
 
     host_close(host);
 

@@ -20,7 +20,10 @@
 
 enum { NOTE_GOT = KIND_NOTE, NOTE_SENT, NOTE_SENT_ALL, NOTE_RESULT, NOTE_FREED, NOTE_ALIVE };
 enum { OTHER_USER = 61001, THIRD_USER = 61002 };
-enum { FREED_WITHIN_MS = SANITIZED ? 12000 : 6000 };
+#define FREED_WITHIN_MS (time_scale() * (SANITIZED ? 12000U : 6000U))
+/* In which a worker ends, or gets on the board. */
+#define STOP_MS (time_scale() * 1000U)
+#define READY_MS (time_scale() * 600U)
 
 static struct board *handler_board;
 static int filter_error;
@@ -48,7 +51,7 @@ static int host_without_pidfd_signals(struct board *board) {
     board_require(board, filter_forbid(SYS_pidfd_send_signal, filter_error));
     host_open(&host, board);
     host.work = hears_user_signals;
-    board_require(board, pf_pool_set_stop(host.pool, SIGTERM, 100) == 0);
+    board_require(board, pf_pool_set_stop(host.pool, SIGTERM, STOP_MS) == 0);
     board_require(board, host_begin(&host, 2) == 0);
     board_require(board, host_reaches(&host, NOTE_READY, ANY_TASK, 2));
     board_require(board, pf_pool_send_signal(host.pool, 0, SIGUSR1) == 0);
@@ -210,7 +213,7 @@ static int host_of_a_worker_that_is_never_ready(struct board *board) {
 
     host_open(&host, board);
     host.work = ends_on_term;
-    board_require(board, pf_pool_set_ready_timeout(host.pool, 300) == 0);
+    board_require(board, pf_pool_set_ready_timeout(host.pool, READY_MS) == 0);
     board_require(board, host_begin(&host, 1) == 0);
     board_require(board, host_reaches(&host, NOTE_READY, ANY_TASK, 1));
     forbid_signals(board);

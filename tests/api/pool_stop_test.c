@@ -128,7 +128,7 @@ static int ends_at_the_gate_or_never(struct board *board, int task_id, int run) 
 static void without_a_signal_workers_are_given_time_and_then_killed(void **state) {
     struct host *host = *state;
     host->work = ends_at_the_gate_or_never;
-    assert_int_equal(pf_pool_set_stop(host->pool, 0, 200), 0);
+    assert_int_equal(pf_pool_set_stop(host->pool, 0, time_scale() * 1000U), 0);
     assert_int_equal(host_begin(host, 2), 0);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 2));
 
