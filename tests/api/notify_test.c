@@ -68,7 +68,7 @@ static void the_place_of_the_socket_matters_at_the_start_alone(void **state) {
 static void a_stop_is_reported_before_the_workers_have_ended(void **state) {
     struct host *host = *state;
     host->work = ignores_term;
-    assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, 1200), 0);
+    assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, time_scale() * 1200U), 0);
     assert_int_equal(host_begin(host, 3), 0);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 3));
     assert_string_equal(next_message(), "READY=1");
@@ -81,7 +81,9 @@ static void a_stop_is_reported_before_the_workers_have_ended(void **state) {
     assert_string_equal(await_message(host),
                         "STATUS=Workers ready: 0 of 3, processes: 3, restarts: 0");
     assert_int_equal(host_finishes(host), 0);
-    assert_silent();
+    for (const char *message = ""; (message = next_message())[0] != '\0';) {
+        assert_memory_equal(message, "STATUS=", 7); /* those of the end, if that took a second */
+    }
 }
 
 static void a_pool_that_finishes_by_itself_reports_that_too(void **state) {
@@ -139,20 +141,20 @@ static void a_status_reports_changes_once_a_second(void **state) {
     struct host *host = *state;
     host->work = crashes_three_times;
     assert_int_equal(host_begin(host, 3), 0);
+    uint64_t told = now_ms(); /* no later than the turn that sends the status */
     assert_string_equal(await_message(host), "READY=1");
     assert_string_equal(await_message(host), status_of_three);
-    uint64_t told = now_ms();
-    assert_true(host_reaches(host, KIND_WORKER, 0, 4));
 
-    /* No more happens to the pool, so its own timer has to wake it. */
+    /* In the end no more happens to the pool, so its own timer has to wake it. */
     const char last[] = "STATUS=Workers ready: 3 of 3, processes: 3, restarts: 3";
     for (const char *message = ""; strcmp(message, last) != 0;) {
         struct pollfd one = {.fd = pf_pool_fd(host->pool), .events = POLLIN};
         assert_int_equal(poll(&one, 1, (int)PATIENCE_MS), 1);
-        message = await_message(host);
-        assert_memory_equal(message, "STATUS=", 7);
-        assert_true(now_ms() >= told + 900);
-        told = now_ms();
+        uint64_t turn = now_ms();
+        assert_true(host_turn(host, 0));
+        message = next_message();
+        assert_true(message[0] == '\0' || now_ms() >= told + 900);
+        told = message[0] == '\0' ? told : turn;
     }
     host_goes_on(host, 1100);
     assert_silent();
@@ -165,7 +167,6 @@ static void a_pool_at_rest_has_nothing_to_report_and_is_not_woken(void **state) 
     assert_string_equal(await_message(host), status_of_three);
     assert_true(host_turn(host, 0));
     struct pollfd one = {.fd = pf_pool_fd(host->pool), .events = POLLIN};
-
     assert_int_equal(poll(&one, 1, 1200), 0);
 }
 

@@ -212,7 +212,7 @@ static int child_with_a_pool(struct board *board, pf_pool *inherited) {
     while (board_count(board, PF_EVENT_EXITED, 0) == 0) {
         (void)host_turn(&own, -1);
     }
-    board_require(board, now_ms() - killed_ms < 500 || SANITIZED);
+    board_require(board, now_ms() - killed_ms < time_scale() * 500U || SANITIZED);
     board_require(board, host_reaches(&own, NOTE_READY, 0, 2));
     board_require(board, kill(getpid(), SIGTERM) == 0);
     board_require(board, host_finishes(&own) == 0);

@@ -16,7 +16,8 @@
 #include "host.h"
 
 enum { NOTE_RESULT = KIND_NOTE, NOTE_WAITS = KIND_NOTE + 1 };
-enum { SHORT_MS = 200 };
+enum { WAITED_OUT_MS = 200 };
+#define SHORT_MS (time_scale() * 300U) /* in which a worker gets ready */
 #define LONG_MS PATIENCE_MS
 
 static void say_ready(struct board *board) { board_note(board, NOTE_RESULT, pf_worker_ready()); }
@@ -218,7 +219,7 @@ static void who_never_gets_ready_is_killed_and_counted(void **state) {
 static void pools_give_up_workers_that_never_get_ready(void **state) {
     struct host *host = *state;
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 1), 0);
-    begin(host, 1, SHORT_MS);
+    begin(host, 1, WAITED_OUT_MS);
 
     assert_int_equal(host_finishes(host), PF_EGAVEUP);
 
@@ -257,13 +258,14 @@ static void a_stop_comes_before_the_time_out(void **state) {
 static void a_host_that_looks_late_takes_nobody_for_late(void **state) {
     struct host *host = *state;
     host->work = is_ready_at_once;
-    begin(host, 4, SHORT_MS);
+    begin(host, 4, WAITED_OUT_MS);
     assert_true(host_turn(host, 0)); /* they start */
 
     assert_true(board_reaches(host->board, NOTE_RESULT, ANY_TASK, 4));
-    pause_ms(3 * SHORT_MS);
+    pause_ms(3 * WAITED_OUT_MS);
 
-    host_goes_on(host, 2 * SHORT_MS);
+    assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, 4));
+    host_goes_on(host, 2 * WAITED_OUT_MS);
     assert_int_equal(board_count(host->board, PF_EVENT_READY, ANY_TASK), 4);
     assert_int_equal(board_count(host->board, PF_EVENT_EXITED, ANY_TASK), 0);
     assert_int_equal(host_stops(host), 0);
@@ -275,7 +277,7 @@ static int host_to_be_stopped(struct board *board) {
 
     host_open(&host, board);
     host.work = is_ready_after_the_gate;
-    board_require(board, pf_pool_set_ready_timeout(host.pool, (uint64_t)4 * SHORT_MS) == 0);
+    board_require(board, pf_pool_set_ready_timeout(host.pool, (uint64_t)3 * SHORT_MS) == 0);
     board_require(board, host_begin(&host, 2) == 0);
     board_require(board, host_reaches(&host, KIND_WORKER, ANY_TASK, 2));
     board_note(board, NOTE_WAITS, 0);
@@ -292,9 +294,9 @@ static void a_supervisor_that_was_stopped_kills_nobody_who_is_ready_soon(void **
     scenario_signal(run, SIGSTOP);
     assert_true(process_reaches_state(run->supervisor, 'T'));
 
-    pause_ms(8 * SHORT_MS);
+    pause_ms(5 * SHORT_MS);
     scenario_signal(run, SIGCONT);
-    pause_ms(SHORT_MS);
+    pause_ms(WAITED_OUT_MS);
     gate_open(run->board, 0);
 
     assert_exits(run, 0);

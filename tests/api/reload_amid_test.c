@@ -229,6 +229,7 @@ static void if_the_new_one_crashes_then_too_the_reload_has_failed(void **state) 
 static void a_new_one_that_crashes_when_it_is_ready_is_restarted(void **state) {
     struct host *host = *state;
     begin_reload(host, PF_RELOAD_START_FIRST);
+    assert_true(host_reaches(host, NOTE_READY, 0, 2)); /* as it notes after it is ready */
 
     assert_int_equal(kill(host_pid(host, 0, 1), SIGKILL), 0);
     assert_true(host_reaches(host, PF_EVENT_READY, 0, 3));

@@ -13,8 +13,9 @@
 #include "executed.h"
 
 enum { NOTE_STOP_FD = KIND_NOTE + 1 };
-enum { BEAT_MS = SANITIZED ? 1600 : 600, LIFETIME_MS = 400, STOP_MS = 100, STORM_MS = 500 };
+enum { LIFETIME_MS = 400, STOP_MS = 100, STORM_MS = 500 };
 enum { SPARES = 8 };
+#define BEAT_MS (time_scale() * (SANITIZED ? 1600U : 600U))
 #define READY_MS (time_scale() * (SANITIZED ? 1600U : 600U)) /* a program starts meanwhile */
 
 static void begin(struct host *host, int workers, int spares) {
@@ -148,7 +149,7 @@ static void heartbeats_are_expected_with_the_slot(void **state) {
                      PF_REASON_HEARTBEAT_TIMEOUT);
     assert_int_equal(host_pid(host, 0, 1), spare_pid(host, 0));
     assert_true(board_reaches(host->board, NOTE_READY, 0, 2));
-    host_goes_on(host, 2 * BEAT_MS);
+    host_goes_on(host, BEAT_MS / 2 * 3);
     assert_int_equal(board_count(host->board, PF_EVENT_EXITED, 0), 1);
     assert_int_equal(board_count(host->board, PF_EVENT_SPARE_EXITED, ANY_TASK), 0);
     assert_int_equal(host_stops(host), 0);
