@@ -29,6 +29,7 @@ static void delays_double_up_to_the_largest(void **state) {
     struct host *host = *state;
     host->work = crashes_at_once;
     assert_int_equal(pf_pool_set_backoff(host->pool, FIRST_MS, MAX_MS), 0);
+    assert_int_equal(pf_pool_set_max_restarts(host->pool, PF_UNLIMITED), 0);
     assert_int_equal(host_begin(host, SLOTS), 0);
 
     for (int i = 0; i < SLOTS; i++) {
@@ -143,7 +144,9 @@ static void a_slot_that_crashes_does_not_delay_the_others(void **state) {
     assert_int_equal(pf_pool_set_backoff(host->pool, 4, 3600000), 0);
     assert_int_equal(host_begin(host, 4), 0);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 3));
-    for (unsigned i = 0; end == NULL || end->delay_ms < 500; i++) {
+    /* A new one: the delay of one that is on the board may be over. */
+    for (unsigned i = board_count(host->board, PF_EVENT_EXITED, 0);
+         end == NULL || end->delay_ms < 500; i++) {
         assert_true(host_reaches(host, PF_EVENT_EXITED, 0, i + 1));
         end = board_find(host->board, PF_EVENT_EXITED, 0, i);
     }

@@ -12,9 +12,11 @@
 #include "cmocka_all.h"
 #include "host.h"
 
-enum { TRIAL_MS = 1000, SHORT_TRIAL_MS = 200 };
+enum { SHORT_TRIAL_MS = 200 };
+#define TRIAL_MS (time_scale() * 1000U) /* in which the test sees that both are there */
 
-static void begin(struct host *host, int workers) {
+static void begin(struct host *host, int workers, uint64_t trial_ms) {
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, trial_ms), 0);
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 0), 0); /* none of this counts */
     assert_int_equal(host_begin(host, workers), 0);
 }
@@ -24,7 +26,7 @@ static void begin(struct host *host, int workers) {
 static void the_new_one_is_good_before_the_old_one_stops(void **state) {
     struct host *host = *state;
     host->work = ends_on_term;
-    begin(host, 2);
+    begin(host, 2, TRIAL_MS);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 2));
     pid_t old = host_pid(host, 1, 0);
 
@@ -64,8 +66,7 @@ static void an_old_one_that_does_not_stop_is_killed(void **state) {
     struct host *host = *state;
     host->work = refuses_to_end_at_first;
     assert_int_equal(pf_pool_set_stop(host->pool, SIGTERM, 100), 0);
-    assert_int_equal(pf_pool_set_min_uptime(host->pool, SHORT_TRIAL_MS), 0);
-    begin(host, 1);
+    begin(host, 1, SHORT_TRIAL_MS);
     assert_true(host_reaches(host, NOTE_READY, 0, 1));
 
     assert_int_equal(host_replaces(host, 0), 0);
@@ -88,7 +89,7 @@ static int ends_at_once_as_second(struct board *board, int task_id, int run) {
 static void a_new_one_that_ends_too_soon_leaves_the_old_one(void **state) {
     struct host *host = *state;
     host->work = ends_at_once_as_second;
-    begin(host, 2);
+    begin(host, 2, TRIAL_MS);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 2));
     pid_t old = host_pid(host, 0, 0);
 
@@ -114,7 +115,7 @@ static void a_new_one_that_ends_too_soon_leaves_the_old_one(void **state) {
 static void a_crash_of_the_old_one_gives_the_slot_to_the_new_one(void **state) {
     struct host *host = *state;
     host->work = ends_on_term;
-    begin(host, 1);
+    begin(host, 1, TRIAL_MS);
     assert_true(host_reaches(host, NOTE_READY, 0, 1));
     assert_int_equal(host_replaces(host, 0), 0);
     assert_true(host_reaches(host, NOTE_READY, 0, 2));
@@ -136,7 +137,7 @@ static void a_crash_of_the_old_one_gives_the_slot_to_the_new_one(void **state) {
 static void a_stop_ends_both(void **state) {
     struct host *host = *state;
     host->work = ends_on_term;
-    begin(host, 1);
+    begin(host, 1, TRIAL_MS);
     assert_true(host_reaches(host, NOTE_READY, 0, 1));
     assert_int_equal(host_replaces(host, 0), 0);
     assert_true(host_reaches(host, NOTE_READY, 0, 2));
@@ -152,7 +153,7 @@ static void a_stop_ends_both(void **state) {
 static void a_stop_before_the_new_one_is_started_ends_it(void **state) {
     struct host *host = *state;
     host->work = ends_on_term;
-    begin(host, 1);
+    begin(host, 1, TRIAL_MS);
     assert_true(host_reaches(host, NOTE_READY, 0, 1));
 
     assert_int_equal(host_replaces(host, 0), 0);
@@ -165,7 +166,7 @@ static void a_stop_before_the_new_one_is_started_ends_it(void **state) {
 static void a_resize_below_ends_both(void **state) {
     struct host *host = *state;
     host->work = ends_on_term;
-    begin(host, 2);
+    begin(host, 2, TRIAL_MS);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 2));
     assert_int_equal(host_replaces(host, 1), 0);
     assert_true(host_reaches(host, NOTE_READY, 1, 2));
@@ -182,8 +183,7 @@ static void all_may_be_replaced_at_the_same_time_if_chosen(void **state) {
     struct host *host = *state;
     host->work = ends_on_term;
     assert_int_equal(pf_pool_set_replace_width(host->pool, SLOTS), 0);
-    assert_int_equal(pf_pool_set_min_uptime(host->pool, SHORT_TRIAL_MS), 0);
-    begin(host, SLOTS);
+    begin(host, SLOTS, SHORT_TRIAL_MS);
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, SLOTS));
 
     for (int i = 0; i < SLOTS; i++) {
@@ -226,7 +226,7 @@ static int ends_at_first_in_slot_0(struct board *board, int task_id, int run) {
 static void a_slot_that_is_done_begins_anew(void **state) {
     struct host *host = *state;
     host->work = ends_at_first_in_slot_0;
-    begin(host, 2);
+    begin(host, 2, TRIAL_MS);
     assert_true(host_reaches_state(host, 0, PF_WORKER_DONE));
 
     assert_int_equal(host_replaces(host, 0), 0);
@@ -259,7 +259,7 @@ static void a_slot_that_was_given_up_begins_anew(void **state) {
 
 static void before_the_first_dispatch_a_worker_is_on_its_way_already(void **state) {
     struct host *host = *state;
-    begin(host, 2);
+    begin(host, 2, TRIAL_MS);
 
     int result = host_replaces(host, 0);
 

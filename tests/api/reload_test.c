@@ -257,7 +257,7 @@ static void who_never_gets_ready_ends_it_too(void **state) {
     struct host *host = *state;
     host->work = never_ready_later;
     assert_int_equal(pf_pool_set_max_restarts(host->pool, 0), 0);
-    assert_int_equal(pf_pool_set_ready_timeout(host->pool, 4 * SHORT_MS), 0);
+    assert_int_equal(pf_pool_set_ready_timeout(host->pool, time_scale() * 1200U), 0);
     assert_int_equal(host_begin(host, 2), 0);
     assert_true(host_reaches(host, PF_EVENT_READY, ANY_TASK, 2));
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, 2));

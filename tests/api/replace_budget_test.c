@@ -12,7 +12,8 @@
 #include "cmocka_all.h"
 #include "host.h"
 
-enum { SLOTS = 3, DRAIN_MS = 150, LIFETIME_MS = 100, TRIAL_MS = 1000, HOUR_MS = 3600000 };
+enum { SLOTS = 3, DRAIN_MS = 150, LIFETIME_MS = 100, HOUR_MS = 3600000 };
+#define TRIAL_MS (time_scale() * 1000U)
 
 static int serves(struct board *board, int task_id, int run) {
     board_require(board, pf_worker_ready() == 0);
@@ -135,6 +136,7 @@ static void requests_have_their_turn_in_order(void **state) {
 static void a_worker_that_says_it_is_ready_is_good_at_once(void **state) {
     struct host *host = *state;
     host->work = serves;
+    assert_int_equal(pf_pool_set_min_uptime(host->pool, TRIAL_MS), 0);
     assert_int_equal(host_begin(host, SLOTS), 0); /* without a time-out */
     assert_true(host_reaches(host, NOTE_READY, ANY_TASK, SLOTS));
 

@@ -28,7 +28,7 @@ enum {
 enum { WORKERS = 4, NOBODY = 65534 };
 /* How soon every worker has ended after its supervisor was killed: a few milliseconds, but a busy
  * machine may let them wait. */
-enum { SOON_MS = 3000 };
+#define SOON_MS (time_scale() * 3000U)
 
 static int ends_when_told(struct board *board, int task_id, int run) {
     struct epoll_event event = {.events = EPOLLIN};

@@ -121,6 +121,8 @@ static void thread_that_reads_does_not_hold_up_the_upgrade(void **state) {
 
 /* ---- Workers that do not know the library ------------------------------------------------- */
 
+#define HEARTBEAT_MS (time_scale() * 1000U)
+
 static const char *service_option(void) {
     static char text[OPTION_SIZE];
     (void)snprintf(text, sizeof(text), "service=%s", program_path("service"));
@@ -128,9 +130,13 @@ static const char *service_option(void) {
 }
 
 static void worker_that_reports_to_a_socket_stays(void **state) {
-    const char *options[] = {
-        "workers=2",   "way=foreign", service_option(), "ready_ms=15000", "heartbeat_ms=1000",
-        "second=beat", NULL};
+    char ready_option[32];
+    char heartbeat_option[32];
+    (void)snprintf(ready_option, sizeof(ready_option), "ready_ms=%u", PATIENCE_MS);
+    (void)snprintf(heartbeat_option, sizeof(heartbeat_option), "heartbeat_ms=%u", HEARTBEAT_MS);
+    const char *options[] = {"workers=2",  "way=foreign",    service_option(),
+                             ready_option, heartbeat_option, "second=beat",
+                             NULL};
     (void)state;
     pid_t server = serve(options);
     assert_reaches("generation 0 event worker_ready", 2);
@@ -139,7 +145,7 @@ static void worker_that_reports_to_a_socket_stays(void **state) {
         assert_reaches(text_of("generation %u adopted 2.", generation), 1);
         assert_int_equal(report_count(" exited slot"), 0);
     }
-    pause_ms(1500); /* the watchdog sees what they send */
+    pause_ms(HEARTBEAT_MS / 2 * 3); /* the watchdog sees what they send */
     assert_int_equal(report_count("unresponsive"), 0);
 
     assert_int_equal(kill(worker_of(0, 1), SIGSTOP), 0);
