@@ -51,6 +51,11 @@ static void child_does_not_wait_for_the_upgrade_of_its_parent(void **state) {
     plays("fork");
 }
 
+static void thread_that_starts_the_first_pool_gets_the_mask(void **state) {
+    (void)state;
+    plays("mask");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         executed_scenario_test(start_waits_for_the_upgrade),
@@ -58,6 +63,7 @@ int main(void) {
         executed_scenario_test(free_waits_for_the_upgrade),
         executed_scenario_test(pool_that_is_being_freed_refuses_the_upgrade),
         executed_scenario_test(child_does_not_wait_for_the_upgrade_of_its_parent),
+        executed_scenario_test(thread_that_starts_the_first_pool_gets_the_mask),
     };
 
     return cmocka_run_group_tests_name("upgrades beside other threads", tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,7 +25,7 @@
 #include "prefork.h"
 #include "process.h"
 
-enum { TURN_MS = 5 };
+enum { TURN_MS = 5, LAST_MASK = 3 };
 
 static int generation;
 static const char *next_arguments[4];
@@ -164,8 +165,8 @@ static void end_call(void) {
     atomic_store(&is_main_held, false);
 }
 
-static void begin_thread(pthread_t *ret_thread, void *(*body)(void *)) {
-    check(pthread_create(ret_thread, NULL, body, NULL) == 0, "no thread");
+static void begin_thread(pthread_t *ret_thread, void *(*body)(void *), void *argument) {
+    check(pthread_create(ret_thread, NULL, body, argument) == 0, "no thread");
 }
 
 static void end_thread(pthread_t thread) { check(pthread_join(thread, NULL) == 0, "no join"); }
@@ -173,7 +174,7 @@ static void end_thread(pthread_t thread) { check(pthread_join(thread, NULL) == 0
 static void fails_amid_call(void *(*body)(void *)) {
     pthread_t thread;
 
-    begin_thread(&thread, body);
+    begin_thread(&thread, body, NULL);
     check(upgrade_amid_call("./missing") == -ENOENT, "the upgrade does not fail as it should");
     end_thread(thread);
 }
@@ -207,7 +208,7 @@ static void upgrade_beside_start(void) {
     }
     start_both();
     if (generation == 1) {
-        begin_thread(&thread, start_amid_upgrade);
+        begin_thread(&thread, start_amid_upgrade, NULL);
         check(false, pf_strerror(upgrade_amid_call(NULL)));
     }
     free_all();
@@ -254,7 +255,7 @@ static void upgrade_amid_free(void) {
     pthread_t thread;
 
     start_both();
-    begin_thread(&thread, free_slowly);
+    begin_thread(&thread, free_slowly, NULL);
     await(&is_other_held, NULL);
     check(upgrade("./missing") == -EBUSY, "an upgrade amid the end of a pool is not refused");
     atomic_store(&is_other_free, true);
@@ -289,6 +290,78 @@ static void upgrade_beside_fork(void) {
     free_all();
 }
 
+static bool is_blocked(int signal) {
+    sigset_t mask;
+
+    check(pthread_sigmask(SIG_SETMASK, NULL, &mask) == 0, "no mask");
+    return sigismember(&mask, signal) == 1;
+}
+
+/* The first pool of a thread brings the mask of the first program. */
+static void start_first_of_thread(pf_pool **ret_pool, const char *name) {
+    check(is_blocked(SIGTERM) == (generation > 0), "a thread begins with another mask");
+    start(ret_pool, name);
+    check(!is_blocked(SIGTERM) && is_blocked(SIGUSR1), "another mask than that of the program");
+}
+
+static void *start_with_mask(void *nothing) {
+    sigset_t own;
+
+    start_first_of_thread(&first, "first");
+    (void)sigemptyset(&own);
+    (void)sigaddset(&own, SIGUSR2);
+    check(pthread_sigmask(SIG_BLOCK, &own, NULL) == 0, "no own mask");
+    start(&second, "second");
+    check(is_blocked(SIGUSR2), "a later pool changes the mask");
+    return nothing;
+}
+
+static void *start_another(void *pool) {
+    start_first_of_thread(pool, "third");
+    return NULL;
+}
+
+static void stop_by_signal(void) {
+    uint64_t end = now_ms() + PATIENCE_MS;
+    int result = 1;
+
+    check(kill(getpid(), SIGTERM) == 0, "no signal");
+    while (result == 1 && now_ms() < end) {
+        result = pf_pool_dispatch(first, TURN_MS);
+    }
+    check(result == 0, "a pool does not handle the signal");
+}
+
+static void upgrade_without_pool_of_main_thread(void) {
+    int way = generation == 0 ? PF_EVENT_STARTING : PF_EVENT_ADOPTED;
+    pf_pool *third = NULL;
+    pf_pool *last = NULL;
+    sigset_t own;
+    pthread_t thread;
+
+    (void)sigemptyset(&own);
+    (void)sigaddset(&own, SIGUSR1);
+    if (generation == 0) {
+        check(pthread_sigmask(SIG_SETMASK, &own, NULL) == 0, "no first mask");
+    }
+    begin_thread(&thread, start_with_mask, NULL);
+    end_thread(thread);
+    begin_thread(&thread, start_another, &third);
+    end_thread(thread);
+    check(is_blocked(SIGTERM) == (generation > 0), "the main thread has another mask");
+    begins(first, way);
+    begins(second, way);
+    begins(third, way);
+    if (generation < LAST_MASK) {
+        check(false, pf_strerror(upgrade(NULL)));
+    }
+    start(&last, "last");
+    check(!is_blocked(SIGTERM) && is_blocked(SIGUSR1), "the main thread does not get its mask");
+    stop_by_signal();
+    check(pf_pool_free(third) == NULL && pf_pool_free(last) == NULL, "a pool is not freed");
+    free_all();
+}
+
 int main(int argc, char **argv) {
     static const struct {
         const char *name;
@@ -296,7 +369,7 @@ int main(int argc, char **argv) {
     } cases[] = {
         {"start", upgrade_beside_start}, {"dispatch", upgrade_beside_dispatch},
         {"free", upgrade_beside_free},   {"amid_free", upgrade_amid_free},
-        {"fork", upgrade_beside_fork},
+        {"fork", upgrade_beside_fork},   {"mask", upgrade_without_pool_of_main_thread},
     };
     char next[16];
 

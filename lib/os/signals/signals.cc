@@ -108,6 +108,15 @@ void HeldSignals::release() {
     }
 }
 
+bool blocks_all_signals() {
+    sigset_t signals = blockable_signals();
+    sigset_t mask;
+    sigdelset(&signals, SIGKILL);
+    sigdelset(&signals, SIGSTOP);
+    sigdelset(&signals, SIGCHLD);
+    return pthread_sigmask(SIG_SETMASK, nullptr, &mask) == 0 && !has_other_than(signals, mask);
+}
+
 bool is_signal_or_none(int signal) { return signal >= 0 && signal < NSIG; }
 
 bool ends_a_process(int signal) {

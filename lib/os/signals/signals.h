@@ -65,6 +65,9 @@ class HeldSignals {
     bool held_ = false;
 };
 
+// Whether this thread blocks all signals that it can, other than those of faults and SIGCHLD.
+bool blocks_all_signals();
+
 bool is_signal_or_none(int signal);
 
 // Whether its default action ends a process.

@@ -19,7 +19,9 @@
 #include "os/net/bound_sockets.h"
 #include "os/process/process_id.h"
 #include "os/process/process_lock.h"
+#include "os/process/threads.h"
 #include "os/service/daemon.h"
+#include "os/signals/signals.h"
 #include "os/signals/wakeups.h"
 #include "os/upgrade/unwanted_pool.h"
 
@@ -39,9 +41,10 @@ struct HandedOver {
     // Written under the lock of the process: pools of several threads may wait for the first time.
     std::atomic<uint32_t> unclaimed_count{0}; // of the processes from the next one on
     uint32_t next = 0;
-    base::Array<bool> popped; // of the processes
-    bool is_mask_held = false;
-    std::atomic<bool> is_open{false}; // for claims
+    base::Array<bool> popped;                  // of the processes
+    std::atomic<bool> is_mask_held{false};     // by the main thread
+    std::atomic<bool> is_mask_restored{false}; // in one thread at least
+    std::atomic<bool> is_open{false};          // for claims
     ProcessId process = 0;
 };
 
@@ -334,12 +337,17 @@ void end_claim(HandedPool *pool) {
 
 const sigset_t *held_mask() {
     const HandedOver *all = own_handed();
-    return all != nullptr && all->is_mask_held ? &all->mask : nullptr;
+    const bool is_held = all != nullptr && all->is_mask_held &&
+                         (!all->is_mask_restored || is_main_thread() || blocks_all_signals());
+    return is_held ? &all->mask : nullptr;
 }
 
 void restore_held_mask() {
     if (held_mask() != nullptr) {
-        handed->is_mask_held = false;
+        if (is_main_thread()) {
+            handed->is_mask_held = false;
+        }
+        handed->is_mask_restored = true;
         pthread_sigmask(SIG_SETMASK, &handed->mask, nullptr);
     }
 }

@@ -27,10 +27,12 @@ void note_adopted(HandedPool *pool);
 // Gives it back if it was not adopted. nullptr: there was none.
 void end_claim(HandedPool *pool);
 
-// The signals that the former program had not blocked are blocked until the first pool has its
-// handlers. The mask to be restored; nullptr: there is none.
+// The signals that the former program had not blocked are blocked in each thread until its first
+// pool has its handlers. The mask to be restored in this thread; nullptr: there is none. After the
+// first thread another one has a mask of its own unless that still blocks all. Once the main thread
+// has the mask, others inherit it.
 [[nodiscard]] const sigset_t *held_mask();
-// The first pool has its handlers.
+// The first pool of this thread has its handlers.
 void restore_held_mask();
 
 // A pool is about to wait. What nobody has claimed by then nobody will.
