@@ -15,6 +15,7 @@ int Pool::open(const PoolOptions &chosen) {
     options_ = chosen;
     complete(&options_);
     const PoolOptions &options = options_;
+    os::let_go_of_lost_files();
     AdoptedPolicy policy;
     const int adopts = read_handed_over(&policy);
     if (adopts < 0) {

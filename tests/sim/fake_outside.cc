@@ -28,5 +28,6 @@ bool await_pool() { return false; }
 void awaited_pool_is_ready() {}
 void awaited_pool_is_gone() {}
 void await_no_more_pools() {}
+void let_go_of_lost_files() {}
 
 } // namespace prefork::os

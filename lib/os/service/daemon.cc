@@ -19,6 +19,7 @@
 #include "os/fd/pipe_write.h"
 #include "os/fd/poll.h"
 #include "os/process/process_id.h"
+#include "os/process/process_lock.h"
 #include "os/process/standard_files.h"
 #include "os/process/threads.h"
 #include "os/service/pid_file.h"
@@ -29,15 +30,16 @@ namespace {
 
 constexpr uint32_t a_pool_waited = 1U << 31;
 
-// Descriptors are plain numbers, because an owner of static life would run
-// code at the end of every process; 0 is none, for they lie above stdio.
+// Descriptors are borrowed, though nobody else owns them: an owner of static life would run code at
+// the end of every process, and the host may close any of them. They lie above stdio, and are
+// noted.
 struct {
     std::atomic<ProcessId> process; // the daemon
     base::Flag launching;           // somebody waits for its readiness
     std::atomic<uint32_t> pools;    // that it waits for, and a_pool_waited
-    int launcher;                   // the way to who waits
-    int null_device;                // opened early: the host may go where there is no /dev/null
     bool adopted;                   // and nobody has called daemonize() yet
+    BorrowedFd launcher;            // the way to who waits
+    BorrowedFd null_device;         // opened early: the host may go where there is no /dev/null
     BorrowedFd pid_file;
     FdIdentity stdio[STDERR_FILENO + 1]; // as the launching process had it
 } daemon_state{};
@@ -49,20 +51,29 @@ FdIdentity identity_of(int descriptor) {
     return file;
 }
 
-int hold(int descriptor_or_error, int *ret_descriptor) {
-    const int descriptor = above_stdio(descriptor_or_error);
-    if (descriptor < 0) {
-        return descriptor;
+// Returns 0 or a negative errno.
+int hold(Descriptor *file, BorrowedFd *ret_held) {
+    if (!ret_held->borrow(file->get())) {
+        return -errno;
     }
-    note_descriptor(descriptor);
-    *ret_descriptor = descriptor;
+    file->disown();
     return 0;
 }
 
-void let_go(int *descriptor) {
-    forget_descriptor(*descriptor);
-    close(*descriptor);
-    *descriptor = 0;
+// What the host has closed is only forgotten: its number may be that of a file of the host.
+void let_go(BorrowedFd *held, bool is_open) {
+    forget_descriptor(held->get());
+    if (is_open) {
+        close(held->get());
+    }
+    *held = {};
+}
+
+// All that open /dev/null have the same file. But the pipe is open as long, where there is one: who
+// closes all closes both.
+bool holds_null_device() {
+    return daemon_state.null_device.is_still_open() &&
+           (daemon_state.launcher.get() < 0 || daemon_state.launcher.is_still_open());
 }
 
 // The launching process may have been killed: then nobody reads it.
@@ -126,12 +137,17 @@ int prepare_to_detach() {
     for (int number = 0; number <= STDERR_FILENO; number++) {
         daemon_state.stdio[number] = is_standard_file(number) ? identity_of(number) : FdIdentity{};
     }
-    return hold(open("/dev/null", O_RDWR | O_CLOEXEC), &daemon_state.null_device);
+    Descriptor file;
+    const int r = file.adopt(open("/dev/null", O_RDWR | O_CLOEXEC));
+    return r < 0 ? r : hold(&file, &daemon_state.null_device);
 }
 
 // Returns 0 or a negative errno, with which the process is to end.
-int become_daemon(const char *pid_file) {
+int become_daemon(Descriptor *launched, const char *pid_file) {
     if (int r = prepare_to_detach(); r < 0) {
+        return r;
+    }
+    if (int r = hold(launched, &daemon_state.launcher); r < 0) {
         return r;
     }
     daemon_state.pid_file = {}; // a daemon's child has its number
@@ -149,7 +165,7 @@ int become_daemon(const char *pid_file) {
 // Once in a process. Async-signal-safe.
 void detach_stdio() {
     redirect_stdio_to_null();
-    let_go(&daemon_state.null_device);
+    let_go(&daemon_state.null_device, holds_null_device());
 }
 
 // The same, after what the host has written is on its way.
@@ -160,6 +176,7 @@ bool detach_written_stdio() {
     if (!has_threads()) {
         flush_stdio();
     }
+    const ProcessLock lock;
     detach_stdio();
     return true;
 }
@@ -203,10 +220,9 @@ int daemonize(const char *pid_file) {
     const bool is_leader = setsid() >= 0;
     const pid_t daemon = is_leader ? fork() : -1;
     if (daemon == 0) {
-        daemon_state.launcher = launched.get();
-        launched.disown();
-        const int result = become_daemon(pid_file);
-        send_answer(daemon_state.launcher, result < 0 ? result : getpid());
+        const int launcher = launched.get();
+        const int result = become_daemon(&launched, pid_file);
+        send_answer(launcher, result < 0 ? result : getpid());
         if (result == 0) {
             return 0;
         }
@@ -221,8 +237,12 @@ int daemon_ready() {
         return -ECHILD;
     }
     if (is_launching_daemon() && detach_written_stdio()) {
-        send_answer(daemon_state.launcher, 0);
-        let_go(&daemon_state.launcher);
+        const ProcessLock lock;
+        const bool is_open = daemon_state.launcher.is_still_open();
+        if (is_open) {
+            send_answer(daemon_state.launcher.get(), 0);
+        }
+        let_go(&daemon_state.launcher, is_open);
     }
     return 0;
 }
@@ -283,13 +303,35 @@ int adopt_daemon(int pid_file) {
 
 bool is_launching() { return daemon_state.launching != 0; }
 
-// What the host has put in its place meanwhile is left alone.
+void let_go_of_lost_files() {
+    if (daemon_state.process == 0) {
+        return;
+    }
+    const ProcessLock lock;
+    if (daemon_state.null_device.get() >= 0 && !holds_null_device()) {
+        let_go(&daemon_state.null_device, false);
+    }
+    for (BorrowedFd *held : {&daemon_state.launcher, &daemon_state.pid_file}) {
+        if (held->get() >= 0 && !held->is_still_open()) {
+            let_go(held, false);
+        }
+    }
+}
+
+// What the host has put in its place meanwhile is left alone. Without the descriptor that was
+// opened early there may be another one. Nothing in memory is changed.
 void redirect_stdio_to_null() {
+    const bool is_held = holds_null_device();
+    const int null_device = is_held ? daemon_state.null_device.get()
+                                    : above_stdio(open("/dev/null", O_RDWR | O_CLOEXEC));
     for (int number = 0; number <= STDERR_FILENO; number++) {
         const FdIdentity file = identity_of(number);
         if (file == FdIdentity{} || file == daemon_state.stdio[number]) {
-            dup2(daemon_state.null_device, number);
+            dup2(null_device, number);
         }
+    }
+    if (!is_held && null_device >= 0) {
+        close(null_device);
     }
 }
 
@@ -299,16 +341,16 @@ void begin_in_child(Stdio stdio) {
     if (daemon_state.launching == 0) {
         return;
     }
-    if (stdio == Stdio::until_ready) {
-        forget_descriptor(daemon_state.null_device); // not to be closed with all others
-        return;
-    }
-    daemon_state.launching = 0;
-    if (stdio == Stdio::detached) {
+    const bool is_held = holds_null_device();
+    if (stdio == Stdio::until_ready && is_held) {
+        forget_descriptor(daemon_state.null_device.get()); // not to be closed with all others
+    } else if (stdio == Stdio::detached) {
         detach_stdio();
     } else {
-        let_go(&daemon_state.null_device);
+        let_go(&daemon_state.null_device, is_held);
     }
+    daemon_state.launching = stdio == Stdio::until_ready ? 1 : 0;
+    daemon_state.launcher = {}; // closed with all others
 }
 
 void worker_is_ready() { (void)detach_written_stdio(); }

@@ -26,6 +26,10 @@ void awaited_pool_is_gone();
 // A pool is about to wait.
 void await_no_more_pools();
 
+// Before a pool opens descriptors. The host may have closed some of the daemon, and have files of
+// its own under their numbers, which workers must not close.
+void let_go_of_lost_files();
+
 // What a child that is older than the readiness of its daemon does with the stdio of the launching
 // process, which would be kept open by it.
 enum class Stdio : uint8_t { kept, detached, until_ready };
