@@ -173,10 +173,13 @@ static void workers_end_when_the_supervisor_is_killed_at_any_moment(void **state
     kill_at_any_moment(*state, &plan);
 }
 
+/* Seldom in the end: a test that waits long for a processor is not to find its board full. */
 static int crashes_at_once(struct board *board, int task_id, int run) {
     (void)board;
     (void)task_id;
-    (void)run;
+    if (run >= 200) {
+        pause_ms(100);
+    }
     return 1;
 }
 

@@ -80,8 +80,8 @@ static void the_supervisor_sleeps_until_it_can_be_reaped(void **state) {
     }
 
     uint64_t before = cpu_ms(), end = now_ms() + 1500;
-    while (now_ms() < end) {
-        (void)host_turn(host, (int)(end - now_ms()));
+    for (uint64_t now = 0; (now = now_ms()) < end;) {
+        (void)host_turn(host, (int)(end - now));
     }
     assert_in_range(cpu_ms() - before, 0, CPU_MS);
     assert_int_equal(board_count(host->board, PF_EVENT_EXITED, ANY_TASK), 0);

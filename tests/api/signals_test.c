@@ -197,10 +197,13 @@ static void a_signal_during_the_start_is_not_lost(void **state) {
     assert_int_equal(board_count(run->board, PF_EVENT_DONE, ANY_TASK), 1);
 }
 
+/* Seldom in the end: a test that waits long for a processor is not to find its board full. */
 static int crashes_at_once(struct board *board, int task_id, int run) {
     (void)board;
     (void)task_id;
-    (void)run;
+    if (run >= 200) {
+        pause_ms(100);
+    }
     return 1;
 }
 

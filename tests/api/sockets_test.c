@@ -16,6 +16,8 @@
 #include "scenario.h"
 
 enum { ROOM = 8 };
+/* How often a case looks for a free port: another program may take it first. */
+enum { TRIES = 10 };
 
 static int fds[ROOM];
 
@@ -114,31 +116,38 @@ static void an_address_of_another_machine_is_refused(void **state) {
 /* ---- Ports ---------------------------------------------------------------------------- */
 
 static void a_port_that_was_asked_for_is_taken(void **state) {
+    int port = 0, count = 0;
     (void)state;
-    assert_int_equal(bind_here("127.0.0.1", 0), 1);
-    int port = socket_port(fds[0]);
-    close_all(1);
 
-    assert_int_equal(bind_here("127.0.0.1", port), 1);
+    for (int i = 0; i < TRIES && count != 1; i++) {
+        assert_int_equal(bind_here("127.0.0.1", 0), 1);
+        port = socket_port(fds[0]);
+        close_all(1);
+        count = bind_here("127.0.0.1", port);
+    }
 
+    assert_int_equal(count, 1);
     assert_int_equal(socket_port(fds[0]), port);
     close_all(1);
 }
 
 static void a_taken_port_is_refused_and_nothing_stays_bound(void **state) {
+    int other = -1;
     (void)state;
     need_version6();
-    int taken = plain_bind("::", 0, PLAIN_LISTEN);
-    int port = socket_port(taken);
-    fds[0] = -7;
 
-    assert_int_equal(bind_here(NULL, port), -EADDRINUSE);
+    for (int i = 0; i < TRIES && other < 0; i++) {
+        int taken = plain_bind("::", 0, PLAIN_LISTEN);
+        int port = socket_port(taken);
+        fds[0] = -7;
+        assert_int_equal(bind_here(NULL, port), -EADDRINUSE);
+        assert_int_equal(fds[0], -7);
+        other = plain_bind("0.0.0.0", port, PLAIN_LISTEN); /* the library has let go of it */
+        assert_int_equal(close(taken), 0);
+    }
 
-    assert_int_equal(fds[0], -7);
-    int other = plain_bind("0.0.0.0", port, PLAIN_LISTEN); /* the library has let go of it */
     assert_true(other >= 0);
     assert_int_equal(close(other), 0);
-    assert_int_equal(close(taken), 0);
 }
 
 static void a_port_is_free_again_at_once(void **state) {
@@ -188,20 +197,26 @@ static void the_backlog_is_128_or_what_was_asked_for(void **state) {
 }
 
 static void too_little_room_binds_nothing(void **state) {
+    int for_one = 0, for_none = 0, for_both = 0;
     (void)state;
     need_version6();
-    assert_int_equal(bind_here(NULL, 0), 2);
-    int port = socket_port(fds[0]);
-    close_all(2);
-    fds[0] = -7;
 
-    assert_int_equal(pf_bind_sockets(NULL, port, 0, 0, 0, fds, 1), -ENOBUFS);
-    assert_int_equal(pf_bind_sockets(NULL, port, 0, 0, 0, NULL, 0), -ENOBUFS);
+    for (int i = 0; i < TRIES && for_both != 2; i++) {
+        assert_int_equal(bind_here(NULL, 0), 2);
+        int port = socket_port(fds[0]);
+        close_all(2);
+        fds[0] = -7;
+        for_one = pf_bind_sockets(NULL, port, 0, 0, 0, fds, 1);
+        for_none = pf_bind_sockets(NULL, port, 0, 0, 0, NULL, 0);
+        assert_int_equal(fds[0], -7);
+        for_both = bind_here(NULL, port);
+    }
 
-    assert_int_equal(fds[0], -7);
-    assert_int_equal(bind_here(NULL, port), 2);
+    assert_int_equal(for_both, 2);
     close_all(2);
-    assert_int_equal(pf_bind_sockets(NULL, port, AF_INET, 0, 0, fds, 1), 1);
+    assert_int_equal(for_one, -ENOBUFS);
+    assert_int_equal(for_none, -ENOBUFS);
+    assert_int_equal(pf_bind_sockets(NULL, 0, AF_INET, 0, 0, fds, 1), 1);
     close_all(1);
 }
 
