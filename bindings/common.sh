@@ -47,6 +47,11 @@ need() {
     done
 }
 
+# retry COMMAND...: three times, for what a network may fail at.
+retry() {
+    "$@" || { sleep 5 && "$@"; } || { sleep 20 && "$@"; }
+}
+
 judge() { # what, command...
     what=$1
     shift

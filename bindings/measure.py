@@ -73,6 +73,15 @@ def is_alive(pid):
         return False
 
 
+def hold_port():
+    """A socket whose port no other program gets, but a server that sets one of these options."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
 class Server:
     output = subprocess.DEVNULL  # stdout, and stderr unless that is shown
 
@@ -80,9 +89,8 @@ class Server:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it would not reload
         self.options = options
         self.workers = workers
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.held = hold_port()
+        self.port = self.held.getsockname()[1]
         environment = dict(os.environ, PORT=str(self.port), WORKERS=str(workers))
         command = [word.replace("{port}", str(self.port)).replace("{workers}", str(workers))
                    for word in options.command]
@@ -113,6 +121,7 @@ class Server:
         except ProcessLookupError:
             pass
         self.process.wait()
+        self.held.close()
 
     def answers(self):
         if self.process.poll() is not None:
