@@ -16,5 +16,5 @@ need python3
 }
 export PATH="$prefix/bin:$PATH" PYTHONDONTWRITEBYTECODE=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 python3 -m venv "$scratch/environment"
-"$scratch/environment/bin/python" -m pip install -q prometheus_client pyte
+retry "$scratch/environment/bin/python" -m pip install -q prometheus_client pyte
 "$scratch/environment/bin/python" "$(dirname "$0")/check.py" "$scratch"
