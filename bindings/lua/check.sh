@@ -56,7 +56,7 @@ LUA_PATH="$here/tests/?.lua;$LUA_PATH"
 export LUA_PATH TEST_DIRECTORY="$work/files" PREFORK_INCLUDE="$include"
 export PREFORK_GENERATE="$here/generate.sh" PREFORK_EXAMPLES="$work/tree/lib/luarocks/rocks-5.1/prefork/0.2.0-1/examples"
 status=0
-timeout -k 10 300 luajit "$here/tests/run.lua" -v >"$work/tests.log" 2>&1 || status=$?
+timeout -k 10 $((300 * ${TEST_TIME_SCALE:-1})) luajit "$here/tests/run.lua" -v >"$work/tests.log" 2>&1 || status=$?
 cat "$work/tests.log"
 good=$(number_of success)
 wrong=$(number_of failure)

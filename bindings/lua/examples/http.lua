@@ -2,13 +2,13 @@
 --
 -- A worker serves many connections at a time by select. When it must stop, it accepts no more, and
 -- answers what comes on the connections that it has, with "Connection: close". Idle connections are
--- closed after DRAIN_S.
+-- closed after GRACE_S, of the environment or two seconds.
 --
 -- SPDX-License-Identifier: MIT
 local prefork = require("prefork")
 local socket = require("socket")
 
-local DRAIN_S = 2
+local GRACE_S = tonumber(os.getenv("GRACE_S") or 2)
 local BLOCK = 8192
 
 local M = {}
@@ -130,9 +130,11 @@ function Server:serve()
   for _, listener in ipairs(self.listeners) do
     listener:close()
   end
-  local deadline = socket.gettime() + DRAIN_S
-  while next(self.clients) and socket.gettime() < deadline do
-    self:step(deadline - socket.gettime())
+  local deadline = socket.gettime() + GRACE_S
+  local left = GRACE_S
+  while next(self.clients) and left > 0 do
+    left = math.max(deadline - socket.gettime(), 0) -- with 0 it looks once more
+    self:step(left)
   end
 end
 

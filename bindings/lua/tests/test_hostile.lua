@@ -63,7 +63,7 @@ for name, way in pairs({
 end
 
 -- The library repeats a request for a fork that is not answered only after 10 s.
-local SOON = 5
+local SOON = 8
 
 -- Calls a function with a hook that raises at the nth instruction of the package.
 local function raising_at(number, call)

@@ -37,7 +37,7 @@ end
 local function example(name, workers)
   local port = free_port()
   local server = support.run_command({ "luajit", EXAMPLES .. "/" .. name }, {
-    PORT = tostring(port), WORKERS = tostring(workers),
+    PORT = tostring(port), WORKERS = tostring(workers), GRACE_S = "5",
   })
   support.wait_until("the first answer", function()
     assert(not server:has_ended(), server:err())
