@@ -57,7 +57,7 @@ judge 'composer require' install_package
 
 cp -R "$here/tests" "$scratch/project/tests"
 status=0
-(cd "$scratch/project" && timeout -k 5 240 phpunit --no-configuration --do-not-cache-result --testdox --colors=never \
+(cd "$scratch/project" && timeout -k 5 $((240 * ${TEST_TIME_SCALE:-1})) phpunit --no-configuration --do-not-cache-result --testdox --colors=never \
     --fail-on-risky --fail-on-warning --bootstrap tests/bootstrap.php \
     --log-junit "$scratch/junit.xml" tests) || status=$?
 # The first element has the sums.

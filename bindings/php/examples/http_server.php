@@ -22,17 +22,18 @@ require array_values(array_filter(
 /** The connections of one worker. */
 final class HttpWorker
 {
-    /** When this worker stops, a connection that is kept alive may send one request more. */
-    private const DRAIN_SECONDS = 2;
-
     /** @var array<int, resource> */
     private array $connections = [];
     /** @var array<int, string> what has come of the next request */
     private array $received = [];
     private bool $stopping = false;
 
-    public function __construct(private readonly Listener $listener, private readonly int $task)
-    {
+    /** When this worker stops, a connection that is kept alive may send one request more, in $grace seconds. */
+    public function __construct(
+        private readonly Listener $listener,
+        private readonly int $task,
+        private readonly float $grace,
+    ) {
     }
 
     public function serve(): void
@@ -40,19 +41,20 @@ final class HttpWorker
         $stop = Worker::stopStream();
         Worker::ready();
         $end = INF;
-        while (!$this->stopping || ($this->connections !== [] && microtime(true) < $end)) {
+        do {
+            $left = max($end - microtime(true), 0); // with 0 it looks once more
             $readable = $this->connections;
             if (!$this->stopping) {
                 $readable['listener'] = $this->listener->stream();
                 $readable['stop'] = $stop;
             }
             $none = null;
-            if (!@stream_select($readable, $none, $none, $this->stopping ? self::DRAIN_SECONDS : null)) {
+            if (!@stream_select($readable, $none, $none, $this->stopping ? (int) ceil($left) : null)) {
                 continue; // a signal
             }
             if (isset($readable['stop'])) {
                 $this->stopping = true; // the other workers accept
-                $end = microtime(true) + self::DRAIN_SECONDS;
+                $end = microtime(true) + $this->grace;
             } elseif (isset($readable['listener']) && ($connection = $this->listener->accept()) !== null) {
                 $this->connections[(int) $connection] = $connection;
                 $this->received[(int) $connection] = '';
@@ -60,7 +62,7 @@ final class HttpWorker
             foreach (array_intersect_key($readable, $this->connections) as $id => $connection) {
                 $this->receive($id, $connection);
             }
-        }
+        } while (!$this->stopping || ($this->connections !== [] && $left > 0));
     }
 
     /** @param resource $connection */
@@ -101,8 +103,9 @@ final class HttpWorker
 $port = getenv('PORT');
 $listener = Sockets::bind($port === false ? 8080 : (int) $port, getenv('HOST') ?: '127.0.0.1')[0];
 fwrite(STDERR, "listening on http://{$listener->address()}\n");
+$grace = (float) (getenv('GRACE_S') ?: 2);
 $pool = new Pool(
-    worker: static fn (int $task) => (new HttpWorker($listener, $task))->serve(),
+    worker: static fn (int $task) => (new HttpWorker($listener, $task, $grace))->serve(),
     workers: (int) getenv('WORKERS'),
     stopSignal: 0, // the stop descriptor tells
     readyTimeout: 30,

@@ -150,8 +150,8 @@ final class HostileTest extends ProcessCase
                 }
             }
             PHP, [], [$log = sys_get_temp_dir() . '/prefork-' . bin2hex(random_bytes(8)) . '.log']);
-        Program::until(static fn () => is_file($log), 'the failure');
-        self::assertStringContainsString('prefork: the upgrade failed: Device or resource busy', file_get_contents($log));
+        $failure = 'prefork: the upgrade failed: Device or resource busy';
+        Program::until(static fn () => str_contains((string) @file_get_contents($log), $failure), 'the failure');
         unlink($log);
         $daemon = array_values(array_filter($program->processes(), fn ($pid) => $pid !== $program->pid));
         self::assertNotSame([], $daemon);

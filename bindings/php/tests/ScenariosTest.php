@@ -207,7 +207,7 @@ final class ScenariosTest extends ProcessCase
     public function test_rolling_reload(): void
     {
         foreach (['new', 'kept'] as $way) {
-            $server = $this->launch($this->example('http_server.php'), ['PORT' => '0', 'WORKERS' => '2']);
+            $server = $this->launch($this->example('http_server.php'), ['PORT' => '0', 'WORKERS' => '2', 'GRACE_S' => '5']);
             $port = $server->waitForError('listening on http:\/\/127\.0\.0\.1:(\d+)')[0];
             $server->waitForError('child (\d) \(pid \d+\) is ready', 2);
             $load = proc_open([getenv('LOAD'), $port, '4', $way], [1 => ['pipe', 'w']], $pipes);
