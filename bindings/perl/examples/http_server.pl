@@ -13,7 +13,7 @@ use Socket qw(IPPROTO_TCP TCP_NODELAY);
 use Time::HiRes qw(CLOCK_MONOTONIC clock_gettime);
 
 use constant {
-    GRACE_S      => 0.5,    # for a request that is on its way when the worker must stop
+    GRACE_S      => $ENV{GRACE_S} || 0.5,    # for a request that is on its way at the stop
     KEEP_ALIVE_S => 30,
     REQUEST_S    => 5,      # for the rest of a request that has begun
 };
@@ -47,6 +47,8 @@ sub serve {
     return !$is_last && $request->protocol eq 'HTTP/1.1';
 }
 
+sub now { return clock_gettime(CLOCK_MONOTONIC) }
+
 sub work {
     my ($task) = @_;
     my $stop   = stop_fd();
@@ -55,12 +57,12 @@ sub work {
     my $is_stopping = 0;
     ready();
     while (!$is_stopping || %until) {
-        my $now = clock_gettime(CLOCK_MONOTONIC);
+        my $before = now();    # what has come until then is read
         for my $handle ($select->can_read($is_stopping ? 0.02 : %until ? 1 : undef)) {
             if (!ref $handle) {
                 $is_stopping = 1;
                 $select->remove($listener, $stop);
-                $_->[1] = $now + GRACE_S for values %until;
+                $_->[1] = now() + GRACE_S for values %until;
             }
             elsif ($handle == $listener) {
                 next if $is_stopping;
@@ -70,17 +72,17 @@ sub work {
                 $connection->timeout(REQUEST_S);
                 setsockopt $connection, IPPROTO_TCP, TCP_NODELAY, 1;
                 $select->add($connection);
-                $until{$connection} = [$connection, $now + KEEP_ALIVE_S];
+                $until{$connection} = [$connection, now() + KEEP_ALIVE_S];
             }
             else {
                 my $is_open;
                 do { $is_open = serve($handle, $task, $is_stopping) }
                     while $is_open && length $handle->read_buffer;    # pipelined requests
-                $until{$handle}[1] = $now + KEEP_ALIVE_S if $is_open;
+                $until{$handle}[1] = now() + KEEP_ALIVE_S if $is_open;
                 $until{$handle}[1] = 0 if !$is_open;
             }
         }
-        for my $expired (grep { $_->[1] <= $now } values %until) {
+        for my $expired (grep { $_->[1] <= $before } values %until) {
             my $connection = $expired->[0];
             $select->remove($connection);
             delete $until{$connection};

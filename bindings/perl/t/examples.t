@@ -26,7 +26,7 @@ sub start_example {
     my ($name, $path, $port) = @_;
     for my $try (1 .. 5) {
         $port = free_port();
-        my $program = run_program([$^X, "examples/$name"], env => { PORT => $port, WORKERS => 2 });
+        my $program = run_program([$^X, "examples/$name"], env => { PORT => $port, WORKERS => 2, GRACE_S => 5 });
         my $answer;
         wait_until('an answer', sub { ($answer = get($port, $path)) || !is_alive($program->pid) });
         return ($program, $port) if $answer;

@@ -8,7 +8,7 @@ use PreforkTest;
 use Test::More;
 
 # The library repeats a request for a fork that is not answered only after 10 s.
-use constant SOON => 5;
+use constant SOON => 8;
 
 # Runs a pool. A signal comes before or after a function is called for the first time.
 sub starts_with_a_signal_at {

@@ -177,8 +177,7 @@ subtest 'a handler that ends the wait runs with the signal mask of the program' 
     $pool->start(\&stay);
     events_until($pool, 'worker_started');
     1 while $pool->next_event(0);
-    POSIX::alarm(1);
-    ok(!eval { $pool->next_event(60); 1 }, 'left by the handler');
+    ok(!eval { POSIX::alarm(1); $pool->next_event(60); 1 }, 'left by the handler');
     is($@,          "enough\n", 'with its error');
     is($in_handler, '',         'nothing was blocked in the handler');
     is($blocked->(), '', 'nor afterwards');
