@@ -107,6 +107,11 @@ found_by() {
     export PKG_CONFIG_PATH
 }
 
+# retry COMMAND...: three times, for what a network may fail at.
+retry() {
+    "$@" || { sleep 5 && "$@"; } || { sleep 20 && "$@"; }
+}
+
 # judge WHAT COMMAND...: one check that passes or fails.
 judge() {
     what=$1
@@ -190,7 +195,7 @@ rm -rf "$work/environment" "$work/wheels"
 "$1" -m venv "$work/environment"
 tested=$work/environment/bin/python
 if [ -n "$brief" ]; then
-    "$tested" -m pip install -q pytest "$work/source"
+    retry "$tested" -m pip install -q pytest "$work/source"
     judge "$name: the library of the prefix" loads_from "$tested" "$prefix/"
     run_pytest "$work/pytest.log" tests/test_interface.py tests/test_scenarios.py
     count_tests "$work/pytest.log"
@@ -209,8 +214,8 @@ if "$1" -c 'import sys; sys.exit(sys.implementation.name != "cpython")'; then
     fi
 fi
 # shellcheck disable=SC2086 # words on purpose
-"$tested" -m pip install -q $packages
-"$tested" -m pip install -q "$work/source"
+retry "$tested" -m pip install -q $packages
+retry "$tested" -m pip install -q "$work/source"
 judge "$name: the library of the prefix" loads_from "$tested" "$prefix/"
 # The servers mostly wait for each other: beside the other tests.
 run_pytest "$work/loss.log" -s tests/test_loss.py &

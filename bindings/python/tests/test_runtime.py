@@ -407,7 +407,7 @@ def test_the_service_manager_is_told(run, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(tmp_path / "notify"))
         manager.settimeout(DEADLINE)
-        program = run(["-c", NOTIFY], NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="100000")
+        program = run(["-c", NOTIFY], NOTIFY_SOCKET=str(tmp_path / "notify"), WATCHDOG_USEC="2000000")
 
         def await_message(message):
             while manager.recv(4096) != message:

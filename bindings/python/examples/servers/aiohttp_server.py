@@ -10,7 +10,7 @@ from typing import Any
 
 import prefork
 from aiohttp import web
-from common import run
+from common import GRACE_S, run
 
 
 async def hello(request: web.Request) -> web.Response:
@@ -18,7 +18,7 @@ async def hello(request: web.Request) -> web.Response:
 
 
 async def serve(listener: socket.socket) -> None:
-    drain = prefork.Drain()
+    drain = prefork.Drain(GRACE_S)
 
     @web.middleware
     async def counted(request: web.Request, handler: Any) -> Any:

@@ -5,11 +5,14 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import socket
 import sys
 from typing import Callable
 
 import prefork
+
+GRACE_S = float(os.environ.get("GRACE_S", "0.5"))  #: for requests that are on their way at the stop
 
 
 def run(work: Callable[[socket.socket], object], *, by_exec: bool = False) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import hypercorn.asyncio
 import hypercorn.config
 import prefork
-from common import run
+from common import GRACE_S, run
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -29,7 +29,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def serve(listener: socket.socket) -> None:
-    drain = prefork.Drain()
+    drain = prefork.Drain(GRACE_S)
     config = hypercorn.config.Config()
     sockets = hypercorn.config.Sockets([], [listener], [])
     config.create_sockets = lambda: sockets

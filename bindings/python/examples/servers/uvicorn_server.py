@@ -10,7 +10,7 @@ from typing import Any
 
 import prefork
 import uvicorn
-from common import run
+from common import GRACE_S, run
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -31,7 +31,7 @@ class Server(uvicorn.Server):
 
 
 async def serve(listener: socket.socket) -> None:
-    drain = prefork.Drain()
+    drain = prefork.Drain(GRACE_S)
     config = uvicorn.Config(
         drain.asgi(app), loop="asyncio", lifespan="off", log_level="warning", access_log=False
     )

@@ -16,7 +16,7 @@ import prefork
 import waitress.channel
 import waitress.server
 import waitress.task
-from common import run
+from common import GRACE_S, run
 
 
 def app(environ: Any, start_response: Any) -> Iterable[bytes]:
@@ -50,7 +50,7 @@ def is_busy(channel: Any) -> bool:
 
 
 def serve(listener: socket.socket) -> None:
-    drain = Task.drain = prefork.Drain()
+    drain = Task.drain = prefork.Drain(GRACE_S)
     server = waitress.server.create_server(drain.wsgi(app), sockets=[listener], threads=4)
     server.channel_class = Channel
 
