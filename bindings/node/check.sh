@@ -31,7 +31,7 @@ cp -R "$scratch/package/test" "$scratch/user/test"
 cd "$scratch/user"
 
 status=0
-env --default-signal timeout 600 node --test --test-concurrency=4 --test-reporter=tap test/*.test.js \
+env --default-signal timeout $((600 * ${TEST_TIME_SCALE:-1})) node --test --test-concurrency=4 --test-reporter=tap test/*.test.js \
     test/*.test.mjs >"$scratch/output" 2>&1 ||
     status=$?
 grep -E '^(not )?ok ' "$scratch/output" | sed 's/^ok [0-9]* - /  ok   /; s/^not ok [0-9]* - /  FAIL /'

@@ -10,6 +10,7 @@ const { Pool, bindSockets, dieOfSignal, drain } = require('libprefork');
 const port = Number(process.env.PORT ?? 8080);
 const workers = Number(process.env.WORKERS ?? 0); // 0: one for each processor
 const spares = Number(process.env.SPARES ?? 0); // workers that have started ahead of need
+const graceMs = 1000 * (process.env.GRACE_S ?? 0.5); // for one more request on a connection
 const [fd] = bindSockets({ host: '127.0.0.1', port });
 
 async function work(worker) {
@@ -19,7 +20,7 @@ async function work(worker) {
     response.setHeader('Content-Length', Buffer.byteLength(body));
     response.end(body);
   });
-  const drained = drain(server);
+  const drained = drain(server, { graceMs });
   server.listen({ fd }, () => worker.ready());
   await drained;
 }

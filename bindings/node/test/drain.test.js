@@ -42,7 +42,7 @@ async function drainsWithoutLoss(server, open) {
   });
   const controller = new AbortController();
   let drained = false;
-  const end = drain(server, { signal: controller.signal, graceMs: 1000 }).then(() => {
+  const end = drain(server, { signal: controller.signal, graceMs: 5000 }).then(() => {
     drained = true;
   });
   server.listen(0, '127.0.0.1');
@@ -84,7 +84,7 @@ test('a server of HTTP is drained without loss', async () => {
 test('a request that came while the process did not run is answered', async () => {
   const server = http.createServer((request, response) => response.end('answer'));
   const controller = new AbortController();
-  const end = drain(server, { signal: controller.signal, graceMs: 100 });
+  const end = drain(server, { signal: controller.signal, graceMs: 5000 });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address();
@@ -95,7 +95,7 @@ test('a request that came while the process did not run is answered', async () =
   controller.abort();
   await until('it accepts no more', () => !server.listening);
   socket.write(REQUEST);
-  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200); // longer than the grace
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5500); // longer than the grace
   await until('the end', () => socket.ended);
   assert.match(socket.text, /Connection: close[^]*answer/i);
   await end;

@@ -95,7 +95,7 @@ test('a worker without heartbeats is replaced', async () => {
   assert.equal(unresponsive.reason, 'heartbeatTimeout');
   assert.equal((await tested.event('exited')).signal, 'SIGABRT');
   await tested.lines(/^task/, 2);
-  assert.equal(tested.pool.counter('unresponsive'), 1);
+  assert.ok(tested.pool.counter('unresponsive') >= 1); // the second one may stand still, too
   await tested.stop();
 });
 

@@ -149,7 +149,7 @@ test('graceful_stop', async () => {
     const exited = tested.events.filter(({ type }) => type === 'exited');
     assert.deepEqual(exited.map(({ exitCode }) => exitCode), [0, 0]);
   }
-  const deaf = new Tested('deaf', { workers: 1, stopTimeout: 200 }).run();
+  const deaf = new Tested('deaf', { workers: 1, stopTimeout: 5000 }).run();
   await deaf.tasks(1);
   await deaf.stop();
   await deaf.lines(/^asked$/, 1);

@@ -111,7 +111,7 @@ class Load {
 
 test('rolling_reload', async () => {
   const port = await freePort();
-  const program = new Program(path.join(EXAMPLES, 'hello.js'), [], { PORT: String(port), WORKERS: '2' });
+  const program = new Program(path.join(EXAMPLES, 'hello.js'), [], { PORT: String(port), WORKERS: '2', GRACE_S: '5' });
   await until('both are ready', () => program.errLines(/is ready/).length === 2);
   const { text, status, headers } = await get(port);
   assert.match(text, /^hello from pid \d+, task [01]$/);

@@ -48,11 +48,12 @@ const modes = {
   },
   heart(worker) {
     this.idle(worker);
-    worker.heartbeat();
-    if (fs.existsSync(`${process.env.REPORT}.stopped`)) {
+    const isFirst = !fs.existsSync(`${process.env.REPORT}.stopped`);
+    fs.writeFileSync(`${process.env.REPORT}.stopped`, '');
+    setImmediate(() => worker.heartbeat()); // it has said its task before, which may take longer
+    if (!isFirst) {
       setInterval(() => worker.heartbeat(), 50).unref();
     }
-    fs.writeFileSync(`${process.env.REPORT}.stopped`, '');
   },
   files(worker) {
     this.idle(worker);
