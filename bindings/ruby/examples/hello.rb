@@ -12,7 +12,8 @@ require "libprefork"
 
 # The connections of one worker.
 class Server
-  LINGER = 1.0 # seconds that connections have for one more request, after the worker was asked to stop
+  # That connections have for one more request, after the worker was asked to stop.
+  GRACE_S = Float(ENV.fetch("GRACE_S", "1"))
 
   def initialize(task, listeners)
     @task = task
@@ -24,8 +25,12 @@ class Server
   def run
     Prefork.ready
     serve(nil) until @stopping
-    deadline = now + LINGER
-    serve(deadline - now) until @buffers.empty? || now > deadline
+    left = GRACE_S
+    deadline = now + left
+    until @buffers.empty? || left.zero?
+      left = [deadline - now, 0].max # with 0 it looks once more
+      serve(left)
+    end
     @buffers.each_key(&:close)
   end
 
@@ -37,7 +42,7 @@ class Server
 
   def serve(timeout)
     waiting = @stopping ? [] : [@stop, *@listeners]
-    ready, = IO.select(waiting + @buffers.keys, nil, nil, timeout && [timeout, 0].max)
+    ready, = IO.select(waiting + @buffers.keys, nil, nil, timeout)
     ready&.each do |io|
       if io.equal?(@stop) then @stopping = true
       elsif @listeners.include?(io) then accept(io)

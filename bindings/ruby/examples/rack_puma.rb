@@ -16,7 +16,7 @@ require "rack"
 # Before Puma's server stops, it accepts no more, and answers what still comes on the connections that it has: with
 # "Connection: close", so that clients know.
 class Drain
-  LINGER = 0.3 # seconds
+  GRACE_S = Float(ENV.fetch("GRACE_S", "0.3"))
 
   # A listening socket that seems to have no connection while the worker drains.
   class Listener < TCPServer
@@ -40,7 +40,7 @@ class Drain
 
   def start
     @on = true
-    sleep(LINGER)
+    sleep(GRACE_S)
   end
 
   def call(env)

@@ -8,7 +8,7 @@ class InterruptsTest < Support::Case
   class Raised < StandardError; end
 
   # The library repeats a request for a fork that is not answered only after 10 s.
-  SOON = 5.0
+  SOON = 8.0
 
   # Raises at the nth line of the pool that runs in this process, as a handler would. Returns whether it has.
   def raising_at(number)

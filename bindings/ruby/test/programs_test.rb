@@ -62,7 +62,7 @@ class ProgramsTest < Support::Case
   end
 
   def assert_reloads_lose_nothing(example)
-    program, port = start(example)
+    program, port = start(example, GRACE_S: "1")
     workers(program)
     pid_of(port)
     loads = %w[new kept].map { |way| load(port, way) }
