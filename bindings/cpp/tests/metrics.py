@@ -15,9 +15,10 @@ import urllib.request
 
 
 def main():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    held = socket.socket()  # so that nobody else gets the port
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    port = held.getsockname()[1]
     environment = dict(os.environ, PORT=str(port), WORKERS="3")
     program = subprocess.Popen([sys.argv[1]], env=environment)
     try:
