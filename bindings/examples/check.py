@@ -29,13 +29,20 @@ def wait_until(what, condition):
         time.sleep(0.005)
 
 
+def hold_port():
+    """A socket whose port no other program gets, and on which a server may listen."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
 class Server:
-    """The program in a session of its own, at a port that was free a moment ago."""
+    """The program in a session of its own."""
 
     def __init__(self, command):
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.held = hold_port()
+        self.port = self.held.getsockname()[1]
         self.process = subprocess.Popen(
             [*command, str(self.port)], stdin=subprocess.DEVNULL, start_new_session=True
         )
@@ -49,6 +56,7 @@ class Server:
         except ProcessLookupError:
             pass
         self.process.wait()
+        self.held.close()
 
     def greeting(self):
         """The task id and the pid of a worker, or None if nobody listens."""

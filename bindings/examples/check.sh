@@ -41,7 +41,7 @@ need_zig() {
     elif ! [ -e "$zig_home/$zig_wheel" ]; then
         rm -rf "$zig_home"
         if ! { python3 -m venv "$zig_home" &&
-            "$zig_home/bin/pip" install -q --disable-pip-version-check --no-deps "$zig_wheel" &&
+            retry "$zig_home/bin/pip" install -q --disable-pip-version-check --no-deps "$zig_wheel" &&
             : >"$zig_home/$zig_wheel"; } >"$work/zig.log" 2>&1; then
             rm -rf "$zig_home"
             echo "zig is missing, and pip cannot install $zig_wheel:" "$(tail -n 1 "$work/zig.log")"
@@ -110,7 +110,7 @@ example() {
     if [ "$suffix" = cs ]; then
         set -- mono "$work/$suffix/server.exe"
     fi
-    timeout -k 10 300 python3 "$here/check.py" "$name" "$@" >"$work/$suffix.log" 2>&1 || true
+    timeout -k 10 $((300 * ${TEST_TIME_SCALE:-1})) python3 "$here/check.py" "$name" "$@" >"$work/$suffix.log" 2>&1 || true
     sed '$d' "$work/$suffix.log"
     line=$(tail -n 1 "$work/$suffix.log")
     case $line in
