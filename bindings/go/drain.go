@@ -11,10 +11,9 @@ import (
 	"time"
 )
 
-const (
-	drainTime = 10 * time.Millisecond  // between looks for idle connections
-	graceTime = 500 * time.Millisecond // for clients of idle connections to ask once more
-)
+const drainTime = 10 * time.Millisecond // between looks for idle connections
+
+var graceTime = 500 * time.Millisecond // for clients of idle connections to ask once more
 
 // Drainer stops an [http.Server] without the loss of an accepted connection.
 //

@@ -23,6 +23,9 @@ func init() {
 	programs["http shutdown"] = func() { workHTTP(serveWithShutdown) }
 }
 
+// longGrace outlasts a time in which clients do not run.
+const longGrace = 8 * time.Second
+
 type serveFunction func(context.Context, *http.Server, ...net.Listener) error
 
 // workHTTP is a worker of a server, which another function ends.
@@ -34,6 +37,7 @@ func workHTTP(serve serveFunction) {
 		func(w http.ResponseWriter, _ *http.Request) {
 			fmt.Fprintf(w, "Hello from %d, version %d\n", taskID, os.Getpid())
 		})}
+	*prefork.GraceTime = longGrace
 	must(serve(context.Background(), server, listener))
 }
 
@@ -100,6 +104,12 @@ func newDrained(t *testing.T, handler http.HandlerFunc) (*prefork.Drainer, strin
 	return drainer, listener.Addr().String(), ended
 }
 
+func setGrace(t *testing.T, grace time.Duration) {
+	before := *prefork.GraceTime
+	*prefork.GraceTime = grace
+	t.Cleanup(func() { *prefork.GraceTime = before })
+}
+
 func sayHello(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "Hello") }
 
 // dial returns a connection to a server that answers.
@@ -132,6 +142,7 @@ func expectLast(t *testing.T, text string) {
 
 // A connection that was accepted before has its answer, although its request comes later.
 func TestDrainAnswersWhatComesAfterIt(t *testing.T) {
+	setGrace(t, longGrace)
 	drainer, address, ended := newDrained(t, sayHello)
 	connection := dial(t, address)
 	check(t, waitForServer("http://"+address+"/")) // it was accepted before this one
@@ -149,6 +160,7 @@ func TestDrainAnswersWhatComesAfterIt(t *testing.T) {
 
 // A connection that is kept has an answer that says that it is closed, before it is.
 func TestDrainAnswersOnWhatIsKept(t *testing.T) {
+	setGrace(t, longGrace)
 	drainer, address, ended := newDrained(t, sayHello)
 	connection := dial(t, address)
 	if text := request(t, connection); !strings.HasSuffix(text, "Hello") || strings.Contains(text, "Connection:") {

@@ -18,6 +18,9 @@ func (p *Pool) Handle() unsafe.Pointer {
 	return unsafe.Pointer(p.handle)
 }
 
+// GraceTime is for how long a [Drainer] waits for idle connections.
+var GraceTime = &graceTime
+
 // CompareVersions is what tells that the library is too old.
 var CompareVersions = compareVersions
 

@@ -12,7 +12,7 @@ binaries=$build/bindings/measure-go
 mkdir -p "$binaries"
 (cd "$here" && go build -o "$binaries/server" ./examples/server)
 # nomsgpack: gin without what takes half of the time.
-(cd "$here/bench/frameworks" && go build -tags nomsgpack -o "$binaries/frameworks" .)
+(cd "$here/bench/frameworks" && retry go build -tags nomsgpack -o "$binaries/frameworks" .)
 (cd "$here/bench/upgrades" && go build -o "$binaries/upgrades" .)
 row server 'Go: examples/server' -- "$binaries/server" -p '{port}' -n '{workers}'
 row gin 'Go: gin, ours' -- "$binaries/frameworks" gin

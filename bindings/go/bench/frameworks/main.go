@@ -96,7 +96,7 @@ func serveGin(listener net.Listener) error {
 }
 
 // serveFiber: fasthttp has an end of its own, which closes idle connections at once. So their clients
-// get half a second before, in which each answer says "Connection: close".
+// have half a second before, or GRACE_S, in which each answer says "Connection: close".
 func serveFiber(listener net.Listener) error {
 	app := fiber.New(fiber.Config{DisableStartupMessage: true})
 	var stopping atomic.Bool
@@ -121,8 +121,16 @@ func serveFiber(listener net.Listener) error {
 	stopping.Store(true)
 	listener.Close()
 	<-ended
-	time.Sleep(500 * time.Millisecond)
+	time.Sleep(grace())
 	return app.ShutdownWithTimeout(9 * time.Second)
+}
+
+func grace() time.Duration {
+	seconds, err := strconv.ParseFloat(os.Getenv("GRACE_S"), 64)
+	if err != nil {
+		seconds = 0.5
+	}
+	return time.Duration(seconds * float64(time.Second))
 }
 
 func measure(name string, reloads int) {
