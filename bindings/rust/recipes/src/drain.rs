@@ -19,8 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// For a client that has connected, or was answered, and asks next.
-const GRACE: Duration = Duration::from_millis(500);
+use crate::grace;
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -80,8 +79,9 @@ where
         _ = stopped.wait_for(|&stopped| stopped) => {}
     }
     tokio::select! {
+        biased; // so that a request is read, though the time is over
         _ = connection.as_mut() => return,
-        () = tokio::time::sleep(GRACE) => {}
+        () = tokio::time::sleep(grace()) => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = connection.await;

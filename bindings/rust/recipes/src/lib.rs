@@ -28,6 +28,12 @@ fn number(name: &str, otherwise: u32) -> Result<u32, Failure> {
     env::var(name).map_or(Ok(otherwise), |text| Ok(text.parse()?))
 }
 
+/// For a client that has connected, or was answered, and asks next: GRACE_S seconds, or a half.
+pub fn grace() -> Duration {
+    let text = env::var("GRACE_S").unwrap_or_default();
+    Duration::from_secs_f32(text.parse().unwrap_or(0.5))
+}
+
 pub fn listen() -> Result<TcpListener, Failure> {
     let port = u16::try_from(number("PORT", 0)?)?;
     let listener = Bind::to("127.0.0.1", port).listen()?.remove(0);

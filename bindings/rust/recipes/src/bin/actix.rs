@@ -13,10 +13,7 @@ use actix_web::dev::Service;
 use actix_web::http::ConnectionType;
 use actix_web::{rt, web, App, HttpServer};
 use libprefork::Task;
-use recipes::{body, stopped, supervise, Failure};
-
-/// For a client that has connected, or was answered, and asks next.
-const GRACE: Duration = Duration::from_millis(500);
+use recipes::{body, grace, stopped, supervise, Failure};
 
 static STOPPING: AtomicBool = AtomicBool::new(false);
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
@@ -48,7 +45,7 @@ async fn serve(task: Task, listener: TcpListener) -> Result<(), Failure> {
     stop.await;
     STOPPING.store(true, Ordering::SeqCst);
     handle.pause().await;
-    rt::time::sleep(GRACE).await;
+    rt::time::sleep(grace()).await;
     while UNDER_WAY.load(Ordering::SeqCst) > 0 {
         rt::time::sleep(Duration::from_millis(10)).await;
     }

@@ -16,11 +16,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use libprefork::Task;
-use recipes::{body, supervise, Failure};
+use recipes::{body, grace, supervise, Failure};
 use tiny_http::{HTTPVersion, Request, Response, Server};
 
-/// For a client that has connected, or was answered, and asks next.
-const GRACE: Duration = Duration::from_millis(500);
 const TICK: Duration = Duration::from_millis(20);
 
 extern "C" {
@@ -72,7 +70,7 @@ fn work(task: Task, listener: TcpListener) -> Result<(), Failure> {
     let mut asked = vec![ask(accept_no_more(fd)?, WAKE)?];
     let began = Instant::now();
     let mut is_awake = false;
-    while !is_awake || began.elapsed() < GRACE {
+    while !is_awake || began.elapsed() < grace() {
         if !is_awake {
             // Of the processes that accept, the one that waits longest gets it.
             asked.push(ask(address, "/")?);
