@@ -874,7 +874,7 @@ PF_API int pf_pool_stop_signal(const pf_pool *pool);
  *
  * Returns: only if it failed. The pools are as they were.
  * Errors: -EPERM in another thread than the main one; -EBUSY in a callback, or in a free_user
- * function of a pool that runs, while another thread starts, runs or frees a pool, while a fork of
+ * function of a pool that runs, while another thread is in a call for a pool, while a fork of
  * the host's or the launching process of a daemon waits, while a pool that this program got by an
  * upgrade, even one without workers, is neither adopted nor stopped; -EAGAIN while events wait;
  * -ECANCELED if a pool stops; -EACCES if the program, or this one, gets more rights than its

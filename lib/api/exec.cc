@@ -8,6 +8,7 @@
 #include "os/spawn/supervisor_check.h"
 #include "prefork.h"
 
+using prefork::api::Hold;
 using prefork::api::Stage;
 namespace os = prefork::os;
 
@@ -32,6 +33,7 @@ int pf_pool_set_exec(pf_pool *pool, const char *path, const char *const *argv,
         return r;
     }
     if (pool->stage == Stage::running) {
+        const Hold held(pool);
         os::Program next;
         int result = next.choose(path, argv, envp);
         result = result < 0 ? result : pool->exec.change(&next);

@@ -10,6 +10,7 @@
 #include "prefork.h"
 
 using prefork::api::check_started;
+using prefork::api::Hold;
 using prefork::api::Stage;
 namespace base = prefork::base;
 namespace core = prefork::core;
@@ -49,6 +50,7 @@ int pf_pool_fork_prepare(pf_pool *pool, int task_id) {
     if (int r = check_started(pool); r < 0) {
         return r;
     }
+    const Hold held(pool);
     return asks_for_forks(pool, task_id) ? pool->pool.fork_prepare(task_id) : -EINVAL;
 }
 
@@ -56,6 +58,7 @@ int pf_pool_fork_parent(pf_pool *pool, int task_id, int32_t pid) {
     if (int r = check_started(pool); r < 0) {
         return r;
     }
+    const Hold held(pool);
     const int result = answer(pool, task_id, pid);
     pool->pool.fork_done();
     return result;

@@ -13,6 +13,7 @@
 #include "prefork.h"
 
 using prefork::api::check_started;
+using prefork::api::Hold;
 using prefork::api::Holder;
 using prefork::api::is_supervisor;
 using prefork::api::Stage;
@@ -270,6 +271,7 @@ int pf_pool_next_event(pf_pool *pool, const pf_event **ret_event) {
     if (ret_event == nullptr) {
         return -EINVAL;
     }
+    const Hold held(pool);
     if (pool->options.on_event != nullptr || !pool->options.dispatched ||
         !pool->pool.next_event(&pool->event)) {
         return 0;
@@ -285,6 +287,7 @@ int pf_pool_resize(pf_pool *pool, int count) {
     if (count < 1 || count > static_cast<int>(core::workers_max)) {
         return -EINVAL;
     }
+    const Hold held(pool);
     return pool->pool.resize(static_cast<uint32_t>(count));
 }
 
@@ -292,6 +295,7 @@ int pf_pool_replace_worker(pf_pool *pool, int task_id) {
     if (int r = check_running(pool); r < 0) {
         return r;
     }
+    const Hold held(pool);
     return is_slot(pool, task_id) ? pool->pool.restart(static_cast<uint32_t>(task_id)) : -EINVAL;
 }
 
@@ -299,6 +303,7 @@ int pf_pool_stop_worker(pf_pool *pool, int task_id) {
     if (int r = check_running(pool); r < 0) {
         return r;
     }
+    const Hold held(pool);
     return is_slot(pool, task_id) ? pool->pool.stop_worker(static_cast<uint32_t>(task_id))
                                   : -EINVAL;
 }
@@ -307,6 +312,7 @@ int pf_pool_send_signal(pf_pool *pool, int task_id, int signal) {
     if (int r = check_running(pool); r < 0) {
         return r;
     }
+    const Hold held(pool);
     if (!os::is_signal_or_none(signal) || (task_id != -1 && !is_slot(pool, task_id))) {
         return -EINVAL;
     }

@@ -33,8 +33,9 @@ struct HostData {
 // In a worker by exec, the pool that it belongs to does nothing any more.
 enum class Stage : uint8_t { settings, running, ended, of_worker };
 
-// Who has a pool to itself: a call that starts, runs or frees it, or an upgrade of this process.
-enum class Holder : uint8_t { none, call, upgrade };
+// Who has a pool to itself: a call that starts, runs or frees it, another call, which calls nothing
+// of the host's, or an upgrade of this process.
+enum class Holder : uint8_t { none, call, short_call, upgrade };
 
 } // namespace prefork::api
 
@@ -66,12 +67,28 @@ inline bool is_supervisor(const pf_pool *pool) {
 // Whether the pool was started, and this process may use it: 0, or what the caller returns.
 int check_started(const pf_pool *pool);
 
-// Holds the pool for a call. Waits for an upgrade that another thread is in: it fails, or ends this
-// thread. Returns 0, or -EBUSY while another call holds the pool.
-[[nodiscard]] int hold(pf_pool *pool);
+// Holds the pool. Waits for a short call, and for an upgrade that another thread is in: it fails,
+// or ends this thread. Returns 0, or -EBUSY while another call holds the pool.
+[[nodiscard]] int hold(pf_pool *pool, Holder holder = Holder::call);
 inline void let_go(pf_pool *pool) { pool->holder = Holder::none; }
 
-// The same for a pool that is about to start, and lists it, so that no upgrade overlooks it.
+// Holds the pool in a call that a callback may make, too: there the call around it holds the pool.
+class Hold {
+  public:
+    explicit Hold(pf_pool *pool) : pool_(hold(pool, Holder::short_call) == 0 ? pool : nullptr) {}
+    ~Hold() {
+        if (pool_ != nullptr) {
+            let_go(pool_);
+        }
+    }
+    Hold(const Hold &) = delete;
+    Hold &operator=(const Hold &) = delete;
+
+  private:
+    pf_pool *pool_;
+};
+
+// As hold(), for a pool that is about to start, and lists it: no upgrade overlooks it.
 [[nodiscard]] int hold_and_list(pf_pool *pool);
 void unlist(pf_pool *pool);
 

@@ -258,7 +258,11 @@ int pf_pool_set_spares(pf_pool *pool, int count) {
         pool->options.settings.spares = wanted;
         return 0;
     }
-    return result < 0 ? result : pool->pool.set_spares(wanted);
+    if (result < 0) {
+        return result;
+    }
+    const prefork::api::Hold held(pool);
+    return pool->pool.set_spares(wanted);
 }
 
 int pf_pool_set_foreign_workers(pf_pool *pool, int on) {

@@ -31,16 +31,7 @@ os::ProcessId upgraded_process = 0; // in an upgrade, which a child does not sha
     return pool->holder.compare_exchange_strong(none, holder);
 }
 
-// Waits a moment for the upgrade, if another thread is in it. Returns whether that is so.
-bool await_upgrade() {
-    if (os::is_main_thread()) {
-        return false;
-    }
-    os::sleep_for_a_moment();
-    return true;
-}
-
-// While it lives no other thread is in a call that starts, runs or frees a pool, nor is this one.
+// While it lives no other thread is in a call that changes a pool, nor is this one.
 class AllPools {
   public:
     [[nodiscard]] int enter() {
@@ -97,11 +88,13 @@ int execute(const os::Program &program) {
 
 } // namespace
 
-int prefork::api::hold(pf_pool *pool) {
-    while (!hold_for(Holder::call, pool)) {
-        if (pool->holder == Holder::call || !await_upgrade()) {
+int prefork::api::hold(pf_pool *pool, Holder holder) {
+    while (!hold_for(holder, pool)) {
+        const Holder other = pool->holder;
+        if (other == Holder::call || (other == Holder::upgrade && os::is_main_thread())) {
             return -EBUSY;
         }
+        os::sleep_for_a_moment();
     }
     return 0;
 }
@@ -119,9 +112,10 @@ int prefork::api::hold_and_list(pf_pool *pool) {
                 return 0;
             }
         }
-        if (!await_upgrade()) {
-            return -EBUSY;
+        if (os::is_main_thread()) {
+            return -EBUSY; // the upgrade is around this call
         }
+        os::sleep_for_a_moment();
     }
 }
 

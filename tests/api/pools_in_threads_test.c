@@ -210,12 +210,67 @@ static void any_thread_wakes_a_pool_whose_descriptors_are_closed(void **state) {
     assert_exits((struct scenario *)*state, 0);
 }
 
+/* ---- Upgrades that fail while other threads use their pools ---------------------------- */
+
+static int ended_threads;
+
+static int waits_to_the_end(int task_id, void *user) {
+    (void)task_id;
+    (void)user;
+    wait_for_ever();
+    return 0;
+}
+
+static void *uses_its_pool(void *nothing) {
+    for (int life = 0; life < LIVES; life++) {
+        pf_pool *pool = NULL;
+        const pf_event *event = NULL;
+        board_require(common, pf_pool_new(&pool) == 0);
+        board_require(common, pf_pool_set_workers(pool, 1) == 0);
+        board_require(common, pf_pool_set_thread_policy(pool, PF_THREADS_ALLOW) == 0);
+        board_require(common, pf_pool_set_worker_fn(pool, waits_to_the_end, NULL, NULL) == 0);
+        board_require(common, pf_pool_start(pool) == 0);
+        for (int turn = 0; turn < REQUESTS; turn++) {
+            board_require(common, pf_pool_dispatch(pool, 0) == 1);
+            while (pf_pool_next_event(pool, &event) == 1) {
+                board_require(common, pf_event_message(event) != NULL);
+            }
+            board_require(common, pf_pool_resize(pool, 1 + turn % SLOTS) == 0);
+            int result = pf_pool_send_signal(pool, -1, 0);
+            board_require(common, result == 0);
+        }
+        board_require(common, pf_pool_free(pool) == NULL);
+    }
+    (void)__atomic_fetch_add(&ended_threads, 1, __ATOMIC_RELAXED);
+    return nothing;
+}
+
+static int host_that_upgrades_in_vain(struct board *board) {
+    static const char *const arguments[] = {"missing", NULL};
+
+    common = board;
+    begin_threads(uses_its_pool);
+    while (__atomic_load_n(&ended_threads, __ATOMIC_RELAXED) < THREADS) {
+        int result = pf_upgrade("./missing", arguments, NULL);
+        board_require(board, result == -ENOENT || result == -EBUSY || result == -EAGAIN);
+    }
+    join_threads();
+    return 0;
+}
+
+static void upgrades_that_fail_do_not_disturb_pools_of_other_threads(void **state) {
+    scenario_start_host(*state, host_that_upgrades_in_vain);
+
+    assert_exits((struct scenario *)*state, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         scenario_test(pools_of_different_threads_are_independent),
         scenario_test(any_thread_wakes_reloads_and_stops_a_pool),
         scenario_test(sockets_are_bound_while_a_pool_starts),
         scenario_test(any_thread_wakes_a_pool_whose_descriptors_are_closed),
+        scenario_test(upgrades_that_fail_do_not_disturb_pools_of_other_threads),
     };
 
     return run_group_with_each_backend("pools in threads", tests);
