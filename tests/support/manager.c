@@ -59,6 +59,15 @@ const char *next_message(void) {
     return text;
 }
 
+const char *next_message_but_status(void) {
+    const char *message = next_message();
+
+    while (strncmp(message, "STATUS=", 7) == 0) {
+        message = next_message();
+    }
+    return message;
+}
+
 void assert_silent(void) { assert_string_equal(next_message(), ""); }
 
 const char *await_message(struct host *host) {

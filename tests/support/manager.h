@@ -17,6 +17,9 @@ void manager_move(const char *name);
 /* Take the next message, which must come from this process; "": there is none. */
 const char *next_message(void);
 
+/* The next one that is no status: more of those come where something takes a second. */
+const char *next_message_but_status(void);
+
 /* Let the pool work until there is a message. */
 const char *await_message(struct host *host);
 
