@@ -15,8 +15,6 @@
 #include "executed.h"
 #include "upgrader.h"
 
-enum { OPTION_SIZE = 4200 };
-
 /* ---- Spares ------------------------------------------------------------------------------ */
 
 static pid_t spare_of(unsigned generation, unsigned nth) {
@@ -121,32 +119,16 @@ static void thread_that_reads_does_not_hold_up_the_upgrade(void **state) {
 
 /* ---- Workers that do not know the library ------------------------------------------------- */
 
-#define HEARTBEAT_MS (time_scale() * 1000U)
-
-static const char *service_option(void) {
-    static char text[OPTION_SIZE];
-    (void)snprintf(text, sizeof(text), "service=%s", program_path("service"));
-    return text;
-}
-
 static void worker_that_reports_to_a_socket_stays(void **state) {
-    char ready_option[32];
-    char heartbeat_option[32];
-    (void)snprintf(ready_option, sizeof(ready_option), "ready_ms=%u", PATIENCE_MS);
-    (void)snprintf(heartbeat_option, sizeof(heartbeat_option), "heartbeat_ms=%u", HEARTBEAT_MS);
-    const char *options[] = {"workers=2",  "way=foreign",    service_option(),
-                             ready_option, heartbeat_option, "second=beat",
-                             NULL};
     (void)state;
-    pid_t server = serve(options);
+    pid_t server = serve(beating_options());
     assert_reaches("generation 0 event worker_ready", 2);
     for (unsigned generation = 1; generation <= 3; generation++) {
         upgrade(server);
         assert_reaches(text_of("generation %u adopted 2.", generation), 1);
         assert_int_equal(report_count(" exited slot"), 0);
     }
-    pause_ms(HEARTBEAT_MS / 2 * 3); /* the watchdog sees what they send */
-    assert_int_equal(report_count("unresponsive"), 0);
+    assert_beats_arrive();
 
     assert_int_equal(kill(worker_of(0, 1), SIGSTOP), 0);
 

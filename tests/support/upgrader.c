@@ -18,7 +18,8 @@
 #include "cmocka_all.h"
 #include "executed.h"
 
-enum { ARGUMENTS_MAX = 16 };
+enum { ARGUMENTS_MAX = 16, OPTION_SIZE = 4200 };
+#define HEARTBEAT_MS (time_scale() * 1000U)
 
 pid_t serve(const char *const *options) {
     const char *arguments[ARGUMENTS_MAX] = {"./server", "0"};
@@ -39,6 +40,24 @@ pid_t serve(const char *const *options) {
     }
     assert_true(pid > 0);
     return pid;
+}
+
+const char *const *beating_options(void) {
+    static char service[OPTION_SIZE];
+    static char ready[32];
+    static char heartbeat[32];
+    static const char *const options[] = {"workers=2", "way=foreign", service, ready,
+                                          heartbeat,   "second=beat", NULL};
+
+    (void)snprintf(service, sizeof(service), "service=%s", program_path("service"));
+    (void)snprintf(ready, sizeof(ready), "ready_ms=%u", PATIENCE_MS);
+    (void)snprintf(heartbeat, sizeof(heartbeat), "heartbeat_ms=%u", HEARTBEAT_MS);
+    return options;
+}
+
+void assert_beats_arrive(void) {
+    pause_ms(HEARTBEAT_MS / 2 * 3);
+    assert_int_equal(report_count("unresponsive"), 0);
 }
 
 void set_next(const char *text) {

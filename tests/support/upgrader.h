@@ -13,6 +13,12 @@
  * are ended by NULL. */
 pid_t serve(const char *const *options);
 
+/* Options for two workers that do not know the library and beat by the socket. */
+const char *const *beating_options(void);
+
+/* The supervisor takes none of them for one that hangs, for longer than its time-out. */
+void assert_beats_arrive(void);
+
 /* The options of the next program, one a line. */
 void set_next(const char *text);
 
