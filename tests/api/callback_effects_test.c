@@ -199,7 +199,7 @@ static int host_with_a_bystander(struct board *board) {
     board_require(board, run_pool(board, sleeps, fork_beside_workers) == 0);
     board_require(board, getrusage(RUSAGE_SELF, &usage) == 0);
     board_require(board, usage.ru_utime.tv_sec == 0 && usage.ru_stime.tv_sec == 0);
-    board_require(board, usage.ru_utime.tv_usec + usage.ru_stime.tv_usec < 600000);
+    board_require(board, usage.ru_utime.tv_usec + usage.ru_stime.tv_usec < 300000);
     return 0;
 }
 
